@@ -1,0 +1,28 @@
+"""Tilia SDK for Python, asynchronous.
+
+``async with TiliaClient(client_id, client_secret, "staging") as tilia: ...``; the synchronous twin is ``tilia_sync``.
+"""
+
+from tilia_async import errors
+from tilia_async.client import TiliaClient
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, Service
+from tilia_async.money import Money
+from tilia_async.scopes import Scope
+from tilia_async.wire.operation import Evidence, Operation, Repeat
+from tilia_async.wire.outcome import Response
+
+__all__ = [
+    "Environment",
+    "Evidence",
+    "Limits",
+    "Money",
+    "Operation",
+    "Repeat",
+    "RequestOptions",
+    "Response",
+    "RetryPolicy",
+    "Scope",
+    "Service",
+    "TiliaClient",
+    "errors",
+]

@@ -1,0 +1,358 @@
+"""Users' accounts: register, look up, block (seed 002; fact sheet "accounts", B1 and C)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import attrs
+
+from tilia_async.config import RequestOptions, Service
+from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.scopes import Scope
+from tilia_async.wire import checks
+from tilia_async.wire.operation import Operation, Repeat
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import Caller
+
+LONGEST_USERNAME = 64
+"""In characters, for ``accounts.register`` (fact sheet "accounts", B1)."""
+
+
+class ExternalPlatform(StrEnum):
+    """Where a user may be known instead of by e-mail."""
+
+    STEAM = "steam"
+    OCULUS = "oculus"
+    APPLE = "apple"
+    GOOGLE = "google"
+    MICROSOFT = "microsoft"
+    NINTENDO = "nintendo"
+    SONY = "sony"
+
+
+class AccountProfile(TypedDict, total=False):
+    """What Tilia keeps of a user beside name and e-mail. ``state_province`` and ``country_iso`` go together."""
+
+    full_name: str
+    street_address_1: str
+    street_address_2: str
+    street_address_3: str
+    city: str
+    state_province: str
+    country_iso: str
+    zip_postal_code: str
+
+
+@attrs.frozen
+class AccountTag:
+    """A mark that Tilia put on an account, e.g. namespace ``account_merge``, tag ``merged_to``."""
+
+    tag_id: str | None = None
+    account_id: str | None = None
+    resource_id: str | None = None
+    resource_type: str | None = None
+    namespace: str | None = None
+    tag: str | None = None
+    status: str | None = None
+    integrator: str | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@attrs.frozen
+class Account:
+    """An account as ``user-info`` tells it.
+
+    Attributes:
+        email: None for users of external platforms. Elsewhere in the API it is an object; here it is a string.
+        blocked_capabilities: by capability; what stands in it is not documented.
+        integrator: the publisher, i.e. you.
+    """
+
+    account_id: str
+    username: str | None = None
+    email: str | None = None
+    is_blocked: bool | None = None
+    blocked_capabilities: Mapping[str, JsonValue] | None = None
+    integrator: str | None = None
+    tags: tuple[AccountTag, ...] = ()
+    created: datetime | None = None
+
+
+@attrs.frozen
+class AccountEmail:
+    """The e-mail address of an account, with what Tilia knows about it."""
+
+    address: str | None = None
+    email_id: str | None = None
+    email_types: tuple[str, ...] = ()
+    is_verified: bool | None = None
+
+
+@attrs.frozen
+class PlatformUser:
+    """A user's id on an external platform."""
+
+    user_id: str | None = None
+
+
+@attrs.frozen
+class RegisteredAccount:
+    """An account as a registration tells it; strings that are not set may be empty."""
+
+    account_id: str
+    username: str | None = None
+    email: AccountEmail | None = None
+    external_platforms: Mapping[str, PlatformUser] | None = None
+    full_name: str | None = None
+    street_address_1: str | None = None
+    street_address_2: str | None = None
+    street_address_3: str | None = None
+    city: str | None = None
+    state_province: str | None = None
+    country_iso: str | None = None
+    zip_postal_code: str | None = None
+
+
+@attrs.frozen
+class BlockStatus:
+    """Whether an account is blocked, after it was blocked or unblocked."""
+
+    is_blocked: bool
+
+
+REGISTER = Operation(
+    "accounts.register",
+    "POST",
+    Service.ACCOUNTS,
+    "/register",
+    RegisteredAccount,
+    scopes={Scope.WRITE_REGISTRATIONS},
+    repeat=Repeat.NEVER,
+    reference=("username",),
+    conflict=RegisteredAccount,
+)
+GET = Operation(
+    "accounts.get",
+    "GET",
+    Service.ACCOUNTS,
+    "/v1/{account_id}/user-info",
+    Account,
+    scopes={Scope.SEARCH_ACCOUNTS},
+    repeat=Repeat.SAFE,
+)
+FIND = Operation(
+    "accounts.find",
+    "GET",
+    Service.ACCOUNTS,
+    "/v1/user-info/search",
+    Account,
+    scopes={Scope.SEARCH_ACCOUNTS},
+    repeat=Repeat.SAFE,
+)
+BLOCK = Operation(
+    "accounts.block",
+    "POST",
+    Service.ACCOUNTS,
+    "/v1/{account_id}/user-info/block",
+    BlockStatus,
+    scopes={Scope.BLOCK_ACCOUNTS},
+    repeat=Repeat.SAFE,
+)
+UNBLOCK = Operation(
+    "accounts.unblock",
+    "POST",
+    Service.ACCOUNTS,
+    "/v1/{account_id}/user-info/unblock",
+    BlockStatus,
+    scopes={Scope.UNBLOCK_ACCOUNTS},
+    repeat=Repeat.SAFE,
+)
+
+
+@attrs.frozen(eq=False)
+class Accounts:
+    """``tilia.accounts``: register users, look them up, block and unblock them."""
+
+    _caller: Caller
+
+    async def register(
+        self,
+        username: str,
+        email: str | None = None,
+        external_platforms: Mapping[str, str] | None = None,
+        *,
+        options: RequestOptions | None = None,
+        **profile: Unpack[AccountProfile],
+    ) -> RegisteredAccount:
+        """Register a user in one step. The account's wallets appear a moment later.
+
+        Args:
+            username: unique, 1 to 64 characters; it need not be an e-mail address.
+            email: the user's address; give it or ``external_platforms``, not both.
+            external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``.
+            profile: name and address, see :class:`AccountProfile`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            AccountExistsError: the username is taken; ``.account`` is the account that has it.
+
+        Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
+        """
+        platforms = external_platforms or {}
+        checks.refuse(
+            REGISTER.name,
+            {
+                "username": checks.text(username, longest=LONGEST_USERNAME),
+                "email": _one_of(email, platforms) or ([] if email is None else checks.email_address(email)),
+                "external_platforms": _platforms(platforms),
+                **_profile(profile),
+            },
+        )
+        body: dict[str, JsonInput] = {"username": username, **{key: str(value) for key, value in profile.items()}}
+        if email is not None:
+            body["email"] = {"address": email}
+        else:
+            body["external_platforms"] = {name: {"user_id": user_id} for name, user_id in platforms.items()}
+        return await self._caller.value(REGISTER, body=body, options=options)
+
+    async def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
+        """Look an account up by its id.
+
+        Args:
+            account_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            NotFoundError: there is no such account.
+
+        Source: seed 002; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
+        """
+        return await self._caller.value(GET, path={"account_id": account_id}, options=options)
+
+    async def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
+        """Look an account up by its username.
+
+        Args:
+            username: the whole name, 1 to 254 characters.
+
+        Raises:
+            InvalidRequestError: the name cannot be one.
+            NotFoundError: nobody has that name.
+
+        Source: fact sheet "accounts", C2 (operationId searchUserInfo); scope ``search_accounts``.
+        """
+        checks.refuse(FIND.name, {"username": checks.text(username, longest=254)})
+        return await self._caller.value(FIND, query={"username": username}, options=options)
+
+    async def block(
+        self,
+        account_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> BlockStatus:
+        """Block an account: no transactions, no Tilia pages, until it is unblocked. A block does not expire.
+
+        Args:
+            account_id: at most 36 characters.
+            reason: why, for your own record. Tilia takes no reason and keeps none.
+            actor: who blocks, for your own record.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            NotFoundError: there is no such account.
+
+        Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
+        """
+        _check_record(BLOCK.name, reason, actor)
+        return await self._caller.value(BLOCK, path={"account_id": account_id}, options=options)
+
+    async def unblock(
+        self,
+        account_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> BlockStatus:
+        """Lift a block of your own. Your agreement with Tilia decides whether you may.
+
+        Args:
+            account_id: at most 36 characters.
+            reason: why, for your own record. Tilia takes no reason and keeps none.
+            actor: who unblocks, for your own record.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            MissingScopeError: the credentials have no ``unblock_accounts``.
+            ForbiddenError: Tilia placed the block; only Tilia can lift it.
+            NotFoundError: there is no such account.
+
+        Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
+        """
+        _check_record(UNBLOCK.name, reason, actor)
+        return await self._caller.value(UNBLOCK, path={"account_id": account_id}, options=options)
+
+    async def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
+        """Whether an account is blocked, by you or by Tilia.
+
+        Args:
+            account_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            NotFoundError: there is no such account.
+            ResponseDecodeError: Tilia's answer does not say.
+
+        Source: seed 002, "Detecting blocked accounts"; scope ``search_accounts``.
+        """
+        return (await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)).is_blocked
+
+
+IS_BLOCKED = attrs.evolve(GET, name="accounts.is_blocked", returns=BlockStatus)
+
+
+def _one_of(email: object, platforms: Mapping[str, str]) -> list[str]:
+    if email is None and not platforms:
+        return ["is missing; give it or external_platforms"]
+    if email is not None and platforms:
+        return ["cannot be given together with external_platforms"]
+    return []
+
+
+def _platforms(platforms: Mapping[str, str]) -> list[str]:
+    known = ", ".join(ExternalPlatform)
+    problems = [f"has no platform {name!r}; known are {known}" for name in platforms if name not in _PLATFORM_NAMES]
+    problems += [f"{name}: {why}" for name, user_id in platforms.items() for why in checks.text(user_id)]
+    return problems
+
+
+_PLATFORM_NAMES = frozenset(platform.value for platform in ExternalPlatform)
+
+
+def _profile(profile: AccountProfile) -> dict[str, list[str]]:
+    names = AccountProfile.__optional_keys__
+    problems = {
+        field: checks.text(value, shortest=0) if field in names else [f"is no field; known are {', '.join(sorted(names))}"]
+        for field, value in profile.items()
+    }
+    country = profile.get("country_iso")
+    if (country is None) != (profile.get("state_province") is None):
+        missing = "country_iso" if country is None else "state_province"
+        problems[missing] = ["is missing; state_province and country_iso go together"]
+    elif isinstance(country, str) and not (len(country) == 2 and country.isascii() and country.isalpha()):
+        problems["country_iso"] = ["is the code of a country, two letters"]
+    return problems
+
+
+def _check_record(operation: str, reason: object, actor: object) -> None:
+    checks.refuse(
+        operation,
+        {field: [] if value is None else checks.text(value) for field, value in (("reason", reason), ("actor", actor))},
+    )

@@ -1,0 +1,147 @@
+"""Access for one user: redirects into Tilia's web pages, and user tokens (fact sheet "accounts", A2)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tilia_async.config import RequestOptions, Service
+from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.scopes import Scope
+from tilia_async.wire import checks
+from tilia_async.wire.operation import Operation, Repeat
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import Caller
+
+
+@attrs.frozen
+class Redirect:
+    """A way into one of Tilia's web pages.
+
+    Attributes:
+        redirect: the URL to send the user's browser to. It lets its bearer in once, within 24 hours, so ``repr`` does
+            not show it.
+        nonce_auth_id: the nonce in it; Tilia's guides show it for hosted pages only.
+    """
+
+    redirect: str = attrs.field(repr=False)
+    nonce_auth_id: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class UserToken:
+    """A token that acts for one user.
+
+    Attributes:
+        access_token: not shown by ``repr``.
+        refresh_token: Tilia documents nothing that takes it.
+        expiry: None if Tilia does not say (it sends the zero time).
+    """
+
+    access_token: str = attrs.field(repr=False)
+    token_type: str | None = None
+    refresh_token: str | None = attrs.field(default=None, repr=False)
+    expiry: datetime | None = None
+
+    @staticmethod
+    def reshape(payload: JsonValue) -> JsonValue:
+        """The samples disagree: ``token`` is an object in some and the token itself in others."""
+        token = payload.get("token") if isinstance(payload, dict) else None
+        return {"access_token": token} if isinstance(token, str) else token
+
+
+CREATE_REDIRECT = Operation(
+    "auth.create_redirect",
+    "POST",
+    Service.AUTH,
+    "/authorize/user",
+    Redirect,
+    scopes={Scope.WRITE_USER_TOKENS},
+    repeat=Repeat.NEVER,
+    reference=("account_id",),
+)
+CREATE_USER_TOKEN = Operation(
+    "auth.create_user_token",
+    "POST",
+    Service.AUTH,
+    "/authorize/user",
+    UserToken,
+    scopes={Scope.WRITE_USER_TOKENS},
+    repeat=Repeat.NEVER,
+    reference=("account_id",),
+)
+
+
+@attrs.frozen(eq=False)
+class Auth:
+    """``tilia.auth``: let one user in."""
+
+    _caller: Caller
+
+    async def create_redirect(
+        self,
+        account_id: str,
+        flow: str | None = None,
+        hosted: bool = False,
+        *,
+        options: RequestOptions | None = None,
+    ) -> Redirect:
+        """Make a URL that takes a user into one of Tilia's web pages. It works once, within 24 hours.
+
+        Args:
+            account_id: at most 36 characters.
+            flow: the page, for hosted ones: ``kyc``, ``payout``, ``txnhistory``, ``addcard`` are documented.
+            hosted: a page that Tilia hosts; otherwise the URL is for Tilia's widget or the older redirect.
+
+        Raises:
+            InvalidRequestError: the id cannot be one, or a flow is given for a page that is not hosted.
+            AccountBlockedError: the account is blocked.
+            NotFoundError: there is no such account.
+
+        Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
+        """
+        checks.refuse(
+            CREATE_REDIRECT.name,
+            {
+                "account_id": checks.identifier(account_id),
+                "flow": ["works with hosted=True only"] if flow is not None and not hosted else [],
+            },
+        )
+        body: dict[str, JsonInput] = {"account_id": account_id}
+        if hosted:
+            body["mechanism"] = "tilia_hosted"
+        if flow is not None:
+            body["flow"] = flow
+        return await self._caller.value(CREATE_REDIRECT, body=body, options=options)
+
+    async def create_user_token(
+        self, account_id: str, expires_in: int | None = None, *, options: RequestOptions | None = None
+    ) -> UserToken:
+        """Make a token that acts for one user, e.g. for Tilia's mobile SDKs.
+
+        Args:
+            account_id: at most 36 characters.
+            expires_in: its lifetime in seconds, at least 1; None: Tilia's default.
+
+        Raises:
+            InvalidRequestError: the id cannot be one, or the lifetime is no positive whole number.
+            AccountBlockedError: the account is blocked.
+            NotFoundError: there is no such account.
+
+        Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
+        """
+        is_count = isinstance(expires_in, int) and not isinstance(expires_in, bool) and expires_in >= 1
+        checks.refuse(
+            CREATE_USER_TOKEN.name,
+            {
+                "account_id": checks.identifier(account_id),
+                "expires_in": [] if expires_in is None or is_count else ["is a whole number of seconds, at least 1"],
+            },
+        )
+        body: dict[str, JsonInput] = {"account_id": account_id, "return_token": True}
+        if expires_in is not None:
+            body["token_expiration_seconds"] = expires_in
+        return await self._caller.value(CREATE_USER_TOKEN, body=body, options=options)

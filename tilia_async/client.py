@@ -1,0 +1,257 @@
+"""The client: builds the parts, owns them, hands out the services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
+
+from tilia_async import errors
+from tilia_async.api import OPERATIONS
+from tilia_async.api.accounts import Accounts
+from tilia_async.api.auth import Auth
+from tilia_async.api.payment_methods import PaymentMethods
+from tilia_async.api.registration import Registration
+from tilia_async.api.wallets import Wallets
+from tilia_async.config import (
+    Credentials,
+    Environment,
+    Limits,
+    RequestOptions,
+    RetryPolicy,
+    checked_timeout,
+    from_environment,
+)
+from tilia_async.json_value import JsonInput
+from tilia_async.secret import Secret
+from tilia_async.tokens.cache import TokenCache, shared_cache
+from tilia_async.tokens.fetch import TOKEN, TokenFetcher
+from tilia_async.tokens.source import TokenSource
+from tilia_async.tokens.token import AccessToken, Identity
+from tilia_async.transport.caller import Caller
+from tilia_async.transport.exchange import exchange
+from tilia_async.transport.sessions import Passage, SessionPool
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.operation import Operation
+from tilia_async.wire.outcome import Response
+from tilia_async.wire.request import WireRequest
+
+if TYPE_CHECKING:
+    import aiohttp
+
+T = TypeVar("T")
+
+
+class ClientSettings(TypedDict, total=False):
+    """The optional arguments of :class:`TiliaClient`."""
+
+    scopes: Iterable[str] | None
+    timeout: float
+    retry: RetryPolicy
+    limits: Limits
+    token_cache: TokenCache | None
+    session: aiohttp.ClientSession | None
+    operations: Mapping[str, Operation[object]] | None
+
+
+class _Overrides(ClientSettings, total=False):
+    client_id: str
+    client_secret: str
+    environment: str | Environment
+
+
+class TiliaClient:
+    """An asynchronous client for Tilia's API.
+
+    Nothing happens before the first call, which opens a session in its event loop: a client made at import works in
+    any loop, and in several. One client serves any number of tasks and threads.
+
+    ::
+
+        async with TiliaClient(client_id, client_secret, "staging") as tilia:
+            account = await tilia.accounts.find("nyx@example.com")
+
+    Args:
+        client_id: from Tilia.
+        client_secret: from Tilia.
+        environment: ``"production"``, ``"staging"``, an :class:`Environment`, or a URL template such as
+            ``http://127.0.0.1:8411/{service}``.
+        scopes: ask for these in one token from the start; None: for what each operation needs.
+        timeout: seconds for a whole call: waiting, token, all attempts, reading.
+        retry: how often and when a call is sent again.
+        limits: connections, and the size of an answer.
+        token_cache: share one between clients; None: the one of this process.
+        session: an ``aiohttp.ClientSession`` of yours: its connector is used (proxies, certificates); it is neither
+            changed nor closed.
+        operations: corrected declarations by name, used by the typed methods.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message names it.
+    """
+
+    auth: Auth
+    registration: Registration
+    accounts: Accounts
+    wallets: Wallets
+    payment_methods: PaymentMethods
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        environment: str | Environment,
+        *,
+        scopes: Iterable[str] | None = None,
+        timeout: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        token_cache: TokenCache | None = None,
+        session: aiohttp.ClientSession | None = None,
+        operations: Mapping[str, Operation[object]] | None = None,
+    ) -> None:
+        credentials = Credentials(client_id, client_secret := _hidden(client_secret))
+        self._environment = Environment.of(environment)
+        self._client_id = credentials.client_id
+        self._pool = SessionPool(limits, session)
+        cache = shared_cache() if token_cache is None else token_cache
+        budget = checked_timeout(timeout)
+        self._tokens = TokenSource(
+            cache.shelf(Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
+            TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget),
+            _scope_names(scopes),
+        )
+        self._caller = Caller(self._environment, self._pool, self._tokens, budget, retry, _corrections(operations))
+        self.auth = Auth(self._caller)
+        self.registration = Registration(self._caller)
+        self.accounts = Accounts(self._caller)
+        self.wallets = Wallets(self._caller)
+        self.payment_methods = PaymentMethods(self._caller)
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[_Overrides]) -> Self:
+        """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
+
+        Args:
+            overrides: any argument of the constructor; what is given here is not looked up.
+
+        Raises:
+            ConfigurationError: a variable is not set, or wrong; the message names it.
+        """
+        client_id = overrides.pop("client_id", None) or from_environment("TILIA_CLIENT_ID").reveal()
+        client_secret = _hidden(overrides.pop("client_secret", None) or from_environment("TILIA_CLIENT_SECRET"))
+        environment = overrides.pop("environment", None)
+        if environment is None:
+            try:
+                environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
+            except errors.ConfigurationError as error:
+                raise errors.ConfigurationError(
+                    f"TILIA_ENVIRONMENT: {error}; set it to production, staging or a URL with {{service}} in it"
+                ) from None
+        return cls(client_id, client_secret, environment, **overrides)
+
+    async def access_token(self, scopes: Iterable[str]) -> AccessToken:
+        """A token with at least these scopes, from the cache or from the token endpoint.
+
+        Raises:
+            TokenError: the token endpoint refused.
+            TransportError: it could not be reached, gave no answer, or the client's timeout is over.
+            ClientClosedError: the client is closed.
+        """
+        if self._pool.closed:
+            raise errors.ClientClosedError("the client is closed", operation=TOKEN.name)
+        wanted = _scope_names(scopes)
+        try:
+            async with asyncio.timeout(self._caller.timeout):
+                return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
+        except TimeoutError as error:
+            if isinstance(error, errors.TiliaError):
+                raise
+        raise errors.DeadlineExceededError(
+            f"{self._caller.timeout:g} s are over while waiting for a token", operation=TOKEN.name
+        )
+
+    async def send(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, JsonInput] | None = None,
+        options: RequestOptions | None = None,
+    ) -> Response[T]:
+        """Call any operation, and get its answer with status, headers, attempts and raw payload.
+
+        Args:
+            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is.
+            path: the path parameters, unquoted.
+            query: the query parameters.
+            body: what is sent as JSON.
+
+        Raises:
+            InvalidRequestError: the request was refused here.
+            ClientClosedError: the client is closed.
+            TokenError: the token endpoint refused.
+            ApiError: Tilia answered with an error.
+            TransportError: there was no usable answer; its subclasses say what is known.
+        """
+        return await self._caller.send(operation, path=path, query=query, body=body, options=options)
+
+    async def aclose(self) -> None:
+        """Close what the client opened. Calls under way end with an error; a second close does nothing."""
+        self._pool.closed = True
+        await self._tokens.release()
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        if self._pool.closed:
+            raise errors.ClientClosedError("the client is closed; make a new one")
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("this client is asynchronous: write 'async with', or use tilia_sync.TiliaClient")
+
+        def __exit__(self, *_: object) -> None:
+            """Only here so that ``with`` gets as far as ``__enter__``, which says what to do."""
+
+    def __repr__(self) -> str:
+        return f"<TiliaClient {self._client_id} at {self._environment.name}{', closed' if self._pool.closed else ''}>"
+
+    async def _exchange(self, request: WireRequest) -> RawAnswer | NoAnswer:
+        session = await self._pool.session()
+        passed = Passage(self._pool)
+        return await exchange(session, request, None, passed, self._pool.limits.response_bytes)
+
+
+def _hidden(client_secret: str) -> Secret:
+    # At run time it may be None: a setting read with os.environ.get().
+    return Secret(client_secret or "")
+
+
+def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:
+    if isinstance(scopes, str):
+        raise errors.ConfigurationError(f"scopes: a list of names is wanted, not the text {scopes!r}")
+    names = frozenset(str(scope) for scope in scopes or ())
+    for name in names:
+        if not name or "," in name or not name.isascii() or not name.isprintable() or " " in name:
+            raise errors.ConfigurationError(f"scopes: {name!r} is not the name of one scope")
+    return names
+
+
+def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[str, Operation[object]]:
+    for name, operation in (operations or {}).items():
+        declared = OPERATIONS.get(name)
+        if declared is None or operation.name != name:
+            raise errors.ConfigurationError(f"operations: {name!r} is not the name of an operation")
+        if operation.returns != declared.returns or set(operation.parameters) != set(declared.parameters):
+            raise errors.ConfigurationError(
+                f"operations: {name} has to keep its result type and its path parameters {declared.parameters}"
+            )
+    return dict(operations or {})

@@ -1,0 +1,241 @@
+"""The settings of a client, as values: where Tilia is, how long, how often, how many."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from tilia_async.errors import ConfigurationError
+from tilia_async.secret import Secret
+
+_PLACEHOLDER: Final = "{service}"
+
+
+class Service(StrEnum):
+    """A part of Tilia's API. Its value is the first label of its host name (fact sheet "accounts", D1)."""
+
+    AUTH = "auth"
+    ACCOUNTS = "accounts"
+    REGISTRATION = "registration"
+    PAYMENTS = "payments"
+    WALLETS = "wallets"
+    INVOICING = "invoicing"
+    PII = "pii"
+    BALANCES = "balances"
+
+
+@attrs.frozen
+class Environment:
+    """Where the services of Tilia are found.
+
+    ``Environment.PRODUCTION`` and ``Environment.STAGING`` are Tilia's own; :meth:`at` makes another one.
+    """
+
+    name: str
+    template: str
+    services: Mapping[Service, str] = attrs.field(factory=dict)
+
+    PRODUCTION: ClassVar[Environment]
+    STAGING: ClassVar[Environment]
+
+    @classmethod
+    def at(cls, template: str, services: Mapping[Service, str] | None = None) -> Environment:
+        """An environment at other addresses.
+
+        Args:
+            template: a URL in which ``{service}`` stands for the service's name, e.g.
+                ``http://127.0.0.1:8411/{service}``.
+            services: URLs of single services that lie elsewhere.
+
+        Raises:
+            ConfigurationError: a URL is malformed, has no ``{service}``, carries credentials, a query or a fragment,
+                or is plain http to a host that is not loopback.
+        """
+        if _PLACEHOLDER not in template:
+            raise ConfigurationError(f"environment: {template!r} has no {_PLACEHOLDER} in it")
+        overrides = {Service(service): url.rstrip("/") for service, url in (services or {}).items()}
+        environment = cls(template, template.rstrip("/"), overrides)
+        for service in Service:
+            _check_url(environment.url(service), f"environment ({service})")
+        return environment
+
+    @classmethod
+    def of(cls, environment: str | Environment) -> Environment:
+        """``"production"``, ``"staging"``, a URL template or an ``Environment``, as an ``Environment``.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
+        if isinstance(environment, Environment):
+            return environment
+        known = {"production": cls.PRODUCTION, "staging": cls.STAGING}
+        if environment in known:
+            return known[environment]
+        if _PLACEHOLDER in environment:
+            return cls.at(environment)
+        raise ConfigurationError(
+            f"environment: {environment!r} is neither 'production' nor 'staging' nor a URL with {_PLACEHOLDER} in it"
+        )
+
+    def url(self, service: Service) -> str:
+        """The URL that a path of the service is appended to, without a slash at its end."""
+        override = self.services.get(service)
+        return self.template.replace(_PLACEHOLDER, service.value) if override is None else override
+
+
+Environment.PRODUCTION = Environment("production", "https://{service}.tilia-inc.com")
+Environment.STAGING = Environment("staging", "https://{service}.staging.tilia-inc.com")
+
+
+def _check_url(url: str, setting: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{setting}: {url!r} is not a URL: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        # The URL itself is left out: it holds a password.
+        raise ConfigurationError(f"{setting}: the URL carries credentials; they belong in client_id and client_secret")
+    if not host or parts.scheme not in {"http", "https"}:
+        raise ConfigurationError(f"{setting}: {url!r} is not an http or https URL")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{setting}: {url!r} has a query or a fragment")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ConfigurationError(
+            f"{setting}: {url!r} is plain http to a host that is not loopback; secrets go over https only"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _positive(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a positive number, not {value!r}")
+
+
+def _not_negative(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is 0 or more, not {value!r}")
+
+
+def _count(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a whole number ≥ 1, not {value!r}")
+
+
+@attrs.frozen
+class RetryPolicy:
+    """How often a call is sent again, and when. It never makes an operation repeatable that is not.
+
+    Attributes:
+        attempts: attempts in all, the first included.
+        initial: the longest first wait, in seconds; it doubles with every attempt. The wait itself is drawn evenly
+            between 0 and that (full jitter).
+        maximum: the longest wait, in seconds.
+        retry_after_limit: the longest ``Retry-After`` that is waited out, in seconds; a longer one is an error at once.
+    """
+
+    attempts: int = attrs.field(default=3, validator=_count)
+    initial: float = attrs.field(default=0.2, validator=_not_negative)
+    maximum: float = attrs.field(default=5.0, validator=_not_negative)
+    retry_after_limit: float = attrs.field(default=60.0, validator=_not_negative)
+
+
+@attrs.frozen
+class Limits:
+    """How much a client may use.
+
+    Attributes:
+        connections: connections in all, per event loop.
+        per_host: connections to one host, per event loop.
+        response_bytes: the largest answer that is read, in bytes after decompression.
+    """
+
+    connections: int = attrs.field(default=100, validator=_count)
+    per_host: int = attrs.field(default=50, validator=_count)
+    response_bytes: int = attrs.field(default=8_388_608, validator=_count)
+
+
+@attrs.frozen
+class RequestOptions:
+    """What one call does differently.
+
+    Attributes:
+        timeout: seconds for the whole call; None: the client's.
+        retry: None: the client's.
+        idempotency_key: a UUID4 of yours for an operation that takes one; None: one is made for the call.
+        headers: more headers. ``Authorization`` and those of the body are the SDK's own and are refused.
+    """
+
+    timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    retry: RetryPolicy | None = None
+    idempotency_key: str | None = None
+    headers: Mapping[str, str] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        reserved = {"authorization", "content-type", "content-length", "transfer-encoding", "host", "idempotency-key"}
+        for name, value in (self.headers or {}).items():
+            if name.lower() in reserved:
+                raise ConfigurationError(f"RequestOptions.headers: {name} is set by the SDK")
+            if not name.isascii() or any(character in name + value for character in "\r\n\0"):
+                raise ConfigurationError(f"RequestOptions.headers: {name!r} cannot be sent as a header")
+
+
+def _secret(value: str) -> Secret:
+    return Secret(value) if isinstance(value, str) else Secret("")
+
+
+@attrs.frozen
+class Credentials:
+    """A client id and its secret.
+
+    Raises:
+        ConfigurationError: one of them is missing.
+    """
+
+    client_id: str = attrs.field()
+    client_secret: Secret = attrs.field(converter=_secret, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for setting, value in (("client_id", self.client_id), ("client_secret", self.client_secret)):
+            # A setting read with os.environ.get() is None at run time, whatever its type says.
+            if not isinstance(value, str) or not value.strip():
+                raise ConfigurationError(
+                    f"{setting} is missing; pass it, or set TILIA_{setting.upper()} and use TiliaClient.from_env()"
+                )
+
+
+def from_environment(name: str) -> Secret:
+    """The environment variable, as a secret, because most of them are.
+
+    Raises:
+        ConfigurationError: it is not set, or empty.
+    """
+    value = os.environ.get(name, "")
+    if not value.strip():
+        raise ConfigurationError(f"the environment variable {name} is not set")
+    return Secret(value)
+
+
+def checked_timeout(timeout: float) -> float:
+    """A client's timeout in seconds.
+
+    Raises:
+        ConfigurationError: it is not a positive number.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+        raise ConfigurationError(f"timeout is a positive number of seconds, not {timeout!r}")
+    return float(timeout)

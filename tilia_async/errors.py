@@ -1,0 +1,357 @@
+"""What can go wrong, as a tree.
+
+::
+
+    TiliaError                      .operation .took_effect .reference
+    ├── ConfigurationError          a setting is missing or wrong; nothing was sent
+    ├── InvalidRequestError         refused here, because Tilia is known to refuse it    .problems
+    ├── ClientClosedError           the client was closed before or during the call
+    ├── TransportError              no usable answer
+    │   ├── ConnectError            nothing was sent                                     also a ConnectionError
+    │   ├── DeadlineExceededError   time ran out before anything could have taken effect also a TimeoutError
+    │   ├── OutcomeUnknownError     a write was sent and no answer came
+    │   └── ResponseDecodeError     an answer came that cannot be read                   .status .payload
+    ├── ApiError                    Tilia answered with an error                         .status .codes .messages …
+    │   ├── BadRequestError         400
+    │   ├── UnauthorizedError       401
+    │   │   └── MissingScopeError   refused with a fresh token                           .needed .granted
+    │   ├── ForbiddenError          403
+    │   │   └── AccountBlockedError the account is blocked                               .account_id
+    │   ├── NotFoundError           404
+    │   ├── ConflictError           409
+    │   │   └── AccountExistsError  the username is taken                                .account
+    │   ├── UnprocessableError      422
+    │   ├── RateLimitedError        429                                                  .retry_after
+    │   └── ServerError             5xx
+    └── TokenError                  the token endpoint refused                           .status .error …
+
+Every error can be pickled, names its operation first, and carries no secret.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Required, Self, TypedDict, TypeVar, Unpack
+
+from tilia_async.json_value import JsonValue
+
+if TYPE_CHECKING:
+    from tilia_async.api.accounts import RegisteredAccount
+
+E = TypeVar("E", bound="TiliaError")
+
+_LONGEST_DETAIL = 300
+
+
+class TiliaError(Exception):
+    """The root of all errors of this package.
+
+    Attributes:
+        operation: the operation's name, e.g. ``accounts.block``; None when no operation was involved.
+        took_effect: True: the write is done. False: it is not. None: nobody can know from this answer.
+        reference: the fields that identify what the call would have changed, e.g. ``{"username": "nyx"}``.
+    """
+
+    operation: str | None
+    took_effect: bool | None
+    reference: Mapping[str, str]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        took_effect: bool | None = False,
+        reference: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message if operation is None else f"{operation}: {message}")
+        self.operation = operation
+        self.took_effect = took_effect
+        self.reference = dict(reference or {})
+
+    def during(self, operation: str, reference: Mapping[str, str]) -> Self:
+        """The same error, told as that operation's: a token's failure is every waiting call's."""
+        told = copy.copy(self)
+        if self.operation is None:
+            told.args = (f"{operation}: {self.args[0]}",)
+            told.operation = operation
+            told.reference = dict(reference)
+        return told
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Rebuilt without __init__: constructors take keywords, and the default would call them with positions.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, object]) -> E:
+    error = error_type.__new__(error_type, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(TiliaError):
+    """A setting is missing or wrong. The message names the setting or the environment variable."""
+
+
+class InvalidRequestError(TiliaError, ValueError):
+    """The request was refused before anything was sent, because Tilia is known to refuse it.
+
+    Attributes:
+        problems: for each field, the reasons.
+    """
+
+    problems: dict[str, list[str]]
+
+    def __init__(self, problems: Mapping[str, Sequence[str]], *, operation: str | None = None) -> None:
+        self.problems = {field: list(reasons) for field, reasons in problems.items()}
+        listed = "; ".join(f"{field}: {', '.join(reasons)}" for field, reasons in self.problems.items())
+        super().__init__(f"not sent, {listed}", operation=operation)
+
+
+class ClientClosedError(TiliaError):
+    """The client is closed. A call that was waiting for a token or a connection ends with this error too."""
+
+
+class TransportError(TiliaError):
+    """No usable answer. As this class itself: a reading call was sent and got no answer."""
+
+
+class ConnectError(TransportError, ConnectionError):
+    """Nothing was sent: the name did not resolve, the connection was refused, or TLS failed."""
+
+
+class DeadlineExceededError(TransportError, TimeoutError):
+    """The call's time ran out before anything could have taken effect."""
+
+
+class OutcomeUnknownError(TransportError):
+    """A write was sent and no answer came: it may have taken effect. ``took_effect`` is None."""
+
+
+class ResponseDecodeError(TransportError):
+    """An answer came that cannot be read.
+
+    Attributes:
+        status: the HTTP status of the answer.
+        payload: what could be read of it: JSON, text of at most 2,000 characters, or None.
+    """
+
+    status: int
+    payload: JsonValue
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        payload: JsonValue = None,
+        operation: str | None = None,
+        took_effect: bool | None = False,
+        reference: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            f"{status_line(status)}: {message}", operation=operation, took_effect=took_effect, reference=reference
+        )
+        self.status = status
+        self.payload = payload
+
+
+class ApiError(TiliaError):
+    """Tilia answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+        codes: Tilia's own codes, e.g. ``("INPUT_ERROR",)``; mostly empty.
+        messages: the texts of the answer, whichever of its seven shapes it had.
+        payload: the answer's payload as it came, or the whole body if it has no envelope.
+        field_errors: for each field that Tilia complained about, its texts.
+        attempts: how many times the request was sent.
+        retryable: sending the same call again later may succeed and cannot have a second effect.
+    """
+
+    status: int
+    codes: tuple[str, ...]
+    messages: tuple[str, ...]
+    payload: JsonValue
+    field_errors: dict[str, tuple[str, ...]]
+    attempts: int
+    retryable: bool
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        operation: str | None = None,
+        codes: Sequence[str] = (),
+        messages: Sequence[str] = (),
+        payload: JsonValue = None,
+        field_errors: Mapping[str, Sequence[str]] | None = None,
+        attempts: int = 1,
+        retryable: bool = False,
+        took_effect: bool | None = False,
+        reference: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.codes = tuple(codes)
+        self.messages = tuple(messages)
+        self.payload = payload
+        self.field_errors = {field: tuple(texts) for field, texts in (field_errors or {}).items()}
+        self.attempts = attempts
+        self.retryable = retryable
+        super().__init__(self._describe(), operation=operation, took_effect=took_effect, reference=reference)
+
+    def _describe(self) -> str:
+        details = [*self.codes, *(message for message in self.messages if message)]
+        details += [f"{field}: {', '.join(texts)}" for field, texts in self.field_errors.items()]
+        detail = "; ".join(details)
+        if len(detail) > _LONGEST_DETAIL:
+            detail = detail[: _LONGEST_DETAIL - 1] + "…"
+        line = status_line(self.status)
+        return f"{line}: {detail}" if detail else line
+
+
+class _Details(TypedDict, total=False):
+    status: Required[int]
+    operation: str | None
+    codes: Sequence[str]
+    messages: Sequence[str]
+    payload: JsonValue
+    field_errors: Mapping[str, Sequence[str]] | None
+    attempts: int
+    retryable: bool
+    took_effect: bool | None
+    reference: Mapping[str, str] | None
+
+
+class BadRequestError(ApiError):
+    """400: a parameter is missing or wrong; see ``messages`` and ``field_errors``."""
+
+
+class UnauthorizedError(ApiError):
+    """401: the token was refused, also after it was replaced by a new one."""
+
+
+class MissingScopeError(UnauthorizedError):
+    """A fresh token was refused: the credentials lack a scope that the operation needs.
+
+    Attributes:
+        needed: the scopes that the operation declares.
+        granted: the scopes that the token endpoint says it granted.
+    """
+
+    needed: frozenset[str]
+    granted: frozenset[str]
+
+    def __init__(self, *, needed: Iterable[str], granted: Iterable[str], **details: Unpack[_Details]) -> None:
+        self.needed = frozenset(str(scope) for scope in needed)
+        self.granted = frozenset(str(scope) for scope in granted)
+        super().__init__(**details)
+
+    def _describe(self) -> str:
+        missing = self.needed - self.granted
+        what = f"missing {_listed(missing)}" if missing else f"needs {_listed(self.needed)}"
+        return f"{super()._describe()} ({what}; granted: {_listed(self.granted)}). Ask Tilia to grant it."
+
+
+class ForbiddenError(ApiError):
+    """403: Tilia refuses, e.g. to lift a block that it placed itself."""
+
+
+class AccountBlockedError(ForbiddenError):
+    """403: the account is blocked and can do nothing until it is unblocked.
+
+    Attributes:
+        account_id: the blocked account.
+    """
+
+    account_id: str = ""
+
+
+class NotFoundError(ApiError):
+    """404: there is no such account, wallet, invoice, …"""
+
+
+class ConflictError(ApiError):
+    """409: the resource exists already, or the idempotency key is in use."""
+
+
+class AccountExistsError(ConflictError):
+    """409: the username is taken.
+
+    Attributes:
+        account: the account that has it, as Tilia's answer tells; None if it tells nothing.
+    """
+
+    account: RegisteredAccount | None = None
+
+    def _describe(self) -> str:
+        return f"{super()._describe()}: the username is taken"
+
+
+class UnprocessableError(ApiError):
+    """422: the idempotency key was used before with another body."""
+
+
+class RateLimitedError(ApiError):
+    """429: too many requests.
+
+    Attributes:
+        retry_after: seconds to wait, as the answer says; None if it does not say.
+    """
+
+    retry_after: float | None = None
+
+
+class ServerError(ApiError):
+    """5xx: a failure on Tilia's side. A write may have taken effect all the same."""
+
+
+class TokenError(TiliaError):
+    """The token endpoint refused, or its answer could not be used. The operation itself was not sent.
+
+    Attributes:
+        status: the HTTP status; None if the answer was no HTTP answer that could be read.
+        error: the OAuth 2 error code, e.g. ``server_error`` (which is what Tilia says to a wrong secret).
+        error_description: its text.
+        scopes: the scopes that were asked for.
+    """
+
+    status: int | None
+    error: str | None
+    error_description: str | None
+    scopes: frozenset[str]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None,
+        scopes: Iterable[str],
+        error: str | None = None,
+        error_description: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.error_description = error_description
+        self.scopes = frozenset(str(scope) for scope in scopes)
+        super().__init__(message, operation=operation)
+
+
+class WebhookError(TiliaError):
+    """A notification that cannot be read or trusted."""
+
+
+def status_line(status: int) -> str:
+    """``404 Not Found``, or the bare number for a status that HTTP does not name."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _listed(scopes: Iterable[str]) -> str:
+    return ", ".join(sorted(scopes)) or "none"

@@ -1,0 +1,85 @@
+"""Exact amounts of money."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import attrs
+
+
+def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(
+            f"{attribute.name} is a whole number of the currency's smallest unit (500 for USD 5.00), not {value!r}"
+        )
+
+
+def _currency_code(_instance: object, _attribute: attrs.Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or len(value) != 3 or not value.isalnum():
+        raise ValueError(f"currency is a code of three characters such as 'USD', not {value!r}")
+
+
+@functools.total_ordering
+@attrs.frozen(order=False)
+class Money:
+    """A whole number of a currency's smallest unit, e.g. ``Money(500, "USD")`` for five dollars.
+
+    Tilia counts every amount this way, for ISO 4217 currencies and for a publisher's own tokens (fact sheet "money",
+    0.6). There are no floats, and amounts of different currencies neither add nor compare.
+
+    Raises:
+        TypeError: ``minor_units`` is not an ``int``; another currency is added or compared.
+        ValueError: ``currency`` is not a code of three characters.
+    """
+
+    minor_units: int = attrs.field(validator=_whole_number)
+    currency: str = attrs.field(validator=_currency_code)
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor_units + self._same_currency(other, "added to"), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor_units - self._same_currency(other, "taken from"), self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.minor_units, self.currency)
+
+    def __mul__(self, times: int) -> Money:
+        if isinstance(times, bool) or not isinstance(times, int):
+            raise TypeError(f"money is multiplied by whole numbers only, not {times!r}; split() divides it")
+        return Money(self.minor_units * times, self.currency)
+
+    __rmul__ = __mul__
+
+    def __lt__(self, other: Money) -> bool:
+        return self.minor_units < self._same_currency(other, "compared with")
+
+    def __bool__(self) -> bool:
+        return self.minor_units != 0
+
+    def split(self, shares: int | Sequence[int]) -> tuple[Money, ...]:
+        """Divide without losing a unit: equal shares, or shares in proportion to whole-number weights.
+
+        What the division leaves over goes, one unit each, to the largest fractions, the earlier share first.
+
+        Raises:
+            ValueError: there is no share, a weight is negative, or all weights are 0.
+        """
+        weights = [1] * shares if isinstance(shares, int) else list(shares)
+        total = sum(weights)
+        if total <= 0 or min(weights) < 0:
+            raise ValueError(f"shares are a positive number or weights that are not all 0, not {shares!r}")
+        size, sign = abs(self.minor_units), (1 if self.minor_units >= 0 else -1)
+        parts = [size * weight // total for weight in weights]
+        by_fraction = sorted(range(len(weights)), key=lambda index: -(size * weights[index] % total))
+        for index in by_fraction[: size - sum(parts)]:
+            parts[index] += 1
+        return tuple(Money(sign * part, self.currency) for part in parts)
+
+    def _same_currency(self, other: Money, verb: str) -> int:
+        if not isinstance(other, Money):
+            raise TypeError(f"{other!r} cannot be {verb} money; wrap it in Money with its currency")
+        if other.currency != self.currency:
+            raise TypeError(f"{other.currency} cannot be {verb} {self.currency}")
+        return other.minor_units

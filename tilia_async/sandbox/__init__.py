@@ -1,0 +1,22 @@
+"""An embedded Tilia: a real HTTP server on loopback with state, scopes and faults.
+
+It shares the operations' declarations with the client, so the two agree on paths and scopes, and nothing of the
+client's transport, so one cannot hide the other's faults. What no fact sheet tells is decided in one place each and
+marked "inferred" there.
+"""
+
+from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.faults import Fault, FaultScript
+from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.server import Sandbox
+from tilia_async.sandbox.world import SandboxAccount, SandboxWallet
+
+__all__ = [
+    "Fault",
+    "FaultScript",
+    "RecordedRequest",
+    "Sandbox",
+    "SandboxAccount",
+    "SandboxClock",
+    "SandboxWallet",
+]

@@ -1,0 +1,61 @@
+"""Answers in the shapes that Tilia's have (fact sheets "accounts", D2 and D3; "money", 0.3 and 0.4)."""
+
+from __future__ import annotations
+
+import attrs
+import orjson
+
+from tilia_async.json_value import JsonObject, JsonValue
+
+
+@attrs.frozen
+class Answer:
+    """What the sandbox says to a request."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: dict[str, str] = attrs.field(factory=dict)
+
+
+def bare(body: JsonValue, status: int = 200) -> Answer:
+    """JSON without an envelope, as the token endpoint answers."""
+    return Answer(status, orjson.dumps(body))
+
+
+def success(payload: JsonValue, *, status: int = 200, nulls: bool = False) -> Answer:
+    """An envelope that says Success.
+
+    Args:
+        nulls: ``message`` and ``codes`` are null, as in the reference, and not [], as in the guides.
+    """
+    texts: JsonValue = None if nulls else []
+    return bare({"status": "Success", "message": texts, "codes": texts, "payload": payload}, status)
+
+
+def failure(
+    status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()
+) -> Answer:
+    """An envelope that says Failure; the payload is a text, an object or a whole resource."""
+    return bare({"status": "Failure", "message": list(message), "codes": list(codes), "payload": payload}, status)
+
+
+def error(status: int, text: str) -> Answer:
+    """``payload.error`` is a text, as in "token is expired"."""
+    return failure(status, {"error": text})
+
+
+def invalid(errors: dict[str, list[str]]) -> Answer:
+    """400 with the texts for each field."""
+    fields: JsonObject = {field: list(texts) for field, texts in errors.items()}
+    return failure(400, {"errors": fields}, message=("input is invalid",), codes=("INPUT_ERROR",))
+
+
+def blocked(account_id: str) -> Answer:
+    """403, the payload a plain text (seed 002)."""
+    return failure(403, f"account is blocked ({account_id})")
+
+
+def not_found(what: str) -> Answer:
+    """404; its body is inferred from that of an unknown invoice."""
+    return failure(404, f"{what} not found", message=("",), codes=(f"{what.removesuffix('_id').upper()}_NOT_FOUND",))

@@ -1,0 +1,39 @@
+"""``/authorize/user`` of the service ``auth`` (fact sheet "accounts", A2)."""
+
+from __future__ import annotations
+
+from tilia_async.api import auth
+from tilia_async.sandbox.accounts import INTEGRATOR
+from tilia_async.sandbox.answers import Answer, blocked, invalid, not_found, success
+from tilia_async.sandbox.calls import Call, Route
+
+_GO_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def authorize_user(call: Call) -> Answer:
+    fields = call.json()
+    account_id = fields.get("account_id")
+    if not isinstance(account_id, str) or not 0 < len(account_id) <= 36:
+        return invalid({"account_id": ["is required"]})
+    account = call.world.accounts.get(account_id)
+    if account is None:
+        # Not documented; Tilia's Node SDK has seen it on staging.
+        return not_found("account")
+    if account.is_blocked:
+        return blocked(account_id)
+    nonce = call.world.new_uuid()
+    if fields.get("return_token") is True:
+        token: dict[str, str] = {
+            "access_token": f"user.{call.world.new_uuid()}",
+            "token_type": "Bearer",
+            "refresh_token": call.world.new_uuid(),
+            "expiry": _GO_ZERO_TIME,
+        }
+        return success({"nonce_auth_id": nonce, "token": {**token}})
+    if fields.get("mechanism") == "tilia_hosted":
+        url = f"https://pub.staging.tilia-inc.com/{INTEGRATOR}/{fields.get('flow') or 'kyc'}/{nonce}"
+        return success({"nonce_auth_id": nonce, "redirect": url})
+    return success({"redirect": f"https://web.staging.tilia-inc.com/ui/appauth/{nonce}"})
+
+
+ROUTES = (Route(auth.CREATE_REDIRECT, authorize_user),)

@@ -1,0 +1,35 @@
+"""The sandbox's own time."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+class SandboxClock:
+    """Runs with the real time, and can be put forward so that tokens expire and wallets appear."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward.
+
+        Raises:
+            ValueError: the number is negative.
+        """
+        if seconds < 0:
+            raise ValueError(f"the clock is only put forward, not by {seconds!r} s")
+        self._ahead += seconds
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time() + self._ahead
+
+    def rfc3339(self) -> str:
+        """The time as accounts and invoices write it, e.g. ``2020-07-03T01:05:59.494680Z``."""
+        return datetime.fromtimestamp(self.now(), UTC).isoformat().replace("+00:00", "Z")
+
+    def plain(self) -> str:
+        """The time as payment methods write it, without a zone: ``2020-08-21 09:03:39``."""
+        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,110 @@
+"""Faults that the sandbox commits on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+import attrs
+
+
+class Fault(Enum):
+    """What can go wrong with a request.
+
+    The server errors, the rate limit and ``DROP_BEFORE_COMMIT`` leave the state as it was; after the others the
+    request has had its effect.
+    """
+
+    LATENCY = "latency"
+    """The request is worked on after a wait of ``seconds``."""
+    DROP_BEFORE_COMMIT = "drop before commit"
+    """The connection is dropped and nothing was done."""
+    DROP_AFTER_COMMIT = "drop after commit"
+    """It was done, and the connection is dropped before the answer."""
+    RATE_LIMITED = "rate limited"
+    """429 with ``Retry-After``."""
+    SERVER_ERROR_EMPTY = "server error, empty"
+    """500 with an empty body."""
+    SERVER_ERROR_HTML = "server error, html"
+    """500 with a proxy's HTML page."""
+    TRUNCATED_JSON = "truncated json"
+    """It was done, and the JSON of the answer ends in the middle."""
+    WRONG_CONTENT_TYPE = "wrong content type"
+    """It was done, and the answer is an HTML page under status 200."""
+    TOKEN_OUTAGE = "token outage"  # noqa: S105 - no password
+    """The token endpoint answers 503; for the operation ``auth.token``."""
+    TOKEN_REVOKED = "token revoked"  # noqa: S105 - no password
+    """The request's token is revoked before it is looked at."""
+
+
+@attrs.define
+class ScheduledFault:
+    """A fault that waits for its requests.
+
+    Attributes:
+        left: how many more requests it meets; None: all.
+        seconds: of latency.
+        retry_after: the header's value, seconds or a date.
+    """
+
+    operation: str
+    fault: Fault
+    left: int | None
+    seconds: float
+    retry_after: str
+
+
+class FaultScript:
+    """Which requests go wrong, and how. Faults of one operation are met in the order they were added."""
+
+    def __init__(self, names: Callable[[str], Iterable[str]]) -> None:
+        # Maps an operation's name to all names that share its route: the server sees the route only.
+        self._names = names
+        self._scheduled: list[ScheduledFault] = []
+
+    def add(
+        self,
+        operation: str,
+        fault: Fault,
+        times: int | None = 1,
+        *,
+        seconds: float = 1.0,
+        retry_after: float | str = 1,
+    ) -> None:
+        """Let the next requests of an operation go wrong.
+
+        Args:
+            operation: its name, ``auth.token`` for the token endpoint, or ``*`` for every request.
+            fault: what happens.
+            times: how many requests meet it; None: all from now on.
+            seconds: how long ``Fault.LATENCY`` waits.
+            retry_after: the ``Retry-After`` of ``Fault.RATE_LIMITED``; seconds, or a text as it is.
+
+        Raises:
+            ValueError: there is no operation of that name; ``times`` is less than 1.
+        """
+        if operation != "*":
+            self._names(operation)
+        if times is not None and times < 1:
+            raise ValueError(f"times is at least 1, or None for always, not {times!r}")
+        self._scheduled.append(ScheduledFault(operation, fault, times, seconds, str(retry_after)))
+
+    def clear(self) -> None:
+        """Forget all faults that wait."""
+        self._scheduled.clear()
+
+    @property
+    def pending(self) -> int:
+        """How many faults wait for a request."""
+        return len(self._scheduled)
+
+    def take(self, operation: str) -> ScheduledFault | None:
+        """The fault that a request of this operation meets."""
+        for scheduled in self._scheduled:
+            if scheduled.operation == "*" or operation in self._names(scheduled.operation):
+                if scheduled.left is not None:
+                    scheduled.left -= 1
+                    if scheduled.left == 0:
+                        self._scheduled.remove(scheduled)
+                return scheduled
+        return None

@@ -1,0 +1,84 @@
+"""From method and path to the operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+import attrs
+
+from tilia_async.api import OPERATIONS
+from tilia_async.sandbox import accounts, auth, registration, wallets
+from tilia_async.sandbox.calls import Route
+from tilia_async.tokens.fetch import TOKEN
+
+ROUTES: tuple[Route, ...] = (*auth.ROUTES, *registration.ROUTES, *accounts.ROUTES, *wallets.ROUTES)
+
+
+@attrs.frozen
+class Match:
+    """A route, and what its path parameters are."""
+
+    route: Route
+    path: Mapping[str, str]
+
+
+@attrs.frozen
+class _Template:
+    segments: tuple[str, ...]
+    route: Route
+
+    def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
+        if len(segments) != len(self.segments):
+            return None
+        path: dict[str, str] = {}
+        for template, segment in zip(self.segments, segments, strict=True):
+            if template.startswith("{"):
+                if not segment:
+                    return None
+                path[template[1:-1]] = unquote(segment)
+            elif template != segment:
+                return None
+        return path
+
+
+class Router:
+    """Knows the routes of all services."""
+
+    def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
+        self._templates: dict[str, list[_Template]] = {}
+        for route in routes:
+            for path in (route.operation.path, *route.other_paths):
+                template = _Template(tuple(path.split("/")), route)
+                self._templates.setdefault(route.operation.service, []).append(template)
+        for templates in self._templates.values():
+            # "/v1/user-info/search" is not the account "search".
+            templates.sort(key=lambda template: sum(segment.startswith("{") for segment in template.segments))
+
+    def find(self, method: str, service: str, path: str) -> Match | int:
+        """The route that serves a request; 404 if no route has the path, 405 if none has the method."""
+        segments = tuple(path.split("/"))
+        status = 404
+        for template in self._templates.get(service, ()):
+            parameters = template.match(segments)
+            if parameters is None:
+                continue
+            if template.route.operation.method == method:
+                return Match(template.route, parameters)
+            status = 405
+        return status
+
+
+def names_of_route(name: str) -> frozenset[str]:
+    """All operations that share the route of this one: to the server they are the same.
+
+    Raises:
+        ValueError: there is no operation of that name.
+    """
+    if name == TOKEN.name:
+        return frozenset({name})
+    wanted = OPERATIONS.get(name)
+    if wanted is None:
+        raise ValueError(f"there is no operation {name!r}; there are {', '.join((TOKEN.name, *OPERATIONS))}")
+    same = (wanted.method, wanted.service, wanted.path)
+    return frozenset(each.name for each in OPERATIONS.values() if (each.method, each.service, each.path) == same)

@@ -1,0 +1,182 @@
+"""The exchange with the token endpoint (fact sheet "accounts", A1)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+import attrs
+
+from tilia_async import errors
+from tilia_async.config import Credentials, Environment, RetryPolicy, Service
+from tilia_async.json_value import JsonValue
+from tilia_async.tokens.token import AccessToken
+from tilia_async.wire import envelope
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.request import FORM, WireRequest
+from tilia_async.wire.retry import backoff
+
+DEFAULT_LIFETIME: Final = 3600.0
+"""Seconds; documented for every token, so taken when the answer does not say."""
+
+TOKEN: Final = Operation(
+    "auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE
+)
+"""Not one of the client's operations: its answer has no envelope and its body is a form."""
+
+Exchange = Callable[[WireRequest], Awaitable[RawAnswer | NoAnswer]]
+
+
+@attrs.frozen
+class TokenFetcher:
+    """Fetches tokens for one client."""
+
+    environment: Environment
+    credentials: Credentials
+    exchange: Exchange = attrs.field(repr=False)
+    clock: Callable[[], float] = attrs.field(repr=False)
+    retry: RetryPolicy
+    timeout: float
+
+    async def __call__(self, scopes: frozenset[str], generation: int) -> AccessToken:
+        """A new token.
+
+        Raises:
+            TokenError: the endpoint refused, or its answer cannot be used.
+            ConnectError: it could not be reached.
+            TransportError: it gave no answer.
+            DeadlineExceededError: it took longer than the client's timeout.
+        """
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._attempts(scopes, generation)
+        except TimeoutError as error:
+            if isinstance(error, errors.TiliaError):
+                raise
+        raise errors.DeadlineExceededError(f"{TOKEN.name} took longer than {self.timeout:g} s")
+
+    async def _attempts(self, scopes: frozenset[str], generation: int) -> AccessToken:
+        request = self._request(scopes)
+        attempt = 0
+        while True:
+            attempt += 1
+            asked_at = self.clock()
+            answer = await self.exchange(request)
+            judged = _judge(answer, scopes, asked_at, generation)
+            if isinstance(judged, AccessToken):
+                return judged
+            if attempt >= self.retry.attempts or not _passes(judged):
+                raise judged
+            await asyncio.sleep(backoff(self.retry, attempt, random.random()))  # noqa: S311 - spreads load
+
+    def _request(self, scopes: frozenset[str]) -> WireRequest:
+        return WireRequest(
+            TOKEN.name,
+            TOKEN.method,
+            self.environment.url(TOKEN.service) + TOKEN.path,
+            {"Content-Type": FORM},
+            urlencode(
+                {
+                    "client_id": self.credentials.client_id,
+                    "client_secret": self.credentials.client_secret.reveal(),
+                    "grant_type": "client_credentials",
+                    "scope": ",".join(sorted(scopes)),
+                }
+            ).encode(),
+        )
+
+
+def _passes(failure: errors.TiliaError) -> bool:
+    if isinstance(failure, errors.TokenError):
+        return failure.status is not None and envelope.may_succeed_later(failure.status)
+    return True
+
+
+def _judge(
+    answer: RawAnswer | NoAnswer, scopes: frozenset[str], asked_at: float, generation: int
+) -> AccessToken | errors.TiliaError:
+    if isinstance(answer, NoAnswer):
+        kind = errors.TransportError if answer.sent else errors.ConnectError
+        return kind(f"no token: {TOKEN.name}: {answer.reason}")
+    try:
+        body = envelope.read_json(answer)
+    except ValueError:
+        body = None
+    if not 200 <= answer.status < 300:
+        return _refusal(answer.status, body, scopes)
+    token = _read(body, scopes, asked_at, generation)
+    if isinstance(token, AccessToken):
+        return token
+    return errors.TokenError(
+        f"no token: {TOKEN.name} answered {errors.status_line(answer.status)}, but {token}",
+        status=answer.status,
+        scopes=scopes,
+    )
+
+
+def _refusal(status: int, body: JsonValue, scopes: frozenset[str]) -> errors.TokenError:
+    said: Mapping[str, JsonValue] = body if isinstance(body, dict) else {}
+    error, description = said.get("error"), said.get("error_description")
+    words = ": ".join(str(part) for part in (error, description) if part)
+    hint = "; Tilia says so to a wrong client id or secret, too" if error == "server_error" and status == 400 else ""
+    return errors.TokenError(
+        f"no token for {', '.join(sorted(scopes)) or 'no scope'}: "
+        f"{errors.status_line(status)}{': ' if words else ''}{words}{hint}",
+        status=status,
+        scopes=scopes,
+        error=error if isinstance(error, str) else None,
+        error_description=description if isinstance(description, str) else None,
+    )
+
+
+def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: int) -> AccessToken | str:
+    """The token of an answer, or what is wrong with it. A token in a message would be a leak, so none is quoted."""
+    if not isinstance(body, dict):
+        return "its body is no JSON object"
+    kind, granted, lifetime = body.get("token_type"), body.get("scope"), _seconds(body.get("expires_in"))
+    if isinstance(kind, str) and kind.lower() != "bearer":
+        return "its token_type is not Bearer"
+    if lifetime is None:
+        return "its expires_in is no number of seconds"
+    value = body.get("access_token")
+    problem = _unusable(value)
+    if problem or not isinstance(value, str):
+        return problem
+    return AccessToken(
+        value,
+        _granted(granted, scopes),
+        lifetime,
+        asked_at,
+        datetime.now(UTC) + timedelta(seconds=min(lifetime, timedelta(days=3650).total_seconds())),
+        generation,
+    )
+
+
+def _unusable(value: JsonValue) -> str:
+    if not isinstance(value, str) or not value:
+        return "it has no access_token"
+    if not value.isascii() or not value.isprintable() or " " in value or len(value) > 16_384:
+        return "its access_token cannot be sent as a header"
+    return ""
+
+
+def _seconds(value: JsonValue) -> float | None:
+    if value is None:
+        return DEFAULT_LIFETIME
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 20:
+        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    return None
+
+
+def _granted(value: JsonValue, asked: frozenset[str]) -> frozenset[str]:
+    """Comma-separated as Tilia answers, or separated by blanks as OAuth 2 has it."""
+    if not isinstance(value, str) or not value.strip():
+        return asked
+    return frozenset(value.replace(",", " ").split())

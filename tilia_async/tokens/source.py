@@ -1,0 +1,57 @@
+"""A client's view of the token cache."""
+
+from __future__ import annotations
+
+import attrs
+
+from tilia_async.errors import TokenError
+from tilia_async.tokens.cache import Fetch, Shelf
+from tilia_async.tokens.token import AccessToken
+
+
+@attrs.frozen(eq=False)
+class TokenSource:
+    """Finds or fetches the tokens of one client.
+
+    Attributes:
+        together: scopes that the client asks for in one token from the start.
+    """
+
+    shelf: Shelf = attrs.field(repr=False)
+    fetch: Fetch = attrs.field(repr=False)
+    together: frozenset[str] = frozenset()
+
+    def find(self, scopes: frozenset[str]) -> AccessToken | None:
+        """A token at hand, without lock or await."""
+        return self.shelf.find(scopes)
+
+    async def acquire(self, scopes: frozenset[str]) -> AccessToken:
+        """A token for these scopes, waiting for the token endpoint if need be.
+
+        A union that the token endpoint refuses is tried once with the scopes that are needed, so that one scope which
+        was never granted does not stop the operations that do without it.
+        """
+        if self.together > scopes:
+            try:
+                token = await self.shelf.acquire(self.together, self.fetch, self)
+            except TokenError as error:
+                if error.status is None or not 400 <= error.status < 500:
+                    raise
+            else:
+                if token.scopes >= scopes:
+                    self.shelf.alias(scopes, token)
+                    return token
+        return await self.shelf.acquire(scopes, self.fetch, self)
+
+    def refuse(self, token: AccessToken, needed: frozenset[str], *, expired: bool) -> bool:
+        """Drop a token that Tilia refused; False if a new one would not help."""
+        return self.shelf.refuse(token, needed, expired=expired)
+
+    def accept(self, needed: frozenset[str]) -> None:
+        """Tilia took the token."""
+        if self.shelf.suspects:
+            self.shelf.accept(needed)
+
+    async def release(self) -> None:
+        """End what this client has under way."""
+        await self.shelf.release(self)

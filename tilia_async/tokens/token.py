@@ -1,0 +1,68 @@
+"""An access token, and whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import attrs
+
+from tilia_async.config import Credentials
+from tilia_async.secret import Secret
+
+_SOFT = 0.75
+_HARD = 0.95
+
+
+@attrs.frozen
+class Identity:
+    """Whose tokens they are: two clients with the same identity share them."""
+
+    token_url: str
+    client_id: str
+    secret_digest: str = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, token_url: str, credentials: Credentials) -> Identity:
+        return cls(
+            token_url,
+            credentials.client_id,
+            hashlib.sha256(credentials.client_secret.reveal().encode()).hexdigest(),
+        )
+
+
+@attrs.frozen
+class AccessToken:
+    """A token of the ``client_credentials`` grant (fact sheet "accounts", A1).
+
+    Attributes:
+        value: the token's text; not shown by ``repr``.
+        scopes: what it was granted, which may be less than was asked for.
+        lifetime: seconds from issue to expiry, as the token endpoint said.
+        issued_at: when, in seconds of the cache's monotonic clock.
+        expires_at: when it ends, in UTC, for people and for stores that outlive the process.
+        generation: rises with every exchange of a cache, so that a slow one never replaces a newer token.
+    """
+
+    value: str = attrs.field(repr=False)
+    scopes: frozenset[str]
+    lifetime: float
+    issued_at: float
+    expires_at: datetime
+    generation: int = attrs.field(default=0, eq=False)
+    authorization: Secret = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(lambda self: Secret(f"Bearer {self.value}"), takes_self=True),
+    )
+
+    @property
+    def refresh_at(self) -> float:
+        """From then on it is served while a new one is fetched. A fraction of the lifetime, so short ones work too."""
+        return self.issued_at + self.lifetime * _SOFT
+
+    @property
+    def unusable_at(self) -> float:
+        """From then on it is not served any more: it might end on its way to Tilia."""
+        return self.issued_at + self.lifetime * _HARD

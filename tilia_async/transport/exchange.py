@@ -1,0 +1,92 @@
+"""One request on the wire, and its answer read to the end."""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from tilia_async.secret import Secret
+from tilia_async.transport.sessions import Passage, passage
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.request import WireRequest
+
+_CONNECTING: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "the host name did not resolve"),
+    (aiohttp.ClientConnectorCertificateError, "the server's certificate is not trusted"),
+    (aiohttp.ClientConnectorSSLError, "TLS failed"),
+    (aiohttp.ClientProxyConnectionError, "the proxy could not be reached"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused"),
+    (aiohttp.ClientConnectorError, "the connection failed"),
+    (aiohttp.ServerDisconnectedError, "the server closed the connection"),
+    (aiohttp.ClientPayloadError, "the answer was cut off"),
+    (aiohttp.ClientResponseError, "the answer is no HTTP"),
+    (ConnectionResetError, "the connection was reset"),
+)
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    request: WireRequest,
+    authorization: Secret | None,
+    passed: Passage,
+    response_bytes: int,
+) -> RawAnswer | NoAnswer:
+    """Send a request once and read the answer. Every failure that is the network's comes back as a value.
+
+    Args:
+        authorization: the value of that header; None sends none.
+        passed: learns when the request was sent.
+        response_bytes: the largest body that is read.
+    """
+    reset = passage.set(passed)
+    try:
+        with passed:
+            # The token is in no variable here: frames can be printed with their variables.
+            async with session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers
+                if authorization is None
+                else {**request.headers, "Authorization": authorization.reveal()},
+                data=request.body,
+                allow_redirects=False,
+            ) as response:
+                return await _read(response, response_bytes)
+    except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
+        reason = _told(error)
+    except RuntimeError as error:
+        # aiohttp's words for a session that was closed while the call was on its way to it.
+        if not session.closed:
+            raise
+        reason = _told(error)
+    finally:
+        passage.reset(reset)
+    return NoAnswer(passed.sent, reason)
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
+    length = response.content_length
+    try:
+        if length is not None and length <= limit and "Content-Encoding" not in response.headers:
+            return RawAnswer(response.status, response.headers, await response.read())
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                response.close()
+                return RawAnswer(response.status, response.headers, None, f"it is larger than {limit} bytes")
+        return RawAnswer(response.status, response.headers, bytes(body))
+    except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
+        return RawAnswer(response.status, response.headers, None, f"it was cut off: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """What happened, as text: the exception itself holds frames in which the token stands."""
+    for kind, words in _CONNECTING:
+        if isinstance(error, kind):
+            break
+    else:
+        words = "the connection failed"
+    detail = str(error.strerror or "") if isinstance(error, OSError) else ""
+    return f"{words} ({type(error).__name__}{': ' if detail else ''}{detail})"

@@ -1,0 +1,177 @@
+"""The aiohttp sessions of a client: one for each event loop that it is used from."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+from contextvars import ContextVar
+from importlib.metadata import version
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp.connector import Connection
+
+from tilia_async.config import Limits
+from tilia_async.errors import ClientClosedError, ConfigurationError
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+_HEADERS = {
+    "Accept": "application/json",
+    "User-Agent": f"tilia-sdk/{version('tilia-sdk')} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
+}
+
+
+class Passage:
+    """One request's way through a session: waiting for a connection, then sent.
+
+    Attributes:
+        sent: a connection was there, and the request may be on the wire.
+    """
+
+    __slots__ = ("_pool", "sent")
+
+    def __init__(self, pool: SessionPool) -> None:
+        self.sent = False
+        self._pool = pool
+
+    def __enter__(self) -> Passage:
+        self._pool.waiting += 1
+        return self
+
+    def mark_sent(self) -> None:
+        self.sent = True
+        self._pool.waiting -= 1
+        self._pool.busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        if self.sent:
+            self._pool.busy -= 1
+        else:
+            self._pool.waiting -= 1
+
+
+passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
+
+
+class _MarkedRequest(ClientRequest):
+    """Tells the passage when a connection is there, which decides what a failure may have caused."""
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        current = passage.get()
+        if current is not None and not current.sent:
+            current.mark_sent()
+        return await super().send(conn)
+
+
+_forks = 0
+_inherited: list[object] = []
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 - a process has one history of forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+class SessionPool:
+    """Opens a session on the first call in each event loop, and closes what it opened.
+
+    Attributes:
+        waiting: requests that wait for a connection.
+        busy: requests that have one.
+    """
+
+    def __init__(self, limits: Limits, session: aiohttp.ClientSession | None = None) -> None:
+        self.limits = limits
+        self.waiting = 0
+        self.busy = 0
+        self.closed = False
+        self._foreign = session
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._forks = _forks
+
+    async def session(self) -> aiohttp.ClientSession:
+        """The session of the running event loop; it does not wait where there is one already.
+
+        Raises:
+            ClientClosedError: the pool is closed.
+            ConfigurationError: the session that the client was given belongs to another loop, or is closed.
+        """
+        if self._forks != _forks:
+            self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            await self._close_ended()
+            session = self._sessions.get(loop)
+        if session is None or session.closed:
+            session = self._sessions[loop] = self._open()
+        return session
+
+    async def aclose(self) -> None:
+        """Close the sessions of all loops. A session that the client was given stays open."""
+        self.closed = True
+        if self._forks != _forks:
+            self._leave_to_parent()
+        here = asyncio.get_running_loop()
+        sessions, self._sessions = self._sessions, {}
+        for loop, session in sessions.items():
+            if loop is here or loop.is_closed():
+                await session.close()
+            else:
+                # The loop may end between the question and the call.
+                with contextlib.suppress(RuntimeError):
+                    asyncio.run_coroutine_threadsafe(session.close(), loop)
+
+    async def _close_ended(self) -> None:
+        """A client that lives through many short loops keeps no session of those that ended."""
+        for loop in [known for known in self._sessions if known.is_closed()]:
+            await self._sessions.pop(loop).close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self.closed:
+            raise ClientClosedError("the client is closed")
+        session = self._session_of(self._connector())
+        # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
+        # payouts; there is no public switch. tests/test_resend.py fails if a release of aiohttp renames this one.
+        session._retry_connection = False  # noqa: SLF001
+        return session
+
+    def _session_of(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+        try:
+            return aiohttp.ClientSession(
+                connector=connector,
+                connector_owner=self._foreign is None,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_HEADERS,
+                timeout=_NO_TIMEOUT,
+                request_class=_MarkedRequest,
+                trust_env=False if self._foreign is None else self._foreign.trust_env,
+            )
+        except RuntimeError:
+            # aiohttp's words for a connector of another loop.
+            pass
+        raise ConfigurationError(
+            "session: the aiohttp session that the client was given belongs to another event loop; "
+            "leave it out, and the client opens one for each loop"
+        )
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._foreign is None:
+            return aiohttp.TCPConnector(limit=self.limits.connections, limit_per_host=self.limits.per_host)
+        connector = self._foreign.connector
+        if connector is None or connector.closed:
+            raise ConfigurationError("session: the aiohttp session that the client was given is closed")
+        return connector
+
+    def _leave_to_parent(self) -> None:
+        """After a fork the connections are the parent's; they are neither used, closed nor collected here."""
+        _inherited.append(self._sessions)
+        self._sessions = {}
+        self._forks = _forks
+        self.waiting = self.busy = 0

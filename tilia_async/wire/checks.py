@@ -1,0 +1,140 @@
+"""Checks of what a caller passes, before anything is sent.
+
+Each function returns the reasons why Tilia would refuse the value; no reason means that it may be sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+
+from tilia_async.errors import InvalidRequestError
+
+LONGEST_ID = 36
+"""The schema's limit for every id, in characters (fact sheet "accounts", section C)."""
+
+
+def identifier(value: object) -> list[str]:
+    """An id: 1 to 36 characters, not a path of its own. Both UUIDs and ``acct_…`` ids occur, so no form is asked for."""
+    if not isinstance(value, str):
+        return [f"is an id, a string, not {type(value).__name__}"]
+    if not value:
+        return ["is empty"]
+    if value in {".", ".."}:
+        return [f"cannot be {value!r}"]
+    problems: list[str] = []
+    if len(value) > LONGEST_ID:
+        problems.append(f"has {len(value)} characters; {LONGEST_ID} are the most")
+    if "/" in value or "\\" in value:
+        problems.append("has a slash in it")
+    if not value.isprintable() or value != value.strip():
+        problems.append("has a blank at its start or end, or a character that cannot be printed")
+    return problems
+
+
+def text(value: object, *, longest: int | None = None, shortest: int = 1) -> list[str]:
+    """A string within limits, in characters."""
+    if not isinstance(value, str):
+        return [f"is a string, not {type(value).__name__}"]
+    if len(value) < shortest:
+        return ["is empty" if not value else f"has {len(value)} characters; {shortest} are the least"]
+    if longest is not None and len(value) > longest:
+        return [f"has {len(value)} characters; {longest} are the most"]
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return ["has characters that are no Unicode text (lone surrogates)"]
+    return []
+
+
+def email_address(value: object, *, longest: int = 254) -> list[str]:
+    """An e-mail address, checked for its form alone (seed 001: at most 254 characters)."""
+    if problems := text(value, longest=longest):
+        return problems
+    address = str(value)
+    local, at, domain = address.rpartition("@")
+    well_formed = (
+        at
+        and 0 < len(local) <= 64
+        and "@" not in local
+        and address.isprintable()
+        and " " not in address
+        and not local.startswith(".")
+        and not local.endswith(".")
+        and ".." not in local
+        and "." in domain
+        and all(_is_label(label) for label in domain.split("."))
+    )
+    return [] if well_formed else ["is not an e-mail address"]
+
+
+def _is_label(label: str) -> bool:
+    return 0 < len(label) <= 63 and not label.startswith("-") and not label.endswith("-") and "_" not in label
+
+
+def password(value: object, username: object, email: object) -> list[str]:
+    """Seed 001: 6 to 16 characters, a letter, a digit or symbol, neither the username nor the e-mail in it.
+
+    Letter case makes no difference to whether it contains them.
+    """
+    if not isinstance(value, str):
+        return [f"is a string, not {type(value).__name__}"]
+    problems: list[str] = []
+    if not 6 <= len(value) <= 16:
+        problems.append(f"has {len(value)} characters; 6 to 16 are asked for")
+    if not any(character.isalpha() for character in value):
+        problems.append("has no letter")
+    if not any(_is_digit_or_symbol(character) for character in value):
+        problems.append("has neither a digit nor a symbol")
+    for name, other in (("username", username), ("e-mail address", email)):
+        if isinstance(other, str) and other and other.casefold() in value.casefold():
+            problems.append(f"contains the {name}")
+    return problems
+
+
+def _is_digit_or_symbol(character: str) -> bool:
+    return not character.isalpha() and not character.isspace() and character.isprintable()
+
+
+def currency(value: object) -> list[str]:
+    """A currency's code: ISO 4217 or a publisher's token, three characters (fact sheet "money", 0.6)."""
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalnum():
+        return []
+    return [f"is a code of three characters such as USD, not {value!r}"]
+
+
+def flag(value: object) -> list[str]:
+    """True, False, or None for a flag that is left out."""
+    return [] if value is None or isinstance(value, bool) else [f"is True or False, not {value!r}"]
+
+
+def any_uuid(value: object) -> list[str]:
+    """A UUID of any version: the documentation's own sample is a UUID1 (fact sheet "accounts", B2)."""
+    if isinstance(value, uuid.UUID):
+        return []
+    if isinstance(value, str):
+        try:
+            # uuid.UUID() also takes braces, "urn:uuid:" and no hyphens; the wire format has hyphens only.
+            if str(uuid.UUID(value)) == value.lower():
+                return []
+        except ValueError:
+            pass
+    return ["is not a UUID such as 454471c2-e4c6-11ea-87d0-0242ac100000"]
+
+
+def uuid4(value: object) -> list[str]:
+    """A UUID of version 4, as ``Idempotency-Key`` wants it (fact sheet "accounts", D4)."""
+    if any_uuid(value) or uuid.UUID(str(value)).version != 4:
+        return ["is not a UUID4"]
+    return []
+
+
+def refuse(operation: str, problems: Mapping[str, Iterable[str]]) -> None:
+    """Raise for the fields that have problems; return if none has any.
+
+    Raises:
+        InvalidRequestError: with every problem of every field.
+    """
+    found = {field: listed for field, reasons in problems.items() if (listed := list(reasons))}
+    if found:
+        raise InvalidRequestError(found, operation=operation)

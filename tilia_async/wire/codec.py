@@ -1,0 +1,234 @@
+"""From the JSON of an answer to the typed models, tolerant exactly where the facts say.
+
+* a field that may be missing (``X | None``) and cannot be read is None; any other makes the answer undecodable
+* an unknown value of an enumeration stays a string; unknown fields are left out
+* an amount may come as an integer or as a string of digits; a float is refused
+* a list may come as a map of its items, and one object as a list of one
+* a time comes in four forms, or not at all
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from tilia_async.json_value import JsonValue
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+
+_Hook = Callable[[Any, Any], Any]
+
+
+class DecodeFault(ValueError):
+    """A payload has another shape than its model. The message gives the places as JSON paths."""
+
+
+def decode(payload: JsonValue, target: type[T]) -> T:
+    """Read a payload as a model.
+
+    Raises:
+        DecodeFault: a required field is missing or has another type.
+    """
+    try:
+        value: T = _converter(detailed=False).structure(payload, target)
+        return value
+    except RecursionError:
+        fault = "it is nested too deeply"
+    except Exception:  # noqa: BLE001 - cattrs lets through whatever the generated code meets: KeyError, AttributeError…
+        fault = ""
+    raise DecodeFault(fault or _explain(payload, target))
+
+
+def _explain(payload: JsonValue, target: type[object]) -> str:
+    """Read it again with cattrs' detailed errors, which cost too much for the answers that are well."""
+    from cattrs import transform_error
+
+    try:
+        _converter(detailed=True).structure(payload, target)
+    except Exception as error:  # noqa: BLE001 - as in decode()
+        return "; ".join(transform_error(error)[:5])
+    return f"it is no {target}"
+
+
+def read_time(value: JsonValue) -> datetime | None:
+    """A time in any of the documented forms, as an aware UTC datetime (fact sheet "money", 0.8).
+
+    None for the zero time of Go, for an empty string, and for what is no time.
+    """
+    if not isinstance(value, str):
+        return None
+    text = value.removesuffix(" UTC").replace(" +", "+")
+    try:
+        time = datetime.fromisoformat(text)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return None if time.year == 1 else time
+
+
+@functools.cache
+def _converter(*, detailed: bool) -> Converter:
+    # Imported and built on first use: cattrs takes longer to import than the rest of the package.
+    from cattrs import Converter
+
+    converter = Converter(detailed_validation=detailed)
+    converter.register_structure_hook(str, _read_str)
+    converter.register_structure_hook(int, _read_int)
+    converter.register_structure_hook(float, _read_float)
+    converter.register_structure_hook(bool, _read_bool)
+    converter.register_structure_hook(datetime, _read_required_time)
+    converter.register_structure_hook_func(lambda target: target is object, lambda value, _: value)
+    converter.register_structure_hook_func(lambda target: target is types.NoneType, lambda _value, _: None)
+    converter.register_structure_hook_factory(_is_sequence, functools.partial(_sequence_hook, converter=converter))
+    converter.register_structure_hook_factory(_is_mapping, functools.partial(_mapping_hook, converter=converter))
+    converter.register_structure_hook_factory(attrs.has, functools.partial(_model_hook, converter=converter))
+    converter.register_structure_hook_factory(_is_union, functools.partial(_union_hook, converter=converter))
+    return converter
+
+
+def _read_str(value: Any, _: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, got {type(value).__name__}")
+    return value
+
+
+def _read_int(value: Any, _: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= 40 and value.isascii() and value.removeprefix("-").isdecimal():
+        return int(value)
+    raise TypeError(f"expected a whole number, got {type(value).__name__}")
+
+
+def _read_float(value: Any, _: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"expected a number, got {type(value).__name__}")
+
+
+_BOOLS: Mapping[object, bool] = {1: True, 0: False, "true": True, "false": False}
+
+
+def _read_bool(value: Any, _: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str) and value in _BOOLS:
+        return _BOOLS[value]
+    raise TypeError(f"expected true or false, got {type(value).__name__}")
+
+
+def _read_required_time(value: Any, _: Any) -> datetime:
+    time = read_time(value)
+    if time is None:
+        raise ValueError("expected a time")
+    return time
+
+
+def _is_sequence(target: Any) -> bool:
+    return get_origin(target) in {list, tuple}
+
+
+def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
+    item_type, build = get_args(target)[0], get_origin(target)
+    read = converter.get_structure_hook(item_type)
+
+    def read_sequence(value: Any, _: Any) -> Any:
+        if value is None:
+            return build()
+        items = value.values() if isinstance(value, dict) else value
+        if isinstance(items, str | int | float):
+            raise TypeError(f"expected a list or a map, got {type(value).__name__}")
+        return build(read(item, item_type) for item in items)
+
+    return read_sequence
+
+
+def _is_mapping(target: Any) -> bool:
+    return get_origin(target) in {dict, Mapping}
+
+
+def _mapping_hook(target: Any, *, converter: Converter) -> _Hook:
+    item_type = get_args(target)[1]
+    read = converter.get_structure_hook(item_type)
+
+    def read_mapping(value: Any, _: Any) -> Any:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a map, got {type(value).__name__}")
+        return {key: read(item, item_type) for key, item in value.items()}
+
+    return read_mapping
+
+
+def _model_hook(target: Any, *, converter: Converter) -> _Hook:
+    from cattrs.gen import make_dict_structure_fn
+
+    read = make_dict_structure_fn(target, converter)
+    # A model whose samples disagree says itself how to bring them into one shape.
+    reshape: Callable[[Any], Any] | None = getattr(target, "reshape", None)
+
+    def read_model(value: Any, _: Any) -> Any:
+        if reshape is not None:
+            value = reshape(value)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {type(value).__name__}")
+        return read(value, target)
+
+    return read_model
+
+
+def _is_union(target: Any) -> bool:
+    return get_origin(target) in {Union, types.UnionType}
+
+
+def _union_hook(target: Any, *, converter: Converter) -> _Hook:
+    """``X | None``, ``Enumeration | str``, and both together."""
+    members = [member for member in get_args(target) if member is not types.NoneType]
+    optional = len(members) < len(get_args(target))
+    enumerations = [member for member in members if isinstance(member, type) and issubclass(member, Enum)]
+    if enumerations and str in members:
+        read = _open_enum_hook(enumerations[0])
+    elif len(members) == 1:
+        member = members[0]
+        inner = converter.get_structure_hook(member)
+
+        def read(value: Any, _: Any) -> Any:
+            return inner(value, member)
+    else:
+        raise TypeError(f"a model's field is X, X | None or Enumeration | str, not {target}")
+    return _lenient(read) if optional else read
+
+
+def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
+    known = {member.value: member for member in enumeration}
+
+    def read_open_enum(value: Any, _: Any) -> Any:
+        if not isinstance(value, str):
+            raise TypeError(f"expected a string, got {type(value).__name__}")
+        return known.get(value, value)
+
+    return read_open_enum
+
+
+def _lenient(read: _Hook) -> _Hook:
+    def read_optional(value: Any, target: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return read(value, target)
+        except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure
+            return None
+
+    return read_optional

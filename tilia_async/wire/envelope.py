@@ -1,0 +1,263 @@
+"""From status and body to the payload, or to the error that they mean.
+
+The shapes are those of the fact sheets "accounts" (D2, D3) and "money" (0.3, 0.4): answers with and without an
+envelope, ``message`` and ``codes`` as list, list with nulls, null or absent, and seven shapes of errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import attrs
+import orjson
+
+from tilia_async import errors
+from tilia_async.json_value import JsonValue
+from tilia_async.wire.effect import Happened, answered, took_effect
+from tilia_async.wire.operation import Operation, Repeat
+
+SUCCESS: Final = "Success"
+TOKEN_EXPIRED: Final = "token is expired"
+_BLOCKED: Final = "account is blocked ("
+_LONGEST_TEXT: Final = 2_000
+
+_ERRORS: Final[Mapping[int, type[errors.ApiError]]] = {
+    400: errors.BadRequestError,
+    401: errors.UnauthorizedError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableError,
+    429: errors.RateLimitedError,
+}
+
+
+@attrs.frozen
+class RawAnswer:
+    """An HTTP answer as it came.
+
+    Attributes:
+        body: None if it could not be read to its end.
+        defect: why it could not.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
+    defect: str = ""
+
+
+@attrs.frozen
+class NoAnswer:
+    """An attempt that ended without an HTTP answer.
+
+    Attributes:
+        sent: the request, or a part of it, may have reached the server.
+        reason: what happened, told without secrets.
+    """
+
+    sent: bool
+    reason: str
+
+
+@attrs.frozen
+class Opened:
+    """An answer with its envelope taken off.
+
+    Attributes:
+        success: an envelope that says so, or a 2xx without an envelope.
+        payload: what the envelope held, or the whole body if there is none.
+        codes, messages: of the envelope, without nulls and empty texts.
+    """
+
+    success: bool
+    payload: JsonValue
+    codes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
+def read_json(answer: RawAnswer) -> JsonValue:
+    """The body as JSON.
+
+    Raises:
+        ValueError: it could not be read to its end, or is no JSON.
+    """
+    if answer.body is None:
+        raise ValueError(answer.defect)
+    if not answer.body:
+        raise ValueError("it is empty")
+    # orjson.JSONDecodeError is a ValueError.
+    value: JsonValue = orjson.loads(answer.body)
+    return value
+
+
+def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
+    """Take the envelope off, if there is one.
+
+    A bare escrow has a ``status`` of its own, so a ``status`` makes an envelope only together with one of its other
+    keys; ``payload`` alone does, as in the idempotency errors.
+    """
+    if not isinstance(body, dict):
+        return Opened(success, body)
+    has_texts = "codes" in body or "message" in body or "messages" in body
+    if "payload" not in body and not ("status" in body and has_texts):
+        return Opened(success, body)
+    said = body.get("status", SUCCESS)
+    messages = (*_texts(body.get("message")), *_texts(body.get("messages")))
+    return Opened(success and said == SUCCESS, body.get("payload"), _texts(body.get("codes")), messages)
+
+
+def token_expired(payload: JsonValue) -> bool:
+    """Tilia says that the token is expired; it is not documented under which status (seed 000)."""
+    return isinstance(payload, dict) and payload.get("error") == TOKEN_EXPIRED
+
+
+def api_error(
+    operation: Operation[object],
+    answer: RawAnswer,
+    *,
+    reference: Mapping[str, str],
+    attempts: int,
+    doubtful: bool = False,
+) -> errors.ApiError:
+    """The error that an answer means. Its HTTP status decides the class."""
+    try:
+        opened = open_envelope(read_json(answer), success=False)
+        messages, field_errors = _complaints(opened.payload)
+    except ValueError:
+        # An HTML page of a proxy, or nothing at all: its beginning is worth keeping, but it is nobody's message.
+        opened, messages, field_errors = Opened(False, _beginning(answer.body)), (), {}
+    status = answer.status
+    error_class = _ERRORS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
+    account_id = _blocked_account(messages) if status == 403 else None
+    if account_id is not None:
+        error_class = errors.AccountBlockedError
+    if status == 409 and operation.conflict is not None:
+        error_class = errors.AccountExistsError
+    happened = Happened.REFUSED if token_expired(opened.payload) else answered(status, success=False)
+    effect = took_effect(operation, happened, doubtful=doubtful)
+    error = error_class(
+        status=status,
+        operation=operation.name,
+        codes=opened.codes,
+        messages=(*opened.messages, *messages),
+        payload=opened.payload,
+        field_errors=field_errors,
+        attempts=attempts,
+        retryable=may_succeed_later(status) and (effect is False or operation.repeat is not Repeat.NEVER),
+        took_effect=effect,
+        reference=reference,
+    )
+    if isinstance(error, errors.AccountBlockedError):
+        error.account_id = account_id or ""
+    if isinstance(error, errors.RateLimitedError):
+        error.retry_after = retry_after(answer.headers)
+    return error
+
+
+def undecodable(
+    operation: Operation[object],
+    answer: RawAnswer,
+    why: str,
+    *,
+    reference: Mapping[str, str],
+    confirmed: bool = False,
+    doubtful: bool = False,
+) -> errors.ResponseDecodeError:
+    """The error for a 2xx that cannot be read.
+
+    Args:
+        confirmed: its envelope says Success, and only the payload has another shape than expected.
+    """
+    try:
+        payload = read_json(answer)
+    except ValueError:
+        payload = _beginning(answer.body)
+    happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
+    return errors.ResponseDecodeError(
+        f"the answer cannot be read: {why}",
+        status=answer.status,
+        payload=payload,
+        operation=operation.name,
+        took_effect=took_effect(operation, happened, doubtful=doubtful),
+        reference=reference,
+    )
+
+
+def missing_scope(
+    error: errors.UnauthorizedError, *, needed: Iterable[str], granted: Iterable[str]
+) -> errors.MissingScopeError:
+    """The refusal of a fresh token, told as what it most likely is."""
+    return errors.MissingScopeError(
+        needed=needed,
+        granted=granted,
+        status=error.status,
+        operation=error.operation,
+        codes=error.codes,
+        messages=error.messages,
+        payload=error.payload,
+        field_errors=error.field_errors,
+        attempts=error.attempts,
+        retryable=error.retryable,
+        took_effect=error.took_effect,
+        reference=error.reference,
+    )
+
+
+def may_succeed_later(status: int) -> bool:
+    """A status that tells of a passing state, not of this request."""
+    return status == 429 or status in {500, 502, 503, 504}
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that a ``Retry-After`` asks for, given as a number or as a date; None if it cannot be read."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.replace(".", "", 1).isdecimal() and value.isascii():
+        seconds = float(value)
+        return seconds if seconds < float("inf") else None
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+
+
+def _texts(value: JsonValue) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,) if value else ()
+    if isinstance(value, list):
+        return tuple(item if isinstance(item, str) else str(item) for item in value if item not in (None, ""))
+    return ()
+
+
+def _complaints(payload: JsonValue) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The texts, and the texts by field, that the payload of a failure holds."""
+    if isinstance(payload, str):
+        return _texts(payload), {}
+    if not isinstance(payload, dict):
+        return (), {}
+    by_field = payload.get("errors")
+    fields = {name: _texts(texts) for name, texts in by_field.items()} if isinstance(by_field, dict) else {}
+    named = (payload.get("error"), payload.get("error_description"), None if isinstance(by_field, dict) else by_field)
+    return _flatten(_texts(text) for text in named), fields
+
+
+def _flatten(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(text for group in groups for text in group)
+
+
+def _blocked_account(messages: Iterable[str]) -> str | None:
+    for message in messages:
+        if message.startswith(_BLOCKED):
+            return message.removeprefix(_BLOCKED).partition(")")[0]
+    return None
+
+
+def _beginning(body: bytes | None) -> str | None:
+    return body[:_LONGEST_TEXT].decode(errors="replace") if body else None

@@ -1,0 +1,97 @@
+"""What an operation of the API is: one immutable declaration."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from enum import Enum
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+
+from tilia_async.config import Service
+
+if TYPE_CHECKING:
+    from tilia_async.api.accounts import RegisteredAccount
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Repeat(Enum):
+    """Whether an operation may be sent again when it is not known what became of it."""
+
+    SAFE = "safe"
+    """It reads, or writes the same final state however often it is sent."""
+    KEYED = "keyed"
+    """Tilia takes an ``Idempotency-Key``: one key stands for one effect."""
+    NEVER = "never"
+    """It is sent again only if certainly nothing was sent, or if it was refused for its token."""
+
+
+def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
+    return tuple((literal, name) for literal, name, _, _ in string.Formatter().parse(template))
+
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _statuses(statuses: Iterable[int]) -> frozenset[int]:
+    return frozenset(statuses)
+
+
+@attrs.frozen
+class Evidence:
+    """What is not documented of an operation and had to be inferred.
+
+    Attributes:
+        inferred: the parts that are inferred: any of ``path``, ``host``, ``scope``, ``body``, ``answer``.
+        note: why they are believed.
+    """
+
+    inferred: frozenset[str] = attrs.field(converter=_names)
+    note: str
+
+
+@attrs.frozen
+class Operation(Generic[T_co]):
+    """One operation of Tilia's API, declared once for client, sandbox, mirror, docs and tests.
+
+    Attributes:
+        name: ``service.method``, as errors, logs and faults name it.
+        method: the HTTP method.
+        service: which part of the API has it.
+        path: the path template; ``{name}`` stands for a path parameter.
+        returns: the type that the answer's payload is read as.
+        repeat: whether it may be sent again.
+        scopes: what its token has to carry.
+        success: the documented statuses of success; any other 2xx is taken as success too.
+        reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
+        conflict: the type of the resource that a 409 carries, if it carries one.
+        evidence: what is only inferred; None if all of it is documented.
+    """
+
+    name: str
+    method: str
+    service: Service
+    path: str
+    returns: type[T_co]
+    repeat: Repeat = attrs.field(kw_only=True)
+    scopes: frozenset[str] = attrs.field(kw_only=True, converter=_names)
+    success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
+    reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
+    conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)
+    evidence: Evidence | None = attrs.field(kw_only=True, default=None)
+    segments: tuple[tuple[str, str | None], ...] = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(lambda self: _parse(self.path), takes_self=True)
+    )
+
+    @property
+    def reads(self) -> bool:
+        """It changes nothing at Tilia, so no failure of it can have had an effect."""
+        return self.method == "GET"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the path parameters, in order."""
+        return tuple(name for _, name in self.segments if name is not None)

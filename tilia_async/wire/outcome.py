@@ -1,0 +1,123 @@
+"""What one attempt came to: a value, or the error that is true."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import attrs
+
+from tilia_async import errors
+from tilia_async.json_value import JsonValue
+from tilia_async.wire import envelope
+from tilia_async.wire.codec import DecodeFault, decode
+from tilia_async.wire.effect import Happened, took_effect
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.operation import Operation
+from tilia_async.wire.request import WireRequest
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Response(Generic[T]):
+    """An answer of Tilia with its details.
+
+    Attributes:
+        value: the typed result, as the operation's method returns it.
+        payload: the JSON it was read from, without the envelope.
+        status: the HTTP status.
+        headers: the HTTP headers, looked up without regard to case.
+        attempts: how many times the request was sent.
+        elapsed: seconds for the whole call, tokens and waits included.
+    """
+
+    value: T
+    payload: JsonValue = attrs.field(repr=False)
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    attempts: int
+    elapsed: float
+
+
+@attrs.frozen
+class Success(Generic[T]):
+    """The typed value of an answer, beside the payload it was read from."""
+
+    value: T
+    payload: JsonValue
+    status: int
+    headers: Mapping[str, str]
+
+
+def judge(
+    operation: Operation[T],
+    request: WireRequest,
+    answer: RawAnswer | NoAnswer,
+    *,
+    attempts: int,
+    doubtful: bool,
+) -> Success[T] | errors.TiliaError:
+    """The value that an attempt brought, or the error.
+
+    Args:
+        attempts: how many times the request was sent, this time included.
+        doubtful: an earlier attempt of the same call may have taken effect.
+    """
+    if isinstance(answer, NoAnswer):
+        return no_answer(operation, request, answer, doubtful=doubtful)
+    if not 200 <= answer.status < 300:
+        return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    confirmed = False
+    try:
+        body = None if answer.body == b"" and operation.returns is type(None) else envelope.read_json(answer)
+        opened = envelope.open_envelope(body)
+        if not opened.success:
+            return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
+        confirmed = True
+        value = decode(opened.payload, operation.returns)
+        return Success(value, opened.payload, answer.status, answer.headers)
+    except (DecodeFault, ValueError) as error:
+        why = str(error)
+    return envelope.undecodable(
+        operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful
+    )
+
+
+def _refusal(
+    operation: Operation[T], request: WireRequest, answer: RawAnswer, *, attempts: int, doubtful: bool
+) -> errors.ApiError:
+    error = envelope.api_error(operation, answer, reference=request.reference, attempts=attempts, doubtful=doubtful)
+    if isinstance(error, errors.AccountExistsError) and operation.conflict is not None:
+        # A 409 to a registration carries the account that is there; without one it still says that there is one.
+        with contextlib.suppress(DecodeFault):
+            error.account = decode(error.payload, operation.conflict)
+    return error
+
+
+def no_answer(
+    operation: Operation[T], request: WireRequest, ended: NoAnswer, *, doubtful: bool
+) -> errors.TransportError:
+    """The error for an attempt without an answer."""
+    happened = Happened.NO_ANSWER if ended.sent else Happened.NOT_SENT
+    effect = took_effect(operation, happened, doubtful=doubtful)
+    if effect is None:
+        error, what = errors.OutcomeUnknownError, "sent, and no answer came" if ended.sent else "an earlier attempt was sent"
+    elif ended.sent:
+        error, what = errors.TransportError, "no answer came"
+    else:
+        error, what = errors.ConnectError, "not sent"
+    return error(
+        f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference
+    )
+
+
+def out_of_time(
+    operation: Operation[T], request: WireRequest, ended: NoAnswer, *, doubtful: bool
+) -> errors.TransportError:
+    """The error for a call whose time ran out."""
+    happened = Happened.NO_ANSWER if ended.sent else Happened.NOT_SENT
+    effect = took_effect(operation, happened, doubtful=doubtful)
+    error = errors.OutcomeUnknownError if effect is None else errors.DeadlineExceededError
+    return error(ended.reason, operation=operation.name, took_effect=effect, reference=request.reference)

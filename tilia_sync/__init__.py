@@ -1,0 +1,38 @@
+"""Tilia SDK for Python, synchronous: ``tilia_async`` with the same names, for code without an event loop.
+
+``with TiliaClient(client_id, client_secret, "staging") as tilia: ...``
+"""
+
+from tilia_async import (
+    Environment,
+    Evidence,
+    Limits,
+    Money,
+    Operation,
+    Repeat,
+    RequestOptions,
+    Response,
+    RetryPolicy,
+    Scope,
+    Service,
+    errors,
+)
+from tilia_sync.client import TiliaClient
+from tilia_sync.sandbox import Sandbox
+
+__all__ = [
+    "Environment",
+    "Evidence",
+    "Limits",
+    "Money",
+    "Operation",
+    "Repeat",
+    "RequestOptions",
+    "Response",
+    "RetryPolicy",
+    "Sandbox",
+    "Scope",
+    "Service",
+    "TiliaClient",
+    "errors",
+]

@@ -1,0 +1,174 @@
+"""The synchronous client: the asynchronous one, run in the loop thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self, TypedDict, TypeVar, Unpack
+
+import tilia_async
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy
+from tilia_async.errors import ClientClosedError
+from tilia_async.json_value import JsonInput
+from tilia_async.secret import Secret
+from tilia_async.tokens import AccessToken, TokenCache
+from tilia_async.wire.operation import Operation
+from tilia_async.wire.outcome import Response
+from tilia_sync.api.accounts import Accounts
+from tilia_sync.api.auth import Auth
+from tilia_sync.api.payment_methods import PaymentMethods
+from tilia_sync.api.registration import Registration
+from tilia_sync.api.wallets import Wallets
+from tilia_sync.bridge import LOOP_THREAD
+
+T = TypeVar("T")
+
+
+class _Overrides(TypedDict, total=False):
+    client_id: str
+    client_secret: str
+    environment: str | Environment
+    scopes: Iterable[str] | None
+    timeout: float
+    retry: RetryPolicy
+    limits: Limits
+    token_cache: TokenCache | None
+    operations: Mapping[str, Operation[object]] | None
+
+
+class TiliaClient:
+    """A synchronous client for Tilia's API.
+
+    All clients of a process share one background thread, which runs one event loop. One client serves any number of
+    threads, and works after ``fork`` in parent and child.
+
+    ::
+
+        with TiliaClient(client_id, client_secret, "staging") as tilia:
+            account = tilia.accounts.find("nyx@example.com")
+
+    Args:
+        client_id: from Tilia.
+        client_secret: from Tilia.
+        environment: ``"production"``, ``"staging"``, an :class:`Environment`, or a URL template such as
+            ``http://127.0.0.1:8411/{service}``.
+        scopes: ask for these in one token from the start; None: for what each operation needs.
+        timeout: seconds for a whole call: waiting, token, all attempts, reading.
+        retry: how often and when a call is sent again.
+        limits: connections, and the size of an answer.
+        token_cache: share one between clients; None: the one of this process.
+        operations: corrected declarations by name, used by the typed methods.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong; the message names it.
+    """
+
+    auth: Auth
+    registration: Registration
+    accounts: Accounts
+    wallets: Wallets
+    payment_methods: PaymentMethods
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        environment: str | Environment,
+        *,
+        scopes: Iterable[str] | None = None,
+        timeout: float = 30.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        token_cache: TokenCache | None = None,
+        operations: Mapping[str, Operation[object]] | None = None,
+    ) -> None:
+        client_secret = Secret(client_secret or "")
+        self._client = tilia_async.TiliaClient(
+            client_id,
+            client_secret,
+            environment,
+            scopes=scopes,
+            timeout=timeout,
+            retry=retry,
+            limits=limits,
+            token_cache=token_cache,
+            operations=operations,
+        )
+        self._take_thread()
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[_Overrides]) -> Self:
+        """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
+
+        Args:
+            overrides: any argument of the constructor; what is given here is not looked up.
+
+        Raises:
+            ConfigurationError: a variable is not set, or wrong; the message names it.
+        """
+        client = cls.__new__(cls)
+        client._client = tilia_async.TiliaClient.from_env(**overrides)
+        client._take_thread()
+        return client
+
+    def _take_thread(self) -> None:
+        self._thread = LOOP_THREAD
+        self._lease = LOOP_THREAD.lease(self, self._client.aclose)
+        self.auth = Auth(self._client.auth, self._thread)
+        self.registration = Registration(self._client.registration, self._thread)
+        self.accounts = Accounts(self._client.accounts, self._thread)
+        self.wallets = Wallets(self._client.wallets, self._thread)
+        self.payment_methods = PaymentMethods(self._client.payment_methods, self._thread)
+
+    def access_token(self, scopes: Iterable[str]) -> AccessToken:
+        """A token with at least these scopes, from the cache or from the token endpoint.
+
+        Raises:
+            TokenError: the token endpoint refused.
+            TransportError: it could not be reached, gave no answer, or the client's timeout is over.
+            ClientClosedError: the client is closed.
+        """
+        return self._thread.run(self._client.access_token(scopes))
+
+    def send(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, JsonInput] | None = None,
+        options: RequestOptions | None = None,
+    ) -> Response[T]:
+        """Call any operation, and get its answer with status, headers, attempts and raw payload.
+
+        Args:
+            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is.
+            path: the path parameters, unquoted.
+            query: the query parameters.
+            body: what is sent as JSON.
+
+        Raises:
+            InvalidRequestError: the request was refused here.
+            ClientClosedError: the client is closed.
+            TokenError: the token endpoint refused.
+            ApiError: Tilia answered with an error.
+            TransportError: there was no usable answer; its subclasses say what is known.
+        """
+        return self._thread.run(self._client.send(operation, path=path, query=query, body=body, options=options))
+
+    def close(self) -> None:
+        """Close what the client opened. Calls under way end with an error; a second close does nothing."""
+        self._lease()
+
+    def __enter__(self) -> Self:
+        if not self._lease.alive:
+            raise ClientClosedError("the client is closed; make a new one")
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{self._client!r}".replace("<TiliaClient", "<tilia_sync.TiliaClient", 1)

@@ -1,0 +1,120 @@
+"""The embedded Tilia, for code that has no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from tilia_async import sandbox
+from tilia_async.config import Environment
+from tilia_async.money import Money
+from tilia_async.sandbox import FaultScript, RecordedRequest, SandboxAccount, SandboxClock
+from tilia_async.scopes import Scope
+from tilia_sync.bridge import LOOP_THREAD
+
+
+class Sandbox:
+    """An embedded Tilia on 127.0.0.1, run in the loop thread.
+
+    ::
+
+        with Sandbox() as sandbox:
+            tilia = TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment)
+
+    The arguments are those of ``tilia_async.sandbox.Sandbox``.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        seed: int = 7,
+        scopes: Iterable[str] = tuple(Scope),
+        wallet_delay: float = 0.5,
+        token_lifetime: float = 3600.0,
+        token_currency: str = "TOK",
+        record: int = 100_000,
+    ) -> None:
+        self._sandbox = sandbox.Sandbox(
+            port,
+            seed=seed,
+            scopes=scopes,
+            wallet_delay=wallet_delay,
+            token_lifetime=token_lifetime,
+            token_currency=token_currency,
+            record=record,
+        )
+        self._lease = LOOP_THREAD.lease(self, self._sandbox.aclose)
+
+    @property
+    def client_id(self) -> str:
+        """The client id that it accepts."""
+        return self._sandbox.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The secret that it accepts."""
+        return self._sandbox.client_secret
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._sandbox.port
+
+    @property
+    def environment(self) -> Environment:
+        """For a client."""
+        return self._sandbox.environment
+
+    @property
+    def clock(self) -> SandboxClock:
+        """Its time, which can be put forward."""
+        return self._sandbox.clock
+
+    @property
+    def faults(self) -> FaultScript:
+        """What goes wrong next."""
+        return self._sandbox.faults
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """What arrived, in order."""
+        return self._sandbox.requests
+
+    @property
+    def accounts(self) -> Mapping[str, SandboxAccount]:
+        """The accounts that there are, by id."""
+        return self._sandbox.accounts
+
+    def block_as_tilia(self, account_id: str) -> None:
+        """Block an account as Tilia itself does; a publisher cannot lift that."""
+        self._sandbox.block_as_tilia(account_id)
+
+    def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
+        """Put money or tokens into an account's wallet."""
+        self._sandbox.fund(account_id, amount, wallet)
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens that were issued worthless."""
+        self._sandbox.revoke_tokens()
+
+    def start(self) -> None:
+        """Listen. ``with`` does it, too."""
+        LOOP_THREAD.run(self._sandbox.start())
+
+    def close(self) -> None:
+        """Stop listening, and drop the connections there are. A second close does nothing."""
+        self._lease()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._sandbox)
