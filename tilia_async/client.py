@@ -22,6 +22,7 @@ from tilia_async.config import (
     RetryPolicy,
     checked_timeout,
     from_environment,
+    hidden,
 )
 from tilia_async.json_value import JsonInput
 from tilia_async.secret import Secret
@@ -53,12 +54,6 @@ class ClientSettings(TypedDict, total=False):
     token_cache: TokenCache | None
     session: aiohttp.ClientSession | None
     operations: Mapping[str, Operation[object]] | None
-
-
-class _Overrides(ClientSettings, total=False):
-    client_id: str
-    client_secret: str
-    environment: str | Environment
 
 
 class TiliaClient:
@@ -110,7 +105,8 @@ class TiliaClient:
         session: aiohttp.ClientSession | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
     ) -> None:
-        credentials = Credentials(client_id, client_secret := _hidden(client_secret))
+        client_secret = hidden(client_secret)
+        credentials = Credentials(client_id, client_secret)
         self._environment = Environment.of(environment)
         self._client_id = credentials.client_id
         self._pool = SessionPool(limits, session)
@@ -129,26 +125,34 @@ class TiliaClient:
         self.payment_methods = PaymentMethods(self._caller)
 
     @classmethod
-    def from_env(cls, **overrides: Unpack[_Overrides]) -> Self:
+    def from_env(
+        cls,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        environment: str | Environment | None = None,
+        **settings: Unpack[ClientSettings],
+    ) -> Self:
         """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
         Args:
-            overrides: any argument of the constructor; what is given here is not looked up.
+            client_id, client_secret, environment: instead of the variable of that name, which is not looked up.
+            settings: the other arguments of the constructor.
 
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
-        client_id = overrides.pop("client_id", None) or from_environment("TILIA_CLIENT_ID").reveal()
-        client_secret = _hidden(overrides.pop("client_secret", None) or from_environment("TILIA_CLIENT_SECRET"))
-        environment = overrides.pop("environment", None)
+        client_secret = from_environment("TILIA_CLIENT_SECRET") if client_secret is None else Secret(client_secret)
+        client_id = from_environment("TILIA_CLIENT_ID").reveal() if client_id is None else client_id
         if environment is None:
             try:
                 environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
             except errors.ConfigurationError as error:
+                reason = str(error)
                 raise errors.ConfigurationError(
-                    f"TILIA_ENVIRONMENT: {error}; set it to production, staging or a URL with {{service}} in it"
+                    f"TILIA_ENVIRONMENT: {reason}; set it to production, staging or a URL with {{service}} in it"
                 ) from None
-        return cls(client_id, client_secret, environment, **overrides)
+        return cls(client_id, client_secret, environment, **settings)
 
     async def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.
@@ -228,11 +232,6 @@ class TiliaClient:
         session = await self._pool.session()
         passed = Passage(self._pool)
         return await exchange(session, request, None, passed, self._pool.limits.response_bytes)
-
-
-def _hidden(client_secret: str) -> Secret:
-    # At run time it may be None: a setting read with os.environ.get().
-    return Secret(client_secret or "")
 
 
 def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:

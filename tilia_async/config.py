@@ -6,7 +6,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 from urllib.parse import urlsplit
 
 import attrs
@@ -39,7 +39,7 @@ class Environment:
 
     name: str
     template: str
-    services: Mapping[Service, str] = attrs.field(factory=dict)
+    services: Mapping[Service, str] = attrs.field(factory=dict[Service, str])
 
     PRODUCTION: ClassVar[Environment]
     STAGING: ClassVar[Environment]
@@ -121,18 +121,23 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _positive(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """A finite number; True and False are none, whatever Python says."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _positive(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    if not _is_number(value) or value <= 0:
         raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a positive number, not {value!r}")
 
 
-def _not_negative(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+def _not_negative(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    if not _is_number(value) or value < 0:
         raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is 0 or more, not {value!r}")
 
 
-def _count(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+def _count(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+    if not isinstance(value, int) or not _is_number(value) or value < 1:
         raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a whole number ≥ 1, not {value!r}")
 
 
@@ -194,8 +199,18 @@ class RequestOptions:
                 raise ConfigurationError(f"RequestOptions.headers: {name!r} cannot be sent as a header")
 
 
-def _secret(value: str) -> Secret:
-    return Secret(value) if isinstance(value, str) else Secret("")
+def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    # A setting read with os.environ.get() is None at run time, whatever its type says.
+    if not isinstance(value, str) or not value.strip():
+        name = attribute.name
+        raise ConfigurationError(
+            f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"
+        )
+
+
+def hidden(client_secret: str) -> Secret:
+    """The secret of a client, or an empty one for None, which :class:`Credentials` refuses."""
+    return Secret(client_secret or "")
 
 
 @attrs.frozen
@@ -206,16 +221,8 @@ class Credentials:
         ConfigurationError: one of them is missing.
     """
 
-    client_id: str = attrs.field()
-    client_secret: Secret = attrs.field(converter=_secret, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        for setting, value in (("client_id", self.client_id), ("client_secret", self.client_secret)):
-            # A setting read with os.environ.get() is None at run time, whatever its type says.
-            if not isinstance(value, str) or not value.strip():
-                raise ConfigurationError(
-                    f"{setting} is missing; pass it, or set TILIA_{setting.upper()} and use TiliaClient.from_env()"
-                )
+    client_id: str = attrs.field(validator=_present)
+    client_secret: Secret = attrs.field(validator=_present, repr=False)
 
 
 def from_environment(name: str) -> Secret:
@@ -230,12 +237,12 @@ def from_environment(name: str) -> Secret:
     return Secret(value)
 
 
-def checked_timeout(timeout: float) -> float:
+def checked_timeout(timeout: object) -> float:
     """A client's timeout in seconds.
 
     Raises:
         ConfigurationError: it is not a positive number.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+    if not _is_number(timeout) or timeout <= 0:
         raise ConfigurationError(f"timeout is a positive number of seconds, not {timeout!r}")
     return float(timeout)

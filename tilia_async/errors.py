@@ -271,7 +271,7 @@ class AccountBlockedError(ForbiddenError):
 
 
 class NotFoundError(ApiError):
-    """404: there is no such account, wallet, invoice, …"""
+    """404: there is no such account, wallet or invoice."""
 
 
 class ConflictError(ApiError):

@@ -20,6 +20,12 @@ def _currency_code(_instance: object, _attribute: attrs.Attribute[str], value: o
         raise ValueError(f"currency is a code of three characters such as 'USD', not {value!r}")
 
 
+def _factor(times: object) -> int:
+    if isinstance(times, bool) or not isinstance(times, int):
+        raise TypeError(f"money is multiplied by whole numbers only, not {times!r}; split() divides it")
+    return times
+
+
 @functools.total_ordering
 @attrs.frozen(order=False)
 class Money:
@@ -46,9 +52,7 @@ class Money:
         return Money(-self.minor_units, self.currency)
 
     def __mul__(self, times: int) -> Money:
-        if isinstance(times, bool) or not isinstance(times, int):
-            raise TypeError(f"money is multiplied by whole numbers only, not {times!r}; split() divides it")
-        return Money(self.minor_units * times, self.currency)
+        return Money(self.minor_units * _factor(times), self.currency)
 
     __rmul__ = __mul__
 
@@ -77,7 +81,7 @@ class Money:
             parts[index] += 1
         return tuple(Money(sign * part, self.currency) for part in parts)
 
-    def _same_currency(self, other: Money, verb: str) -> int:
+    def _same_currency(self, other: object, verb: str) -> int:
         if not isinstance(other, Money):
             raise TypeError(f"{other!r} cannot be {verb} money; wrap it in Money with its currency")
         if other.currency != self.currency:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
 import os
 import sys
@@ -115,7 +116,9 @@ class LoopThread:
             error.__traceback__ = _trimmed(error.__traceback__)
             raise
 
-    def lease(self, owner: object, close: Callable[[], Coroutine[object, object, None]]) -> weakref.finalize[..., object]:
+    def lease(
+        self, owner: object, close: Callable[[], Coroutine[object, object, None]]
+    ) -> weakref.finalize[..., object]:
         """Keep the thread for an owner. Calling the result closes the owner's part and ends the lease, once.
 
         It is called by itself when the owner is garbage, and at the end of the process.
@@ -204,10 +207,8 @@ class LoopThread:
         except BaseException:
             # Ctrl-C, or whatever else a signal handler of the caller raises.
             loop.call_soon_threadsafe(call.cancel)
-            try:
+            with contextlib.suppress(TimeoutError):
                 call.ended.result(CLEANUP_SECONDS)
-            except TimeoutError:
-                pass
             raise
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 import tilia_async
-from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, hidden
 from tilia_async.errors import ClientClosedError
 from tilia_async.json_value import JsonInput
 from tilia_async.secret import Secret
@@ -24,10 +24,9 @@ from tilia_sync.bridge import LOOP_THREAD
 T = TypeVar("T")
 
 
-class _Overrides(TypedDict, total=False):
-    client_id: str
-    client_secret: str
-    environment: str | Environment
+class ClientSettings(TypedDict, total=False):
+    """The optional arguments of :class:`TiliaClient`."""
+
     scopes: Iterable[str] | None
     timeout: float
     retry: RetryPolicy
@@ -82,38 +81,52 @@ class TiliaClient:
         token_cache: TokenCache | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
     ) -> None:
-        client_secret = Secret(client_secret or "")
-        self._client = tilia_async.TiliaClient(
-            client_id,
-            client_secret,
-            environment,
-            scopes=scopes,
-            timeout=timeout,
-            retry=retry,
-            limits=limits,
-            token_cache=token_cache,
-            operations=operations,
+        client_secret = hidden(client_secret)
+        self._wrap(
+            tilia_async.TiliaClient(
+                client_id,
+                client_secret,
+                environment,
+                scopes=scopes,
+                timeout=timeout,
+                retry=retry,
+                limits=limits,
+                token_cache=token_cache,
+                operations=operations,
+            )
         )
-        self._take_thread()
 
     @classmethod
-    def from_env(cls, **overrides: Unpack[_Overrides]) -> Self:
+    def from_env(
+        cls,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        environment: str | Environment | None = None,
+        **settings: Unpack[ClientSettings],
+    ) -> Self:
         """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
         Args:
-            overrides: any argument of the constructor; what is given here is not looked up.
+            client_id, client_secret, environment: instead of the variable of that name, which is not looked up.
+            settings: the other arguments of the constructor.
 
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
+        client_secret = None if client_secret is None else Secret(client_secret)
         client = cls.__new__(cls)
-        client._client = tilia_async.TiliaClient.from_env(**overrides)
-        client._take_thread()
+        client._wrap(  # noqa: SLF001 - a client of this class, made without its constructor
+            tilia_async.TiliaClient.from_env(
+                client_id=client_id, client_secret=client_secret, environment=environment, **settings
+            )
+        )
         return client
 
-    def _take_thread(self) -> None:
+    def _wrap(self, client: tilia_async.TiliaClient) -> None:
+        self._client = client
         self._thread = LOOP_THREAD
-        self._lease = LOOP_THREAD.lease(self, self._client.aclose)
+        self._lease = LOOP_THREAD.lease(self, client.aclose)
         self.auth = Auth(self._client.auth, self._thread)
         self.registration = Registration(self._client.registration, self._thread)
         self.accounts = Accounts(self._client.accounts, self._thread)

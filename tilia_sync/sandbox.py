@@ -33,7 +33,7 @@ class Sandbox:
         scopes: Iterable[str] = tuple(Scope),
         wallet_delay: float = 0.5,
         token_lifetime: float = 3600.0,
-        token_currency: str = "TOK",
+        token_currency: str = "TOK",  # noqa: S107 - no password
         record: int = 100_000,
     ) -> None:
         self._sandbox = sandbox.Sandbox(

@@ -120,7 +120,7 @@ class RegisteredAccount:
 
 @attrs.frozen
 class BlockStatus:
-    """Whether an account is blocked, after it was blocked or unblocked."""
+    """Whether an account is blocked."""
 
     is_blocked: bool
 
@@ -153,6 +153,15 @@ FIND = Operation(
     Account,
     scopes={Scope.SEARCH_ACCOUNTS},
     repeat=Repeat.SAFE,
+)
+IS_BLOCKED = Operation(
+    "accounts.is_blocked",
+    GET.method,
+    GET.service,
+    GET.path,
+    BlockStatus,
+    scopes=GET.scopes,
+    repeat=GET.repeat,
 )
 BLOCK = Operation(
     "accounts.block",
@@ -312,10 +321,8 @@ class Accounts:
 
         Source: seed 002, "Detecting blocked accounts"; scope ``search_accounts``.
         """
-        return (await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)).is_blocked
-
-
-IS_BLOCKED = attrs.evolve(GET, name="accounts.is_blocked", returns=BlockStatus)
+        status = await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
+        return status.is_blocked
 
 
 def _one_of(email: object, platforms: Mapping[str, str]) -> list[str]:
@@ -339,7 +346,9 @@ _PLATFORM_NAMES = frozenset(platform.value for platform in ExternalPlatform)
 def _profile(profile: AccountProfile) -> dict[str, list[str]]:
     names = AccountProfile.__optional_keys__
     problems = {
-        field: checks.text(value, shortest=0) if field in names else [f"is no field; known are {', '.join(sorted(names))}"]
+        field: checks.text(value, shortest=0)
+        if field in names
+        else [f"is no field; known are {', '.join(sorted(names))}"]
         for field, value in profile.items()
     }
     country = profile.get("country_iso")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -114,7 +115,7 @@ class PaymentMethods:
 
     _caller: Caller
 
-    async def list(self, account_id: str, *, options: RequestOptions | None = None) -> list[PaymentMethod]:
+    async def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's payment methods of all kinds, wallets included.
 
         An account that does not exist has none; Tilia does not say that it does not exist.

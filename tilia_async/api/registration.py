@@ -128,9 +128,7 @@ class Registration:
             START, body={"username": username, "password": password, "email": email, **given}, options=options
         )
 
-    async def complete(
-        self, registration_id: str, *, options: RequestOptions | None = None
-    ) -> CompletedRegistration:
+    async def complete(self, registration_id: str, *, options: RequestOptions | None = None) -> CompletedRegistration:
         """Turn a temporary profile into an account. Its wallets appear a moment later.
 
         Args:
@@ -142,6 +140,4 @@ class Registration:
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
-        return await self._caller.value(
-            COMPLETE, path={"registration_id": registration_id}, body={}, options=options
-        )
+        return await self._caller.value(COMPLETE, path={"registration_id": registration_id}, body={}, options=options)

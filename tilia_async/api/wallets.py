@@ -75,7 +75,7 @@ class AccountBalances:
     """What an account has, by currency code."""
 
     account_id: str | None = None
-    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict)
+    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance])
 
 
 LIST = attrs.evolve(LIST_PAYMENT_METHODS, name="wallets.list")

@@ -15,7 +15,7 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json"
-    headers: dict[str, str] = attrs.field(factory=dict)
+    headers: dict[str, str] = attrs.field(factory=dict[str, str])
 
 
 def bare(body: JsonValue, status: int = 200) -> Answer:
@@ -33,9 +33,7 @@ def success(payload: JsonValue, *, status: int = 200, nulls: bool = False) -> An
     return bare({"status": "Success", "message": texts, "codes": texts, "payload": payload}, status)
 
 
-def failure(
-    status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()
-) -> Answer:
+def failure(status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()) -> Answer:
     """An envelope that says Failure; the payload is a text, an object or a whole resource."""
     return bare({"status": "Failure", "message": list(message), "codes": list(codes), "payload": payload}, status)
 

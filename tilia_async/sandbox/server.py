@@ -60,7 +60,7 @@ class Sandbox:
         scopes: Iterable[str] = tuple(Scope),
         wallet_delay: float = 0.5,
         token_lifetime: float = 3600.0,
-        token_currency: str = "TOK",
+        token_currency: str = "TOK",  # noqa: S107 - no password
         record: int = 100_000,
     ) -> None:
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -167,27 +167,36 @@ class Sandbox:
         body = await _read(request)
         _, service, rest = (*request.rel_url.raw_path.split("/", 2), "")[:3]
         path = f"/{rest}"
-        match = TOKEN if self._is_token_request(request, service, path) else self._router.find(
-            request.method, service, path
+        target = self._target(request.method, service, path)
+        name = TOKEN.name if target is None else target.route.operation.name if isinstance(target, Match) else None
+        self._remember(
+            RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body)
         )
-        name = match.name if match is TOKEN else match.route.operation.name if isinstance(match, Match) else None
-        self._remember(RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body))
+        if isinstance(target, Match):
+            refusal = self._refusal(request, target)
+            if refusal is not None:
+                return _response(refusal)
         fault = None if name is None else self.faults.take(name)
         early = await self._before(request, fault)
         if early is not None:
             return _response(early)
-        if match is TOKEN:
+        if target is None:
             answer = self._tokens.issue(request.query, body)
-        elif isinstance(match, Match):
-            answer = self._answer(request, match, body)
+        elif isinstance(target, Match):
+            answer = self._answer(request, target, body)
         else:
-            answer = Answer(int(match), b"404 page not found\n" if match == 404 else b"", "text/plain")
+            answer = Answer(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
         return _response(self._after(request, fault, answer))
 
+    def _refusal(self, request: web.BaseRequest, match: Match) -> Answer | None:
+        """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
+        authorization = request.headers.get("Authorization", "")
+        operation = match.route.operation
+        if self.faults.take(operation.name, only=Fault.TOKEN_REVOKED) is not None:
+            self._tokens.revoke(authorization)
+        return self._tokens.refusal(authorization, operation.scopes)
+
     def _answer(self, request: web.BaseRequest, match: Match, body: bytes) -> Answer:
-        refusal = self._tokens.refusal(request.headers.get("Authorization", ""), match.route.operation.scopes)
-        if refusal is not None:
-            return refusal
         try:
             return match.route.handler(Call(self._world, match.path, request.query, body))
         except Refused as refused:
@@ -200,8 +209,6 @@ class Sandbox:
         match fault.fault:
             case Fault.LATENCY:
                 await asyncio.sleep(fault.seconds)
-            case Fault.TOKEN_REVOKED:
-                self._tokens.revoke(request.headers.get("Authorization", ""))
             case Fault.DROP_BEFORE_COMMIT:
                 _drop(request)
                 return Answer(500, b"")
@@ -232,8 +239,11 @@ class Sandbox:
                 pass
         return answer
 
-    def _is_token_request(self, request: web.BaseRequest, service: str, path: str) -> bool:
-        return (request.method, service, path) == (TOKEN.method, TOKEN.service, TOKEN.path)
+    def _target(self, method: str, service: str, path: str) -> Match | int | None:
+        """The route of a request, the status that refuses it, or None for the token endpoint, which has no route."""
+        if (method, service, path) == (TOKEN.method, TOKEN.service, TOKEN.path):
+            return None
+        return self._router.find(method, service, path)
 
     def _remember(self, request: RecordedRequest) -> None:
         self.requests.append(request)

@@ -33,7 +33,7 @@ class TokenOffice:
     client_secret: str = attrs.field(repr=False)
     scopes: frozenset[str]
     lifetime: float
-    _tokens: dict[str, _Issued] = attrs.field(factory=dict, repr=False)
+    _tokens: dict[str, _Issued] = attrs.field(factory=dict[str, _Issued], repr=False)
 
     def issue(self, query: Mapping[str, str], body: bytes) -> Answer:
         """Answer a token request. Tilia takes the parameters from the query string as well as from a form."""

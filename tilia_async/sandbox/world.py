@@ -55,8 +55,8 @@ class SandboxAccount:
     email: str | None
     created: str
     wallets_at: float
-    external_platforms: Mapping[str, str] = attrs.field(factory=dict)
-    profile: Mapping[str, str] = attrs.field(factory=dict)
+    external_platforms: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    profile: Mapping[str, str] = attrs.field(factory=dict[str, str])
     tracking_id: str = ""
     metadata: str = ""
     blocked_by: str | None = None
@@ -86,11 +86,11 @@ class World:
     random: random.Random
     wallet_delay: float
     token_currency: str
-    accounts: dict[str, SandboxAccount] = attrs.field(factory=dict)
-    wallets: dict[str, SandboxWallet] = attrs.field(factory=dict)
-    registrations: dict[str, StartedRegistration] = attrs.field(factory=dict)
-    _by_username: dict[str, str] = attrs.field(factory=dict)
-    _wallets_of: dict[str, tuple[SandboxWallet, ...]] = attrs.field(factory=dict)
+    accounts: dict[str, SandboxAccount] = attrs.field(factory=dict[str, SandboxAccount])
+    wallets: dict[str, SandboxWallet] = attrs.field(factory=dict[str, SandboxWallet])
+    registrations: dict[str, StartedRegistration] = attrs.field(factory=dict[str, StartedRegistration])
+    _by_username: dict[str, str] = attrs.field(factory=dict[str, str])
+    _wallets_of: dict[str, tuple[SandboxWallet, ...]] = attrs.field(factory=dict[str, tuple[SandboxWallet, ...]])
 
     def new_id(self, prefix: str) -> str:
         """An id of the newer kind, e.g. ``acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b``."""

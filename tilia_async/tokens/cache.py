@@ -60,7 +60,8 @@ class TokenCache:
     def __repr__(self) -> str:
         return f"<TokenCache: {len(self._shelves)} identities>"
 
-    def _forget_flights(self) -> None:
+    def forget_flights(self) -> None:
+        """In the child of a fork: nothing of the parent's flies here."""
         for shelf in self._shelves.values():
             shelf.forget_flights()
 
@@ -70,7 +71,7 @@ _caches: weakref.WeakSet[TokenCache] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for cache in _caches:
-        cache._forget_flights()  # noqa: SLF001 - the flights run on in the parent only
+        cache.forget_flights()
 
 
 if hasattr(os, "register_at_fork"):
@@ -115,6 +116,10 @@ class Suspect:
 
     since: float
     value: str = attrs.field(repr=False)
+
+    def covers(self, token: AccessToken, now: float) -> bool:
+        """The token is the replacement, and the refusal is not long ago."""
+        return now - self.since < REFUSAL_SECONDS and token.issued_at >= self.since
 
 
 class Shelf:
@@ -186,9 +191,8 @@ class Shelf:
             if all(entry[1].value != token.value for entry in self._hot.values()):
                 return True
             suspect = self.suspects.get(needed)
-            if suspect is not None and now - suspect.since < REFUSAL_SECONDS and token.issued_at >= suspect.since:
-                if not expired or token.value == suspect.value:
-                    return False
+            if suspect is not None and suspect.covers(token, now) and (not expired or token.value == suspect.value):
+                return False
             self._hot = {key: entry for key, entry in self._hot.items() if entry[1].value != token.value}
             self._store.discard(self._identity, token)
             self.suspects[needed] = Suspect(now, token.value)

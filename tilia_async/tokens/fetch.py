@@ -24,9 +24,7 @@ from tilia_async.wire.retry import backoff
 DEFAULT_LIFETIME: Final = 3600.0
 """Seconds; documented for every token, so taken when the answer does not say."""
 
-TOKEN: Final = Operation(
-    "auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE
-)
+TOKEN: Final = Operation("auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE)
 """Not one of the client's operations: its answer has no envelope and its body is a form."""
 
 Exchange = Callable[[WireRequest], Awaitable[RawAnswer | NoAnswer]]

@@ -49,7 +49,7 @@ class _Call(Generic[T]):
     timeout: float
     attempts: int = 0
     doubtful: bool = False
-    reauthorized: bool = False
+    replaced_tokens: int = 0
     passed: Passage | None = None
     waits_for: str = "a token"
 
@@ -71,7 +71,7 @@ class Caller:
     tokens: TokenSource
     timeout: float
     retry: RetryPolicy
-    corrected: Mapping[str, Operation[Any]] = attrs.field(factory=dict)
+    corrected: Mapping[str, Operation[Any]] = attrs.field(factory=dict[str, Operation[Any]])
 
     async def value(
         self,
@@ -130,14 +130,15 @@ class Caller:
             if isinstance(judged, Response):
                 return judged
             failure = judged
-            if await self._reauthorize(call, token, failure):
+            if self._reauthorize(call, token, failure):
                 continue
             failure = _explained(call, token, failure)
             decision = decide(
                 call.operation,
                 policy,
                 failure,
-                attempt=call.attempts,
+                # The try with a new token is on top of the policy's attempts: the first was refused, it did not fail.
+                attempt=call.attempts - call.replaced_tokens,
                 remaining=call.ends_at - monotonic(),
                 draw=random.random(),  # noqa: S311 - spreads load
             )
@@ -177,15 +178,17 @@ class Caller:
         elapsed = monotonic() - call.started
         return Response(judged.value, judged.payload, judged.status, judged.headers, call.attempts, elapsed)
 
-    async def _reauthorize(self, call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> bool:
+    def _reauthorize(self, call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> bool:
         """After the first refusal of the token, whether a new one is worth a try."""
-        if call.reauthorized or not isinstance(failure, errors.ApiError):
+        if call.replaced_tokens or not isinstance(failure, errors.ApiError):
             return False
         expired = envelope.token_expired(failure.payload)
         if failure.status != 401 and not expired:
             return False
-        call.reauthorized = True
-        return self.tokens.refuse(token, call.operation.scopes, expired=expired)
+        if not self.tokens.refuse(token, call.operation.scopes, expired=expired):
+            return False
+        call.replaced_tokens += 1
+        return True
 
     def _late(self, call: _Call[T]) -> errors.TransportError:
         sent = call.passed is not None and call.passed.sent and call.waits_for == "an answer"

@@ -83,10 +83,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
 
 def _told(error: Exception) -> str:
     """What happened, as text: the exception itself holds frames in which the token stands."""
-    for kind, words in _CONNECTING:
-        if isinstance(error, kind):
-            break
-    else:
-        words = "the connection failed"
+    words = next((words for kind, words in _CONNECTING if isinstance(error, kind)), "the connection failed")
     detail = str(error.strerror or "") if isinstance(error, OSError) else ""
     return f"{words} ({type(error).__name__}{': ' if detail else ''}{detail})"

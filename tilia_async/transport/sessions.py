@@ -8,6 +8,7 @@ import os
 import platform
 from contextvars import ContextVar
 from importlib.metadata import version
+from typing import Self
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
@@ -36,7 +37,7 @@ class Passage:
         self.sent = False
         self._pool = pool
 
-    def __enter__(self) -> Passage:
+    def __enter__(self) -> Self:
         self._pool.waiting += 1
         return self
 
@@ -139,7 +140,7 @@ class SessionPool:
         session = self._session_of(self._connector())
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/test_resend.py fails if a release of aiohttp renames this one.
-        session._retry_connection = False  # noqa: SLF001
+        session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         return session
 
     def _session_of(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:

@@ -15,7 +15,7 @@ LONGEST_ID = 36
 
 
 def identifier(value: object) -> list[str]:
-    """An id: 1 to 36 characters, not a path of its own. Both UUIDs and ``acct_…`` ids occur, so no form is asked for."""
+    """An id: 1 to 36 characters, not a path of its own. UUIDs and ``acct_…`` ids occur, so no form is asked for."""
     if not isinstance(value, str):
         return [f"is an id, a string, not {type(value).__name__}"]
     if not value:

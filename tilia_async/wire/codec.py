@@ -7,11 +7,14 @@
 * a time comes in four forms, or not at all
 """
 
+# The values are what a server sent: of unknown type until they are read.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
@@ -28,7 +31,7 @@ T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
 
 
-class DecodeFault(ValueError):
+class PayloadError(ValueError):
     """A payload has another shape than its model. The message gives the places as JSON paths."""
 
 
@@ -36,21 +39,20 @@ def decode(payload: JsonValue, target: type[T]) -> T:
     """Read a payload as a model.
 
     Raises:
-        DecodeFault: a required field is missing or has another type.
+        PayloadError: a required field is missing or has another type.
     """
     try:
-        value: T = _converter(detailed=False).structure(payload, target)
-        return value
+        return _converter(detailed=False).structure(payload, target)
     except RecursionError:
         fault = "it is nested too deeply"
     except Exception:  # noqa: BLE001 - cattrs lets through whatever the generated code meets: KeyError, AttributeError…
         fault = ""
-    raise DecodeFault(fault or _explain(payload, target))
+    raise PayloadError(fault or _explain(payload, target))
 
 
 def _explain(payload: JsonValue, target: type[object]) -> str:
     """Read it again with cattrs' detailed errors, which cost too much for the answers that are well."""
-    from cattrs import transform_error
+    from cattrs import transform_error  # noqa: PLC0415 - see _converter()
 
     try:
         _converter(detailed=True).structure(payload, target)
@@ -78,7 +80,7 @@ def read_time(value: JsonValue) -> datetime | None:
 @functools.cache
 def _converter(*, detailed: bool) -> Converter:
     # Imported and built on first use: cattrs takes longer to import than the rest of the package.
-    from cattrs import Converter
+    from cattrs import Converter  # noqa: PLC0415 - see above
 
     converter = Converter(detailed_validation=detailed)
     converter.register_structure_hook(str, _read_str)
@@ -144,12 +146,15 @@ def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
     def read_sequence(value: Any, _: Any) -> Any:
         if value is None:
             return build()
-        items = value.values() if isinstance(value, dict) else value
-        if isinstance(items, str | int | float):
+        if not isinstance(value, list | dict):
             raise TypeError(f"expected a list or a map, got {type(value).__name__}")
-        return build(read(item, item_type) for item in items)
+        return build(read(item, item_type) for item in _items(value))
 
     return read_sequence
+
+
+def _items(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _is_mapping(target: Any) -> bool:
@@ -165,13 +170,14 @@ def _mapping_hook(target: Any, *, converter: Converter) -> _Hook:
             return {}
         if not isinstance(value, dict):
             raise TypeError(f"expected a map, got {type(value).__name__}")
-        return {key: read(item, item_type) for key, item in value.items()}
+        fields: dict[str, Any] = value
+        return {key: read(item, item_type) for key, item in fields.items()}
 
     return read_mapping
 
 
 def _model_hook(target: Any, *, converter: Converter) -> _Hook:
-    from cattrs.gen import make_dict_structure_fn
+    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415 - see _converter()
 
     read = make_dict_structure_fn(target, converter)
     # A model whose samples disagree says itself how to bring them into one shape.
@@ -180,13 +186,16 @@ def _model_hook(target: Any, *, converter: Converter) -> _Hook:
     def read_model(value: Any, _: Any) -> Any:
         if reshape is not None:
             value = reshape(value)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if not isinstance(value, dict):
-            raise TypeError(f"expected an object, got {type(value).__name__}")
-        return read(value, target)
+        fields: Any = _only_item(value) if isinstance(value, list) else value
+        if not isinstance(fields, dict):
+            raise TypeError(f"expected an object, got {type(fields).__name__}")
+        return read(fields, target)
 
     return read_model
+
+
+def _only_item(items: list[Any]) -> Any:
+    return items[0] if len(items) == 1 else items
 
 
 def _is_union(target: Any) -> bool:
@@ -199,16 +208,12 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
     optional = len(members) < len(get_args(target))
     enumerations = [member for member in members if isinstance(member, type) and issubclass(member, Enum)]
     if enumerations and str in members:
-        read = _open_enum_hook(enumerations[0])
+        read, member = _open_enum_hook(enumerations[0]), enumerations[0]
     elif len(members) == 1:
-        member = members[0]
-        inner = converter.get_structure_hook(member)
-
-        def read(value: Any, _: Any) -> Any:
-            return inner(value, member)
+        read, member = converter.get_structure_hook(members[0]), members[0]
     else:
         raise TypeError(f"a model's field is X, X | None or Enumeration | str, not {target}")
-    return _lenient(read) if optional else read
+    return _lenient(read, member) if optional else read
 
 
 def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
@@ -222,12 +227,12 @@ def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
     return read_open_enum
 
 
-def _lenient(read: _Hook) -> _Hook:
-    def read_optional(value: Any, target: Any) -> Any:
+def _lenient(read: _Hook, member: Any) -> _Hook:
+    def read_optional(value: Any, _: Any) -> Any:
         if value is None:
             return None
         try:
-            return read(value, target)
+            return read(value, member)
         except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure
             return None
 

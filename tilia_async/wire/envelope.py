@@ -20,7 +20,7 @@ from tilia_async.wire.effect import Happened, answered, took_effect
 from tilia_async.wire.operation import Operation, Repeat
 
 SUCCESS: Final = "Success"
-TOKEN_EXPIRED: Final = "token is expired"
+TOKEN_EXPIRED: Final = "token is expired"  # noqa: S105 - no password
 _BLOCKED: Final = "account is blocked ("
 _LONGEST_TEXT: Final = 2_000
 

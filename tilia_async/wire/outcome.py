@@ -11,7 +11,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
-from tilia_async.wire.codec import DecodeFault, decode
+from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.operation import Operation
@@ -71,18 +71,23 @@ def judge(
         return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
     confirmed = False
     try:
-        body = None if answer.body == b"" and operation.returns is type(None) else envelope.read_json(answer)
+        body = _body(operation, answer)
         opened = envelope.open_envelope(body)
         if not opened.success:
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
         confirmed = True
         value = decode(opened.payload, operation.returns)
         return Success(value, opened.payload, answer.status, answer.headers)
-    except (DecodeFault, ValueError) as error:
+    except (PayloadError, ValueError) as error:
         why = str(error)
     return envelope.undecodable(
         operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful
     )
+
+
+def _body(operation: Operation[object], answer: RawAnswer) -> JsonValue:
+    """An operation that returns nothing may be answered with nothing."""
+    return None if answer.body == b"" and operation.returns is type(None) else envelope.read_json(answer)
 
 
 def _refusal(
@@ -91,7 +96,7 @@ def _refusal(
     error = envelope.api_error(operation, answer, reference=request.reference, attempts=attempts, doubtful=doubtful)
     if isinstance(error, errors.AccountExistsError) and operation.conflict is not None:
         # A 409 to a registration carries the account that is there; without one it still says that there is one.
-        with contextlib.suppress(DecodeFault):
+        with contextlib.suppress(PayloadError):
             error.account = decode(error.payload, operation.conflict)
     return error
 
@@ -102,15 +107,17 @@ def no_answer(
     """The error for an attempt without an answer."""
     happened = Happened.NO_ANSWER if ended.sent else Happened.NOT_SENT
     effect = took_effect(operation, happened, doubtful=doubtful)
+    error: type[errors.TransportError]
     if effect is None:
-        error, what = errors.OutcomeUnknownError, "sent, and no answer came" if ended.sent else "an earlier attempt was sent"
+        error, what = (
+            errors.OutcomeUnknownError,
+            "sent, and no answer came" if ended.sent else "an earlier attempt was sent",
+        )
     elif ended.sent:
         error, what = errors.TransportError, "no answer came"
     else:
         error, what = errors.ConnectError, "not sent"
-    return error(
-        f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference
-    )
+    return error(f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference)
 
 
 def out_of_time(

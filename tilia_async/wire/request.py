@@ -35,9 +35,9 @@ class WireRequest:
     operation: str
     method: str
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes | None = attrs.field(default=None, repr=False)
-    reference: Mapping[str, str] = attrs.field(factory=dict)
+    reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 _JSON_HEADERS: Mapping[str, str] = {"Content-Type": JSON}

@@ -1,0 +1,86 @@
+"""Tells what the demo does, line by line, in a terminal as well as in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from tilia_async.api import OPERATIONS
+from tilia_async.errors import TiliaError
+from tilia_async.tokens.fetch import TOKEN
+from tilia_async.wire.operation import Operation
+
+T = TypeVar("T")
+E = TypeVar("E", bound=TiliaError)
+
+_INDENT = 4
+
+
+class Narrator:
+    """Prints chapters, and steps with operation, scope, time and what came back."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def chapter(self, title: str) -> None:
+        """Begin a part of the walk."""
+        self.console.print()
+        self.console.rule(f"[bold]{escape(title)}", align="left", style="cyan", characters="─")
+
+    def say(self, text: str) -> None:
+        """One sentence of explanation."""
+        self.console.print(Padding(Text.from_markup(text, style="dim"), (0, 0, 0, 2), expand=False))
+
+    async def step(self, what: str, name: str, call: Awaitable[T]) -> T:
+        """Wait for a call and tell about it."""
+        started = perf_counter()
+        value = await call
+        self._line("[green]✓[/]", what, name, perf_counter() - started)
+        return value
+
+    def step_sync(self, what: str, name: str, call: Callable[[], T]) -> T:
+        """The same for a call that blocks."""
+        started = perf_counter()
+        value = call()
+        self._line("[green]✓[/]", what, name, perf_counter() - started)
+        return value
+
+    async def refused(self, what: str, name: str, call: Awaitable[object], expected: type[E]) -> E:
+        """Wait for a call that has to fail in a certain way, and tell about it.
+
+        Raises:
+            RuntimeError: it did not fail.
+        """
+        started = perf_counter()
+        try:
+            await call
+        except expected as error:
+            self._line("[yellow]✗[/]", what, name, perf_counter() - started)
+            self.result(f"[yellow]{type(error).__name__}[/] {escape(str(error))}")
+            return error
+        raise RuntimeError(f"{name} was expected to end with {expected.__name__}")
+
+    def result(self, markup: str) -> None:
+        """What came back."""
+        self.console.print(Padding(Text.from_markup(f"[dim]→[/] {markup}"), (0, 0, 0, _INDENT), expand=False))
+
+    def _line(self, mark: str, what: str, name: str, seconds: float) -> None:
+        operation = TOKEN if name == TOKEN.name else OPERATIONS[name]
+        self.console.print(Text.from_markup(f"  {mark} {escape(what)}  [dim]{seconds * 1000:.0f} ms[/]"))
+        self.console.print(Padding(_signature(operation), (0, 0, 0, _INDENT), expand=False))
+
+
+def _signature(operation: Operation[object]) -> Text:
+    scopes = ", ".join(sorted(operation.scopes))
+    text = Text(f"{operation.method} ", style="blue")
+    text.append(f"{operation.service}", style="cyan")
+    text.append(operation.path, style="default")
+    if scopes:
+        text.append(f"  scope {scopes}", style="magenta")
+    return text
