@@ -74,7 +74,7 @@ def _class(node: ast.ClassDef, module: str) -> str:
         _indented(_docstring(node)),
         "",
         f"    _service: {module}.{node.name}",
-        "    _thread: LoopThread",
+        "    _lease: Lease",
     ]
     return "\n".join(head) + "\n\n" + "\n\n".join(map(_indented, methods)) + "\n"
 
@@ -86,7 +86,7 @@ def _method(node: ast.AsyncFunctionDef) -> str:
         f"def {node.name}({ast.unparse(node.args)}) -> {returns}:",
         _indented(_docstring(node)),
         *(f"    {name} = Secret({name})" for name in _names(node) if name in SECRETS),
-        f"    return self._thread.run(self._service.{node.name}({', '.join(_passed_on(node.args))}))",
+        f"    return self._lease.run(self._service.{node.name}({', '.join(_passed_on(node.args))}))",
     ]
     return "\n".join(lines)
 
@@ -120,7 +120,7 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, stem: str, body: str) -> list[str]:
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    imports = ["import attrs", f"from tilia_async.api import {stem}", "from tilia_sync.bridge import LoopThread"]
+    imports = ["import attrs", f"from tilia_async.api import {stem}", "from tilia_sync.bridge import Lease"]
     if "Secret" in used:
         imports.append("from tilia_async.secret import Secret")
     local = sorted(node.name for node in module.body if isinstance(node, ast.ClassDef) and node.name in used)

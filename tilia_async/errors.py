@@ -23,7 +23,8 @@
     │   ├── UnprocessableError      422
     │   ├── RateLimitedError        429                                                  .retry_after
     │   └── ServerError             5xx
-    └── TokenError                  the token endpoint refused                           .status .error …
+    ├── TokenError                  the token endpoint refused                           .status .error …
+    └── WebhookError                a notification that cannot be read or trusted
 
 Every error can be pickled, names its operation first, and carries no secret.
 """

@@ -14,7 +14,9 @@ import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from tilia_async.errors import ClientClosedError
 
 T = TypeVar("T")
 
@@ -80,6 +82,39 @@ class _Call(Generic[T]):
             self.ended.set_result(None)
 
 
+Close: TypeAlias = Callable[[], Coroutine[object, object, None]]
+
+
+class Lease:
+    """One owner's share of the loop thread; its calls go through it."""
+
+    def __init__(self, thread: LoopThread, end: weakref.finalize[..., object]) -> None:
+        self._thread = thread
+        self._end = end
+
+    @property
+    def closed(self) -> bool:
+        """The owner is closed."""
+        return not self._end.alive
+
+    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+        """Run a coroutine to its end in the thread, and return or raise what it does.
+
+        Raises:
+            ClientClosedError: the owner is closed.
+            RuntimeError: it was called from the loop's own thread, which would wait for itself.
+            KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
+        """
+        if self.closed:
+            coroutine.close()
+            raise ClientClosedError("the client is closed")
+        return self._thread.run(coroutine)
+
+    def close(self) -> None:
+        """Close the owner's part. A second time does nothing."""
+        self._end()
+
+
 class LoopThread:
     """Runs coroutines for callers that have no event loop.
 
@@ -116,21 +151,21 @@ class LoopThread:
             error.__traceback__ = _trimmed(error.__traceback__)
             raise
 
-    def lease(
-        self, owner: object, close: Callable[[], Coroutine[object, object, None]]
-    ) -> weakref.finalize[..., object]:
-        """Keep the thread for an owner. Calling the result closes the owner's part and ends the lease, once.
+    def lease(self, owner: object, close: Close) -> Lease:
+        """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
 
-        It is called by itself when the owner is garbage, and at the end of the process.
+        Args:
+            owner: whose lease it is.
+            close: closes the owner's part in the loop.
         """
         with self._lock:
             self._leases += 1
-        return weakref.finalize(owner, self._end_lease, close, os.getpid())
+        return Lease(self, weakref.finalize(owner, self._end_lease, close))
 
-    def _end_lease(self, close: Callable[[], Coroutine[object, object, None]], pid: int) -> None:
+    def _end_lease(self, close: Close) -> None:
+        # Without a loop nothing was opened; in a forked child that made no call, either.
         loop = self._loop
-        # In a forked child that never made a call there is nothing to close, and a thread for it would be a surprise.
-        if loop is not None and not (pid != os.getpid() and self._thread is None):
+        if loop is not None:
             self._close_in_loop(loop, close)
         with self._lock:
             self._leases -= 1
@@ -138,9 +173,7 @@ class LoopThread:
         if last:
             self.stop()
 
-    def _close_in_loop(
-        self, loop: asyncio.AbstractEventLoop, close: Callable[[], Coroutine[object, object, None]]
-    ) -> None:
+    def _close_in_loop(self, loop: asyncio.AbstractEventLoop, close: Close) -> None:
         if threading.current_thread() is self._thread:
             # The garbage collector may come by in the loop's own thread.
             loop.create_task(close())

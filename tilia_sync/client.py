@@ -125,13 +125,12 @@ class TiliaClient:
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
-        self._thread = LOOP_THREAD
         self._lease = LOOP_THREAD.lease(self, client.aclose)
-        self.auth = Auth(self._client.auth, self._thread)
-        self.registration = Registration(self._client.registration, self._thread)
-        self.accounts = Accounts(self._client.accounts, self._thread)
-        self.wallets = Wallets(self._client.wallets, self._thread)
-        self.payment_methods = PaymentMethods(self._client.payment_methods, self._thread)
+        self.auth = Auth(self._client.auth, self._lease)
+        self.registration = Registration(self._client.registration, self._lease)
+        self.accounts = Accounts(self._client.accounts, self._lease)
+        self.wallets = Wallets(self._client.wallets, self._lease)
+        self.payment_methods = PaymentMethods(self._client.payment_methods, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.
@@ -141,7 +140,7 @@ class TiliaClient:
             TransportError: it could not be reached, gave no answer, or the client's timeout is over.
             ClientClosedError: the client is closed.
         """
-        return self._thread.run(self._client.access_token(scopes))
+        return self._lease.run(self._client.access_token(scopes))
 
     def send(
         self,
@@ -167,14 +166,14 @@ class TiliaClient:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
-        return self._thread.run(self._client.send(operation, path=path, query=query, body=body, options=options))
+        return self._lease.run(self._client.send(operation, path=path, query=query, body=body, options=options))
 
     def close(self) -> None:
         """Close what the client opened. Calls under way end with an error; a second close does nothing."""
-        self._lease()
+        self._lease.close()
 
     def __enter__(self) -> Self:
-        if not self._lease.alive:
+        if self._lease.closed:
             raise ClientClosedError("the client is closed; make a new one")
         return self
 
@@ -184,4 +183,5 @@ class TiliaClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"{self._client!r}".replace("<TiliaClient", "<tilia_sync.TiliaClient", 1)
+        inner = repr(self._client).removeprefix("<TiliaClient").removesuffix(", closed>").removesuffix(">")
+        return f"<tilia_sync.TiliaClient{inner}{', closed' if self._lease.closed else ''}>"

@@ -101,11 +101,11 @@ class Sandbox:
 
     def start(self) -> None:
         """Listen. ``with`` does it, too."""
-        LOOP_THREAD.run(self._sandbox.start())
+        self._lease.run(self._sandbox.start())
 
     def close(self) -> None:
         """Stop listening, and drop the connections there are. A second close does nothing."""
-        self._lease()
+        self._lease.close()
 
     def __enter__(self) -> Self:
         self.start()

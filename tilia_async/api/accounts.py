@@ -193,7 +193,7 @@ class Accounts:
         self,
         username: str,
         email: str | None = None,
-        external_platforms: Mapping[str, str] | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
         *,
         options: RequestOptions | None = None,
         **profile: Unpack[AccountProfile],
@@ -203,7 +203,8 @@ class Accounts:
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
-            external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``.
+            external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``; Tilia's own form
+                ``{"steam": {"user_id": "76561197960287930"}}`` will do as well.
             profile: name and address, see :class:`AccountProfile`.
 
         Raises:
@@ -212,7 +213,7 @@ class Accounts:
 
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
-        platforms = external_platforms or {}
+        platforms = {name: _user_id(user) for name, user in (external_platforms or {}).items()}
         checks.refuse(
             REGISTER.name,
             {
@@ -323,6 +324,10 @@ class Accounts:
         """
         status = await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
         return status.is_blocked
+
+
+def _user_id(user: str | Mapping[str, str]) -> str:
+    return user.get("user_id", "") if isinstance(user, Mapping) else user
 
 
 def _one_of(email: object, platforms: Mapping[str, str]) -> list[str]:

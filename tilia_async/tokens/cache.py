@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import attrs
 
-from tilia_async.errors import TiliaError, TokenError
+from tilia_async.errors import ClientClosedError, TiliaError, TokenError
 from tilia_async.tokens.flight import ABANDONED, Flight, Outcome
 from tilia_async.tokens.store import MemoryTokenStore, TokenStore
 from tilia_async.tokens.token import AccessToken, Identity
@@ -30,6 +30,13 @@ class Fetch(Protocol):
     """Get a new token from the token endpoint."""
 
     def __call__(self, scopes: frozenset[str], generation: int) -> Awaitable[AccessToken]: ...
+
+
+class Owner(Protocol):
+    """Whoever starts flights, and ends them when it is closed."""
+
+    @property
+    def closed(self) -> bool: ...
 
 
 class TokenCache:
@@ -150,13 +157,16 @@ class Shelf:
             return entry[1]
         return None
 
-    async def acquire(self, scopes: frozenset[str], fetch: Fetch, owner: object) -> AccessToken:
+    async def acquire(self, scopes: frozenset[str], fetch: Fetch, owner: Owner) -> AccessToken:
         """A token for these scopes: kept, being fetched, or fetched now.
 
         Raises:
+            ClientClosedError: the owner is closed.
             TiliaError: what the exchange ended with; each waiter gets an exception of its own.
         """
         while True:
+            if owner.closed:
+                raise ClientClosedError("the client is closed")
             loop = asyncio.get_running_loop()
             with self._lock:
                 turn = self._turn(scopes, loop, owner)
@@ -202,7 +212,7 @@ class Shelf:
         """Tilia took a token for these scopes, so the last refusal was the token's fault and is forgotten."""
         self.suspects.pop(needed, None)
 
-    async def release(self, owner: object) -> None:
+    async def release(self, owner: Owner) -> None:
         """End the flights of a client that is being closed; whoever else waits for them starts anew."""
         with self._lock:
             ended = [(key, flight) for key, flight in self._flights.items() if flight.owner is owner]
@@ -225,7 +235,10 @@ class Shelf:
         self._lock = threading.Lock()
         self._flights = {}
 
-    def _turn(self, scopes: frozenset[str], loop: asyncio.AbstractEventLoop, owner: object) -> _Turn:
+    def _turn(self, scopes: frozenset[str], loop: asyncio.AbstractEventLoop, owner: Owner) -> _Turn:
+        at_hand = self.find(scopes)
+        if at_hand is not None:
+            return _Turn(at_hand)
         now = self._clock()
         token = self._search(scopes, now)
         flight = self._flights.get(scopes)

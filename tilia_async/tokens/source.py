@@ -9,17 +9,19 @@ from tilia_async.tokens.cache import Fetch, Shelf
 from tilia_async.tokens.token import AccessToken
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class TokenSource:
     """Finds or fetches the tokens of one client.
 
     Attributes:
         together: scopes that the client asks for in one token from the start.
+        closed: the client is closed; nothing new is fetched.
     """
 
     shelf: Shelf = attrs.field(repr=False)
     fetch: Fetch = attrs.field(repr=False)
     together: frozenset[str] = frozenset()
+    closed: bool = False
 
     def find(self, scopes: frozenset[str]) -> AccessToken | None:
         """A token at hand, without lock or await."""
@@ -54,4 +56,5 @@ class TokenSource:
 
     async def release(self) -> None:
         """End what this client has under way."""
+        self.closed = True
         await self.shelf.release(self)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import warnings
 from contextvars import ContextVar
 from importlib.metadata import version
 from typing import Self
@@ -137,30 +138,19 @@ class SessionPool:
     def _open(self) -> aiohttp.ClientSession:
         if self.closed:
             raise ClientClosedError("the client is closed")
-        session = self._session_of(self._connector())
+        session = aiohttp.ClientSession(
+            connector=self._connector(),
+            connector_owner=self._foreign is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            timeout=_NO_TIMEOUT,
+            request_class=_MarkedRequest,
+            trust_env=False if self._foreign is None else self._foreign.trust_env,
+        )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
-        # payouts; there is no public switch. tests/test_resend.py fails if a release of aiohttp renames this one.
+        # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         return session
-
-    def _session_of(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
-        try:
-            return aiohttp.ClientSession(
-                connector=connector,
-                connector_owner=self._foreign is None,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                timeout=_NO_TIMEOUT,
-                request_class=_MarkedRequest,
-                trust_env=False if self._foreign is None else self._foreign.trust_env,
-            )
-        except RuntimeError:
-            # aiohttp's words for a connector of another loop.
-            pass
-        raise ConfigurationError(
-            "session: the aiohttp session that the client was given belongs to another event loop; "
-            "leave it out, and the client opens one for each loop"
-        )
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._foreign is None:
@@ -168,6 +158,11 @@ class SessionPool:
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
+        if _loop_of(self._foreign) is not asyncio.get_running_loop():
+            raise ConfigurationError(
+                "session: the aiohttp session that the client was given belongs to another event loop; "
+                "leave it out, and the client opens one for each loop"
+            )
         return connector
 
     def _leave_to_parent(self) -> None:
@@ -176,3 +171,10 @@ class SessionPool:
         self._sessions = {}
         self._forks = _forks
         self.waiting = self.busy = 0
+
+
+def _loop_of(session: aiohttp.ClientSession) -> asyncio.AbstractEventLoop:
+    with warnings.catch_warnings():
+        # Deprecated because one's own session has the running loop; there is no other public way for someone else's.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return session.loop

@@ -1,6 +1,6 @@
 """From the JSON of an answer to the typed models, tolerant exactly where the facts say.
 
-* a field that may be missing (``X | None``) and cannot be read is None; any other makes the answer undecodable
+* a field that has a default and cannot be read takes it; any other makes the answer undecodable
 * an unknown value of an enumeration stays a string; unknown fields are left out
 * an amount may come as an integer or as a string of digits; a float is refused
 * a list may come as a map of its items, and one object as a list of one
@@ -177,9 +177,16 @@ def _mapping_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _model_hook(target: Any, *, converter: Converter) -> _Hook:
-    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415 - see _converter()
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415 - see _converter()
 
-    read = make_dict_structure_fn(target, converter)
+    attrs.resolve_types(target)
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(target)
+    optional = {
+        field.name: override(struct_hook=_lenient(converter.get_structure_hook(field.type), field))
+        for field in fields
+        if field.default is not attrs.NOTHING
+    }
+    read = make_dict_structure_fn(target, converter, **optional)
     # A model whose samples disagree says itself how to bring them into one shape.
     reshape: Callable[[Any], Any] | None = getattr(target, "reshape", None)
 
@@ -205,7 +212,6 @@ def _is_union(target: Any) -> bool:
 def _union_hook(target: Any, *, converter: Converter) -> _Hook:
     """``X | None``, ``Enumeration | str``, and both together."""
     members = [member for member in get_args(target) if member is not types.NoneType]
-    optional = len(members) < len(get_args(target))
     enumerations = [member for member in members if isinstance(member, type) and issubclass(member, Enum)]
     if enumerations and str in members:
         read, member = _open_enum_hook(enumerations[0]), enumerations[0]
@@ -213,7 +219,7 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
         read, member = converter.get_structure_hook(members[0]), members[0]
     else:
         raise TypeError(f"a model's field is X, X | None or Enumeration | str, not {target}")
-    return _lenient(read, member) if optional else read
+    return lambda value, _: None if value is None else read(value, member)
 
 
 def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
@@ -227,13 +233,13 @@ def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
     return read_open_enum
 
 
-def _lenient(read: _Hook, member: Any) -> _Hook:
-    def read_optional(value: Any, _: Any) -> Any:
-        if value is None:
-            return None
-        try:
-            return read(value, member)
-        except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure
-            return None
+def _lenient(read: _Hook, field: attrs.Attribute[Any]) -> _Hook:
+    default: Any = field.default
 
-    return read_optional
+    def read_or_default(value: Any, target: Any) -> Any:
+        try:
+            return read(value, target)
+        except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure
+            return default.factory() if isinstance(default, attrs.Factory) else default
+
+    return read_or_default

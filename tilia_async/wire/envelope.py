@@ -71,12 +71,14 @@ class Opened:
         success: an envelope that says so, or a 2xx without an envelope.
         payload: what the envelope held, or the whole body if there is none.
         codes, messages: of the envelope, without nulls and empty texts.
+        confirmed: an envelope says Success in so many words.
     """
 
     success: bool
     payload: JsonValue
     codes: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
+    confirmed: bool = False
 
 
 def read_json(answer: RawAnswer) -> JsonValue:
@@ -107,7 +109,13 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
         return Opened(success, body)
     said = body.get("status", SUCCESS)
     messages = (*_texts(body.get("message")), *_texts(body.get("messages")))
-    return Opened(success and said == SUCCESS, body.get("payload"), _texts(body.get("codes")), messages)
+    return Opened(
+        success and said == SUCCESS,
+        body.get("payload"),
+        _texts(body.get("codes")),
+        messages,
+        confirmed=body.get("status") == SUCCESS,
+    )
 
 
 def token_expired(payload: JsonValue) -> bool:
@@ -173,7 +181,7 @@ def undecodable(
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
-        payload = read_json(answer)
+        payload = open_envelope(read_json(answer)).payload
     except ValueError:
         payload = _beginning(answer.body)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE

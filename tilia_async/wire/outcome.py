@@ -75,7 +75,7 @@ def judge(
         opened = envelope.open_envelope(body)
         if not opened.success:
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
-        confirmed = True
+        confirmed = opened.confirmed
         value = decode(opened.payload, operation.returns)
         return Success(value, opened.payload, answer.status, answer.headers)
     except (PayloadError, ValueError) as error:

@@ -13,7 +13,7 @@ import attrs
 from tilia_async.api import accounts
 from tilia_async.api.accounts import Account, AccountProfile, BlockStatus, RegisteredAccount
 from tilia_async.config import RequestOptions
-from tilia_sync.bridge import LoopThread
+from tilia_sync.bridge import Lease
 
 
 @attrs.frozen(eq=False)
@@ -21,13 +21,13 @@ class Accounts:
     """``tilia.accounts``: register users, look them up, block and unblock them."""
 
     _service: accounts.Accounts
-    _thread: LoopThread
+    _lease: Lease
 
     def register(
         self,
         username: str,
         email: str | None = None,
-        external_platforms: Mapping[str, str] | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
         *,
         options: RequestOptions | None = None,
         **profile: Unpack[AccountProfile],
@@ -37,7 +37,8 @@ class Accounts:
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
-            external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``.
+            external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``; Tilia's own form
+                ``{"steam": {"user_id": "76561197960287930"}}`` will do as well.
             profile: name and address, see :class:`AccountProfile`.
 
         Raises:
@@ -46,7 +47,7 @@ class Accounts:
 
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
-        return self._thread.run(self._service.register(username, email, external_platforms, options=options, **profile))
+        return self._lease.run(self._service.register(username, email, external_platforms, options=options, **profile))
 
     def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
@@ -60,7 +61,7 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
         """
-        return self._thread.run(self._service.get(account_id, options=options))
+        return self._lease.run(self._service.get(account_id, options=options))
 
     def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
@@ -74,7 +75,7 @@ class Accounts:
 
         Source: fact sheet "accounts", C2 (operationId searchUserInfo); scope ``search_accounts``.
         """
-        return self._thread.run(self._service.find(username, options=options))
+        return self._lease.run(self._service.find(username, options=options))
 
     def block(
         self,
@@ -97,7 +98,7 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
-        return self._thread.run(self._service.block(account_id, reason, actor, options=options))
+        return self._lease.run(self._service.block(account_id, reason, actor, options=options))
 
     def unblock(
         self,
@@ -122,7 +123,7 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
-        return self._thread.run(self._service.unblock(account_id, reason, actor, options=options))
+        return self._lease.run(self._service.unblock(account_id, reason, actor, options=options))
 
     def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Whether an account is blocked, by you or by Tilia.
@@ -137,4 +138,4 @@ class Accounts:
 
         Source: seed 002, "Detecting blocked accounts"; scope ``search_accounts``.
         """
-        return self._thread.run(self._service.is_blocked(account_id, options=options))
+        return self._lease.run(self._service.is_blocked(account_id, options=options))

@@ -10,7 +10,7 @@ import attrs
 from tilia_async.api import auth
 from tilia_async.api.auth import Redirect, UserToken
 from tilia_async.config import RequestOptions
-from tilia_sync.bridge import LoopThread
+from tilia_sync.bridge import Lease
 
 
 @attrs.frozen(eq=False)
@@ -18,7 +18,7 @@ class Auth:
     """``tilia.auth``: let one user in."""
 
     _service: auth.Auth
-    _thread: LoopThread
+    _lease: Lease
 
     def create_redirect(
         self, account_id: str, flow: str | None = None, hosted: bool = False, *, options: RequestOptions | None = None
@@ -37,7 +37,7 @@ class Auth:
 
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
-        return self._thread.run(self._service.create_redirect(account_id, flow, hosted, options=options))
+        return self._lease.run(self._service.create_redirect(account_id, flow, hosted, options=options))
 
     def create_user_token(
         self, account_id: str, expires_in: int | None = None, *, options: RequestOptions | None = None
@@ -55,4 +55,4 @@ class Auth:
 
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
-        return self._thread.run(self._service.create_user_token(account_id, expires_in, options=options))
+        return self._lease.run(self._service.create_user_token(account_id, expires_in, options=options))

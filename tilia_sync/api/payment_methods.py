@@ -12,7 +12,7 @@ import attrs
 from tilia_async.api import payment_methods
 from tilia_async.api.payment_methods import PaymentMethod
 from tilia_async.config import RequestOptions
-from tilia_sync.bridge import LoopThread
+from tilia_sync.bridge import Lease
 
 
 @attrs.frozen(eq=False)
@@ -20,7 +20,7 @@ class PaymentMethods:
     """``tilia.payment_methods``: what a user can pay with. Adding one is done in Tilia's web pages."""
 
     _service: payment_methods.PaymentMethods
-    _thread: LoopThread
+    _lease: Lease
 
     def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's payment methods of all kinds, wallets included.
@@ -35,4 +35,4 @@ class PaymentMethods:
 
         Source: fact sheet "money", B1 (operationId getPaymentMethods); scope ``read_payment_methods``.
         """
-        return self._thread.run(self._service.list(account_id, options=options))
+        return self._lease.run(self._service.list(account_id, options=options))

@@ -13,7 +13,7 @@ from tilia_async.api import registration
 from tilia_async.api.registration import CompletedRegistration, StartedRegistration
 from tilia_async.config import RequestOptions
 from tilia_async.secret import Secret
-from tilia_sync.bridge import LoopThread
+from tilia_sync.bridge import Lease
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +21,7 @@ class Registration:
     """``tilia.registration``: the older registration, in two steps; ``accounts.register`` does it in one."""
 
     _service: registration.Registration
-    _thread: LoopThread
+    _lease: Lease
 
     def start(
         self,
@@ -52,7 +52,7 @@ class Registration:
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
         password = Secret(password)
-        return self._thread.run(
+        return self._lease.run(
             self._service.start(username, password, email, tos, tracking_id, metadata, options=options)
         )
 
@@ -68,4 +68,4 @@ class Registration:
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
-        return self._thread.run(self._service.complete(registration_id, options=options))
+        return self._lease.run(self._service.complete(registration_id, options=options))

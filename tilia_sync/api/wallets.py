@@ -13,7 +13,7 @@ from tilia_async.api import wallets
 from tilia_async.api.payment_methods import PaymentMethod
 from tilia_async.api.wallets import AccountBalances, Wallet
 from tilia_async.config import RequestOptions
-from tilia_sync.bridge import LoopThread
+from tilia_sync.bridge import Lease
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +21,7 @@ class Wallets:
     """``tilia.wallets``: what users have."""
 
     _service: wallets.Wallets
-    _thread: LoopThread
+    _lease: Lease
 
     def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's wallets, each as the payment method that it is.
@@ -38,7 +38,7 @@ class Wallets:
 
         Source: fact sheet "money", A3 and B1; scope ``read_payment_methods``.
         """
-        return self._thread.run(self._service.list(account_id, options=options))
+        return self._lease.run(self._service.list(account_id, options=options))
 
     def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
         """Look a wallet up by its id.
@@ -52,7 +52,7 @@ class Wallets:
 
         Source: fact sheet "money", A2 (operationId GetWalletByID); scope ``read_wallets``.
         """
-        return self._thread.run(self._service.get(wallet_id, options=options))
+        return self._lease.run(self._service.get(wallet_id, options=options))
 
     def balances(
         self, account_id: str, currency: str | None = None, *, options: RequestOptions | None = None
@@ -69,4 +69,4 @@ class Wallets:
 
         Source: fact sheet "money", A1 (operationId GetBalancesByAccountID); scope ``read_wallets``.
         """
-        return self._thread.run(self._service.balances(account_id, currency, options=options))
+        return self._lease.run(self._service.balances(account_id, currency, options=options))

@@ -1,0 +1,64 @@
+"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``tests_all``, ``nightly``."""
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_venv = "yes"
+# tests_all runs on the Pythons that the machine has.
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGES = ("tilia_async", "tilia_sync")
+
+
+def group(name: str) -> list[str]:
+    """The packages of a dependency group."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def run_tests(session: nox.Session, *arguments: str) -> None:
+    """Test the package as it is installed, not the working tree: ``pytest`` alone leaves that off the path."""
+    session.install("-q", ".[all]", *group("tests"))
+    session.run("pytest", "-n", "2", *arguments, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite."""
+    run_tests(session, "-m", "not nightly")
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests_all(session: nox.Session) -> None:
+    """The test suite on each supported Python that the machine has."""
+    run_tests(session, "-m", "not nightly")
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """The slow proofs."""
+    run_tests(session, "-m", "nightly")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint, format and the direction of imports."""
+    session.install("-q", *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Both packages under both checkers, strictly."""
+    session.install("-q", ".[all]", *group("types"))
+    session.run("mypy")
+    session.run("pyright", "--pythonpath", f"{session.virtualenv.location}/bin/python")
+
+
+@nox.session
+def mirror(session: nox.Session) -> None:
+    """Write ``tilia_sync/api`` anew; with ``-- --check`` only compare."""
+    session.install("-q", *group("lint"))
+    session.run("python", ".ci/mirror.py", *session.posargs)

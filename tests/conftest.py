@@ -1,0 +1,25 @@
+"""What tests of all rooms share."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from quick import QUICK
+
+from tilia_async import TiliaClient
+from tilia_async.sandbox import Sandbox
+from tilia_async.tokens import TokenCache
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(wallet_delay=0) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def tilia(sandbox: Sandbox) -> AsyncIterator[TiliaClient]:
+    async with TiliaClient(
+        sandbox.client_id, sandbox.client_secret, sandbox.environment, retry=QUICK, token_cache=TokenCache()
+    ) as client:
+        yield client

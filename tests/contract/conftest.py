@@ -1,0 +1,27 @@
+"""Fixtures of the contract tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+from recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tilia_async import TiliaClient
+
+
+@pytest_asyncio.fixture
+async def api() -> AsyncIterator[Recorder]:
+    """Start a recording server."""
+    async with Recorder() as recorder:
+        yield recorder
+
+
+@pytest_asyncio.fixture
+async def tilia(api: Recorder) -> AsyncIterator[TiliaClient]:
+    """Make a client of the recording server that tries everything once."""
+    async with api.client() as client:
+        yield client

@@ -1,0 +1,93 @@
+"""A server that misbehaves on purpose, byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+
+Script = Callable[["Connection"], Awaitable[None]]
+
+TOKEN = b'{"access_token":"t","token_type":"Bearer","expires_in":3600,"scope":""}'
+
+
+@attrs.define
+class Connection:
+    """One connection, as the script of a test sees it."""
+
+    server: HostileServer
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def request(self) -> str | None:
+        """Read one whole request; its first line, or None at the end of the connection."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        length = next(
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+        )
+        await self.reader.readexactly(length)
+        line = head.split(b"\r\n")[0].decode()
+        if "/token" not in line:
+            self.server.requests.append(line)
+            self.server.arrived.set()
+        return line
+
+    async def answer(self, body: bytes = b'{"status":"Success","payload":{}}', head: bytes = b"") -> None:
+        self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head)
+        self.writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await self.writer.drain()
+
+    async def tokens(self) -> str | None:
+        """Answer token requests until another one comes; its first line."""
+        while (line := await self.request()) is not None and "/token" in line:
+            await self.answer(TOKEN)
+        return line
+
+
+@attrs.define
+class HostileServer:
+    """Runs a script for each connection, and knows what arrived, token requests left out."""
+
+    port: int = 0
+    requests: list[str] = attrs.field(factory=list)
+    arrived: asyncio.Event = attrs.field(factory=asyncio.Event)
+    open: int = 0
+
+    @property
+    def template(self) -> str:
+        return f"http://127.0.0.1:{self.port}/{{service}}"
+
+
+@asynccontextmanager
+async def hostile_server(script: Script) -> AsyncIterator[HostileServer]:
+    served = HostileServer()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        served.open += 1
+        try:
+            await script(Connection(served, reader, writer))
+        except ConnectionError:
+            pass
+        finally:
+            served.open -= 1
+            writer.close()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    served.port = server.sockets[0].getsockname()[1]
+    try:
+        yield served
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,72 @@
+"""What is refused before it is sent."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tilia_async.wire import checks
+
+NAME, EMAIL = "david_gaimer@mail.io", "david@home.example"
+
+
+@pytest.mark.parametrize("password", ["J5Ks+%ML-Tx_/}Eb", "abcde1", "ab cd!", "pässw1", "x" * 15 + "1"])
+def test_a_password_that_keeps_the_rules(password: str) -> None:
+    assert checks.password(password, NAME, EMAIL) == []
+
+
+@pytest.mark.parametrize(
+    "password", ["abc1!", "x" * 16 + "1", "abcdefgh", "12345678", "!!!!!!!!", "", "ab cd ef", None, 1234567]
+)
+def test_a_password_that_breaks_them(password: object) -> None:
+    assert checks.password(password, NAME, EMAIL)
+
+
+@pytest.mark.parametrize("name", ["a@b.co", "A@B.CO"])
+def test_a_password_must_not_contain_the_names(name: str) -> None:
+    assert checks.password("1a@b.co2", name, EMAIL) == ["contains the username"]
+    assert checks.password("1a@b.co2", NAME, name) == ["contains the e-mail address"]
+
+
+@pytest.mark.parametrize(
+    "address", ["david_gaimer@mail.io", "user+1@test.com", "a@b.co", "ünï@mail.example", "o'b@x.io"]
+)
+def test_an_email_address(address: str) -> None:
+    assert checks.email_address(address) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "david", "@mail.io", "david@", "a@b", "a b@c.de", "a@b@c.de", "a@.de", "a@b..de", "a@-b.de", ".a@b.de", "a..b@c.de",
+     "a@b.de\n", "x" * 65 + "@b.de", "a@" + "b" * 250 + ".de", None, 7],
+)  # fmt: skip
+def test_what_is_no_email_address(address: object) -> None:
+    assert checks.email_address(address)
+
+
+def test_an_address_of_254_characters_is_the_longest() -> None:
+    domain = ".".join(["d" * 62] * 3)
+    longest = "a" * (254 - len(domain) - 4) + "@" + domain + ".de"
+    assert len(longest) == 254
+    assert checks.email_address(longest) == []
+    assert checks.email_address("b" + longest)
+
+
+@pytest.mark.parametrize("make", [uuid.uuid1, uuid.uuid4, lambda: str(uuid.uuid1()), lambda: str(uuid.uuid4()).upper()])
+def test_a_tracking_id_is_any_uuid(make: object) -> None:
+    assert checks.any_uuid(make()) == []
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "{454471c2-e4c6-11ea-87d0-0242ac100000}", "454471c2e4c611ea87d00242ac100000", 7]
+)
+def test_what_is_no_uuid(value: object) -> None:
+    assert checks.any_uuid(value)
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_a_check(text: str) -> None:
+    for check in (checks.identifier, checks.email_address, checks.any_uuid, checks.uuid4, checks.currency, checks.text):
+        assert isinstance(check(text), list)
+    checks.password(text, text, text)

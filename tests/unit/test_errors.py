@@ -1,0 +1,126 @@
+"""The tree of errors."""
+
+import copy
+import pickle
+
+import pytest
+
+from tilia_async import errors
+from tilia_async.api.accounts import RegisteredAccount
+
+
+def one_of_each() -> list[errors.TiliaError]:
+    api = [
+        kind(
+            status=400,
+            operation="a.b",
+            codes=["C"],
+            messages=["m"],
+            payload={"x": [1]},
+            field_errors={"f": ["t"]},
+            attempts=2,
+        )
+        for kind in (
+            errors.ApiError,
+            errors.BadRequestError,
+            errors.UnauthorizedError,
+            errors.ForbiddenError,
+            errors.AccountBlockedError,
+            errors.NotFoundError,
+            errors.ConflictError,
+            errors.AccountExistsError,
+            errors.UnprocessableError,
+            errors.RateLimitedError,
+            errors.ServerError,
+        )
+    ]
+    plain = [
+        kind("what happened", operation="a.b", took_effect=None, reference={"username": "nyx"})
+        for kind in (
+            errors.TiliaError,
+            errors.ConfigurationError,
+            errors.ClientClosedError,
+            errors.TransportError,
+            errors.ConnectError,
+            errors.DeadlineExceededError,
+            errors.OutcomeUnknownError,
+            errors.WebhookError,
+        )
+    ]
+    return [
+        *api,
+        *plain,
+        errors.InvalidRequestError({"f": ["is empty"]}, operation="a.b"),
+        errors.ResponseDecodeError("odd", status=200, payload={"n": 1}, operation="a.b", took_effect=True),
+        errors.MissingScopeError(needed={"x"}, granted={"y"}, status=401, operation="a.b"),
+        errors.TokenError("no", status=400, scopes={"x"}, error="e", error_description="d", operation="a.b"),
+    ]
+
+
+def test_the_list_above_is_complete() -> None:
+    def descendants(kind: type[errors.TiliaError]) -> set[type[errors.TiliaError]]:
+        return {kind}.union(*(descendants(child) for child in kind.__subclasses__()))
+
+    assert {type(error) for error in one_of_each()} == {
+        kind for kind in descendants(errors.TiliaError) if kind.__module__ == "tilia_async.errors"
+    }
+
+
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("duplicate", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
+def test_an_error_survives_pickle_and_copy(error: errors.TiliaError, duplicate: object) -> None:
+    twin = duplicate(error)
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert vars(twin) == vars(error)
+    assert twin.__traceback__ is None
+
+
+def test_the_account_of_a_taken_username_survives_pickle() -> None:
+    error = errors.AccountExistsError(status=409, operation="accounts.register")
+    error.account = RegisteredAccount("acct_1", "nyx")
+    assert pickle.loads(pickle.dumps(error)).account == RegisteredAccount("acct_1", "nyx")
+
+
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+def test_an_error_names_its_operation_first(error: errors.TiliaError) -> None:
+    assert str(error).startswith("a.b: ")
+
+
+def test_errors_are_what_python_has_for_the_same_case() -> None:
+    assert issubclass(errors.InvalidRequestError, ValueError)
+    assert issubclass(errors.ConnectError, ConnectionError)
+    assert issubclass(errors.DeadlineExceededError, TimeoutError)
+
+
+def test_the_tree_of_the_docstring_is_the_tree_of_the_classes() -> None:
+    drawn: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        branch, _, rest = line.partition("── ")
+        if rest:
+            drawn.append((len(branch) // 4, rest.split()[0]))
+    parents = ["TiliaError"]
+    for depth, name in drawn:
+        del parents[depth:]
+        assert getattr(errors, name).__bases__[0].__name__ == parents[-1], name
+        parents.append(name)
+    assert len(drawn) == len(one_of_each()) - 1
+
+
+def test_a_missing_scope_says_which() -> None:
+    text = str(errors.MissingScopeError(needed={"read", "write"}, granted={"read"}, status=401, operation="a.b"))
+    assert "missing write; granted: read" in text
+
+
+def test_a_long_answer_is_clipped_in_the_text_but_not_in_the_attributes() -> None:
+    error = errors.BadRequestError(status=400, messages=["x" * 5000])
+    assert len(str(error)) < 400
+    assert error.messages == ("x" * 5000,)
+
+
+def test_a_shared_failure_is_told_as_each_calls_own() -> None:
+    shared = errors.TokenError("no token", status=400, scopes={"x"})
+    told = shared.during("accounts.get", {"account_id": "a"})
+    assert str(told) == "accounts.get: no token"
+    assert (told.operation, told.reference) == ("accounts.get", {"account_id": "a"})
+    assert str(shared) == "no token"

@@ -1,0 +1,109 @@
+"""From declaration and parameters to the request."""
+
+import uuid
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tilia_async import Environment, Operation, Repeat, RequestOptions, Service
+from tilia_async.errors import InvalidRequestError
+from tilia_async.wire.request import build
+
+READ = Operation(
+    "things.get", "GET", Service.ACCOUNTS, "/v1/{account_id}/things/{thing_id}", dict, scopes=(), repeat=Repeat.SAFE
+)
+WRITE = Operation("things.make", "POST", Service.ACCOUNTS, "/v1/things", dict, scopes=(), repeat=Repeat.NEVER)
+KEYED = Operation("things.move", "POST", Service.BALANCES, "/v1/move", dict, scopes=(), repeat=Repeat.KEYED)
+THERE = Environment.at("http://127.0.0.1:1/{service}")
+
+
+def path_of(**path: str) -> str:
+    return build(READ, THERE, path=path).url.removeprefix("http://127.0.0.1:1/accounts")
+
+
+@given(st.text(min_size=1, max_size=36).filter(lambda text: text.isprintable() and text == text.strip()))
+def test_a_parameter_stays_one_segment_and_comes_back_as_it_was(value: str) -> None:
+    if value in {".", ".."} or "/" in value or "\\" in value:
+        with pytest.raises(InvalidRequestError):
+            path_of(account_id=value, thing_id="x")
+        return
+    segments = path_of(account_id=value, thing_id="x").split("/")
+    assert segments[1:2] + segments[3:] == ["v1", "things", "x"]
+    assert unquote(segments[2]) == value
+    assert segments[2].isascii()
+    assert not {"?", "#", " "} & set(segments[2])
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a/b", "..\\b", "x" * 37, " a", "a\n", "a\0b", 7, None])
+def test_what_is_no_id_is_refused_with_field_and_reason(value: object) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        build(READ, THERE, path={"account_id": value, "thing_id": "x"})
+    assert list(caught.value.problems) == ["account_id"]
+    assert caught.value.problems["account_id"]
+    assert caught.value.took_effect is False
+    assert str(caught.value).startswith("things.get: ")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        build(READ, THERE, path={"account_id": "", "other": "x"})
+    assert set(caught.value.problems) == {"account_id", "thing_id", "other"}
+
+
+def test_the_query_is_quoted() -> None:
+    url = build(WRITE, THERE, query={"username": "a+b@c.d & e", "limit": 3}).url
+    assert url.endswith("/accounts/v1/things?username=a%2Bb%40c.d%20%26%20e&limit=3")
+
+
+def test_a_body_is_sent_as_json_and_never_shown() -> None:
+    request = build(WRITE, THERE, body={"password": "J5Ks+%ML"})
+    assert request.body == b'{"password":"J5Ks+%ML"}'
+    assert request.headers["Content-Type"] == "application/json"
+    assert "J5Ks" not in repr(request)
+
+
+def test_a_body_that_is_no_json_is_refused_without_quoting_it() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        build(WRITE, THERE, body={"password": "J5Ks+%ML", "when": object()})  # type: ignore[dict-item] - on purpose
+    assert "J5Ks" not in str(caught.value)
+
+
+def test_no_body_means_no_content_type() -> None:
+    request = build(READ, THERE, path={"account_id": "a", "thing_id": "b"})
+    assert request.body is None
+    assert dict(request.headers) == {}
+
+
+def test_a_keyed_operation_gets_a_uuid4_of_its_own_each_time() -> None:
+    keys = {build(KEYED, THERE).headers["Idempotency-Key"] for _ in range(5)}
+    assert len(keys) == 5
+    assert {uuid.UUID(key).version for key in keys} == {4}
+
+
+def test_a_given_key_is_used() -> None:
+    key = str(uuid.uuid4())
+    request = build(KEYED, THERE, options=RequestOptions(idempotency_key=key))
+    assert request.headers["Idempotency-Key"] == key
+
+
+@pytest.mark.parametrize(
+    ("operation", "key"),
+    [
+        (KEYED, "order-7"),
+        (KEYED, "454471c2-e4c6-11ea-87d0-0242ac100000"),
+        (WRITE, "0b4fd0f4-4cf0-4a54-9d4c-6b9a3f1f6c3e"),
+    ],
+)
+def test_a_key_that_tilia_would_not_take_is_refused(operation: Operation[object], key: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        build(operation, THERE, options=RequestOptions(idempotency_key=key))
+    assert set(caught.value.problems) == {"idempotency_key"}
+
+
+def test_the_reference_names_what_the_call_would_change() -> None:
+    named = Operation(
+        "a.b", "POST", Service.ACCOUNTS, "/r", dict, scopes=(), repeat=Repeat.NEVER, reference=("username",)
+    )
+    assert build(named, THERE, body={"username": "nyx", "password": "secret1"}).reference == {"username": "nyx"}
