@@ -86,7 +86,8 @@ def _method(node: ast.AsyncFunctionDef) -> str:
         f"def {node.name}({ast.unparse(node.args)}) -> {returns}:",
         _indented(_docstring(node)),
         *(f"    {name} = Secret({name})" for name in _names(node) if name in SECRETS),
-        f"    return self._lease.run(self._service.{node.name}({', '.join(_passed_on(node.args))}))",
+        "    with self._lease as run:",
+        f"        return run(self._service.{node.name}({', '.join(_passed_on(node.args))}))",
     ]
     return "\n".join(lines)
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-
 from quick import QUICK
 
 from tilia_async import TiliaClient

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from tilia_async.errors import ClientClosedError
 
@@ -85,6 +85,12 @@ class _Call(Generic[T]):
 Close: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
+class Run(Protocol):
+    """Runs a coroutine to its end, and returns or raises what it does."""
+
+    def __call__(self, coroutine: Coroutine[object, object, T], /) -> T: ...
+
+
 class Lease:
     """One owner's share of the loop thread; its calls go through it."""
 
@@ -109,6 +115,14 @@ class Lease:
             coroutine.close()
             raise ClientClosedError("the client is closed")
         return self._thread.run(coroutine)
+
+    def __enter__(self) -> Run:
+        """``with lease as run`` runs coroutines, and leaves no frame of this module in their tracebacks."""
+        return self.run
+
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
+        if exc is not None:
+            exc.__traceback__ = _trimmed(exc.__traceback__)
 
     def close(self) -> None:
         """Close the owner's part. A second time does nothing."""
@@ -145,11 +159,7 @@ class LoopThread:
             raise
         self._wait(call, loop)
         _take_over(call.context)
-        try:
-            return call.result()
-        except BaseException as error:
-            error.__traceback__ = _trimmed(error.__traceback__)
-            raise
+        return call.result()
 
     def lease(self, owner: object, close: Close) -> Lease:
         """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
@@ -214,7 +224,7 @@ class LoopThread:
                 "a tilia_sync call blocks the event loop that runs in this thread until it returns; "
                 "in asynchronous code use tilia_async and await",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:

@@ -140,7 +140,8 @@ class TiliaClient:
             TransportError: it could not be reached, gave no answer, or the client's timeout is over.
             ClientClosedError: the client is closed.
         """
-        return self._lease.run(self._client.access_token(scopes))
+        with self._lease as run:
+            return run(self._client.access_token(scopes))
 
     def send(
         self,
@@ -166,7 +167,8 @@ class TiliaClient:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
-        return self._lease.run(self._client.send(operation, path=path, query=query, body=body, options=options))
+        with self._lease as run:
+            return run(self._client.send(operation, path=path, query=query, body=body, options=options))
 
     def close(self) -> None:
         """Close what the client opened. Calls under way end with an error; a second close does nothing."""

@@ -95,7 +95,7 @@ async def test_error_body(api: Recorder, tilia: TiliaClient, shape: Shape, name:
     assert str(shape.status) in str(error)
     if name != "auth.create_redirect":
         assert error.took_effect is (None if shape.status >= 500 and name == "accounts.block" else False)
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert (again.status, again.codes, again.messages, again.payload) == (
         error.status,

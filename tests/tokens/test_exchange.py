@@ -2,8 +2,8 @@
 
 import orjson
 import pytest
-from quick import QUICK
 from hostile import Connection, hostile_server
+from quick import QUICK
 
 from tilia_async import TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
-from quick import QUICK
 from hostile import Connection, HostileServer, hostile_server
+from quick import QUICK
 
 from tilia_async import Limits, Operation, Repeat, RequestOptions, RetryPolicy, Service, TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox
@@ -198,7 +198,7 @@ HOSTILE = {
     "no http": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "header bomb": b"HTTP/1.1 200 OK\r\n" + b"X-A: " + b"a" * 70_000 + b"\r\n\r\n",
     "cut off in the head": b"HTTP/1.1 200 OK\r\nContent-Le",
-    "cut off in the body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"status\":",
+    "cut off in the body": b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"status":',
     "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
     "bad gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
     "empty": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",

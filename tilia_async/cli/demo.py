@@ -225,12 +225,14 @@ def _synchronously(tell: Narrator, sandbox: Sandbox) -> None:
         tell.step_sync("block vex", "accounts.block", lambda: tilia.accounts.block(account.account_id, reason=_REASON))
         found = tell.step_sync("find vex", "accounts.find", lambda: tilia.accounts.find("vex"))
         tell.result(f"blocked: {found.is_blocked}")
+
+        def register(name: str) -> None:
+            tilia.accounts.register(name, email=f"{name}@mail.example")
+
+        names = [f"thread-{number}" for number in range(32)]
+        started = perf_counter()
         with ThreadPoolExecutor(8) as threads:
-            names = [f"thread-{number}" for number in range(32)]
-            started = perf_counter()
-            registered = list(
-                threads.map(lambda name: tilia.accounts.register(name, email=f"{name}@mail.example"), names)
-            )
+            registered = list(threads.map(register, names))
         tell.result(
             f"{len(registered)} users registered from 8 threads over one client, "
             f"{len(names) / (perf_counter() - started):,.0f} in a second"

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.text import Text
 
 from tilia_async.api import OPERATIONS
@@ -35,7 +34,7 @@ class Narrator:
 
     def say(self, text: str) -> None:
         """One sentence of explanation."""
-        self.console.print(Padding(Text.from_markup(text, style="dim"), (0, 0, 0, 2), expand=False))
+        self._print(Text.from_markup(text, style="dim"), 2)
 
     async def step(self, what: str, name: str, call: Awaitable[T]) -> T:
         """Wait for a call and tell about it."""
@@ -68,12 +67,18 @@ class Narrator:
 
     def result(self, markup: str) -> None:
         """What came back."""
-        self.console.print(Padding(Text.from_markup(f"[dim]→[/] {markup}"), (0, 0, 0, _INDENT), expand=False))
+        self._print(Text.from_markup(f"[dim]→[/] {markup}"), _INDENT)
 
     def _line(self, mark: str, what: str, name: str, seconds: float) -> None:
         operation = TOKEN if name == TOKEN.name else OPERATIONS[name]
         self.console.print(Text.from_markup(f"  {mark} {escape(what)}  [dim]{seconds * 1000:.0f} ms[/]"))
-        self.console.print(Padding(_signature(operation), (0, 0, 0, _INDENT), expand=False))
+        self._print(_signature(operation), _INDENT)
+
+    def _print(self, text: Text, indent: int) -> None:
+        """Wrapped under its own beginning, and without blanks at the end of lines, which a file would show."""
+        for line in text.wrap(self.console, self.console.width - indent):
+            line.rstrip()
+            self.console.print(Text(" " * indent) + line)
 
 
 def _signature(operation: Operation[object]) -> Text:

@@ -181,7 +181,7 @@ def _model_hook(target: Any, *, converter: Converter) -> _Hook:
 
     attrs.resolve_types(target)
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(target)
-    optional = {
+    optional: dict[str, Any] = {
         field.name: override(struct_hook=_lenient(converter.get_structure_hook(field.type), field))
         for field in fields
         if field.default is not attrs.NOTHING
@@ -235,11 +235,12 @@ def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
 
 def _lenient(read: _Hook, field: attrs.Attribute[Any]) -> _Hook:
     default: Any = field.default
+    make: Callable[[], Any] = getattr(default, "factory", lambda: default)
 
     def read_or_default(value: Any, target: Any) -> Any:
         try:
             return read(value, target)
         except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure
-            return default.factory() if isinstance(default, attrs.Factory) else default
+            return make()
 
     return read_or_default

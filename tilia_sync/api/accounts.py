@@ -47,7 +47,8 @@ class Accounts:
 
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
-        return self._lease.run(self._service.register(username, email, external_platforms, options=options, **profile))
+        with self._lease as run:
+            return run(self._service.register(username, email, external_platforms, options=options, **profile))
 
     def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
@@ -61,7 +62,8 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
         """
-        return self._lease.run(self._service.get(account_id, options=options))
+        with self._lease as run:
+            return run(self._service.get(account_id, options=options))
 
     def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
@@ -75,7 +77,8 @@ class Accounts:
 
         Source: fact sheet "accounts", C2 (operationId searchUserInfo); scope ``search_accounts``.
         """
-        return self._lease.run(self._service.find(username, options=options))
+        with self._lease as run:
+            return run(self._service.find(username, options=options))
 
     def block(
         self,
@@ -98,7 +101,8 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
-        return self._lease.run(self._service.block(account_id, reason, actor, options=options))
+        with self._lease as run:
+            return run(self._service.block(account_id, reason, actor, options=options))
 
     def unblock(
         self,
@@ -123,7 +127,8 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
-        return self._lease.run(self._service.unblock(account_id, reason, actor, options=options))
+        with self._lease as run:
+            return run(self._service.unblock(account_id, reason, actor, options=options))
 
     def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Whether an account is blocked, by you or by Tilia.
@@ -138,4 +143,5 @@ class Accounts:
 
         Source: seed 002, "Detecting blocked accounts"; scope ``search_accounts``.
         """
-        return self._lease.run(self._service.is_blocked(account_id, options=options))
+        with self._lease as run:
+            return run(self._service.is_blocked(account_id, options=options))

@@ -35,4 +35,5 @@ class PaymentMethods:
 
         Source: fact sheet "money", B1 (operationId getPaymentMethods); scope ``read_payment_methods``.
         """
-        return self._lease.run(self._service.list(account_id, options=options))
+        with self._lease as run:
+            return run(self._service.list(account_id, options=options))

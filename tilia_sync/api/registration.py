@@ -52,9 +52,8 @@ class Registration:
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
         password = Secret(password)
-        return self._lease.run(
-            self._service.start(username, password, email, tos, tracking_id, metadata, options=options)
-        )
+        with self._lease as run:
+            return run(self._service.start(username, password, email, tos, tracking_id, metadata, options=options))
 
     def complete(self, registration_id: str, *, options: RequestOptions | None = None) -> CompletedRegistration:
         """Turn a temporary profile into an account. Its wallets appear a moment later.
@@ -68,4 +67,5 @@ class Registration:
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
-        return self._lease.run(self._service.complete(registration_id, options=options))
+        with self._lease as run:
+            return run(self._service.complete(registration_id, options=options))

@@ -38,7 +38,8 @@ class Wallets:
 
         Source: fact sheet "money", A3 and B1; scope ``read_payment_methods``.
         """
-        return self._lease.run(self._service.list(account_id, options=options))
+        with self._lease as run:
+            return run(self._service.list(account_id, options=options))
 
     def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
         """Look a wallet up by its id.
@@ -52,7 +53,8 @@ class Wallets:
 
         Source: fact sheet "money", A2 (operationId GetWalletByID); scope ``read_wallets``.
         """
-        return self._lease.run(self._service.get(wallet_id, options=options))
+        with self._lease as run:
+            return run(self._service.get(wallet_id, options=options))
 
     def balances(
         self, account_id: str, currency: str | None = None, *, options: RequestOptions | None = None
@@ -69,4 +71,5 @@ class Wallets:
 
         Source: fact sheet "money", A1 (operationId GetBalancesByAccountID); scope ``read_wallets``.
         """
-        return self._lease.run(self._service.balances(account_id, currency, options=options))
+        with self._lease as run:
+            return run(self._service.balances(account_id, currency, options=options))

@@ -1,0 +1,48 @@
+"""The README is true: its commands exist, and its Python runs as printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tilia_sync import Sandbox
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = (
+    "python3 -m venv .venv && .venv/bin/pip install -q '.[cli]' && .venv/bin/tilia demo",
+    "python3 -m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox -s tests",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_stands_alone_on_its_line(command: str) -> None:
+    assert README.splitlines().count(command) == 1
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
+    with Sandbox() as sandbox:
+        settings = {
+            "TILIA_CLIENT_ID": sandbox.client_id,
+            "TILIA_CLIENT_SECRET": sandbox.client_secret,
+            "TILIA_ENVIRONMENT": sandbox.environment.template,
+        }
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", snippet],
+            cwd=tmp_path,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_there_are_snippets_for_both_packages() -> None:
+    assert any("tilia_async" in snippet for snippet in SNIPPETS)
+    assert any("tilia_sync" in snippet for snippet in SNIPPETS)
