@@ -4,6 +4,8 @@
 """
 
 from tilia_async import errors
+from tilia_async.api.line_items import LineItem, Location, PaymentSource, Recipient
+from tilia_async.api.transfers import TransferItem
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, Service
 from tilia_async.money import Money
@@ -15,8 +17,12 @@ __all__ = [
     "Environment",
     "Evidence",
     "Limits",
+    "LineItem",
+    "Location",
     "Money",
     "Operation",
+    "PaymentSource",
+    "Recipient",
     "Repeat",
     "RequestOptions",
     "Response",
@@ -24,5 +30,6 @@ __all__ = [
     "Scope",
     "Service",
     "TiliaClient",
+    "TransferItem",
     "errors",
 ]

@@ -11,8 +11,15 @@ from tilia_async import errors
 from tilia_async.api import OPERATIONS
 from tilia_async.api.accounts import Accounts
 from tilia_async.api.auth import Auth
+from tilia_async.api.compliance import Compliance
+from tilia_async.api.escrow import Escrows
+from tilia_async.api.invoices import Invoices
 from tilia_async.api.payment_methods import PaymentMethods
+from tilia_async.api.payouts import Payouts
+from tilia_async.api.refunds import Refunds
 from tilia_async.api.registration import Registration
+from tilia_async.api.token_exchanges import TokenExchanges
+from tilia_async.api.transfers import Transfers
 from tilia_async.api.wallets import Wallets
 from tilia_async.config import (
     Credentials,
@@ -90,6 +97,13 @@ class TiliaClient:
     accounts: Accounts
     wallets: Wallets
     payment_methods: PaymentMethods
+    token_exchanges: TokenExchanges
+    invoices: Invoices
+    escrow: Escrows
+    refunds: Refunds
+    payouts: Payouts
+    transfers: Transfers
+    compliance: Compliance
 
     def __init__(
         self,
@@ -123,6 +137,13 @@ class TiliaClient:
         self.accounts = Accounts(self._caller)
         self.wallets = Wallets(self._caller)
         self.payment_methods = PaymentMethods(self._caller)
+        self.token_exchanges = TokenExchanges(self._caller)
+        self.invoices = Invoices(self._caller)
+        self.escrow = Escrows(self._caller)
+        self.refunds = Refunds(self._caller)
+        self.payouts = Payouts(self._caller)
+        self.transfers = Transfers(self._caller)
+        self.compliance = Compliance(self._caller)
 
     @classmethod
     def from_env(

@@ -19,6 +19,7 @@ class Scope(StrEnum):
     WRITE_USER_TOKENS = "write_user_tokens"
     USER_INFO = "user_info"
     READ_PAYMENT_METHODS = "read_payment_methods"
+    WRITE_PAYMENT_METHOD = "write_payment_method"
     READ_WALLETS = "read_wallets"
     CREATE_WALLET = "create_wallet"
     READ_TOKENS = "read_tokens"
@@ -28,3 +29,4 @@ class Scope(StrEnum):
     READ_PROCESS_CREDITS = "read_process_credits"
     WRITE_PROCESS_CREDITS = "write_process_credits"
     READ_KYCS = "read_kycs"
+    VERIFY_KYC = "verify_kyc"

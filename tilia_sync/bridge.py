@@ -11,11 +11,12 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from tilia_async.api.paging import Pages
 from tilia_async.errors import ClientClosedError
 
 T = TypeVar("T")
@@ -124,9 +125,26 @@ class Lease:
         if exc is not None:
             exc.__traceback__ = _trimmed(exc.__traceback__)
 
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items of an asynchronous iterator, crossing the border once per page where it has pages."""
+        while True:
+            with self as run:
+                page = run(_next_page(items))
+            if not page:
+                return
+            yield from page
+
     def close(self) -> None:
         """Close the owner's part. A second time does nothing."""
         self._end()
+
+
+async def _next_page(items: AsyncIterator[T]) -> Sequence[T]:
+    if isinstance(items, Pages):
+        return await items.page()
+    async for item in items:
+        return (item,)
+    return ()
 
 
 class LoopThread:

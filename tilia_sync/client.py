@@ -16,8 +16,15 @@ from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
 from tilia_sync.api.accounts import Accounts
 from tilia_sync.api.auth import Auth
+from tilia_sync.api.compliance import Compliance
+from tilia_sync.api.escrow import Escrows
+from tilia_sync.api.invoices import Invoices
 from tilia_sync.api.payment_methods import PaymentMethods
+from tilia_sync.api.payouts import Payouts
+from tilia_sync.api.refunds import Refunds
 from tilia_sync.api.registration import Registration
+from tilia_sync.api.token_exchanges import TokenExchanges
+from tilia_sync.api.transfers import Transfers
 from tilia_sync.api.wallets import Wallets
 from tilia_sync.bridge import LOOP_THREAD
 
@@ -67,6 +74,13 @@ class TiliaClient:
     accounts: Accounts
     wallets: Wallets
     payment_methods: PaymentMethods
+    token_exchanges: TokenExchanges
+    invoices: Invoices
+    escrow: Escrows
+    refunds: Refunds
+    payouts: Payouts
+    transfers: Transfers
+    compliance: Compliance
 
     def __init__(
         self,
@@ -126,11 +140,18 @@ class TiliaClient:
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
         self._lease = LOOP_THREAD.lease(self, client.aclose)
-        self.auth = Auth(self._client.auth, self._lease)
-        self.registration = Registration(self._client.registration, self._lease)
-        self.accounts = Accounts(self._client.accounts, self._lease)
-        self.wallets = Wallets(self._client.wallets, self._lease)
-        self.payment_methods = PaymentMethods(self._client.payment_methods, self._lease)
+        self.auth = Auth(client.auth, self._lease)
+        self.registration = Registration(client.registration, self._lease)
+        self.accounts = Accounts(client.accounts, self._lease)
+        self.wallets = Wallets(client.wallets, self._lease)
+        self.payment_methods = PaymentMethods(client.payment_methods, self._lease)
+        self.token_exchanges = TokenExchanges(client.token_exchanges, self._lease)
+        self.invoices = Invoices(client.invoices, self._lease)
+        self.escrow = Escrows(client.escrow, self._lease)
+        self.refunds = Refunds(client.refunds, self._lease)
+        self.payouts = Payouts(client.payouts, self._lease)
+        self.transfers = Transfers(client.transfers, self._lease)
+        self.compliance = Compliance(client.compliance, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.

@@ -14,7 +14,7 @@ import tilia_sync
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
 
-SERVICES = ("auth", "registration", "accounts", "wallets", "payment_methods")
+SERVICES = tuple(tilia_async.TiliaClient.__annotations__)
 
 
 class InThreads:

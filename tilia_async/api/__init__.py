@@ -5,27 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tilia_async.api import accounts, auth, payment_methods, registration, wallets
+from tilia_async.api import (
+    accounts,
+    auth,
+    compliance,
+    escrow,
+    invoices,
+    payment_methods,
+    payouts,
+    refunds,
+    registration,
+    token_exchanges,
+    transfers,
+    wallets,
+)
 from tilia_async.wire.operation import Operation
 
-_DECLARED: tuple[Operation[object], ...] = (
-    auth.CREATE_REDIRECT,
-    auth.CREATE_USER_TOKEN,
-    registration.START,
-    registration.COMPLETE,
-    accounts.REGISTER,
-    accounts.GET,
-    accounts.FIND,
-    accounts.BLOCK,
-    accounts.UNBLOCK,
-    accounts.IS_BLOCKED,
-    wallets.LIST,
-    wallets.GET,
-    wallets.BALANCES,
-    payment_methods.LIST,
+_NOUNS = (
+    auth,
+    registration,
+    accounts,
+    wallets,
+    payment_methods,
+    token_exchanges,
+    invoices,
+    escrow,
+    refunds,
+    payouts,
+    transfers,
+    compliance,
 )
 
-OPERATIONS: Mapping[str, Operation[object]] = MappingProxyType({each.name: each for each in _DECLARED})
+
+def _declared() -> dict[str, Operation[object]]:
+    """What the modules declare; an operation that one of them imports from another has that one's name."""
+    found: dict[str, Operation[object]] = {}
+    for noun in _NOUNS:
+        prefix = f"{noun.__name__.rpartition('.')[2]}."
+        values: list[object] = list(vars(noun).values())
+        found |= {each.name: each for each in values if isinstance(each, Operation) and each.name.startswith(prefix)}
+    return found
+
+
+OPERATIONS: Mapping[str, Operation[object]] = MappingProxyType(_declared())
 """Every operation by its name."""
 
 __all__ = ["OPERATIONS"]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import attrs
 
 from tilia_async.config import RequestOptions, Service
+from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.scopes import Scope
 from tilia_async.wire import checks
-from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.operation import Evidence, Operation, Repeat
 
 if TYPE_CHECKING:
     from tilia_async.transport.caller import Caller
@@ -125,6 +126,39 @@ class BlockStatus:
     is_blocked: bool
 
 
+@attrs.frozen
+class Block:
+    """What keeps an account from something.
+
+    Attributes:
+        capability: ``login`` covers all others.
+        issuer: ``publisher``, or a word of Tilia's own.
+    """
+
+    block_id: str | None = None
+    account_id: str | None = None
+    capability: str | None = None
+    issuer: str | None = None
+    reason: str | None = None
+
+
+@attrs.frozen
+class AccountBlocks:
+    """The blocks of an account."""
+
+    account_id: str
+    blocks: tuple[Block, ...] = ()
+
+    @staticmethod
+    def reshape(payload: JsonValue) -> JsonValue:
+        """One block comes as an object, although the page speaks of a list."""
+        blocks = payload.get("blocks") if isinstance(payload, dict) else None
+        if not isinstance(payload, dict) or not isinstance(blocks, dict):
+            return payload
+        is_one = not all(isinstance(value, dict) for value in blocks.values())
+        return {**payload, "blocks": [blocks] if is_one else list(blocks.values())}
+
+
 REGISTER = Operation(
     "accounts.register",
     "POST",
@@ -180,6 +214,51 @@ UNBLOCK = Operation(
     BlockStatus,
     scopes={Scope.UNBLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
+)
+UPDATE = Operation(
+    "accounts.update",
+    "PUT",
+    Service.ACCOUNTS,
+    "/user-info/{account_id}",
+    RegisteredAccount,
+    scopes={Scope.CHANGE_ACCOUNTS},
+    # It may add payment methods for external platforms, and nobody says that a second time adds none.
+    repeat=Repeat.NEVER,
+    reference=("account_id",),
+    evidence=Evidence(
+        {"scope", "answer"}, "the page hides both; the scope by its name, the answer after that of a registration"
+    ),
+)
+BLOCK_CAPABILITY = Operation(
+    "accounts.block_capability",
+    "POST",
+    Service.ACCOUNTS,
+    "/v2/block",
+    AccountBlocks,
+    scopes={Scope.BLOCK_ACCOUNTS},
+    repeat=Repeat.SAFE,
+    reference=("account_id", "block_capability"),
+    evidence=Evidence({"scope"}, "the page hides the scope; that of the older block is expected"),
+)
+GET_BLOCKS = Operation(
+    "accounts.get_blocks",
+    "GET",
+    Service.ACCOUNTS,
+    "/v2/block/{account_id}",
+    AccountBlocks,
+    scopes={Scope.READ_ACCOUNTS},
+    repeat=Repeat.SAFE,
+)
+MERGE = Operation(
+    "accounts.merge",
+    "POST",
+    Service.ACCOUNTS,
+    "/v2/merge-accounts",
+    type(None),
+    scopes={Scope.CHANGE_ACCOUNTS},
+    repeat=Repeat.NEVER,
+    reference=("source_account_id", "destination_account_id"),
+    evidence=Evidence({"scope"}, "the page hides the scope; change_accounts by its name"),
 )
 
 
@@ -324,6 +403,162 @@ class Accounts:
         """
         status = await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
         return status.is_blocked
+
+    async def get_or_register(
+        self,
+        username: str,
+        email: str | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
+        *,
+        options: RequestOptions | None = None,
+        **profile: Unpack[AccountProfile],
+    ) -> RegisteredAccount:
+        """Register a user, or get the account that has the name already. Of that one nothing is changed.
+
+        Args:
+            username: unique, 1 to 64 characters; it need not be an e-mail address.
+            email: the user's address; give it or ``external_platforms``, not both.
+            external_platforms: user ids by platform.
+            profile: name and address, see :class:`AccountProfile`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            AccountExistsError: the name is taken, and Tilia does not say by which account.
+
+        Source: fact sheet "accounts", B1: the 409 carries the account that is there; scope ``write_registrations``.
+        """
+        try:
+            return await self.register(username, email, external_platforms, options=options, **profile)
+        except AccountExistsError as error:
+            if error.account is None:
+                raise
+            return error.account
+
+    async def update(
+        self,
+        account_id: str,
+        email: str | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
+        *,
+        options: RequestOptions | None = None,
+        **profile: Unpack[AccountProfile],
+    ) -> RegisteredAccount:
+        """Change what Tilia keeps of a user. What is not given stays as it is.
+
+        Args:
+            account_id: at most 36 characters.
+            email: the new address.
+            external_platforms: user ids by platform; payment methods are added for them.
+            profile: name and address, see :class:`AccountProfile`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules, or nothing would change.
+            NotFoundError: there is no such account.
+
+        Source: fact sheet "accounts", C3 (operationId UpdateAccountHandler); scope ``change_accounts`` is inferred.
+        """
+        platforms = {name: _user_id(user) for name, user in (external_platforms or {}).items()}
+        nothing = email is None and not platforms and not profile
+        checks.refuse(
+            UPDATE.name,
+            {
+                "account_id": ["would stay as it is; give something to change"] if nothing else [],
+                "email": [] if email is None else checks.email_address(email),
+                "external_platforms": _platforms(platforms),
+                **_profile(profile),
+            },
+        )
+        body: dict[str, JsonInput] = {key: str(value) for key, value in profile.items()}
+        if email is not None:
+            body["email"] = {"address": email}
+        if platforms:
+            body["external_platforms"] = {name: {"user_id": user_id} for name, user_id in platforms.items()}
+        return await self._caller.value(UPDATE, path={"account_id": account_id}, body=body, options=options)
+
+    async def block_capability(
+        self,
+        account_id: str,
+        capability: str = "login",
+        reason: str = "account_close",
+        note: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> AccountBlocks:
+        """Keep an account from something, in the newer way. Tilia documents one capability and one reason.
+
+        Args:
+            account_id: at most 36 characters.
+            capability: ``login``, which covers all others.
+            reason: ``account_close``.
+            note: a text that Tilia keeps.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses, e.g. an unknown account.
+
+        Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
+        """
+        checks.refuse(
+            BLOCK_CAPABILITY.name,
+            {
+                "account_id": checks.identifier(account_id),
+                "capability": checks.text(capability),
+                "reason": checks.text(reason),
+                "note": [] if note is None else checks.text(note, shortest=0),
+            },
+        )
+        body: dict[str, JsonInput] = {
+            "account_id": account_id,
+            "block_capability": capability,
+            "block_reason": reason,
+        }
+        if note is not None:
+            body["note"] = note
+        return await self._caller.value(BLOCK_CAPABILITY, body=body, options=options)
+
+    async def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
+        """List what an account is kept from, and by whom.
+
+        Args:
+            account_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: there is no such account; Tilia documents no 404 for it.
+
+        Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
+        """
+        return await self._caller.value(GET_BLOCKS, path={"account_id": account_id}, options=options)
+
+    async def merge(
+        self,
+        source_account_id: str,
+        destination_account_id: str,
+        *,
+        options: RequestOptions | None = None,
+    ) -> None:
+        """Move an account's tokens to another account, and close it for good.
+
+        Args:
+            source_account_id: the one that is closed, at most 36 characters.
+            destination_account_id: the one that remains.
+
+        Raises:
+            InvalidRequestError: an id cannot be one, or both are the same.
+            BadRequestError: Tilia refuses.
+
+        Source: fact sheet "accounts", C9 (operationId MergeAccounts); scope ``change_accounts`` is inferred.
+        """
+        same = ["is the source as well"] if source_account_id == destination_account_id else []
+        checks.refuse(
+            MERGE.name,
+            {
+                "source_account_id": checks.identifier(source_account_id),
+                "destination_account_id": checks.identifier(destination_account_id) or same,
+            },
+        )
+        body = {"source_account_id": source_account_id, "destination_account_id": destination_account_id}
+        await self._caller.value(MERGE, body=body, options=options)
 
 
 def _user_id(user: str | Mapping[str, str]) -> str:

@@ -13,8 +13,11 @@ from tilia_async.errors import InvalidRequestError
 LONGEST_ID = 36
 """The schema's limit for every id, in characters (fact sheet "accounts", section C)."""
 
+LONGEST_REFERENCE = 255
+"""For a reference of the caller's own in a path; Tilia documents no limit, and URLs have one."""
 
-def identifier(value: object) -> list[str]:
+
+def identifier(value: object, *, longest: int = LONGEST_ID) -> list[str]:
     """An id: 1 to 36 characters, not a path of its own. UUIDs and ``acct_…`` ids occur, so no form is asked for."""
     if not isinstance(value, str):
         return [f"is an id, a string, not {type(value).__name__}"]
@@ -23,13 +26,30 @@ def identifier(value: object) -> list[str]:
     if value in {".", ".."}:
         return [f"cannot be {value!r}"]
     problems: list[str] = []
-    if len(value) > LONGEST_ID:
-        problems.append(f"has {len(value)} characters; {LONGEST_ID} are the most")
+    if len(value) > longest:
+        problems.append(f"has {len(value)} characters; {longest} are the most")
     if "/" in value or "\\" in value:
         problems.append("has a slash in it")
     if not value.isprintable() or value != value.strip():
         problems.append("has a blank at its start or end, or a character that cannot be printed")
     return problems
+
+
+def country(value: object) -> list[str]:
+    """The ISO 3166 code of a country, two letters."""
+    if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
+        return []
+    return [f"is the code of a country, two letters, not {value!r}"]
+
+
+def paging(page_size: object, sort_field: object, sort: object) -> dict[str, list[str]]:
+    """How a list is asked for (fact sheet "money", 0.9)."""
+    count = isinstance(page_size, int) and not isinstance(page_size, bool) and 1 <= page_size <= 100
+    return {
+        "page_size": [] if count else [f"is a number from 1 to 100, not {page_size!r}"],
+        "sort_field": [] if sort_field in (None, "created", "updated") else ["is 'created' or 'updated'"],
+        "sort": [] if sort in (None, "asc", "desc") else ["is 'asc' or 'desc'"],
+    }
 
 
 def text(value: object, *, longest: int | None = None, shortest: int = 1) -> list[str]:

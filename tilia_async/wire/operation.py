@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import attrs
 
 from tilia_async.config import Service
+from tilia_async.wire.checks import LONGEST_ID, LONGEST_REFERENCE
 
 if TYPE_CHECKING:
     from tilia_async.api.accounts import RegisteredAccount
@@ -66,6 +67,7 @@ class Operation(Generic[T_co]):
         repeat: whether it may be sent again.
         scopes: what its token has to carry.
         success: the documented statuses of success; any other 2xx is taken as success too.
+        references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
         conflict: the type of the resource that a 409 carries, if it carries one.
         evidence: what is only inferred; None if all of it is documented.
@@ -79,6 +81,7 @@ class Operation(Generic[T_co]):
     repeat: Repeat = attrs.field(kw_only=True)
     scopes: frozenset[str] = attrs.field(kw_only=True, converter=_names)
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
+    references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
     conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)
     evidence: Evidence | None = attrs.field(kw_only=True, default=None)
@@ -90,6 +93,10 @@ class Operation(Generic[T_co]):
     def reads(self) -> bool:
         """It changes nothing at Tilia, so no failure of it can have had an effect."""
         return self.method == "GET"
+
+    def longest(self, parameter: str) -> int:
+        """How many characters a path parameter may have."""
+        return LONGEST_REFERENCE if parameter in self.references else LONGEST_ID
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
         if name is None:
             continue
         value = path.get(name)
-        if value is None or checks.identifier(value):
+        if value is None or checks.identifier(value, longest=operation.longest(name)):
             break
         # The ids that Tilia makes need no quoting, and quote() costs more than this look.
         url += value if value.isascii() and value.replace("_", "").replace("-", "").isalnum() else quote(value, safe="")
@@ -99,7 +99,10 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
 
 def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dict[str, list[str]]:
     names = operation.parameters
-    problems = {name: ["is missing"] if name not in path else checks.identifier(path[name]) for name in names}
+    problems = {
+        name: ["is missing"] if name not in path else checks.identifier(path[name], longest=operation.longest(name))
+        for name in names
+    }
     problems |= {name: [f"is no part of {operation.path}"] for name in path if name not in names}
     return {name: reasons for name, reasons in problems.items() if reasons}
 

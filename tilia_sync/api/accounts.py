@@ -11,7 +11,7 @@ from typing import Unpack
 import attrs
 
 from tilia_async.api import accounts
-from tilia_async.api.accounts import Account, AccountProfile, BlockStatus, RegisteredAccount
+from tilia_async.api.accounts import Account, AccountBlocks, AccountProfile, BlockStatus, RegisteredAccount
 from tilia_async.config import RequestOptions
 from tilia_sync.bridge import Lease
 
@@ -145,3 +145,114 @@ class Accounts:
         """
         with self._lease as run:
             return run(self._service.is_blocked(account_id, options=options))
+
+    def get_or_register(
+        self,
+        username: str,
+        email: str | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
+        *,
+        options: RequestOptions | None = None,
+        **profile: Unpack[AccountProfile],
+    ) -> RegisteredAccount:
+        """Register a user, or get the account that has the name already. Of that one nothing is changed.
+
+        Args:
+            username: unique, 1 to 64 characters; it need not be an e-mail address.
+            email: the user's address; give it or ``external_platforms``, not both.
+            external_platforms: user ids by platform.
+            profile: name and address, see :class:`AccountProfile`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            AccountExistsError: the name is taken, and Tilia does not say by which account.
+
+        Source: fact sheet "accounts", B1: the 409 carries the account that is there; scope ``write_registrations``.
+        """
+        with self._lease as run:
+            return run(self._service.get_or_register(username, email, external_platforms, options=options, **profile))
+
+    def update(
+        self,
+        account_id: str,
+        email: str | None = None,
+        external_platforms: Mapping[str, str | Mapping[str, str]] | None = None,
+        *,
+        options: RequestOptions | None = None,
+        **profile: Unpack[AccountProfile],
+    ) -> RegisteredAccount:
+        """Change what Tilia keeps of a user. What is not given stays as it is.
+
+        Args:
+            account_id: at most 36 characters.
+            email: the new address.
+            external_platforms: user ids by platform; payment methods are added for them.
+            profile: name and address, see :class:`AccountProfile`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules, or nothing would change.
+            NotFoundError: there is no such account.
+
+        Source: fact sheet "accounts", C3 (operationId UpdateAccountHandler); scope ``change_accounts`` is inferred.
+        """
+        with self._lease as run:
+            return run(self._service.update(account_id, email, external_platforms, options=options, **profile))
+
+    def block_capability(
+        self,
+        account_id: str,
+        capability: str = "login",
+        reason: str = "account_close",
+        note: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> AccountBlocks:
+        """Keep an account from something, in the newer way. Tilia documents one capability and one reason.
+
+        Args:
+            account_id: at most 36 characters.
+            capability: ``login``, which covers all others.
+            reason: ``account_close``.
+            note: a text that Tilia keeps.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses, e.g. an unknown account.
+
+        Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
+        """
+        with self._lease as run:
+            return run(self._service.block_capability(account_id, capability, reason, note, options=options))
+
+    def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
+        """List what an account is kept from, and by whom.
+
+        Args:
+            account_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: there is no such account; Tilia documents no 404 for it.
+
+        Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
+        """
+        with self._lease as run:
+            return run(self._service.get_blocks(account_id, options=options))
+
+    def merge(
+        self, source_account_id: str, destination_account_id: str, *, options: RequestOptions | None = None
+    ) -> None:
+        """Move an account's tokens to another account, and close it for good.
+
+        Args:
+            source_account_id: the one that is closed, at most 36 characters.
+            destination_account_id: the one that remains.
+
+        Raises:
+            InvalidRequestError: an id cannot be one, or both are the same.
+            BadRequestError: Tilia refuses.
+
+        Source: fact sheet "accounts", C9 (operationId MergeAccounts); scope ``change_accounts`` is inferred.
+        """
+        with self._lease as run:
+            return run(self._service.merge(source_account_id, destination_account_id, options=options))

@@ -1,0 +1,306 @@
+"""Escrows: purchases in two phases (fact sheet "money", D7)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Unpack
+
+import attrs
+
+from tilia_async.api.invoices import Invoice, InvoiceDetails, invoice_body
+from tilia_async.api.line_items import LineItem, PaymentSource
+from tilia_async.api.paging import LARGEST_PAGE, Page, Pages
+from tilia_async.config import RequestOptions, Service
+from tilia_async.scopes import Scope
+from tilia_async.wire import checks
+from tilia_async.wire.operation import Evidence, Operation, Repeat
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import Caller
+
+
+class EscrowStatus(StrEnum):
+    """How far an escrow is. ``CANCELLED`` has two Ls here and one in an invoice."""
+
+    OPEN = "OPEN"
+    ESCROWED = "ESCROWED"
+    ESCROW_FAILED = "ESCROW-FAILED"
+    COMMITTED = "COMMITTED"
+    COMMIT_REQUESTED = "COMMIT-REQUESTED"
+    COMMIT_FAILED = "COMMIT-FAILED"
+    CANCELLED = "CANCELLED"
+    CANCEL_REQUESTED = "CANCEL-REQUESTED"
+    CANCEL_FAILED = "CANCEL-FAILED"
+    CANCEL_INVOICE_TRANSFER_FAILED = "CANCEL-INVOICE-TRANSFER-FAILED"
+    SYSTEM_CANCELLED = "SYSTEM-CANCELLED"
+    SYSTEM_CANCEL_REQUESTED = "SYSTEM-CANCEL-REQUESTED"
+    SYSTEM_CANCEL_FAILED = "SYSTEM-CANCEL-FAILED"
+
+
+@attrs.frozen
+class Escrow:
+    """An escrow.
+
+    Attributes:
+        commit_invoice_id, cancel_invoice_id: empty until there is one.
+        escrow_invoice: what is bought; in the answers to create and pay only.
+    """
+
+    id: str
+    account_id: str | None = None
+    escrow_invoice_id: str | None = None
+    commit_invoice_id: str | None = None
+    cancel_invoice_id: str | None = None
+    status: EscrowStatus | str | None = None
+    integrator: str | None = None
+    escrow_invoice: Invoice | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@attrs.frozen
+class EscrowPage:
+    """One page of the escrows with a reference."""
+
+    escrow_transactions: tuple[Escrow, ...] = ()
+    total: int | None = None
+    account_id: str | None = None
+
+
+_READS = Evidence({"scope"}, "the page hides the scope; that of reading invoices is expected")
+
+CREATE = Operation(
+    "escrow.create",
+    "POST",
+    Service.INVOICING,
+    "/v2/escrow",
+    Escrow,
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    success={201},
+    reference=("account_id", "reference_type", "reference_id"),
+)
+PAY = Operation(
+    "escrow.pay",
+    "POST",
+    Service.INVOICING,
+    "/v2/escrow/{escrow_id}/pay",
+    Escrow,
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    reference=("escrow_id",),
+)
+COMMIT = Operation(
+    "escrow.commit",
+    "POST",
+    Service.INVOICING,
+    "/v2/escrow/{escrow_id}/commit",
+    Escrow,
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    reference=("escrow_id",),
+)
+CANCEL = Operation(
+    "escrow.cancel",
+    "POST",
+    Service.INVOICING,
+    "/v2/escrow/{escrow_id}/cancel",
+    Escrow,
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    reference=("escrow_id",),
+)
+GET = Operation(
+    "escrow.get",
+    "GET",
+    Service.INVOICING,
+    "/v2/escrow/{escrow_id}",
+    Escrow,
+    scopes={Scope.READ_INVOICES},
+    repeat=Repeat.SAFE,
+    evidence=_READS,
+)
+FIND_BY_INVOICE = Operation(
+    "escrow.find_by_invoice",
+    "GET",
+    Service.INVOICING,
+    "/v2/escrow/by_invoice/{invoice_id}",
+    Escrow,
+    scopes={Scope.READ_INVOICES},
+    repeat=Repeat.SAFE,
+    evidence=_READS,
+)
+LIST_BY_REFERENCE = Operation(
+    "escrow.list_by_reference",
+    "GET",
+    Service.INVOICING,
+    "/v2/escrow/reference/{reference_id}",
+    EscrowPage,
+    scopes={Scope.READ_INVOICES},
+    repeat=Repeat.SAFE,
+    references={"reference_id"},
+    evidence=_READS,
+)
+
+
+@attrs.frozen(eq=False)
+class Escrows:
+    """``tilia.escrow``: hold the buyer's money until a deal is done. Created, paid, then committed or cancelled."""
+
+    _caller: Caller
+
+    async def create(
+        self,
+        account_id: str,
+        line_items: Sequence[LineItem],
+        payment_methods: Sequence[PaymentSource] = (),
+        *,
+        options: RequestOptions | None = None,
+        **details: Unpack[InvoiceDetails],
+    ) -> Escrow:
+        """Draft an escrow. Nothing is charged until :meth:`pay`.
+
+        Args:
+            account_id: the buyer, at most 36 characters.
+            line_items: what is bought, at least one.
+            payment_methods: what to pay with; left out for tokens. Of several exactly one has amount 0, the remainder.
+            details: references of yours, description and the like, see :class:`InvoiceDetails`.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules; its name says where.
+            BadRequestError: Tilia refuses.
+
+        Source: fact sheet "money", D7 (operationId createEscrowTransaction); scope ``write_invoices``; success is 201.
+        """
+        body = invoice_body(CREATE.name, account_id, line_items, payment_methods, details)
+        return await self._caller.value(CREATE, body=body, options=options)
+
+    async def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
+        """Charge the buyer; Tilia holds the money.
+
+        Args:
+            escrow_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: the escrow cannot be paid now.
+            ForbiddenError: the transaction was rejected.
+            NotFoundError: there is no such escrow.
+
+        Source: fact sheet "money", D7 (operationId payEscrowTransaction); scope ``write_invoices``.
+        """
+        return await self._caller.value(PAY, path={"escrow_id": escrow_id}, options=options)
+
+    async def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
+        """Pay the sellers out of an escrow that was paid.
+
+        Args:
+            escrow_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: the escrow cannot be committed now.
+            ForbiddenError: the transaction was rejected.
+            NotFoundError: there is no such escrow.
+
+        Source: fact sheet "money", D7 (operationId commitEscrowTransaction); scope ``write_invoices``.
+        """
+        return await self._caller.value(COMMIT, path={"escrow_id": escrow_id}, options=options)
+
+    async def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
+        """Give the buyer the whole sum back, out of an escrow that was paid.
+
+        Args:
+            escrow_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: the escrow cannot be cancelled now.
+            ForbiddenError: the transaction was rejected.
+            NotFoundError: there is no such escrow.
+
+        Source: fact sheet "money", D7 (operationId cancelEscrowTransaction); scope ``write_invoices``.
+        """
+        return await self._caller.value(CANCEL, path={"escrow_id": escrow_id}, options=options)
+
+    async def get(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
+        """Look an escrow up by its id.
+
+        Args:
+            escrow_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            NotFoundError: there is no such escrow.
+
+        Source: fact sheet "money", D7 (operationId getEscrowTransactionById); scope ``read_invoices`` is inferred.
+        """
+        return await self._caller.value(GET, path={"escrow_id": escrow_id}, options=options)
+
+    async def find_by_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> Escrow:
+        """Look an escrow up by its escrow, commit or cancel invoice.
+
+        Args:
+            invoice_id: any of the three, at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            NotFoundError: no escrow has that invoice.
+
+        Source: fact sheet "money", D7 (operationId getEscrowTransactionByInvoiceId); the scope is inferred.
+        """
+        return await self._caller.value(FIND_BY_INVOICE, path={"invoice_id": invoice_id}, options=options)
+
+    def list_by_reference(
+        self,
+        reference_id: str,
+        status: Iterable[EscrowStatus | str] = (),
+        sort_field: Literal["created", "updated"] | None = None,
+        sort: Literal["asc", "desc"] | None = None,
+        page_size: int = LARGEST_PAGE,
+        *,
+        options: RequestOptions | None = None,
+    ) -> AsyncIterator[Escrow]:
+        """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
+
+        Args:
+            reference_id: as it was given at :meth:`create`, 1 to 255 characters, without a slash.
+            status: only these; none: all.
+            sort_field: None: Tilia's default, ``updated``.
+            sort: None: Tilia's default, ``desc``.
+            page_size: 1 to 100.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+
+        Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
+        """
+        statuses = ",".join(map(str, status))
+        checks.refuse(
+            LIST_BY_REFERENCE.name,
+            {
+                "reference_id": checks.identifier(reference_id, longest=checks.LONGEST_REFERENCE),
+                **checks.paging(page_size, sort_field, sort),
+            },
+        )
+        query: dict[str, str | int] = {"limit": page_size}
+        if statuses:
+            query["status"] = statuses
+        if sort_field is not None:
+            # In camel case here, and with an underscore in the list of invoices.
+            query["sortField"] = sort_field
+        if sort is not None:
+            query["sort"] = sort
+
+        async def fetch(offset: int) -> Page[Escrow]:
+            page = await self._caller.value(
+                LIST_BY_REFERENCE,
+                path={"reference_id": reference_id},
+                query={**query, "offset": offset},
+                options=options,
+            )
+            return Page(page.escrow_transactions, page.total)
+
+        return Pages(fetch)

@@ -1,0 +1,256 @@
+"""Refunds, in whole or by line item (fact sheet "money", D8). They come out of the publisher's account."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tilia_async.api.payment_methods import PaymentMethod
+from tilia_async.config import RequestOptions, Service
+from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.scopes import Scope
+from tilia_async.wire import checks
+from tilia_async.wire.amounts import Amount, GivenAmount
+from tilia_async.wire.operation import Evidence, Operation, Repeat
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import Caller
+
+
+class RefundReason(StrEnum):
+    """Why money goes back."""
+
+    BILLING = "billing"
+    FRAUD = "fraud"
+    PRODUCT_RELATED = "product_related"
+    OTHER = "other"
+
+
+class RefundStatus(StrEnum):
+    """What became of a refund."""
+
+    SUCCESS = "REFUND-SUCCESS"
+    FAILED = "REFUND-FAILED"
+    REJECTED = "REFUND-REJECTED"
+
+
+@attrs.frozen
+class Refund:
+    """One refund; ``amount`` in the smallest unit of its currency."""
+
+    refund_id: str | None = None
+    refund_invoice_id: str | None = None
+    payment_id: str | None = None
+    psp_refund_transaction_id: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    refund_type: str | None = None
+    reason: RefundReason | str | None = None
+    sub_reason: str | None = None
+    note: str | None = None
+    status: RefundStatus | str | None = None
+    line_item_id: str | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@attrs.frozen
+class RefundedPayment:
+    """A payment of the invoice, and what of it went back; amounts in the smallest unit of their currency."""
+
+    payment_id: str | None = None
+    invoice_id: str | None = None
+    payment_method_id: str | None = None
+    state: str | None = None
+    provider: str | None = None
+    psp_transaction_id: str | None = None
+    request_amount: int | None = None
+    request_currency: str | None = None
+    processing_amount: int | None = None
+    processing_currency: str | None = None
+    received_amount: int | None = None
+    received_currency: str | None = None
+    item_description: str | None = None
+    source_client_id: str | None = None
+    ip_address: str | None = None
+    refunds: tuple[Refund, ...] = ()
+    payment_method: PaymentMethod | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+    @staticmethod
+    def reshape(payload: JsonValue) -> JsonValue:
+        """The payment method sits in a ``payload`` of its own."""
+        method = payload.get("payment_method") if isinstance(payload, dict) else None
+        if not isinstance(payload, dict) or not isinstance(method, dict) or "payload" not in method:
+            return payload
+        return {**payload, "payment_method": method["payload"]}
+
+
+@attrs.frozen
+class InvoiceRefunds:
+    """What was refunded of an invoice.
+
+    Attributes:
+        line_item_refunds: by id; what stands in it is not documented.
+    """
+
+    invoice_id: str | None = None
+    is_fully_refunded: bool | None = None
+    refund_invoice_ids: tuple[str, ...] = ()
+    payments: tuple[RefundedPayment, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    line_item_refunds: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue])
+
+
+_SCOPE = "the page hides the scope; that of invoices is expected"
+
+REFUND_INVOICE = Operation(
+    "refunds.refund_invoice",
+    "POST",
+    Service.INVOICING,
+    "/v2/refund",
+    type(None),
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    reference=("invoice_id",),
+    evidence=Evidence({"scope"}, _SCOPE),
+)
+REFUND_LINE_ITEM = Operation(
+    "refunds.refund_line_item",
+    "POST",
+    Service.INVOICING,
+    "/v2/line-item/refund",
+    dict[str, JsonValue],
+    scopes={Scope.WRITE_INVOICES},
+    repeat=Repeat.NEVER,
+    reference=("line_item_id",),
+    evidence=Evidence({"scope", "answer"}, f"{_SCOPE}; so is the payload"),
+)
+LIST = Operation(
+    "refunds.list",
+    "GET",
+    Service.INVOICING,
+    "/v2/invoice/{invoice_id}/refunds",
+    InvoiceRefunds,
+    scopes={Scope.READ_INVOICES},
+    repeat=Repeat.SAFE,
+    evidence=Evidence({"scope"}, _SCOPE),
+)
+
+
+@attrs.frozen(eq=False)
+class Refunds:
+    """``tilia.refunds``: give money back. It is yours, not the seller's."""
+
+    _caller: Caller
+
+    async def refund_invoice(
+        self,
+        invoice_id: str,
+        reason: RefundReason | str | None = None,
+        sub_reason: str | None = None,
+        note: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> None:
+        """Refund all of an invoice.
+
+        Args:
+            invoice_id: at most 36 characters; of an escrow, its ``escrow_invoice_id``.
+            reason: ``billing``, ``fraud``, ``product_related`` or ``other``.
+            sub_reason, note: texts of yours.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            ForbiddenError: the refund was rejected.
+            NotFoundError: there is no such invoice.
+
+        Source: fact sheet "money", D8 (operationId refundFullInvoice); scope ``write_invoices`` is inferred.
+        """
+        checks.refuse(
+            REFUND_INVOICE.name,
+            {"invoice_id": checks.identifier(invoice_id), "reason": [] if reason is None else _reason(reason)},
+        )
+        body: dict[str, JsonInput] = {"invoice_id": invoice_id, **_words(reason, sub_reason, note)}
+        await self._caller.value(REFUND_INVOICE, body=body, options=options)
+
+    async def refund_line_item(
+        self,
+        line_item_id: str,
+        amount: Amount,
+        payment_methods: Sequence[str],
+        reason: RefundReason | str,
+        sub_reason: str | None = None,
+        note: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> dict[str, JsonValue]:
+        """Refund a part of a line item.
+
+        Args:
+            line_item_id: at most 36 characters.
+            amount: in the smallest unit of the line item's currency, at least 1, or ``Money``.
+            payment_methods: where it goes, by id and in order; they must have been used for the purchase.
+            reason: ``billing``, ``fraud``, ``product_related`` or ``other``.
+            sub_reason, note: texts of yours.
+
+        Returns:
+            What Tilia answers; the documentation does not show it.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses.
+
+        Source: fact sheet "money", D8 (operationId refundLineItemInvoice); scope ``write_invoices`` is inferred.
+        """
+        given = GivenAmount(amount, currency_wanted=False)
+        wrong = [f"{method!r} {why}" for method in payment_methods for why in checks.identifier(method)]
+        checks.refuse(
+            REFUND_LINE_ITEM.name,
+            {
+                "line_item_id": checks.identifier(line_item_id),
+                **given.problems(),
+                "payment_methods": wrong if payment_methods else ["is empty"],
+                "reason": _reason(reason),
+            },
+        )
+        body: dict[str, JsonInput] = {
+            "line_item_id": line_item_id,
+            **given.fields(),
+            "payment_methods": list(payment_methods),
+            **_words(reason, sub_reason, note),
+        }
+        return await self._caller.value(REFUND_LINE_ITEM, body=body, options=options)
+
+    async def list(
+        self, invoice_id: str, status: RefundStatus | str | None = None, *, options: RequestOptions | None = None
+    ) -> InvoiceRefunds:
+        """Say what was refunded of an invoice.
+
+        Args:
+            invoice_id: at most 36 characters.
+            status: only these; None: Tilia's default, ``REFUND-SUCCESS``.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+
+        Source: fact sheet "money", D8 (operationId getRefundsByInvoiceId); scope ``read_invoices`` is inferred.
+        """
+        query: builtins.dict[str, str | int] | None = None if status is None else {"status": str(status)}
+        return await self._caller.value(LIST, path={"invoice_id": invoice_id}, query=query, options=options)
+
+
+def _reason(reason: object) -> builtins.list[str]:
+    known = [each.value for each in RefundReason]
+    return [] if reason in known else [f"is one of {', '.join(known)}, not {reason!r}"]
+
+
+def _words(reason: object, sub_reason: str | None, note: str | None) -> dict[str, JsonInput]:
+    words = {"reason": None if reason is None else str(reason), "sub_reason": sub_reason, "note": note}
+    return {field: text for field, text in words.items() if text is not None}

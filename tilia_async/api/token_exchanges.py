@@ -1,0 +1,307 @@
+"""Virtual tokens: buying them and turning them into money (fact sheet "money", C)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tilia_async.api.line_items import Location
+from tilia_async.api.summary import Summary
+from tilia_async.config import RequestOptions, Service
+from tilia_async.json_value import JsonInput
+from tilia_async.scopes import Scope
+from tilia_async.wire import checks
+from tilia_async.wire.amounts import Amount, GivenAmount
+from tilia_async.wire.operation import Operation, Repeat
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import Caller
+
+
+class ExchangeDirection(StrEnum):
+    """Which way an exchange goes."""
+
+    TOKEN_PURCHASE = "token_purchase"  # noqa: S105 - no password
+    TOKEN_CONVERT = "token_convert"  # noqa: S105 - no password
+
+
+class ExchangeStatus(StrEnum):
+    """How far an exchange is; Tilia may know more."""
+
+    OPEN = "OPEN"
+    SUCCESS = "SUCCESS"
+
+
+class RateDirection(StrEnum):
+    """How the rate is meant: from dollars to tokens, ``amount_usd × rate = tokens``, or back."""
+
+    USD_TO_VIRTUAL = "usd_to_virtual"
+    VIRTUAL_TO_USD = "virtual_to_usd"
+
+
+@attrs.frozen
+class TokenExchange:
+    """A purchase or conversion of tokens; amounts in the smallest unit of their currency.
+
+    Attributes:
+        user_paid_amount: what the user gives, fees included.
+        user_received_amount: what the user gets.
+        exchange_rate: as ``exchange_rate_direction`` says.
+        status: an open exchange is a quote; executing it makes it happen.
+    """
+
+    token_exchange_id: str
+    account_id: str | None = None
+    destination_wallet_id: str | None = None
+    direction: ExchangeDirection | str | None = None
+    invoice_id: str | None = None
+    user_paid_amount: int | None = None
+    user_paid_currency: str | None = None
+    user_received_amount: int | None = None
+    user_received_currency: str | None = None
+    exchange_rate: float | None = None
+    exchange_rate_direction: RateDirection | str | None = None
+    tilia_fee_amount: int | None = None
+    integrator_fee_amount: int | None = None
+    fee_currency: str | None = None
+    status: ExchangeStatus | str | None = None
+    summary: Summary | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+START_PURCHASE = Operation(
+    "token_exchanges.start_purchase",
+    "POST",
+    Service.INVOICING,
+    "/v2/token/purchase",
+    TokenExchange,
+    scopes={Scope.WRITE_TOKENS},
+    repeat=Repeat.NEVER,
+    success={201},
+    reference=("payment_method_id", "destination_account_id"),
+)
+EXECUTE_PURCHASE = Operation(
+    "token_exchanges.execute_purchase",
+    "POST",
+    Service.INVOICING,
+    "/v2/token/purchase/{token_exchange_id}",
+    TokenExchange,
+    scopes={Scope.WRITE_TOKENS},
+    repeat=Repeat.NEVER,
+    reference=("token_exchange_id",),
+)
+START_CONVERSION = Operation(
+    "token_exchanges.start_conversion",
+    "POST",
+    Service.INVOICING,
+    "/v2/token/convert",
+    TokenExchange,
+    scopes={Scope.WRITE_TOKENS},
+    repeat=Repeat.NEVER,
+    success={201},
+    reference=("account_id",),
+)
+EXECUTE_CONVERSION = Operation(
+    "token_exchanges.execute_conversion",
+    "POST",
+    Service.INVOICING,
+    "/v2/token/convert/{token_exchange_id}",
+    TokenExchange,
+    scopes={Scope.WRITE_TOKENS},
+    repeat=Repeat.NEVER,
+    reference=("token_exchange_id",),
+)
+GET = Operation(
+    "token_exchanges.get",
+    "GET",
+    Service.INVOICING,
+    "/v2/token/{token_exchange_id}",
+    TokenExchange,
+    scopes={Scope.READ_TOKENS},
+    repeat=Repeat.SAFE,
+)
+
+
+@attrs.frozen(eq=False)
+class TokenExchanges:
+    """``tilia.token_exchanges``: buy tokens, and turn earned ones into money. Each is started, then executed."""
+
+    _caller: Caller
+
+    async def start_purchase(
+        self,
+        payment_method_id: str,
+        amount: Amount,
+        currency: str | None = None,
+        destination_account_id: str | None = None,
+        tax_inclusive: bool | None = None,
+        location: Location | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> TokenExchange:
+        """Ask what tokens would cost. Nothing is paid until :meth:`execute_purchase`.
+
+        Args:
+            payment_method_id: what to pay with, at most 36 characters.
+            amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
+            currency: the token's code, three characters, with an amount that is no ``Money``.
+            destination_account_id: who gets them; None: the owner of the payment method.
+            tax_inclusive: taxes are part of the price; None: Tilia's default, they are added.
+            location: where the buyer is, for taxes.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            ForbiddenError: the account may not transact.
+
+        Source: fact sheet "money", C1 (operationId createTokenPurchase); scope ``write_tokens``; success is 201.
+        """
+        tokens = GivenAmount(amount, currency)
+        destination = [] if destination_account_id is None else checks.identifier(destination_account_id)
+        checks.refuse(
+            START_PURCHASE.name,
+            {
+                "payment_method_id": checks.identifier(payment_method_id),
+                **tokens.problems(),
+                "destination_account_id": destination,
+                "tax_inclusive": checks.flag(tax_inclusive),
+                **({} if location is None else location.problems()),
+            },
+        )
+        body: dict[str, JsonInput] = {"payment_method_id": payment_method_id, **tokens.fields()}
+        if destination_account_id is not None:
+            body["destination_account_id"] = destination_account_id
+        if tax_inclusive is not None:
+            body["tax_inclusive"] = tax_inclusive
+        if location is not None:
+            body["location"] = location.to_json()
+        return await self._caller.value(START_PURCHASE, body=body, options=options)
+
+    async def execute_purchase(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
+        """Pay for the tokens of a purchase that was started.
+
+        Args:
+            token_exchange_id: from :meth:`start_purchase`, at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: the exchange is not open, or no purchase.
+            ForbiddenError: the account may not transact.
+
+        Source: fact sheet "money", C2 (operationId executeTokenPurchase); scope ``write_tokens``.
+        """
+        return await self._caller.value(
+            EXECUTE_PURCHASE, path={"token_exchange_id": token_exchange_id}, options=options
+        )
+
+    async def buy(
+        self,
+        payment_method_id: str,
+        amount: Amount,
+        currency: str | None = None,
+        destination_account_id: str | None = None,
+        tax_inclusive: bool | None = None,
+        location: Location | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> TokenExchange:
+        """Start a purchase and execute it at once, at whatever it costs.
+
+        An error of the second step carries the exchange in ``reference["token_exchange_id"]``: it is started already.
+        ``options`` hold for each of the two calls.
+
+        Args:
+            payment_method_id: what to pay with, at most 36 characters.
+            amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
+            currency: the token's code, three characters, with an amount that is no ``Money``.
+            destination_account_id: who gets them; None: the owner of the payment method.
+            tax_inclusive: taxes are part of the price; None: Tilia's default, they are added.
+            location: where the buyer is, for taxes.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            ForbiddenError: the account may not transact.
+
+        Source: the tutorial "Buy tokens" (fact sheet "money", C6); scope ``write_tokens``.
+        """
+        started = await self.start_purchase(
+            payment_method_id, amount, currency, destination_account_id, tax_inclusive, location, options=options
+        )
+        return await self.execute_purchase(started.token_exchange_id, options=options)
+
+    async def start_conversion(
+        self,
+        account_id: str,
+        amount: Amount | None = None,
+        currency: str | None = None,
+        *,
+        options: RequestOptions | None = None,
+    ) -> TokenExchange:
+        """Ask what earned tokens would bring. Nothing moves until :meth:`execute_conversion`.
+
+        Args:
+            account_id: whose tokens, at most 36 characters; the user must have passed KYC.
+            amount: how many tokens, at least 1, or ``Money``; None: all that can be converted.
+            currency: the token's code; it may be left out if you have a single token.
+
+        Raises:
+            InvalidRequestError: a field breaks one of these rules.
+            BadRequestError: Tilia refuses.
+            ForbiddenError: the account may not transact.
+
+        Source: fact sheet "money", C3 (operationId createTokenConversion); scope ``write_tokens``; success is 201.
+        """
+        given = None if amount is None else GivenAmount(amount, currency, currency_wanted=currency is not None)
+        code = [] if currency is None else checks.currency(currency)
+        checks.refuse(
+            START_CONVERSION.name,
+            {
+                "account_id": checks.identifier(account_id),
+                "currency": code,
+                **({} if given is None else given.problems()),
+            },
+        )
+        body: dict[str, JsonInput] = {"account_id": account_id}
+        if amount is not None:
+            body |= GivenAmount(amount, currency).fields()
+        elif currency is not None:
+            body["currency"] = currency
+        return await self._caller.value(START_CONVERSION, body=body, options=options)
+
+    async def execute_conversion(
+        self, token_exchange_id: str, *, options: RequestOptions | None = None
+    ) -> TokenExchange:
+        """Turn the tokens of a conversion that was started into money.
+
+        Args:
+            token_exchange_id: from :meth:`start_conversion`, at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            BadRequestError: the exchange is not open, or no conversion.
+            ForbiddenError: the account may not transact.
+
+        Source: fact sheet "money", C4 (operationId executeTokenConversion); scope ``write_tokens``.
+        """
+        return await self._caller.value(
+            EXECUTE_CONVERSION, path={"token_exchange_id": token_exchange_id}, options=options
+        )
+
+    async def get(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
+        """Look an exchange up by its id.
+
+        Args:
+            token_exchange_id: at most 36 characters.
+
+        Raises:
+            InvalidRequestError: the id cannot be one.
+            ApiError: there is no such exchange; Tilia documents no 404 for it.
+
+        Source: fact sheet "money", C5 (operationId getTokenExchange); scope ``read_tokens``.
+        """
+        return await self._caller.value(GET, path={"token_exchange_id": token_exchange_id}, options=options)
