@@ -72,6 +72,13 @@ class TiliaError(Exception):
         self.took_effect = took_effect
         self.reference = dict(reference or {})
 
+    def admit(self, inferred: Iterable[str], why: str) -> None:
+        """Add that these facts of the operation are inferred, so one of them may be what is wrong."""
+        facts = " and ".join(sorted(inferred))
+        self.args = (
+            f"{self.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
+        )
+
     def during(self, operation: str, reference: Mapping[str, str]) -> Self:
         """The same error, told as that operation's: a token's failure is every waiting call's."""
         told = copy.copy(self)

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tilia_async import Money, Operation, Repeat, RequestOptions, Scope, Service, errors
+from tilia_async import Evidence, Money, Operation, Repeat, RequestOptions, Scope, Service, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.api.accounts import GET, BlockStatus
 from tilia_async.sandbox import Fault, Sandbox
@@ -116,6 +116,16 @@ async def test_a_missing_scope_is_told_and_asked_for_once(make: object, sandbox:
         assert caught.value.granted == {"read_wallets"}
     assert count(sandbox, "auth.token") == 2
     assert narrow.client_id == sandbox.client_id
+
+
+@pytest.mark.asyncio
+async def test_a_missing_scope_that_is_only_inferred_is_told_as_such(tilia: object) -> None:
+    guess = Operation(
+        "x.read", "GET", Service.ACCOUNTS, GET.path, dict[str, str], scopes={Scope.READ_WALLETS}, repeat=Repeat.SAFE,
+        evidence=Evidence({"scope"}, "by its name"),
+    )  # fmt: skip
+    with pytest.raises(errors.MissingScopeError, match=r"inferred: scope; by its name"):
+        await tilia.send(guess, path={"account_id": "acct_1"})
 
 
 @pytest.mark.asyncio

@@ -21,7 +21,7 @@ from tilia_async.transport.sessions import Passage, SessionPool
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response, judge, no_answer, out_of_time
+from tilia_async.wire.outcome import Response, admit_inference, judge, no_answer, out_of_time
 from tilia_async.wire.request import WireRequest, build
 from tilia_async.wire.retry import decide
 
@@ -206,5 +206,7 @@ class Caller:
 def _explained(call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> errors.TiliaError:
     """A refused token that is not expired lacks a scope: Tilia says 401 to both (fact sheet "accounts", D3)."""
     if isinstance(failure, errors.UnauthorizedError) and not envelope.token_expired(failure.payload):
-        return envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
+        missing = envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
+        admit_inference(call.operation, missing)
+        return missing
     return failure
