@@ -17,7 +17,8 @@ from quick import QUICK
 import tilia_sync
 from tilia_async.tokens import TokenCache
 from tilia_sync import Sandbox, TiliaClient, errors
-from tilia_sync.bridge import LOOP_THREAD, THREAD_NAME
+from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import THREAD_NAME
 
 PRELUDE = """
 import gc, os, signal, sys, threading, time
@@ -150,6 +151,10 @@ def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
         inner = tilia._client
         del tilia
         gc.collect()
+        for _ in range(100):
+            LOOP_THREAD.run(asyncio.sleep(0))
+            if inner._pool.closed:
+                break
         assert inner._pool.closed
 
 
