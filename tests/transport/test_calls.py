@@ -331,7 +331,8 @@ async def test_closing_ends_the_calls_under_way(hanging: HostileServer) -> None:
     await tilia.aclose()
     write, read = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(write, errors.OutcomeUnknownError)
-    assert isinstance(read, errors.TransportError)
+    assert isinstance(read, errors.ClientClosedError)
+    assert (read.operation, read.took_effect) == ("things.read", False)
 
 
 @pytest.mark.asyncio

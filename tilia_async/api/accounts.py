@@ -302,7 +302,7 @@ class Accounts:
                 **_profile(profile),
             },
         )
-        body: dict[str, JsonInput] = {"username": username, **{key: str(value) for key, value in profile.items()}}
+        body: dict[str, JsonInput] = {"username": username, **_told_profile(profile)}
         if email is not None:
             body["email"] = {"address": email}
         else:
@@ -468,7 +468,7 @@ class Accounts:
                 **_profile(profile),
             },
         )
-        body: dict[str, JsonInput] = {key: str(value) for key, value in profile.items()}
+        body: dict[str, JsonInput] = _told_profile(profile)
         if email is not None:
             body["email"] = {"address": email}
         if platforms:
@@ -598,6 +598,10 @@ def _profile(profile: AccountProfile) -> dict[str, list[str]]:
     elif isinstance(country, str) and not (len(country) == 2 and country.isascii() and country.isalpha()):
         problems["country_iso"] = ["is the code of a country, two letters"]
     return problems
+
+
+def _told_profile(profile: AccountProfile) -> dict[str, JsonInput]:
+    return {field: checks.plain(value) for field, value in profile.items() if isinstance(value, str)}
 
 
 def _check_record(operation: str, reason: object, actor: object) -> None:

@@ -277,7 +277,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
-        statuses = ",".join(map(str, status))
+        statuses = ",".join(map(checks.plain, status))
         checks.refuse(
             LIST_BY_REFERENCE.name,
             {

@@ -261,6 +261,7 @@ AUTHORIZE = Operation(
     scopes={Scope.WRITE_USER_TOKENS, Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("account_id", "reference_type", "reference_id"),
+    confidential=True,
 )
 GET_AUTHORIZED = Operation(
     "invoices.get_authorized",
@@ -363,7 +364,7 @@ class Invoices:
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
-        states, invoice_types = tuple(map(str, states)), tuple(map(str, invoice_types))
+        states, invoice_types = tuple(map(checks.plain, states)), tuple(map(checks.plain, invoice_types))
         checks.refuse(
             LIST.name, {"account_id": checks.identifier(account_id), **checks.paging(page_size, sort_field, sort)}
         )

@@ -10,7 +10,7 @@ import attrs
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
-from tilia_async.secret import Secret
+from tilia_async.secret import hide
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 
@@ -106,7 +106,7 @@ class Registration:
 
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
-        password = Secret(password)
+        password = hide(password)
         checks.refuse(
             START.name,
             {

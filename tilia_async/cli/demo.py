@@ -32,6 +32,10 @@ async def run(accounts: int) -> None:
     started = perf_counter()
     # A file gets a fixed width, so that its lines do not depend on the terminal that the command was started in.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    # A Windows console may know none of the marks; a question mark is better than no demo.
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
     tell = Narrator(console)
     console.print(
         "[bold]Tilia SDK[/] — a walk through the main job, on an embedded Tilia. Nothing leaves this machine."

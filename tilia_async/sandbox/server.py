@@ -176,7 +176,7 @@ class Sandbox:
             refusal = self._refusal(request, target)
             if refusal is not None:
                 return _response(refusal)
-        fault = None if name is None else self.faults.take(name)
+        fault = None if name is None else self.faults.take(name, but=Fault.TOKEN_REVOKED)
         early = await self._before(request, fault)
         if early is not None:
             return _response(early)

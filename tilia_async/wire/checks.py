@@ -17,6 +17,11 @@ LONGEST_REFERENCE = 255
 """For a reference of the caller's own in a path; Tilia documents no limit, and URLs have one."""
 
 
+def plain(text: str) -> str:
+    """The text itself, also of a member of an enumeration, which ``str()`` may call by its class."""
+    return str.__str__(text)
+
+
 def identifier(value: object, *, longest: int = LONGEST_ID) -> list[str]:
     """An id: 1 to 36 characters, not a path of its own. UUIDs and ``acct_…`` ids occur, so no form is asked for."""
     if not isinstance(value, str):

@@ -178,7 +178,7 @@ def undecodable(
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
-        payload = open_envelope(read_json(answer)).payload
+        payload = None if operation.confidential else open_envelope(read_json(answer)).payload
     except ValueError:
         payload = _beginning(answer.body)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE

@@ -12,7 +12,7 @@ import attrs
 from tilia_async.api import registration
 from tilia_async.api.registration import CompletedRegistration, StartedRegistration
 from tilia_async.config import RequestOptions
-from tilia_async.secret import Secret
+from tilia_async.secret import hide
 from tilia_sync.bridge import Lease
 
 
@@ -51,7 +51,7 @@ class Registration:
 
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
-        password = Secret(password)
+        password = hide(password)
         with self._lease as run:
             return run(self._service.start(username, password, email, tos, tracking_id, metadata, options=options))
 
