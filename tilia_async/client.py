@@ -124,7 +124,6 @@ class TiliaClient:
         self._client_id = ""
         self._pool = SessionPool(limits, session)
         expect("retry", retry, RetryPolicy)
-        expect("limits", limits, Limits)
         expect("token_cache", token_cache, TokenCache, type(None))
         expect("operations", operations, Mapping, type(None))
         credentials = Credentials(client_id, client_secret)

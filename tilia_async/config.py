@@ -36,17 +36,17 @@ def _check_url(url: str, setting: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{setting}: {url!r} is not a URL: {error}") from None
+        raise ConfigurationError(f"{setting}: {shown(url)} is not a URL: {error}") from None
     if parts.username is not None or parts.password is not None:
         # The URL itself is left out: it holds a password.
         raise ConfigurationError(f"{setting}: the URL carries credentials; they belong in client_id and client_secret")
     if not host or parts.scheme not in {"http", "https"}:
-        raise ConfigurationError(f"{setting}: {url!r} is not an http or https URL")
+        raise ConfigurationError(f"{setting}: {shown(url)} is not an http or https URL")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{setting}: {url!r} has a query or a fragment")
+        raise ConfigurationError(f"{setting}: {shown(url)} has a query or a fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
-            f"{setting}: {url!r} is plain http to a host that is not loopback; secrets go over https only"
+            f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
         )
 
 

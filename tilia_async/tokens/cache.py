@@ -287,11 +287,11 @@ class Shelf:
     def _start(self, flight: Flight, scopes: frozenset[str], fetch: Fetch) -> None:
         # Outside the lock, because an eager task factory runs the task at once. With a context of its own, because
         # whoever started it may be gone long before it ends.
+        exchange = self._fly(scopes, fetch, flight.generation)
         try:
-            task = flight.loop.create_task(
-                self._fly(scopes, fetch, flight.generation), name="tilia token", context=contextvars.Context()
-            )
+            task = flight.loop.create_task(exchange, name="tilia token", context=contextvars.Context())
         except BaseException:
+            exchange.close()
             with self._lock:
                 self._land(flight, scopes, ABANDONED)
             raise

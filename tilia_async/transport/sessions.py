@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
-from tilia_async.config import Limits
+from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -111,6 +111,8 @@ class SessionPool:
     """
 
     def __init__(self, limits: Limits, session: aiohttp.ClientSession | None = None) -> None:
+        expect("limits", limits, Limits)
+        expect("session", session, aiohttp.ClientSession, type(None))
         self.limits = limits
         self.waiting = 0
         self.busy = 0

@@ -180,7 +180,7 @@ def undecodable(
     try:
         payload = None if operation.confidential else open_envelope(read_json(answer)).payload
     except ValueError:
-        payload = _beginning(answer.body)
+        payload = None if operation.confidential else _beginning(answer.body)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
     return errors.ResponseDecodeError(
         f"the answer cannot be read: {why}",
