@@ -1,4 +1,4 @@
-"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``tests_all``, ``nightly``."""
+"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``docs``, ``tests_all``, ``nightly``."""
 
 import os
 import shutil
@@ -81,3 +81,10 @@ def mirror(session: nox.Session) -> None:
     """Write ``tilia_sync/api`` anew; with ``-- --check`` only compare."""
     session.install("-q", *group("lint"))
     session.run("python", ".ci/mirror.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write ``docs/coverage.md`` anew; with ``-- --check`` only compare."""
+    session.install("-q", ".")
+    session.run("python", ".ci/coverage.py", *session.posargs)
