@@ -47,7 +47,7 @@ class Registration:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. because the username is taken.
+            BadRequestError: Tilia refuses.
 
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
@@ -63,7 +63,7 @@ class Registration:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            NotFoundError: there is no such registration, or it is completed already.
+            ApiError: there is no such registration, or it is completed already; the status is not documented.
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
