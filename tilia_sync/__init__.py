@@ -19,6 +19,7 @@ from tilia_async import (
 )
 from tilia_sync.client import TiliaClient
 from tilia_sync.sandbox import Sandbox
+from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = [
     "Environment",
@@ -34,5 +35,6 @@ __all__ = [
     "Scope",
     "Service",
     "TiliaClient",
+    "WebhookReceiver",
     "errors",
 ]
