@@ -176,6 +176,20 @@ async def test_memory_is_bounded_and_forgets_the_least_recent(make: Make) -> Non
 
 
 @pytest.mark.asyncio
+async def test_an_entity_that_changes_is_a_recent_one(make: Make) -> None:
+    receiver, seen = make(remembered=2), Seen()
+    receiver.on(AccountBlockChanged, seen.take)
+    changed = {**BLOCK, "account_id": "a", "is_blocked": False}
+    for message in ({**BLOCK, "account_id": "a"}, {**BLOCK, "account_id": "b"}, changed, {**BLOCK, "account_id": "c"}):
+        await receiver.handle(delivery(message))
+    assert len(seen.events) == 4
+    await receiver.handle(delivery(changed))
+    assert len(seen.events) == 4
+    await receiver.handle(delivery({**BLOCK, "account_id": "b"}))
+    assert len(seen.events) == 5
+
+
+@pytest.mark.asyncio
 async def test_what_nobody_wants_is_taken_and_not_remembered(make: Make) -> None:
     receiver, seen = make(), Seen()
     assert await receiver.handle(delivery(BLOCK)) == 204

@@ -173,3 +173,16 @@ def test_the_sandbox_blocks_and_a_plain_handler_knows() -> None:
                 sandbox.notified()
                 assert told == [True, True, False, True]
             assert [each.answers for each in sandbox.notifications] == [[500, 204], [204], [204]]
+
+
+def test_a_notification_may_be_caused_in_any_thread() -> None:
+    receiver, seen = WebhookReceiver(), list[str | None]()
+    receiver.on(AccountBlockChanged)(lambda event: seen.append(event.blocks[0].issuer))
+    with Sandbox(wallet_delay=0) as sandbox, served(receiver) as server:
+        credentials = (sandbox.client_id, sandbox.client_secret, sandbox.environment)
+        with TiliaClient(*credentials, token_cache=TokenCache()) as tilia:
+            account_id = tilia.accounts.register("nyx", email="nyx@mail.example").account_id
+        sandbox.register_webhook(f"http://127.0.0.1:{server.server_port}/")
+        sandbox.block_as_tilia(account_id)
+        sandbox.notified()
+    assert seen == ["tilia"]
