@@ -44,13 +44,14 @@ def _check_url(url: str, setting: str) -> None:
         raise ConfigurationError(f"{setting}: {shown(url)} is not an http or https URL")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"{setting}: {shown(url)} has a query or a fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(
             f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is that of this machine itself."""
     if host == "localhost":
         return True
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.world import PUBLISHER, TILIA, SandboxAccount
@@ -64,7 +65,7 @@ def find(call: Call) -> Answer:
 
 def block(call: Call) -> Answer:
     account = _account(call)
-    account.blocked_by = account.blocked_by or PUBLISHER
+    call.world.block(account, PUBLISHER)
     return success({"is_blocked": True}, nulls=call.nulls())
 
 
@@ -73,7 +74,7 @@ def unblock(call: Call) -> Answer:
     if account.blocked_by == TILIA:
         # Seed 002 says that it is never permitted; status and text are inferred.
         return error(403, "not permitted to unblock this account")
-    account.blocked_by = None
+    call.world.unblock(account)
     return success({"is_blocked": False})
 
 
@@ -114,20 +115,14 @@ def _told(account: SandboxAccount) -> JsonObject:
 
 
 def _registered(account: SandboxAccount) -> JsonObject:
-    platforms: JsonObject = {name: {"user_id": user_id} for name, user_id in account.external_platforms.items()}
     profile: JsonObject = {field: account.profile.get(field, "") for field in _PROFILE}
     return {
         "account_id": account.account_id,
         "username": account.username,
         "password": "",
         "user_id": "",
-        "email": {
-            "email_id": account.email_id,
-            "address": account.email or "",
-            "email_types": ["primary_contact"],
-            "is_verified": account.email is not None,
-        },
-        "external_platforms": platforms,
+        "email": messages.email(account),
+        "external_platforms": messages.platforms(account),
         "first_name": "",
         "last_name": "",
         **profile,

@@ -17,6 +17,7 @@ from tilia_async.sandbox.answers import Answer
 from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.routing import Match, Router, names_of_route
 from tilia_async.sandbox.tokens import TokenOffice
@@ -43,7 +44,7 @@ class Sandbox:
         wallet_delay: seconds until a new account's wallets appear. At Tilia it takes some seconds.
         token_lifetime: in seconds.
         token_currency: the code of the publisher's own token.
-        record: how many requests are remembered at least.
+        record: how many requests, and how many notifications, are remembered at least.
 
     Attributes:
         client_id, client_secret: the credentials it accepts.
@@ -70,7 +71,8 @@ class Sandbox:
         self.clock = SandboxClock()
         self.faults = FaultScript(names_of_route)
         self.requests: list[RecordedRequest] = []
-        self._world = World(self.clock, chance, wallet_delay, token_currency)
+        self._notifier = Notifier(self.clock, record)
+        self._world = World(self.clock, chance, wallet_delay, token_currency, notify=self._notifier.notify)
         self._tokens = TokenOffice(
             self.clock, self.client_id, self.client_secret, frozenset(map(str, scopes)), token_lifetime
         )
@@ -101,13 +103,37 @@ class Sandbox:
         """The accounts that there are, by id."""
         return self._world.accounts
 
+    @property
+    def notifications(self) -> list[SentNotification]:
+        """What was posted to registered URLs, in order, with the answers."""
+        return self._notifier.sent
+
+    def register_webhook(
+        self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
+    ) -> None:
+        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
+
+        Args:
+            url: on loopback.
+            events: their ``event_name``; None: all. A URL may be registered several times.
+            basic_auth: user and password that each request carries.
+
+        Raises:
+            ConfigurationError: the URL is not on loopback, or an event has another name.
+        """
+        self._notifier.register(url, events, basic_auth)
+
+    async def notified(self) -> None:
+        """Wait until each notification so far was taken by its URL, or given up."""
+        await self._notifier.settled()
+
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does; a publisher cannot lift that.
 
         Raises:
             KeyError: there is no such account.
         """
-        self._world.accounts[account_id].blocked_by = TILIA
+        self._world.block(self._world.accounts[account_id], TILIA)
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet.
@@ -143,9 +169,11 @@ class Sandbox:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._notifier.start()
 
     async def aclose(self) -> None:
         """Stop listening, and drop the connections there are. A second close does nothing."""
+        await self._notifier.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

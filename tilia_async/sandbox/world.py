@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import string
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
-from tilia_async.json_value import JsonValue
+from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
 
 _BASE62 = string.digits + string.ascii_letters
@@ -48,6 +49,7 @@ class SandboxAccount:
     Attributes:
         blocked_by: ``publisher``, ``tilia``, or None while it is not blocked.
         wallets_at: when its wallets appear, on the sandbox's clock.
+        block_id: of its last block; empty if there was none.
     """
 
     account_id: str
@@ -61,6 +63,7 @@ class SandboxAccount:
     metadata: str = ""
     blocked_by: str | None = None
     email_id: str = ""
+    block_id: str = ""
 
     @property
     def is_blocked(self) -> bool:
@@ -78,9 +81,17 @@ class StartedRegistration:
     metadata: str
 
 
+def _tell_nobody(_event_name: str, _message: JsonObject) -> None:
+    pass
+
+
 @attrs.define
 class World:
-    """Everything the sandbox knows. Its methods keep it whole: one change, all at once."""
+    """Everything the sandbox knows. Its methods keep it whole: one change, all at once.
+
+    Attributes:
+        notify: called with ``event_name`` and message after a change that Tilia tells by webhook.
+    """
 
     clock: SandboxClock
     random: random.Random
@@ -89,6 +100,7 @@ class World:
     accounts: dict[str, SandboxAccount] = attrs.field(factory=dict[str, SandboxAccount])
     wallets: dict[str, SandboxWallet] = attrs.field(factory=dict[str, SandboxWallet])
     registrations: dict[str, StartedRegistration] = attrs.field(factory=dict[str, StartedRegistration])
+    notify: Callable[[str, JsonObject], None] = attrs.field(default=_tell_nobody, kw_only=True)
     _by_username: dict[str, str] = attrs.field(factory=dict[str, str])
     _wallets_of: dict[str, tuple[SandboxWallet, ...]] = attrs.field(factory=dict[str, tuple[SandboxWallet, ...]])
 
@@ -143,7 +155,20 @@ class World:
         kinds = (("registration", "USD"), ("standard", self.token_currency), ("convertible", self.token_currency))
         wallets = tuple(self._create_wallet(account, kind, currency) for kind, currency in kinds)
         self._wallets_of[account.account_id] = wallets
+        self.notify(*messages.registered(account))
         return account
+
+    def block(self, account: SandboxAccount, issuer: str) -> None:
+        """Block an account. One that Tilia blocked stays Tilia's; only a change is told, which is inferred."""
+        if account.blocked_by not in {issuer, TILIA}:
+            account.blocked_by, account.block_id = issuer, self.new_id("blk")
+            self.notify(*messages.block_changed(account, issuer))
+
+    def unblock(self, account: SandboxAccount) -> None:
+        """Lift the block of an account, if there is one."""
+        issuer, account.blocked_by = account.blocked_by, None
+        if issuer is not None:
+            self.notify(*messages.block_changed(account, issuer))
 
     def wallets_of(self, account_id: str) -> tuple[SandboxWallet, ...]:
         """The wallets of an account that have appeared."""

@@ -146,8 +146,8 @@ class Escrows:
         """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
 
         Args:
-            reference_id: as it was given at :meth:`create`. It becomes a part of the URL, so it has no slash and at most
-                255 characters.
+            reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
+                characters.
             status: only these; none: all.
             sort_field: None: Tilia's default, ``updated``.
             sort: None: Tilia's default, ``desc``.
