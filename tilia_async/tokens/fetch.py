@@ -127,7 +127,7 @@ def _refusal(answer: RawAnswer, body: JsonValue, scopes: frozenset[str], secret:
     error, description = _quoted(said.get("error"), secret), _quoted(said.get("error_description"), secret)
     words = ": ".join(part for part in (error, description) if part)
     status = answer.status
-    hint = "; Tilia says so to a wrong client id or secret, too" if error == "server_error" and status == 400 else ""
+    hint = " (Tilia says so to a wrong client id or secret, too)" if error == "server_error" and status == 400 else ""
     return errors.TokenError(
         f"no token for {', '.join(sorted(scopes)) or 'no scope'}: "
         f"{errors.status_line(status)}{': ' if words else ''}{words}{hint}",
