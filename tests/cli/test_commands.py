@@ -21,7 +21,9 @@ def test_the_demo_walks_through_without_a_warning() -> None:
     done = subprocess.run(
         [*TILIA, "demo", "--accounts", "200"], capture_output=True, text=True, timeout=50, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # The debug mode of asyncio also tells when the machine is busy, which is no warning.
+    told = [line for line in done.stderr.splitlines() if not re.match(r"Executing <.*> took [\d.]+ seconds$", line)]
+    assert (done.returncode, told) == (0, [])
     assert time.monotonic() - started < 20
     for told in (
         "auth/token", "registration/v2/register", "accounts/register", "wallets/balances/{account_id}",

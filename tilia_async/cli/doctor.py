@@ -31,7 +31,7 @@ class Finding:
     found: str
     advice: str = ""
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, str]:
         """For a table."""
         mark = "not tried" if self.well is None else "ok" if self.well else "WRONG"
         return {"": mark, "what": self.what, "found": self.found, "what to do": self.advice}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import attrs
 import orjson
 from rich.console import Console
 from rich.table import Table
+
+Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | None
 
 
 def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
@@ -16,7 +19,7 @@ def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
     show_fields(attrs.asdict(value), as_json=as_json)
 
 
-def show_fields(fields: Mapping[str, object], *, as_json: bool) -> None:
+def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
     """One thing: a line for each field that is set, or a JSON object with all of them."""
     if as_json:
         _print_json(fields)
@@ -28,7 +31,7 @@ def show_fields(fields: Mapping[str, object], *, as_json: bool) -> None:
     Console(highlight=False).print(table)
 
 
-def show_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
+def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
     """Several things of a kind: a table, or a JSON list."""
     if as_json:
         _print_json(list(rows))
@@ -49,12 +52,11 @@ def _print_json(value: object) -> None:
     print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
-def _cell(content: object) -> str:
+def _cell(content: Cell) -> str:
     if isinstance(content, datetime):
         text = content.isoformat(sep=" ", timespec="seconds")
     elif isinstance(content, Sequence) and not isinstance(content, str):
-        items: Sequence[object] = content
-        text = ", ".join(map(str, items))
+        text = ", ".join(map(str, content))
     else:
         text = "" if content is None else str(content)
     return text.replace("[", r"\[")
