@@ -12,7 +12,7 @@ from tilia_async.api import OPERATIONS
 from tilia_async.cli import demo as demo_module
 from tilia_async.cli import doctor as doctor_module
 from tilia_async.cli import sandbox as sandbox_module
-from tilia_async.cli.output import show, show_fields, show_rows
+from tilia_async.cli.output import Cell, show, show_fields, show_rows
 from tilia_async.client import TiliaClient
 
 T = TypeVar("T")
@@ -89,8 +89,14 @@ def token(
 ) -> None:
     """Fetch an access token."""
     fetched = _ask(lambda tilia: tilia.access_token(scope))
-    told = {"scopes": sorted(fetched.scopes), "expires_at": fetched.expires_at, "lifetime": fetched.lifetime}
-    show_fields({**told, "access_token": fetched.value} if reveal else told, as_json=json)
+    told: dict[str, Cell] = {
+        "scopes": sorted(fetched.scopes),
+        "expires_at": fetched.expires_at,
+        "lifetime": fetched.lifetime,
+    }
+    if reveal:
+        told["access_token"] = fetched.value
+    show_fields(told, as_json=json)
 
 
 @app.command()
