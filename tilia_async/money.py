@@ -18,13 +18,13 @@ def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: obj
 
 
 def _currency_code(_instance: object, _attribute: attrs.Attribute[str], value: object) -> None:
-    if not isinstance(value, str) or len(value) != 3 or not value.isalnum():
+    if not isinstance(value, str) or len(value) != 3 or not value.isascii() or not value.isalnum():
         raise ValueError(f"currency is a code of three characters such as 'USD', not {value!r}")
 
 
 def _factor(times: object) -> int:
     if isinstance(times, bool) or not isinstance(times, int):
-        raise TypeError(f"money is multiplied by whole numbers only, not {times!r}; split() divides it")
+        raise TypeError(f"money is multiplied and divided by whole numbers only, not {times!r}; split() divides it")
     return times
 
 
@@ -74,7 +74,7 @@ class Money:
         Raises:
             ValueError: the precision is negative.
         """
-        decimals = DECIMALS.get(self.currency, 0) if precision is None else precision
+        decimals = DECIMALS.get(self.currency.upper(), 0) if precision is None else int(precision)
         if decimals < 0:
             raise ValueError(f"precision is 0 or more, not {precision!r}")
         whole, fraction = divmod(abs(self.minor_units), 10**decimals)
@@ -91,8 +91,9 @@ class Money:
 
         Raises:
             ValueError: there is no share, a weight is negative, or all weights are 0.
+            TypeError: a weight is no whole number.
         """
-        weights = [1] * shares if isinstance(shares, int) else list(shares)
+        weights = [1] * shares if isinstance(shares, int) else [_factor(weight) for weight in shares]
         total = sum(weights)
         if total <= 0 or min(weights) < 0:
             raise ValueError(f"shares are a positive number or weights that are not all 0, not {shares!r}")

@@ -61,7 +61,7 @@ class Account:
 
     account_id: str
     username: str | None = None
-    email: str | None = None
+    email: str | None = attrs.field(default=None, repr=False)
     is_blocked: bool | None = None
     blocked_capabilities: Mapping[str, JsonValue] | None = None
     integrator: str | None = None
@@ -73,7 +73,7 @@ class Account:
 class AccountEmail:
     """The e-mail address of an account, with what Tilia knows about it."""
 
-    address: str | None = None
+    address: str | None = attrs.field(default=None, repr=False)
     email_id: str | None = None
     email_types: tuple[str, ...] = ()
     is_verified: bool | None = None
@@ -94,14 +94,14 @@ class RegisteredAccount:
     username: str | None = None
     email: AccountEmail | None = None
     external_platforms: Mapping[str, PlatformUser] | None = None
-    full_name: str | None = None
-    street_address_1: str | None = None
-    street_address_2: str | None = None
-    street_address_3: str | None = None
-    city: str | None = None
-    state_province: str | None = None
+    full_name: str | None = attrs.field(default=None, repr=False)
+    street_address_1: str | None = attrs.field(default=None, repr=False)
+    street_address_2: str | None = attrs.field(default=None, repr=False)
+    street_address_3: str | None = attrs.field(default=None, repr=False)
+    city: str | None = attrs.field(default=None, repr=False)
+    state_province: str | None = attrs.field(default=None, repr=False)
     country_iso: str | None = None
-    zip_postal_code: str | None = None
+    zip_postal_code: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -277,7 +277,7 @@ class Accounts:
 
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
-        platforms = {name: _user_id(user) for name, user in (external_platforms or {}).items()}
+        platforms = _user_ids(REGISTER.name, external_platforms)
         checks.refuse(
             REGISTER.name,
             {
@@ -442,7 +442,7 @@ class Accounts:
 
         Source: fact sheet "accounts", C3 (operationId UpdateAccountHandler); scope ``change_accounts`` is inferred.
         """
-        platforms = {name: _user_id(user) for name, user in (external_platforms or {}).items()}
+        platforms = _user_ids(UPDATE.name, external_platforms)
         nothing = email is None and not platforms and not profile
         checks.refuse(
             UPDATE.name,
@@ -544,6 +544,11 @@ class Accounts:
         )
         body = {"source_account_id": source_account_id, "destination_account_id": destination_account_id}
         await self._caller.value(MERGE, body=body, options=options)
+
+
+def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:
+    checks.refuse(operation, {"external_platforms": checks.mapping(platforms)})
+    return {name: _user_id(user) for name, user in (platforms or {}).items()}
 
 
 def _user_id(user: str | Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 import attrs
 
 from tilia_async.api.invoices import Invoice, InvoiceDetails, invoice_body
-from tilia_async.api.line_items import LineItem, PaymentSource
+from tilia_async.api.line_items import LineItem, PaymentSource, listed
 from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
 from tilia_async.config import RequestOptions, Service
 from tilia_async.scopes import Scope
@@ -64,7 +64,7 @@ class Escrow:
 class EscrowPage:
     """One page of the escrows with a reference."""
 
-    escrow_transactions: tuple[Escrow, ...] = ()
+    escrow_transactions: tuple[Escrow, ...]
     total: int | None = None
     account_id: str | None = None
 
@@ -278,7 +278,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
-        statuses = ",".join(map(checks.plain, status))
+        statuses = ",".join(map(checks.plain, listed(LIST_BY_REFERENCE.name, "status", status, str)))
         checks.refuse(
             LIST_BY_REFERENCE.name,
             {
@@ -304,4 +304,4 @@ class Escrows:
             )
             return Page(page.escrow_transactions, page.total)
 
-        return Pages(fetch)
+        return Pages(LIST_BY_REFERENCE.name, fetch)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import attrs
 
-from tilia_async.api.line_items import LineItem, Location, PaymentSource, problems_of, problems_of_sources
+from tilia_async.api.line_items import (
+    LineItem,
+    Location,
+    PaymentSource,
+    listed,
+    of_kind,
+    problems_of,
+    problems_of_sources,
+)
 from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
 from tilia_async.api.summary import Summary
 from tilia_async.api.tag import Tag
@@ -172,13 +180,18 @@ class Invoice:
     def reshape(payload: JsonValue) -> JsonValue:
         """Line items come as a map by id, whose order says nothing; their ``sort_order`` does."""
         items = payload.get("line_items") if isinstance(payload, dict) else None
-        if not isinstance(payload, dict) or not isinstance(items, dict):
+        if not isinstance(payload, dict):
             return payload
-        return {**payload, "line_items": sorted(items.values(), key=_sort_order)}
+        if isinstance(items, dict):
+            in_order = sorted(items.items(), key=lambda entry: _sort_order(entry[1]))
+            return {**payload, "line_items": dict(in_order)}
+        return {**payload, "line_items": sorted(items, key=_sort_order)} if isinstance(items, list) else payload
 
 
 def _sort_order(item: JsonValue) -> int:
     order = item.get("sort_order") if isinstance(item, dict) else None
+    if isinstance(order, str) and order.isascii() and order.isdecimal():
+        return int(order)
     return order if isinstance(order, int) else 0
 
 
@@ -186,7 +199,7 @@ def _sort_order(item: JsonValue) -> int:
 class InvoicePage:
     """One page of an account's invoices."""
 
-    invoices: tuple[Invoice, ...] = ()
+    invoices: tuple[Invoice, ...]
     total: int | None = None
 
     @staticmethod
@@ -400,15 +413,21 @@ class Invoices:
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
-        states, invoice_types = tuple(map(checks.plain, states)), tuple(map(checks.plain, invoice_types))
+        states = listed(LIST.name, "states", states, str)
+        invoice_types = listed(LIST.name, "invoice_types", invoice_types, str)
         checks.refuse(
-            LIST.name, {"account_id": checks.identifier(account_id), **checks.paging(page_size, sort_field, sort)}
+            LIST.name,
+            {
+                "account_id": checks.identifier(account_id),
+                "include_recipient_transactions": checks.flag(include_recipient_transactions),
+                **checks.paging(page_size, sort_field, sort),
+            },
         )
         query: dict[str, str | int] = {"limit": page_size}
         if states:
-            query["states"] = ",".join(states)
+            query["states"] = ",".join(map(checks.plain, states))
         if invoice_types:
-            query["invoice_types"] = ",".join(invoice_types)
+            query["invoice_types"] = ",".join(map(checks.plain, invoice_types))
         if include_recipient_transactions:
             query["include_recipient_transactions"] = "true"
         if sort_field is not None:
@@ -422,7 +441,7 @@ class Invoices:
             )
             return Page(page.invoices, page.total)
 
-        return Pages(fetch)
+        return Pages(LIST.name, fetch)
 
     async def authorize(
         self,
@@ -456,7 +475,7 @@ class Invoices:
             {"invoice_mechanism": checks.text(invoice_mechanism), "is_escrow": checks.flag(is_escrow)},
         )
         body = invoice_body(AUTHORIZE.name, account_id, line_items, (), details)
-        body["invoice_mechanism"] = str(invoice_mechanism)
+        body["invoice_mechanism"] = checks.plain(invoice_mechanism)
         if is_escrow is not None:
             body["is_escrow"] = is_escrow
         return await self._caller.value(AUTHORIZE, body=body, options=options)
@@ -492,8 +511,12 @@ def invoice_body(
     Raises:
         InvalidRequestError: with all problems of all parts.
     """
+    line_items = listed(operation, "line_items", line_items, LineItem)
+    payment_methods = listed(operation, "payment_methods", payment_methods, PaymentSource)
     given: dict[str, object] = {**details}
     location = details.get("location")
+    if "location" in given:
+        checks.refuse(operation, {"location": of_kind(location, Location)})
     texts = ("invoice_type", "reference_type", "reference_id", "description")
     checks.refuse(
         operation,
@@ -511,7 +534,7 @@ def invoice_body(
     body: dict[str, JsonInput] = {"account_id": account_id, "line_items": [item.to_json() for item in line_items]}
     if payment_methods:
         body["payment_methods"] = [source.to_json() for source in payment_methods]
-    body |= {field: str(given[field]) for field in texts if field in given}
+    body |= {field: checks.plain(text) for field in texts if isinstance(text := given.get(field), str)}
     if "metadata" in details:
         body["metadata"] = details["metadata"]
     if "tax_inclusive" in details:

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 
 from tilia_async.json_value import JsonInput
+from tilia_async.money import Money
 from tilia_async.wire import checks
 from tilia_async.wire.amounts import Amount, GivenAmount
 
+T = TypeVar("T")
+
 Problems = dict[str, list[str]]
+
+
+def _as_tuple(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
+    # Once, because it may be a generator.
+    return tuple(recipients)
 
 
 class TransactionType(StrEnum):
@@ -65,6 +73,7 @@ class Recipient:
     def problems(self) -> Problems:
         found = GivenAmount(self.amount, self.currency).problems()
         found |= _wrong_ids(self, "destination_account_id", "destination_wallet_id", "source_wallet_id")
+        found |= _wrong_texts(self, "reference_type", "reference_id", "description", "fee_description")
         if self.destination_account_id is None and self.destination_wallet_id is None:
             found["destination_wallet_id"] = ["is missing; give it or destination_account_id"]
         if self.fee_percentage is not None and not _is_fraction(self.fee_percentage):
@@ -89,7 +98,7 @@ class LineItem:
     amount: Amount
     currency: str | None = None
     transaction_type: TransactionType | str
-    recipients: Sequence[Recipient] = ()
+    recipients: Sequence[Recipient] = attrs.field(default=(), converter=_as_tuple)
     product_sku: str | None = None
     product_code: str | None = None
     reference_type: str | None = None
@@ -104,14 +113,17 @@ class LineItem:
             found["transaction_type"] = [f"is one of {', '.join(known)}, not {self.transaction_type!r}"]
         if self.recipients and self.transaction_type == TransactionType.USER_TO_INTEGRATOR:
             found["recipients"] = [f"are for {TransactionType.USER_TO_USER} only"]
-        return found | problems_of("recipients", self.recipients)
+        found |= _wrong_texts(self, "product_sku", "product_code", "reference_type", "reference_id", "description")
+        kinds = {f"recipients[{index}]": of_kind(each, Recipient) for index, each in enumerate(self.recipients)}
+        wrong = {place: reasons for place, reasons in kinds.items() if reasons}
+        return found | (wrong or problems_of("recipients", self.recipients))
 
     def to_json(self) -> dict[str, JsonInput]:
         left_out = {"amount", "currency", "transaction_type", "recipients"}
         sent = {
             **_given(self, leave_out=left_out),
             **GivenAmount(self.amount, self.currency).fields(),
-            "transaction_type": str(self.transaction_type),
+            "transaction_type": checks.plain(self.transaction_type),
         }
         if self.recipients:
             sent["recipients"] = [recipient.to_json() for recipient in self.recipients]
@@ -124,11 +136,12 @@ class PaymentSource:
 
     Attributes:
         payment_method_id: at most 36 characters.
-        amount: in the smallest unit of the currency; 0 means the remainder. It may be left out with a single source.
+        amount: in the smallest unit of the currency, or ``Money``; 0 means the remainder. It may be left out with a
+            single source.
     """
 
     payment_method_id: str
-    amount: int | None = None
+    amount: Amount | None = None
 
     def problems(self) -> Problems:
         found = _wrong_ids(self, "payment_method_id")
@@ -137,7 +150,15 @@ class PaymentSource:
         return found
 
     def to_json(self) -> dict[str, JsonInput]:
-        return _given(self)
+        amount = {} if self.amount is None else GivenAmount(self.amount, currency_wanted=False, least=0).fields()
+        return {"payment_method_id": self.payment_method_id, **amount}
+
+    @property
+    def takes_the_remainder(self) -> bool:
+        """Its amount is 0."""
+        return self.amount is not None and not (
+            self.amount.minor_units if isinstance(self.amount, Money) else self.amount
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -159,10 +180,27 @@ class Location:
             return {"country": ["is missing; a state needs its country"]}
         if self.country is not None and checks.country(self.country):
             return {"country": checks.country(self.country)}
-        return {}
+        return _wrong_texts(self, "type", "state", "postal_code")
 
     def to_json(self) -> dict[str, JsonInput]:
         return {"type": self.type, "address": _given(self, leave_out={"type"})}
+
+
+def listed(operation: str, field: str, values: Iterable[T], kind: type[T]) -> tuple[T, ...]:
+    """What a caller gives as several, once, whatever can be iterated.
+
+    Raises:
+        InvalidRequestError: it cannot, is a text, or holds something of another kind.
+    """
+    checks.refuse(operation, {field: checks.several(values)})
+    items = tuple(values)
+    checks.refuse(operation, {f"{field}[{index}]": of_kind(item, kind) for index, item in enumerate(items)})
+    return items
+
+
+def of_kind(value: object, kind: type) -> list[str]:
+    """Whether a part is what it has to be."""
+    return [] if isinstance(value, kind) else [f"is {kind.__name__}, not {type(value).__name__}"]
 
 
 def problems_of(field: str, parts: Iterable[Part]) -> Problems:
@@ -177,7 +215,7 @@ def problems_of(field: str, parts: Iterable[Part]) -> Problems:
 def problems_of_sources(sources: Sequence[PaymentSource]) -> Problems:
     """With several sources exactly one takes the remainder (fact sheet "money", D, "payment_methods")."""
     found = problems_of("payment_methods", sources)
-    remainders = sum(source.amount == 0 for source in sources)
+    remainders = sum(source.takes_the_remainder for source in sources)
     if len(sources) > 1 and remainders != 1:
         found["payment_methods"] = [f"needs exactly one with amount 0, which takes the remainder; {remainders} have it"]
     return found
@@ -190,6 +228,12 @@ def _is_fraction(value: object) -> bool:
 def _wrong_ids(part: attrs.AttrsInstance, *fields: str) -> Problems:
     values = {field: getattr(part, field) for field in fields}
     found = {field: checks.identifier(value) for field, value in values.items() if value is not None}
+    return {field: reasons for field, reasons in found.items() if reasons}
+
+
+def _wrong_texts(part: attrs.AttrsInstance, *fields: str) -> Problems:
+    values = {field: getattr(part, field) for field in fields}
+    found = {field: checks.text(value, shortest=0) for field, value in values.items() if value is not None}
     return {field: reasons for field, reasons in found.items() if reasons}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async.api.line_items import listed
 from tilia_async.api.tag import Tag
 from tilia_async.api.wallet import CurrencyBalance, Wallet
 from tilia_async.config import RequestOptions, Service
@@ -60,7 +61,7 @@ class PaymentMethod:
     id: str
     account_id: str | None = None
     method_class: str | None = None
-    display_string: str | None = None
+    display_string: str | None = attrs.field(default=None, repr=False)
     provider: str | None = None
     psp_reference: str | None = None
     psp_hash_code: str | None = None
@@ -342,14 +343,13 @@ def custom_wallet_body(operation: str, account_id: str, wallet_type: str, tags: 
     Raises:
         InvalidRequestError: a field breaks a rule.
     """
+    tags = listed(operation, "tags", tags, str)
     checks.refuse(
         operation,
         {
             "account_id": checks.identifier(account_id),
             "wallet_type": checks.text(wallet_type),
-            "tags": ["is a list of texts"]
-            if isinstance(tags, str)
-            else [why for tag in tags for why in checks.text(tag)],
+            "tags": [why for tag in tags for why in checks.text(tag)],
         },
     )
     body: dict[str, JsonInput] = {"account_id": account_id, "wallet_type": wallet_type}

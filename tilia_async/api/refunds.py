@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async.api.line_items import listed
 from tilia_async.api.payment_methods import PaymentMethod
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
@@ -77,7 +78,7 @@ class RefundedPayment:
     received_currency: str | None = None
     item_description: str | None = None
     source_client_id: str | None = None
-    ip_address: str | None = None
+    ip_address: str | None = attrs.field(default=None, repr=False)
     refunds: tuple[Refund, ...] = ()
     payment_method: PaymentMethod | None = None
     created: datetime | None = None
@@ -175,7 +176,11 @@ class Refunds:
         """
         checks.refuse(
             REFUND_INVOICE.name,
-            {"invoice_id": checks.identifier(invoice_id), "reason": [] if reason is None else _reason(reason)},
+            {
+                "invoice_id": checks.identifier(invoice_id),
+                "reason": [] if reason is None else _reason(reason),
+                **_wrong_words(sub_reason, note),
+            },
         )
         body: dict[str, JsonInput] = {"invoice_id": invoice_id, **_words(reason, sub_reason, note)}
         await self._caller.value(REFUND_INVOICE, body=body, options=options)
@@ -210,6 +215,7 @@ class Refunds:
         Source: fact sheet "money", D8 (operationId refundLineItemInvoice); scope ``write_invoices`` is inferred.
         """
         given = GivenAmount(amount, currency_wanted=False)
+        payment_methods = listed(REFUND_LINE_ITEM.name, "payment_methods", payment_methods, str)
         wrong = [f"{method!r} {why}" for method in payment_methods for why in checks.identifier(method)]
         checks.refuse(
             REFUND_LINE_ITEM.name,
@@ -218,6 +224,7 @@ class Refunds:
                 **given.problems(),
                 "payment_methods": wrong if payment_methods else ["is empty"],
                 "reason": _reason(reason),
+                **_wrong_words(sub_reason, note),
             },
         )
         body: dict[str, JsonInput] = {
@@ -242,7 +249,8 @@ class Refunds:
 
         Source: fact sheet "money", D8 (operationId getRefundsByInvoiceId); scope ``read_invoices`` is inferred.
         """
-        query: builtins.dict[str, str | int] | None = None if status is None else {"status": str(status)}
+        checks.refuse(LIST.name, {"status": [] if status is None else checks.text(status)})
+        query: builtins.dict[str, str | int] | None = None if status is None else {"status": status}
         return await self._caller.value(LIST, path={"invoice_id": invoice_id}, query=query, options=options)
 
 
@@ -252,5 +260,10 @@ def _reason(reason: object) -> builtins.list[str]:
 
 
 def _words(reason: object, sub_reason: str | None, note: str | None) -> dict[str, JsonInput]:
-    words = {"reason": None if reason is None else str(reason), "sub_reason": sub_reason, "note": note}
-    return {field: text for field, text in words.items() if text is not None}
+    words: dict[str, object] = {"reason": reason, "sub_reason": sub_reason, "note": note}
+    return {field: checks.plain(text) for field, text in words.items() if isinstance(text, str)}
+
+
+def _wrong_words(sub_reason: object, note: object) -> dict[str, builtins.list[str]]:
+    words = {"sub_reason": sub_reason, "note": note}
+    return {field: checks.text(text, shortest=0) for field, text in words.items() if text is not None}

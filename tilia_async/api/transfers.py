@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tilia_async.api.line_items import Problems, problems_of
+from tilia_async.api.line_items import Problems, listed, problems_of
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
@@ -50,6 +50,8 @@ class TransferItem:
             "source_wallet_id": checks.identifier(self.source_wallet_id),
             "destination_wallet_id": checks.identifier(self.destination_wallet_id),
         }
+        words = {"transfer_item_type": self.transfer_item_type, "description": self.description}
+        ids |= {field: checks.text(text, shortest=0) for field, text in words.items() if text is not None}
         wrong = {field: reasons for field, reasons in ids.items() if reasons}
         return wrong | GivenAmount(self.amount, self.currency).problems()
 
@@ -133,6 +135,7 @@ class Transfers:
 
         Source: fact sheet "money", A8 and 0.5; host, scope and answer are inferred.
         """
+        transfer_items = listed(CREATE.name, "transfer_items", transfer_items, TransferItem)
         words = {"reference_type": reference_type, "reference_id": reference_id, "description": description}
         checks.refuse(
             CREATE.name,

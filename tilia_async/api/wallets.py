@@ -161,6 +161,7 @@ class Wallets:
 
         Source: fact sheet "accounts", B1, side effects; scope ``read_payment_methods``.
         """
+        checks.refuse(LIST.name, {"timeout": checks.seconds(timeout)})
         pause = 0.1
         started = asyncio.get_running_loop().time()
         try:

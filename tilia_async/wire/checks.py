@@ -47,6 +47,24 @@ def country(value: object) -> list[str]:
     return [f"is the code of a country, two letters, not {value!r}"]
 
 
+def mapping(value: object) -> list[str]:
+    """A mapping, or nothing."""
+    return [] if value is None or isinstance(value, Mapping) else [f"is a mapping, not {type(value).__name__}"]
+
+
+def several(value: object) -> list[str]:
+    """Something to iterate; a text is one thing, although it can be iterated."""
+    kind = type(value).__name__
+    fits = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return [] if fits else [f"is a list, not {kind}"]
+
+
+def seconds(value: object) -> list[str]:
+    """How long to wait."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+    return [] if is_number else [f"is a positive number of seconds, not {value!r}"]
+
+
 def paging(page_size: object, sort_field: object, sort: object) -> dict[str, list[str]]:
     """How a list is asked for (fact sheet "money", 0.9)."""
     count = isinstance(page_size, int) and not isinstance(page_size, bool) and page_size >= 1

@@ -12,9 +12,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
@@ -148,13 +149,19 @@ def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
             return build()
         if not isinstance(value, list | dict):
             raise TypeError(f"expected a list or a map, got {type(value).__name__}")
-        return build(read(item, item_type) for item in _items(value))
+        return build(read(item, item_type) for item in _items(value, item_type))
 
     return read_sequence
 
 
-def _items(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
+def _items(value: list[Any] | dict[str, Any], item_type: Any) -> Iterable[Any]:
+    """The items of a list, or of a map, whose keys are the items' ids: their models' first field."""
+    if not isinstance(value, dict):
+        return value
+    if not attrs.has(item_type):
+        return value.values()
+    name = attrs.fields(item_type)[0].name
+    return [{name: key, **item} if isinstance(item, dict) else item for key, item in value.items()]
 
 
 def _is_mapping(target: Any) -> bool:
@@ -222,6 +229,28 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
     return lambda value, _: None if value is None else read(value, member)
 
 
+def _item_by_item(target: Any, converter: Converter) -> _Hook | None:
+    """For an optional list or map: an odd item is left out, and takes the others with it no more than it must."""
+    if not (_is_sequence(target) or _is_mapping(target)):
+        return None
+    build, item_type = get_origin(target), get_args(target)[1 if _is_mapping(target) else 0]
+    read = converter.get_structure_hook(item_type)
+
+    def readable(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        for key, item in items:
+            with contextlib.suppress(Exception):  # as in _lenient()
+                yield key, read(item, item_type)
+
+    def read_items(value: Any, _: Any) -> Any:
+        if _is_mapping(target) and isinstance(value, dict):
+            return dict(readable(value.items()))
+        if _is_sequence(target) and isinstance(value, list | dict):
+            return build(item for _, item in readable(enumerate(_items(value, item_type))))
+        raise TypeError(f"expected a list or a map, got {type(value).__name__}")
+
+    return read_items
+
+
 def _without_none(target: Any) -> Any:
     """``X`` of ``X | None``: None is dealt with before the rest is read."""
     members = tuple(member for member in get_args(target) if member is not types.NoneType)
@@ -243,7 +272,7 @@ def _lenient(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
     default: Any = field.default
     make: Callable[[], Any] = getattr(default, "factory", lambda: default)
     target = _without_none(field.type)
-    read = converter.get_structure_hook(target)
+    read = _item_by_item(target, converter) or converter.get_structure_hook(target)
 
     def read_or_default(value: Any, _: Any) -> Any:
         if value is None:

@@ -81,12 +81,7 @@ def build(
 
 
 def _check_kinds(operation: Operation[object], **given: object) -> None:
-    wrong = {name: [f"is a mapping, not {type(value).__name__}"] for name, value in given.items() if not _is_map(value)}
-    checks.refuse(operation.name, wrong)
-
-
-def _is_map(value: object) -> bool:
-    return value is None or isinstance(value, Mapping)
+    checks.refuse(operation.name, {name: checks.mapping(value) for name, value in given.items()})
 
 
 def _query_value(operation: Operation[object], name: str, value: object) -> str:
@@ -139,11 +134,16 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
 def encode(operation: Operation[object], body: Mapping[str, JsonInput]) -> bytes:
     """The body as JSON bytes."""
     try:
-        return orjson.dumps(body)
+        return orjson.dumps(body, default=_mapping)
     except (TypeError, ValueError) as error:
         # The body itself is not quoted: it may hold a password.
         reason = str(error)
     raise InvalidRequestError({"body": [f"cannot be written as JSON: {reason}"]}, operation=operation.name)
+
+
+def _mapping(value: Mapping[object, object]) -> dict[object, object]:
+    """A mapping that is no dict, e.g. a read-only one. Of anything else it makes a TypeError, as it should."""
+    return {**value}
 
 
 def idempotency_key(operation: Operation[object], options: RequestOptions | None) -> str | None:
