@@ -8,11 +8,27 @@ from urllib.parse import unquote
 import attrs
 
 from tilia_async.api import OPERATIONS
-from tilia_async.sandbox import accounts, auth, registration, wallets
+from tilia_async.sandbox import (
+    accounts,
+    auth,
+    blocks,
+    compliance,
+    payment_methods,
+    registration,
+    wallets,
+)
 from tilia_async.sandbox.calls import Route
 from tilia_async.tokens.fetch import TOKEN
 
-ROUTES: tuple[Route, ...] = (*auth.ROUTES, *registration.ROUTES, *accounts.ROUTES, *wallets.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *auth.ROUTES,
+    *registration.ROUTES,
+    *accounts.ROUTES,
+    *blocks.ROUTES,
+    *compliance.ROUTES,
+    *wallets.ROUTES,
+    *payment_methods.ROUTES,
+)
 
 
 @attrs.frozen
