@@ -13,8 +13,10 @@ from tilia_async.sandbox import (
     auth,
     blocks,
     compliance,
+    invoices,
     payment_methods,
     registration,
+    token_exchanges,
     wallets,
 )
 from tilia_async.sandbox.calls import Route
@@ -28,6 +30,8 @@ ROUTES: tuple[Route, ...] = (
     *compliance.ROUTES,
     *wallets.ROUTES,
     *payment_methods.ROUTES,
+    *token_exchanges.ROUTES,
+    *invoices.ROUTES,
 )
 
 
