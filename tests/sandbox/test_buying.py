@@ -38,6 +38,7 @@ async def test_tokens_are_bought_once(http: Http) -> None:
     assert (notice["virtual_amount"], notice["amount_usd"]) == (50_000, 500)
     invoices = await http.payload("GET", f"{INVOICE}/account/{nyx}?invoice_types=token_purchase")
     assert [each["invoice_id"] for each in invoices["invoices"]] == [quote["invoice_id"]]
+    assert (await http.call("POST", "invoicing/v2/refund", {"invoice_id": quote["invoice_id"]}))[0] == 403
 
 
 @pytest.mark.asyncio

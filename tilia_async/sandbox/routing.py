@@ -13,8 +13,10 @@ from tilia_async.sandbox import (
     auth,
     blocks,
     compliance,
+    escrow,
     invoices,
     payment_methods,
+    refunds,
     registration,
     token_exchanges,
     wallets,
@@ -32,6 +34,8 @@ ROUTES: tuple[Route, ...] = (
     *payment_methods.ROUTES,
     *token_exchanges.ROUTES,
     *invoices.ROUTES,
+    *escrow.ROUTES,
+    *refunds.ROUTES,
 )
 
 
