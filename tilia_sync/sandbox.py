@@ -135,6 +135,10 @@ class Sandbox:
         """Let a user accept Tilia's terms of service."""
         self._change(lambda: self._sandbox.sign_tos(account_id))
 
+    def hold_payout(self, payout_status_id: str) -> None:
+        """Put a payout in escrow on hold."""
+        self._change(lambda: self._sandbox.hold_payout(payout_status_id))
+
     def revoke_tokens(self) -> None:
         """Make all tokens that were issued worthless."""
         self._change(self._sandbox.revoke_tokens)

@@ -7,6 +7,7 @@ import asyncio
 import attrs
 from aiohttp import web
 
+from tilia_async.sandbox import payouts
 from tilia_async.sandbox.answers import Answer
 from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
@@ -81,6 +82,7 @@ class Desk:
             return self.tokens.issue(request.query, body)
         if isinstance(target, int):
             return Answer(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
+        payouts.settle(self.world)
         try:
             return target.route.handler(Call(self.world, target.path, request.query, body))
         except Refused as refused:

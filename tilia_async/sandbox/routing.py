@@ -16,9 +16,11 @@ from tilia_async.sandbox import (
     escrow,
     invoices,
     payment_methods,
+    payouts,
     refunds,
     registration,
     token_exchanges,
+    transfers,
     wallets,
 )
 from tilia_async.sandbox.calls import Route
@@ -36,6 +38,8 @@ ROUTES: tuple[Route, ...] = (
     *invoices.ROUTES,
     *escrow.ROUTES,
     *refunds.ROUTES,
+    *payouts.ROUTES,
+    *transfers.ROUTES,
 )
 
 

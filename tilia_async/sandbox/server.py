@@ -14,6 +14,7 @@ from tilia_async.api.compliance import KycState
 from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
 from tilia_async.money import Money
+from tilia_async.sandbox import payouts
 from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
@@ -173,6 +174,15 @@ class Sandbox:
             KeyError: there is no such account.
         """
         self.accounts[account_id].signed_tos = True
+
+    def hold_payout(self, payout_status_id: str) -> None:
+        """Put a payout in escrow on hold: it does not go on by itself, and can still be cancelled.
+
+        Raises:
+            KeyError: there is no such payout.
+            ValueError: its funds are not in escrow.
+        """
+        payouts.hold(self._world, self._world.payouts[payout_status_id])
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet.
