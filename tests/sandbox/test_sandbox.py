@@ -9,7 +9,9 @@ import pytest
 from plain import Http
 
 from tilia_async import Money, Scope
+from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault, Sandbox
+from tilia_async.sandbox.routing import Match, Router, names_of_route
 
 
 @pytest.mark.asyncio
@@ -302,3 +304,11 @@ async def test_it_starts_and_stops() -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_every_operation_is_served() -> None:
+    router = Router()
+    for operation in OPERATIONS.values():
+        match = router.find(operation.method, operation.service, operation.path)
+        assert isinstance(match, Match), operation.name
+        assert operation.name in names_of_route(match.route.operation.name)
