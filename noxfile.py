@@ -1,12 +1,15 @@
-"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``tests_all``, ``nightly``."""
+"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``docs``, ``tests_all``, ``nightly``."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_venv = "yes"
-# tests_all runs on the Pythons that the machine has.
-nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("tilia_async", "tilia_sync")
@@ -15,6 +18,22 @@ PACKAGES = ("tilia_async", "tilia_sync")
 def group(name: str) -> list[str]:
     """The packages of a dependency group."""
     return nox.project.dependency_groups(PROJECT, name)
+
+
+def interpreters() -> list[str]:
+    """The supported Pythons that the machine has: on the path, or among pyenv's versions, whose shims may not work."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = []
+    for version in ("3.11", "3.12", "3.13"):
+        candidates = [shutil.which(f"python{version}"), *pyenv.glob(f"{version}.*/bin/python{version}")]
+        working = [str(each) for each in candidates if each is not None and works(str(each))]
+        found += working[:1]
+    return found
+
+
+def works(python: str) -> bool:
+    """Whether it is more than a name."""
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def run_tests(session: nox.Session, *arguments: str) -> None:
@@ -29,7 +48,7 @@ def tests(session: nox.Session) -> None:
     run_tests(session, "-m", "not nightly")
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.session(python=interpreters())
 def tests_all(session: nox.Session) -> None:
     """The test suite on each supported Python that the machine has."""
     run_tests(session, "-m", "not nightly")
@@ -62,3 +81,10 @@ def mirror(session: nox.Session) -> None:
     """Write ``tilia_sync/api`` anew; with ``-- --check`` only compare."""
     session.install("-q", *group("lint"))
     session.run("python", ".ci/mirror.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write ``docs/coverage.md`` anew; with ``-- --check`` only compare."""
+    session.install("-q", ".")
+    session.run("python", ".ci/coverage.py", *session.posargs)

@@ -91,7 +91,7 @@ def _method(node: Method) -> str:
         *(f"@{ast.unparse(decorator)}" for decorator in node.decorator_list),
         f"def {node.name}({ast.unparse(node.args)}) -> {_told(returns)}:",
         _indented(_docstring(node)),
-        *(f"    {name} = Secret({name})" for name in _names(node) if name in SECRETS),
+        *(f"    {name} = hide({name})" for name in _names(node) if name in SECRETS),
         f"    return self._lease.iterate({call})"
         if iterates
         else f"    with self._lease as run:\n        return run({call})",
@@ -129,8 +129,8 @@ def _indented(text: str) -> str:
 def _imports(module: ast.Module, stem: str, body: str) -> list[str]:
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     imports = ["import attrs", f"from tilia_async.api import {stem}", "from tilia_sync.bridge import Lease"]
-    if "Secret" in used:
-        imports.append("from tilia_async.secret import Secret")
+    if "hide" in used:
+        imports.append("from tilia_async.secret import hide")
     local = sorted(node.name for node in module.body if isinstance(node, ast.ClassDef) and node.name in used)
     services = {node.name for node in module.body if isinstance(node, ast.ClassDef) and _is_service(node)}
     if shared := [name for name in local if name not in services]:

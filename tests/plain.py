@@ -9,7 +9,6 @@ import attrs
 
 from tilia_async import Money, Scope
 from tilia_async.sandbox import Sandbox
-from tilia_async.sandbox.notices import Notice
 
 
 @attrs.define
@@ -18,6 +17,10 @@ class Http:
 
     sandbox: Sandbox
     session: aiohttp.ClientSession
+    told: list[tuple[str, dict[str, object]]] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.sandbox._world.notify = lambda event_name, message: self.told.append((event_name, message))
 
     async def token(self, *scopes: str, **changes: str) -> tuple[int, dict[str, object]]:
         form = {
@@ -68,10 +71,9 @@ class Http:
     def fund(self, account_id: str, amount: int, currency: str = "USD", wallet: str | None = None) -> None:
         self.sandbox.fund(account_id, Money(amount, currency), wallet)
 
-    def notices(self, event_name: str | None) -> list[dict[str, object]]:
+    def notices(self, event_name: str) -> list[dict[str, object]]:
         """The messages of one event, in order."""
-        notices: list[Notice] = list(self.sandbox._world.notifications)
-        return [notice.message for notice in notices if notice.event_name == event_name]
+        return [message for name, message in self.told if name == event_name]
 
 
 def item(amount: int, currency: str = "USD", *recipients: dict[str, object], **more: object) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
@@ -28,11 +27,12 @@ from tilia_async.config import (
     RequestOptions,
     RetryPolicy,
     checked_timeout,
+    expect,
     from_environment,
     hidden,
 )
 from tilia_async.json_value import JsonInput
-from tilia_async.secret import Secret
+from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.cache import TokenCache, shared_cache
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.source import TokenSource
@@ -40,6 +40,7 @@ from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.caller import Caller
 from tilia_async.transport.exchange import exchange
 from tilia_async.transport.sessions import Passage, SessionPool
+from tilia_async.wire.checks import plain
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
@@ -120,10 +121,14 @@ class TiliaClient:
         operations: Mapping[str, Operation[object]] | None = None,
     ) -> None:
         client_secret = hidden(client_secret)
+        self._client_id = ""
+        self._pool = SessionPool(limits, session)
+        expect("retry", retry, RetryPolicy)
+        expect("token_cache", token_cache, TokenCache, type(None))
+        expect("operations", operations, Mapping, type(None))
         credentials = Credentials(client_id, client_secret)
         self._environment = Environment.of(environment)
         self._client_id = credentials.client_id
-        self._pool = SessionPool(limits, session)
         cache = shared_cache() if token_cache is None else token_cache
         budget = checked_timeout(timeout)
         self._tokens = TokenSource(
@@ -187,11 +192,13 @@ class TiliaClient:
             raise errors.ClientClosedError("the client is closed", operation=TOKEN.name)
         wanted = _scope_names(scopes)
         try:
-            async with asyncio.timeout(self._caller.timeout):
+            async with self._pool.deadline(self._caller.timeout):
                 return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
                 raise
+        if self._pool.closed:
+            raise errors.ClientClosedError("the client was closed while waiting for a token", operation=TOKEN.name)
         raise errors.DeadlineExceededError(
             f"{self._caller.timeout:g} s are over while waiting for a token", operation=TOKEN.name
         )
@@ -220,13 +227,16 @@ class TiliaClient:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
+        body = None if body is None else hide_body(body)
         return await self._caller.send(operation, path=path, query=query, body=body, options=options)
 
     async def aclose(self) -> None:
         """Close what the client opened. Calls under way end with an error; a second close does nothing."""
         self._pool.closed = True
-        await self._tokens.release()
-        await self._pool.aclose()
+        try:
+            await self._tokens.release()
+        finally:
+            await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
         if self._pool.closed:
@@ -247,6 +257,9 @@ class TiliaClient:
             """Only here so that ``with`` gets as far as ``__enter__``, which says what to do."""
 
     def __repr__(self) -> str:
+        # A crash reporter may print a client whose constructor has refused its settings.
+        if not self._client_id:
+            return "<TiliaClient, not configured>"
         return f"<TiliaClient {self._client_id} at {self._environment.name}{', closed' if self._pool.closed else ''}>"
 
     async def _exchange(self, request: WireRequest) -> RawAnswer | NoAnswer:
@@ -256,17 +269,23 @@ class TiliaClient:
 
 
 def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:
+    if scopes is None:
+        return frozenset()
+    expect("scopes", scopes, Iterable)
     if isinstance(scopes, str):
         raise errors.ConfigurationError(f"scopes: a list of names is wanted, not the text {scopes!r}")
-    names = frozenset(str(scope) for scope in scopes or ())
-    for name in names:
-        if not name or "," in name or not name.isascii() or not name.isprintable() or " " in name:
-            raise errors.ConfigurationError(f"scopes: {name!r} is not the name of one scope")
-    return names
+    return frozenset(_scope_name(scope) for scope in scopes)
+
+
+def _scope_name(scope: object) -> str:
+    if not isinstance(scope, str) or not scope or not scope.isascii() or not scope.replace("_", "").isalnum():
+        raise errors.ConfigurationError(f"scopes: {scope!r} is not the name of one scope")
+    return plain(scope)
 
 
 def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[str, Operation[object]]:
     for name, operation in (operations or {}).items():
+        expect(f"operations[{name!r}]", operation, Operation)
         declared = OPERATIONS.get(name)
         if declared is None or operation.name != name:
             raise errors.ConfigurationError(f"operations: {name!r} is not the name of an operation")

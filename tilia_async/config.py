@@ -12,9 +12,52 @@ from urllib.parse import urlsplit
 import attrs
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.secret import Secret
+from tilia_async.secret import Secret, hide
 
 _PLACEHOLDER: Final = "{service}"
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.isprintable()
+
+
+def shown(value: object) -> str:
+    """A setting as a message may quote it. What is no plain word or URL may be a secret in the wrong place."""
+    if not isinstance(value, str):
+        return f"{type(value).__name__}"
+    if "@" in value:
+        return "(a text with credentials in it)"
+    is_word = len(value) <= 12 and value.isalpha()
+    return repr(value) if is_word or "://" in value or not value else "(a text that is not shown, it may be a secret)"
+
+
+def _check_url(url: str, setting: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{setting}: {shown(url)} is not a URL: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        # The URL itself is left out: it holds a password.
+        raise ConfigurationError(f"{setting}: the URL carries credentials; they belong in client_id and client_secret")
+    if not host or parts.scheme not in {"http", "https"}:
+        raise ConfigurationError(f"{setting}: {shown(url)} is not an http or https URL")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{setting}: {shown(url)} has a query or a fragment")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigurationError(
+            f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is that of this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Service(StrEnum):
@@ -44,6 +87,12 @@ class Environment:
     PRODUCTION: ClassVar[Environment]
     STAGING: ClassVar[Environment]
 
+    def __attrs_post_init__(self) -> None:
+        if not _is_text(self.template) or _PLACEHOLDER not in self.template:
+            raise ConfigurationError(f"environment: {shown(self.template)} has no {_PLACEHOLDER} in it")
+        for service in Service:
+            _check_url(self.url(service), f"environment ({service})")
+
     @classmethod
     def at(cls, template: str, services: Mapping[Service, str] | None = None) -> Environment:
         """An environment at other addresses.
@@ -55,15 +104,16 @@ class Environment:
 
         Raises:
             ConfigurationError: a URL is malformed, has no ``{service}``, carries credentials, a query or a fragment,
-                or is plain http to a host that is not loopback.
+                or is plain http to a host that is not loopback; or there is no such service.
         """
-        if _PLACEHOLDER not in template:
-            raise ConfigurationError(f"environment: {template!r} has no {_PLACEHOLDER} in it")
-        overrides = {Service(service): url.rstrip("/") for service, url in (services or {}).items()}
-        environment = cls(template, template.rstrip("/"), overrides)
-        for service in Service:
-            _check_url(environment.url(service), f"environment ({service})")
-        return environment
+        known = {service.value for service in Service}
+        overrides: dict[Service, str] = {}
+        for service, url in (services or {}).items():
+            if service not in known or not _is_text(url):
+                raise ConfigurationError(f"services: {service!r} is none of {', '.join(sorted(known))}, or has no URL")
+            overrides[Service(service)] = url.rstrip("/")
+        name = template.rstrip("/") if _is_text(template) else template
+        return cls(shown(name).strip("'"), name, overrides)
 
     @classmethod
     def of(cls, environment: str | Environment) -> Environment:
@@ -77,10 +127,11 @@ class Environment:
         known = {"production": cls.PRODUCTION, "staging": cls.STAGING}
         if environment in known:
             return known[environment]
-        if _PLACEHOLDER in environment:
+        if _is_text(environment) and _PLACEHOLDER in environment:
             return cls.at(environment)
         raise ConfigurationError(
-            f"environment: {environment!r} is neither 'production' nor 'staging' nor a URL with {_PLACEHOLDER} in it"
+            f"environment: {shown(environment)} is neither 'production' nor 'staging' "
+            f"nor a URL with {_PLACEHOLDER} in it"
         )
 
     def url(self, service: Service) -> str:
@@ -93,37 +144,13 @@ Environment.PRODUCTION = Environment("production", "https://{service}.tilia-inc.
 Environment.STAGING = Environment("staging", "https://{service}.staging.tilia-inc.com")
 
 
-def _check_url(url: str, setting: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{setting}: {url!r} is not a URL: {error}") from None
-    if parts.username is not None or parts.password is not None:
-        # The URL itself is left out: it holds a password.
-        raise ConfigurationError(f"{setting}: the URL carries credentials; they belong in client_id and client_secret")
-    if not host or parts.scheme not in {"http", "https"}:
-        raise ConfigurationError(f"{setting}: {url!r} is not an http or https URL")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{setting}: {url!r} has a query or a fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(
-            f"{setting}: {url!r} is plain http to a host that is not loopback; secrets go over https only"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+_LARGEST: Final = 1e15
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     """A finite number; True and False are none, whatever Python says."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    # Compared with a number, because the largest integers have no place in a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _positive(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
@@ -188,29 +215,55 @@ class RequestOptions:
     timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     retry: RetryPolicy | None = None
     idempotency_key: str | None = None
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        expect("RequestOptions.retry", self.retry, RetryPolicy, type(None))
+        expect("RequestOptions.headers", self.headers, Mapping, type(None))
         reserved = {"authorization", "content-type", "content-length", "transfer-encoding", "host", "idempotency-key"}
         for name, value in (self.headers or {}).items():
+            if not _is_header(name, value):
+                raise ConfigurationError(f"RequestOptions.headers: {name!r} cannot be sent as a header")
             if name.lower() in reserved:
                 raise ConfigurationError(f"RequestOptions.headers: {name} is set by the SDK")
-            if not name.isascii() or any(character in name + value for character in "\r\n\0"):
-                raise ConfigurationError(f"RequestOptions.headers: {name!r} cannot be sent as a header")
+
+
+def _is_header(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and name.isascii()
+        and name.replace("-", "").replace("_", "").isalnum()
+        and (value.isprintable() or not value)
+    )
+
+
+def expect(setting: str, value: object, *kinds: type) -> None:
+    """Refuse a setting of the wrong type now, and not in the middle of a call.
+
+    Raises:
+        ConfigurationError: with the names of setting and type.
+    """
+    if not isinstance(value, kinds):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{setting} is {wanted}, not {type(value).__name__}")
 
 
 def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # A setting read with os.environ.get() is None at run time, whatever its type says.
+    name = attribute.name
     if not isinstance(value, str) or not value.strip():
-        name = attribute.name
         raise ConfigurationError(
             f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"
         )
+    if not value.isprintable():
+        raise ConfigurationError(f"{name} has a line break or another character that cannot be printed in it")
 
 
 def hidden(client_secret: str) -> Secret:
-    """The secret of a client, or an empty one for None, which :class:`Credentials` refuses."""
-    return Secret(client_secret or "")
+    """The secret of a client, or an empty one for what is no text, which :class:`Credentials` refuses."""
+    secret = hide(client_secret)
+    return secret if isinstance(secret, Secret) else Secret("")
 
 
 @attrs.frozen

@@ -72,6 +72,13 @@ class TiliaError(Exception):
         self.took_effect = took_effect
         self.reference = dict(reference or {})
 
+    def admit(self, inferred: Iterable[str], why: str) -> None:
+        """Add that these facts of the operation are inferred, so one of them may be what is wrong."""
+        facts = " and ".join(sorted(inferred))
+        self.args = (
+            f"{self.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
+        )
+
     def during(self, operation: str, reference: Mapping[str, str]) -> Self:
         """The same error, told as that operation's: a token's failure is every waiting call's."""
         told = copy.copy(self)
@@ -253,8 +260,14 @@ class MissingScopeError(UnauthorizedError):
 
     def _describe(self) -> str:
         missing = self.needed - self.granted
-        what = f"missing {_listed(missing)}" if missing else f"needs {_listed(self.needed)}"
-        return f"{super()._describe()} ({what}; granted: {_listed(self.granted)}). Ask Tilia to grant it."
+        if missing:
+            why = f"missing {_listed(missing)}; granted: {_listed(self.granted)}. Ask Tilia to grant it"
+        else:
+            why = (
+                f"it needs {_listed(self.needed)}, and the token endpoint says that this was granted: "
+                "it may need another scope, or your credentials may not reach this resource"
+            )
+        return f"{super()._describe()} ({why})"
 
 
 class ForbiddenError(ApiError):
@@ -318,12 +331,14 @@ class TokenError(TiliaError):
         error: the OAuth 2 error code, e.g. ``server_error`` (which is what Tilia says to a wrong secret).
         error_description: its text.
         scopes: the scopes that were asked for.
+        retry_after: seconds to wait, if the answer says so.
     """
 
     status: int | None
     error: str | None
     error_description: str | None
     scopes: frozenset[str]
+    retry_after: float | None
 
     def __init__(
         self,
@@ -333,9 +348,11 @@ class TokenError(TiliaError):
         scopes: Iterable[str],
         error: str | None = None,
         error_description: str | None = None,
+        retry_after: float | None = None,
         operation: str | None = None,
     ) -> None:
         self.status = status
+        self.retry_after = retry_after
         self.error = error
         self.error_description = error_description
         self.scopes = frozenset(str(scope) for scope in scopes)

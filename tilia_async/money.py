@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from tilia_async.currencies import DECIMALS
+
 
 def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
@@ -61,6 +63,26 @@ class Money:
 
     def __bool__(self) -> bool:
         return self.minor_units != 0
+
+    def display(self, precision: int | None = None) -> str:
+        """The amount as Tilia writes it, e.g. ``USD 5.00``, ``JPY 5``, ``KWD 1.234``.
+
+        Args:
+            precision: how many decimals a token of yours has; None: those of the currency by ISO 4217. A code that ISO
+                does not know is written in its smallest unit then.
+
+        Raises:
+            ValueError: the precision is negative.
+        """
+        decimals = DECIMALS.get(self.currency, 0) if precision is None else precision
+        if decimals < 0:
+            raise ValueError(f"precision is 0 or more, not {precision!r}")
+        whole, fraction = divmod(abs(self.minor_units), 10**decimals)
+        sign = "-" if self.minor_units < 0 else ""
+        return f"{self.currency} {sign}{whole}" + (f".{fraction:0{decimals}d}" if decimals else "")
+
+    def __str__(self) -> str:
+        return self.display()
 
     def split(self, shares: int | Sequence[int]) -> tuple[Money, ...]:
         """Divide without losing a unit: equal shares, or shares in proportion to whole-number weights.

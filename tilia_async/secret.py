@@ -1,6 +1,9 @@
 """Text that may be used but not shown."""
 
+from collections.abc import Mapping
 from typing import Final, Self
+
+from tilia_async.json_value import JsonInput
 
 MASK: Final = "***"
 
@@ -33,3 +36,22 @@ class Secret(str):
     def reveal(self) -> str:
         """The text itself. Use the result in place; a variable that holds it is no secret any more."""
         return str.__str__(self)
+
+
+def hide(text: str) -> str:
+    """The text as a secret. What is no text, whatever the annotation says, comes back for a check to refuse."""
+    is_text: bool = isinstance(text, str)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+    return Secret(text) if is_text else text
+
+
+class HiddenBody(dict[str, JsonInput]):
+    """A request's body, which may hold a password: ``repr`` shows the names of its fields only."""
+
+    def __repr__(self) -> str:
+        return f"<body with {', '.join(map(repr, self))}>"
+
+
+def hide_body(body: Mapping[str, JsonInput]) -> Mapping[str, JsonInput]:
+    """The body with its values hidden. What is no mapping comes back for a check to refuse."""
+    is_map: bool = isinstance(body, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+    return HiddenBody(body) if is_map else body

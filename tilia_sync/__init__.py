@@ -24,6 +24,7 @@ from tilia_async import (
 )
 from tilia_sync.client import TiliaClient
 from tilia_sync.sandbox import Sandbox
+from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = [
     "Environment",
@@ -44,5 +45,6 @@ __all__ = [
     "Service",
     "TiliaClient",
     "TransferItem",
+    "WebhookReceiver",
     "errors",
 ]

@@ -4,86 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import contextvars
 import os
-import sys
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from tilia_async.api.paging import Pages
 from tilia_async.errors import ClientClosedError
+from tilia_sync import loop_thread
+from tilia_sync.loop_thread import CLEANUP_SECONDS, CLOSE_SECONDS, THREAD_NAME, Call, Close, LoopRunner
 
 T = TypeVar("T")
 
-THREAD_NAME: Final = "tilia-sync"
-CLEANUP_SECONDS: Final = 1.0
-"""How long a call that Ctrl-C ended may take to clean up, before the interrupt goes on to the caller."""
 FULL_TRACEBACKS: Final = "TILIA_SYNC_FULL_TRACEBACKS"
 """The environment variable that leaves the frames of this module in tracebacks."""
-_CLOSE_SECONDS: Final = 2.0
-
-# On Windows a wait without a limit cannot be interrupted by Ctrl-C.
-_POLL_SECONDS: Final = 0.1 if sys.platform == "win32" else None
-
-
-class _Call(Generic[T]):
-    """One coroutine on its way through the thread.
-
-    Attributes:
-        ended: set when the coroutine is over, whatever came of it.
-    """
-
-    def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
-        self.ended: Future[None] = Future()
-        self.context = contextvars.copy_context()
-        self._coroutine = coroutine
-        self._task: asyncio.Task[None] | None = None
-        self._value: list[T] = []
-        self._error: BaseException | None = None
-
-    def start(self) -> None:
-        """In the loop's thread: make a task of it."""
-        self._task = asyncio.get_running_loop().create_task(self._contain(), context=self.context)
-        self._task.add_done_callback(self._over)
-
-    def cancel(self) -> None:
-        """In the loop's thread: ask it to stop."""
-        if self._task is not None:
-            self._task.cancel()
-
-    def discard(self) -> None:
-        """It will not be started."""
-        self._coroutine.close()
-
-    def result(self) -> T:
-        """In the caller's thread, after it ended: what came of it."""
-        if self._error is not None:
-            raise self._error
-        if not self._value:
-            raise RuntimeError(f"the {THREAD_NAME} thread was stopped during the call")
-        return self._value[0]
-
-    async def _contain(self) -> None:
-        try:
-            self._value.append(await self._coroutine)
-        except asyncio.CancelledError as error:
-            self._error = error
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop for all clients; it is the caller's
-            self._error = error
-
-    def _over(self, _: asyncio.Task[None]) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-
-Close: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
 class Run(Protocol):
@@ -95,14 +35,25 @@ class Run(Protocol):
 class Lease:
     """One owner's share of the loop thread; its calls go through it."""
 
-    def __init__(self, thread: LoopThread, end: weakref.finalize[..., object]) -> None:
+    def __init__(self, thread: LoopThread, owner: object, close: Close) -> None:
         self._thread = thread
-        self._end = end
+        self._close = close
+        self._end = weakref.finalize(owner, thread.abandon, id(self), close)
+        # At the end of the process LoopThread.leave() closes everything, in the right order.
+        self._end.atexit = False
 
     @property
     def closed(self) -> bool:
         """The owner is closed."""
         return not self._end.alive
+
+    def __enter__(self) -> Run:
+        """``with lease as run`` runs coroutines, and leaves no frame of this module in their tracebacks."""
+        return self.run
+
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
+        if exc is not None:
+            exc.__traceback__ = _trimmed(exc.__traceback__)
 
     def run(self, coroutine: Coroutine[object, object, T]) -> T:
         """Run a coroutine to its end in the thread, and return or raise what it does.
@@ -117,14 +68,6 @@ class Lease:
             raise ClientClosedError("the client is closed")
         return self._thread.run(coroutine)
 
-    def __enter__(self) -> Run:
-        """``with lease as run`` runs coroutines, and leaves no frame of this module in their tracebacks."""
-        return self.run
-
-    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
-        if exc is not None:
-            exc.__traceback__ = _trimmed(exc.__traceback__)
-
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
         """The items of an asynchronous iterator, crossing the border once per page where it has pages."""
         while True:
@@ -136,7 +79,8 @@ class Lease:
 
     def close(self) -> None:
         """Close the owner's part. A second time does nothing."""
-        self._end()
+        if self._end.detach() is not None:
+            self._thread.end_lease(id(self), self._close)
 
 
 async def _next_page(items: AsyncIterator[T]) -> Sequence[T]:
@@ -150,15 +94,29 @@ async def _next_page(items: AsyncIterator[T]) -> Sequence[T]:
 class LoopThread:
     """Runs coroutines for callers that have no event loop.
 
-    It starts with the first call, and stops when the last of those who lease it is gone. A forked child starts its own.
+    It starts with the first call, and stops when the last lease has ended and no call is under way; both are decided
+    under one lock. A forked child starts its own.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._leases = 0
+        self._runner: LoopRunner | None = None
+        self._leases: dict[int, Close] = {}
+        # What the garbage collector found. It may come by while this thread holds the lock, so it only writes it down.
+        self._abandoned: deque[tuple[int, Close]] = deque()
         self._warned = False
+
+    def lease(self, owner: object, close: Close) -> Lease:
+        """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
+
+        Args:
+            owner: whose lease it is.
+            close: closes the owner's part in the loop; it must not refer to the owner.
+        """
+        lease = Lease(self, owner, close)
+        with self._lock:
+            self._leases[id(lease)] = close
+        return lease
 
     def run(self, coroutine: Coroutine[object, object, T]) -> T:
         """Run a coroutine to its end, and return or raise what it does.
@@ -167,67 +125,126 @@ class LoopThread:
             RuntimeError: it was called from this very thread, which would wait for itself.
             KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
-        call = _Call(coroutine)
         try:
             self._check_caller()
-            loop = self._running_loop()
-            loop.call_soon_threadsafe(call.start)
+            runner = self._begin()
         except BaseException:
-            call.discard()
+            coroutine.close()
             raise
-        self._wait(call, loop)
+        call = Call(coroutine)
+        try:
+            _go_through(runner, call)
+        finally:
+            runner.done(call)
+            self._end(runner)
         _take_over(call.context)
         return call.result()
 
-    def lease(self, owner: object, close: Close) -> Lease:
-        """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
-
-        Args:
-            owner: whose lease it is.
-            close: closes the owner's part in the loop.
-        """
+    def end_lease(self, key: int, close: Close) -> None:
+        """Close an owner's part, and wait for that, within limits."""
         with self._lock:
-            self._leases += 1
-        return Lease(self, weakref.finalize(owner, self._end_lease, close))
+            runner = self._runner
+            if runner is None:
+                # Nothing was opened; or, in a forked child, nothing of this process.
+                self._leases.pop(key, None)
+                return
+            runner.calls += 1
+        try:
+            runner.ready.wait()
+            call = Call(close())
+            if threading.current_thread() is runner.thread or not runner.submit(call):
+                call.cancel()
+                runner.post(partial(runner.close, close, _nothing))
+            else:
+                call.wait(CLOSE_SECONDS)
+                runner.done(call)
+        finally:
+            with self._lock:
+                self._leases.pop(key, None)
+            self._end(runner)
 
-    def _end_lease(self, close: Close) -> None:
-        # Without a loop nothing was opened; in a forked child that made no call, either.
-        loop = self._loop
-        if loop is not None:
-            self._close_in_loop(loop, close)
-        with self._lock:
-            self._leases -= 1
-            last = self._leases <= 0
-        if last:
-            self.stop()
-
-    def _close_in_loop(self, loop: asyncio.AbstractEventLoop, close: Close) -> None:
-        if threading.current_thread() is self._thread:
-            # The garbage collector may come by in the loop's own thread.
-            loop.create_task(close())
-            return
-        call = _Call(close())
-        loop.call_soon_threadsafe(call.start)
-        call.ended.exception(_CLOSE_SECONDS)
+    def abandon(self, key: int, close: Close) -> None:
+        """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing."""
+        self._abandoned.append((key, close))
+        runner = self._runner
+        if runner is not None:
+            runner.post(self._close_abandoned)
 
     def stop(self) -> None:
-        """End the loop and its thread. The next call starts another."""
+        """End the loop and its thread, whoever uses it. The next call starts another."""
         with self._lock:
-            loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        if thread is not threading.current_thread():
-            thread.join()
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.stop()
+            runner.join()
+
+    def leave(self) -> None:
+        """At the end of the process: close what is open, then stop."""
+        with self._lock:
+            runner, leases, self._runner, self._leases = self._runner, self._leases, None, {}
+        if runner is not None:
+            for close in leases.values():
+                runner.post(partial(runner.close, close, _nothing))
+            runner.stop()
+            runner.join()
 
     def forget(self) -> None:
         """In a forked child: the thread is the parent's, and the lock may have been taken there."""
         self._lock = threading.Lock()
-        self._loop = self._thread = None
+        self._runner = None
+
+    def _begin(self) -> LoopRunner:
+        with self._lock:
+            runner, fresh = self._runner, self._runner is None
+            if runner is None:
+                runner = self._runner = LoopRunner()
+                # Their owners are garbage since before there was a loop, so nothing of theirs is open.
+                while self._abandoned:
+                    self._leases.pop(self._abandoned.popleft()[0], None)
+            runner.calls += 1
+        if fresh:
+            try:
+                runner.thread.start()
+            except BaseException:
+                with self._lock:
+                    self._runner = None
+                runner.ready.set()
+                raise
+        return runner
+
+    def _end(self, runner: LoopRunner) -> None:
+        with self._lock:
+            runner.calls -= 1
+            last = self._detach_if_unused(runner)
+        if last:
+            runner.stop()
+            runner.join()
+
+    def _detach_if_unused(self, runner: LoopRunner) -> bool:
+        """Under the lock: when nobody needs the runner any more, nobody will find it any more either."""
+        unused = self._runner is runner and runner.calls == 0 and not self._leases
+        if unused:
+            self._runner = None
+        return unused
+
+    def _close_abandoned(self) -> None:
+        """In the loop's thread."""
+        with self._lock:
+            runner = self._runner
+        while runner is not None and self._abandoned:
+            key, close = self._abandoned.popleft()
+            runner.close(close, partial(self._lease_ended, runner, key))
+
+    def _lease_ended(self, runner: LoopRunner, key: int) -> None:
+        with self._lock:
+            self._leases.pop(key, None)
+            last = self._detach_if_unused(runner)
+        if last:
+            runner.stop()
 
     def _check_caller(self) -> None:
-        if threading.current_thread() is self._thread:
+        runner = self._runner
+        if runner is not None and threading.current_thread() is runner.thread:
             raise RuntimeError(
                 f"a tilia_sync call inside the {THREAD_NAME} thread would wait for itself for ever: "
                 "code that runs there is asynchronous, so use tilia_async and await"
@@ -245,39 +262,22 @@ class LoopThread:
                 stacklevel=5,
             )
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        loop = self._loop
-        if loop is not None:
-            return loop
-        with self._lock:
-            if self._loop is None:
-                started: Future[asyncio.AbstractEventLoop] = Future()
-                self._thread = threading.Thread(target=_run_loop, args=(started,), name=THREAD_NAME, daemon=True)
-                self._thread.start()
-                self._loop = started.result()
-            return self._loop
 
-    @staticmethod
-    def _wait(call: _Call[T], loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            while not call.ended.done():
-                try:
-                    call.ended.result(_POLL_SECONDS)
-                except TimeoutError:
-                    continue
-        except BaseException:
-            # Ctrl-C, or whatever else a signal handler of the caller raises.
-            loop.call_soon_threadsafe(call.cancel)
-            with contextlib.suppress(TimeoutError):
-                call.ended.result(CLEANUP_SECONDS)
-            raise
+def _nothing() -> None:
+    """Nothing waits for this close."""
 
 
-def _run_loop(started: Future[asyncio.AbstractEventLoop]) -> None:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        started.set_result(loop)
-        loop.run_forever()
+def _go_through(runner: LoopRunner, call: Call[T]) -> None:
+    try:
+        runner.ready.wait()
+        if not runner.submit(call):
+            call.cancel()
+        call.wait()
+    except BaseException:
+        # Ctrl-C, or whatever else a signal handler of the caller raises.
+        if runner.post(call.cancel):
+            call.wait(CLEANUP_SECONDS)
+        raise
 
 
 def _take_over(context: contextvars.Context) -> None:
@@ -288,13 +288,16 @@ def _take_over(context: contextvars.Context) -> None:
             variable.set(value)
 
 
+_HERE: Final = frozenset({__file__, loop_thread.__file__})
+
+
 def _trimmed(traceback: TracebackType | None) -> TracebackType | None:
-    """Without the frames of this module, which say nothing about the error."""
+    """Without the frames of the bridge, which say nothing about the error."""
     if os.environ.get(FULL_TRACEBACKS):
         return traceback
     frames: list[TracebackType] = []
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename != __file__:
+        if traceback.tb_frame.f_code.co_filename not in _HERE:
             frames.append(traceback)
         traceback = traceback.tb_next
     chain: TracebackType | None = None
@@ -309,5 +312,4 @@ LOOP_THREAD: Final = LoopThread()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=LOOP_THREAD.forget)
 
-# Registered before any lease, so it runs after all of them have ended.
-atexit.register(LOOP_THREAD.stop)
+atexit.register(LOOP_THREAD.leave)

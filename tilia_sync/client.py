@@ -10,7 +10,7 @@ import tilia_async
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, hidden
 from tilia_async.errors import ClientClosedError
 from tilia_async.json_value import JsonInput
-from tilia_async.secret import Secret
+from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens import AccessToken, TokenCache
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
@@ -188,6 +188,7 @@ class TiliaClient:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
+        body = None if body is None else hide_body(body)
         with self._lease as run:
             return run(self._client.send(operation, path=path, query=query, body=body, options=options))
 
@@ -206,5 +207,7 @@ class TiliaClient:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_lease"):
+            return "<tilia_sync.TiliaClient, not configured>"
         inner = repr(self._client).removeprefix("<TiliaClient").removesuffix(", closed>").removesuffix(">")
         return f"<tilia_sync.TiliaClient{inner}{', closed' if self._lease.closed else ''}>"

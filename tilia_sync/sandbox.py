@@ -11,7 +11,14 @@ from tilia_async.api.compliance import KycState
 from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
 from tilia_async.money import Money
-from tilia_async.sandbox import FaultScript, RecordedRequest, SandboxAccount, SandboxClock, SandboxWallet
+from tilia_async.sandbox import (
+    FaultScript,
+    RecordedRequest,
+    SandboxAccount,
+    SandboxClock,
+    SandboxWallet,
+    SentNotification,
+)
 from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
 from tilia_sync.bridge import LOOP_THREAD
@@ -107,6 +114,21 @@ class Sandbox:
     def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
         """The publisher's wallets by currency."""
         return self._sandbox.publisher_wallets
+
+    @property
+    def notifications(self) -> list[SentNotification]:
+        """What was posted to registered URLs, in order, with the answers."""
+        return self._sandbox.notifications
+
+    def register_webhook(
+        self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
+    ) -> None:
+        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more."""
+        self._change(lambda: self._sandbox.register_webhook(url, events=events, basic_auth=basic_auth))
+
+    def notified(self) -> None:
+        """Wait until each notification so far was taken by its URL, or given up."""
+        self._lease.run(self._sandbox.notified())
 
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does; a publisher cannot lift that."""

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from tilia_async import Money, Operation, Repeat, RequestOptions, Scope, Service, errors
+from tilia_async import Evidence, Money, Operation, Repeat, RequestOptions, Scope, Service, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.api.accounts import GET, BlockStatus
 from tilia_async.sandbox import Fault, Sandbox
@@ -104,7 +104,6 @@ async def test_the_try_with_a_new_token_is_on_top_of_the_attempts(make: object, 
 
 @pytest.mark.asyncio
 async def test_a_missing_scope_is_told_and_asked_for_once(make: object, sandbox: Sandbox) -> None:
-    narrow = Sandbox(scopes=[Scope.READ_WALLETS])
     tilia = make(scopes=[Scope.SEARCH_ACCOUNTS])
     wrong = Operation(
         "x.read", "GET", Service.ACCOUNTS, GET.path, dict[str, str], scopes={Scope.READ_WALLETS}, repeat=Repeat.SAFE
@@ -115,7 +114,16 @@ async def test_a_missing_scope_is_told_and_asked_for_once(make: object, sandbox:
         assert caught.value.needed == {"read_wallets"}
         assert caught.value.granted == {"read_wallets"}
     assert count(sandbox, "auth.token") == 2
-    assert narrow.client_id == sandbox.client_id
+
+
+@pytest.mark.asyncio
+async def test_a_missing_scope_that_is_only_inferred_is_told_as_such(tilia: object) -> None:
+    guess = Operation(
+        "x.read", "GET", Service.ACCOUNTS, GET.path, dict[str, str], scopes={Scope.READ_WALLETS}, repeat=Repeat.SAFE,
+        evidence=Evidence({"scope"}, "by its name"),
+    )  # fmt: skip
+    with pytest.raises(errors.MissingScopeError, match=r"inferred: scope; by its name"):
+        await tilia.send(guess, path={"account_id": "acct_1"})
 
 
 @pytest.mark.asyncio
@@ -221,6 +229,10 @@ async def test_bad_input_is_refused_before_anything_is_sent(tilia: object, sandb
         "flow": [tilia.auth.create_redirect("acct_1", "kyc")],
         "expires_in": [tilia.auth.create_user_token("acct_1", 0)],
         "reason": [tilia.accounts.block("acct_1", reason="")],
+        "path": [tilia.send(GET, path=["acct_1"])],
+        "query": [tilia.send(GET, path={"account_id": "acct_1"}, query="a=b")],
+        "body": [tilia.send(OPERATIONS["accounts.register"], body=[1])],
+        "hosted": [tilia.auth.create_redirect("acct_1", hosted="no")],
     }  # fmt: skip
     for field, calls in refused.items():
         for call in calls:

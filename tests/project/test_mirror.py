@@ -8,6 +8,7 @@ import pytest
 
 import tilia_async
 import tilia_async.sandbox
+import tilia_async.webhooks
 import tilia_sync
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,8 +91,18 @@ def test_the_sandboxes_have_the_same_face() -> None:
         assert face(getattr(asynchronous, name)) == face(getattr(synchronous, RENAMED.get(name, name))), name
 
 
+def test_the_receivers_have_the_same_face() -> None:
+    asynchronous, synchronous = tilia_async.webhooks.WebhookReceiver, tilia_sync.WebhookReceiver
+    assert public(asynchronous) - {"aiohttp_handler", "asgi"} == public(synchronous) - {"wsgi"}
+    # A thread cannot be ended from outside.
+    assert [each for each in face(asynchronous) if each[0] != "handler_timeout"] == face(synchronous)
+    for name in ("handle", "refusal"):
+        assert face(getattr(asynchronous, name)) == face(getattr(synchronous, name)), name
+        assert told(getattr(asynchronous, name).__doc__) == told(getattr(synchronous, name).__doc__), name
+
+
 def test_the_packages_export_the_same_names() -> None:
-    assert set(tilia_async.__all__) | {"Sandbox"} == set(tilia_sync.__all__)
+    assert set(tilia_async.__all__) | {"Sandbox", "WebhookReceiver"} == set(tilia_sync.__all__)
     for name in tilia_async.__all__:
         if name != "TiliaClient":
             assert getattr(tilia_async, name) is getattr(tilia_sync, name)

@@ -25,6 +25,7 @@ def test_arrows_run_one_way() -> None:
     [
         ("tilia_async", {"typer", "rich", "uvloop", "cattrs", "aiohttp.web", "tilia_async.sandbox", "tilia_sync"}),
         ("tilia_sync.client", {"typer", "rich", "uvloop", "cattrs"}),
+        ("tilia_async.webhooks", {"cattrs", "aiohttp.web", "tilia_async.sandbox", "tilia_sync"}),
         ("tilia_async.sandbox", {"typer", "rich", "cattrs", "tilia_sync"}),
     ],
 )

@@ -67,10 +67,10 @@ async def test_a_payout_walks_with_the_clock(earner: Earner) -> None:
     clock.advance(3_600)
     assert await earner.status(payout) == ("CREDIT-TRANSFER-INITIATED", "CREATED")
     assert (await earner.ask("DELETE", f"/{payout['payout_status_id']}"))[0] == 400
-    assert earner.http.notices(None) == []
+    assert earner.http.notices("payout-complete") == []
     clock.advance(600)
     assert await earner.status(payout) == ("SUCCESS", "EXECUTED")
-    (notice,) = earner.http.notices(None)
+    (notice,) = earner.http.notices("payout-complete")
     assert (notice["payout_status_id"], notice["payout_status"]) == (payout["payout_status_id"], "SUCCESS")
     assert (await earner.ask("DELETE", f"/{payout['payout_status_id']}"))[0] == 400
     assert await earner.balance() == 600

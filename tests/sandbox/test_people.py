@@ -16,7 +16,9 @@ async def test_an_update_changes_what_it_names(http: Http) -> None:
     assert (told["email"]["address"], told["city"]) == ("new@mail.example", "Wien")
     assert (await http.payload("GET", f"accounts/v1/{account_id}/user-info"))["email"] == "new@mail.example"
     methods = await http.payload("GET", f"payments/v1/{account_id}/payment_methods")
-    assert [method["method_class"] for method in methods if method["provider"] == "pobo"] == ["steam"]
+    (pobo,) = [method for method in methods if method["provider"] == "pobo"]
+    assert pobo["method_class"] == "steam"
+    assert [notice["payment_method_id"] for notice in http.notices("payment-method-updated")] == [pobo["id"]]
     assert (await http.call("PUT", "accounts/user-info/nobody", {"city": "Wien"}))[0] == 404
     assert (await http.call("PUT", f"accounts/user-info/{account_id}", {"state_province": "WA"}))[0] == 400
 
@@ -178,7 +180,7 @@ async def test_compliance(http: Http) -> None:
     first = await http.payload("POST", onboard, {"entity_name": "Acme"})
     assert await http.payload("POST", onboard, {"entity_name": "Other"}) == first
     assert (await http.call("POST", onboard, {}))[0] == 400
-    (notice,) = http.notices(None)
+    (notice,) = http.notices("kyb-status-change")
     assert (notice["entity_id"], notice["entity_status"]) == (first["entity_id"], "PROCESSING")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,9 +16,11 @@ import pytest
 from quick import QUICK
 
 import tilia_sync
+from tilia_async.sandbox import Fault
 from tilia_async.tokens import TokenCache
-from tilia_sync import Sandbox, TiliaClient, errors
-from tilia_sync.bridge import LOOP_THREAD, THREAD_NAME
+from tilia_sync import RetryPolicy, Sandbox, TiliaClient, errors
+from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import THREAD_NAME
 
 PRELUDE = """
 import gc, os, signal, sys, threading, time
@@ -150,6 +153,10 @@ def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
         inner = tilia._client
         del tilia
         gc.collect()
+        for _ in range(100):
+            LOOP_THREAD.run(asyncio.sleep(0))
+            if inner._pool.closed:
+                break
         assert inner._pool.closed
 
 
@@ -256,3 +263,105 @@ def test_a_client_made_at_import_starts_nothing() -> None:
     """)
         == "['MainThread']\n"
     )
+
+
+def test_the_garbage_collector_never_waits_for_a_lock() -> None:
+    """It may come by at any allocation, also while the thread is being started."""
+    out = run("""
+        gc.disable()
+        keep = TiliaClient("id", "secret", "http://127.0.0.1:9/{service}", timeout=1)
+
+        def call():
+            try:
+                keep.accounts.get("a")
+            except errors.ConnectError:
+                pass
+
+        for threshold in range(1, 120, 7):
+            box = [TiliaClient("id", "secret", "staging")]
+            box.append(box)
+            del box
+            thread = threading.Thread(target=call, daemon=True)
+            gc.set_threshold(gc.get_count()[0] + threshold, 1000, 1000)
+            gc.enable()
+            thread.start()
+            thread.join(10)
+            gc.disable()
+            if thread.is_alive():
+                print("hangs at", threshold, flush=True)
+                os._exit(1)
+            gc.collect()
+        keep.close()
+        print("done")
+    """)
+    assert out == "done\n"
+
+
+def test_clients_that_come_and_go_in_threads_never_meet_a_dying_loop() -> None:
+    with Sandbox() as sandbox:
+        settings = (sandbox.client_id, sandbox.client_secret, sandbox.environment)
+    failures: list[BaseException] = []
+
+    def come_and_go() -> None:
+        for _ in range(25):
+            try:
+                with TiliaClient(*settings, retry=RetryPolicy(attempts=1), token_cache=TokenCache()) as tilia:
+                    tilia.payment_methods.list("a")
+            except errors.ConnectError:
+                # The sandbox is gone on purpose: what counts is that it is this error and no other.
+                continue
+            except BaseException as error:  # noqa: BLE001 - a thread's errors are looked at below
+                failures.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert bridge_threads() == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+def test_an_alarm_that_raises_a_timeout_error_is_not_swallowed() -> None:
+    out = run("""
+        def too_late(number, frame):
+            raise TimeoutError("the alarm")
+
+        with Sandbox() as sandbox:
+            with TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
+                tilia.payment_methods.list("a")
+                sandbox.faults.add("payment_methods.list", Fault.LATENCY, seconds=20)
+                signal.signal(signal.SIGALRM, too_late)
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
+                started = time.monotonic()
+                try:
+                    tilia.payment_methods.list("a")
+                except TimeoutError as error:
+                    print(error, time.monotonic() - started < 3)
+    """)
+    assert out == "the alarm True\n"
+
+
+def test_closing_in_one_thread_ends_the_call_of_another() -> None:
+    with Sandbox() as sandbox:
+        tilia = client(sandbox)
+        tilia.payment_methods.list("a")
+        sandbox.faults.add("payment_methods.list", Fault.RATE_LIMITED, retry_after=20)
+        seen = len(sandbox.requests)
+        ended: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                tilia.payment_methods.list("a")
+            except errors.ClientClosedError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        while len(sandbox.requests) == seen:
+            LOOP_THREAD.run(asyncio.sleep(0))
+        tilia.close()
+        thread.join(5)
+        assert not thread.is_alive()
+        assert len(ended) == 1

@@ -1,9 +1,11 @@
 """The token cache against a token endpoint that the test holds in its hand."""
 
 import asyncio
+import gc
 import os
+import pickle
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tilia_async.config import Credentials
 from tilia_async.errors import ClientClosedError, ConnectError, TiliaError, TokenError
 from tilia_async.secret import Secret
-from tilia_async.tokens import AccessToken, Identity, TokenCache
+from tilia_async.tokens import AccessToken, Identity, MemoryTokenStore, TokenCache
 from tilia_async.tokens.source import TokenSource
 
 READ, WRITE, BOTH = frozenset({"read"}), frozenset({"write"}), frozenset({"read", "write"})
@@ -431,3 +433,76 @@ def test_nothing_of_it_shows_a_token(bench: Bench) -> None:
     shown = repr([token, bench.cache, bench.shelf, bench.identity, TokenSource(bench.shelf, bench.endpoint)])
     assert "token-1" not in shown
     assert "secret" not in shown.replace("secret_digest", "")
+
+
+@pytest.mark.asyncio
+async def test_a_flight_that_is_cancelled_before_its_first_step_poisons_nothing(bench: Bench) -> None:
+    first = asyncio.create_task(bench.acquire(READ))
+    await asyncio.sleep(0)
+    bench.shelf._flights[READ].task.cancel()
+    assert (await first).value == "token-1"
+
+
+@pytest.mark.asyncio
+async def test_a_flight_that_cannot_start_poisons_nothing(bench: Bench) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))
+    try:
+        with pytest.raises(TypeError):
+            await bench.acquire(READ)
+    finally:
+        loop.set_task_factory(None)
+    gc.collect()
+    assert (await bench.acquire(READ)).value == "token-1"
+
+
+def test_a_flight_on_a_loop_that_was_left_lying_makes_the_others_start_anew(bench: Bench) -> None:
+    bench.endpoint.gate.clear()
+    loop = asyncio.new_event_loop()
+    stuck = loop.create_task(bench.acquire(READ))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(asyncio.sleep(0))
+    other = Endpoint(bench.clock, same="elsewhere")
+    other.gate.set()
+    assert asyncio.run(bench.shelf.acquire(READ, other, NOBODY)).value == "elsewhere"
+    bench.endpoint.gate.set()
+    loop.run_until_complete(stuck)
+    loop.close()
+    assert bench.shelf.find(READ).value == "elsewhere"
+
+
+@pytest.mark.asyncio
+async def test_a_store_carries_tokens_to_another_cache_with_another_clock(bench: Bench) -> None:
+    store = MemoryTokenStore()
+    here, there = TokenCache(store, clock=Clock(5.0)), TokenCache(store, clock=Clock(90_000.0))
+
+    async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
+        ends = datetime.now(UTC) + timedelta(seconds=100)
+        return AccessToken(f"token-{generation}", scopes, 100, here.clock(), ends, generation)
+
+    async def no_fetch(scopes: frozenset[str], generation: int) -> AccessToken:
+        raise AssertionError("there is a token in the store")
+
+    token = await here.shelf(bench.identity).acquire(BOTH, fetch, NOBODY)
+    shelf = there.shelf(bench.identity)
+    found = await shelf.acquire(READ, no_fetch, NOBODY)
+    assert found.value == token.value
+    assert 90_000 + 90 < found.unusable_at < 90_000 + 96
+    assert shelf.find(READ) is found
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+@pytest.mark.asyncio
+async def test_a_stored_token_that_has_ended_is_not_served(bench: Bench) -> None:
+    store = MemoryTokenStore()
+    store.save(bench.identity, AccessToken("old", READ, 3600, 0.0, datetime.now(UTC) - timedelta(seconds=1)))
+    bench.endpoint.gate.set()
+    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
+    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+
+
+def test_a_cache_does_not_keep_the_identities_of_a_whole_life() -> None:
+    cache = TokenCache()
+    for number in range(1000):
+        cache.shelf(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
+    assert len(cache._shelves) <= 256

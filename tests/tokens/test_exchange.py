@@ -103,3 +103,26 @@ async def test_clients_with_the_same_credentials_share_their_tokens(sandbox: San
     async with TiliaClient(sandbox.client_id, "other", sandbox.environment, token_cache=cache) as tilia:
         with pytest.raises(errors.TokenError):
             await tilia.payment_methods.list("acct_1")
+
+
+@pytest.mark.asyncio
+async def test_an_endpoint_that_echoes_the_form_does_not_get_the_secret_into_an_error() -> None:
+    secret = "s p/a+c e"
+    echo = {"error": f"client_secret=s+p%2Fa%2Bc+e {secret}", "error_description": f"{secret} " * 10_000}
+    async with hostile_server(answering(echo, b"400 Bad Request")) as server:
+        async with TiliaClient("id", secret, server.template, retry=QUICK, token_cache=TokenCache()) as tilia:
+            with pytest.raises(errors.TokenError) as caught:
+                await tilia.accounts.get("acct_1")
+    shown = f"{caught.value} {caught.value.error} {caught.value.error_description}"
+    assert secret not in shown
+    assert "s+p%2Fa%2Bc+e" not in shown
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.asyncio
+async def test_the_token_endpoints_retry_after_is_heeded(sandbox: Sandbox, tilia: TiliaClient) -> None:
+    sandbox.faults.add("auth.token", Fault.RATE_LIMITED, retry_after=600)
+    with pytest.raises(errors.TokenError) as caught:
+        await tilia.access_token(["user_info"])
+    assert (caught.value.status, caught.value.retry_after) == (429, 600)
+    assert len(sandbox.requests) == 1

@@ -1,5 +1,8 @@
 """The settings."""
 
+import traceback
+
+import attrs
 import pytest
 
 from tilia_async import Environment, Limits, RequestOptions, RetryPolicy, Service, TiliaClient
@@ -110,3 +113,72 @@ def test_a_setting_that_cannot_be_meant_is_refused(make: object) -> None:
 def test_the_client_is_not_for_a_plain_with() -> None:
     with pytest.raises(TypeError, match="tilia_sync"), TiliaClient("i", "s", "staging"):
         pass
+
+
+def test_an_environment_is_checked_however_it_is_made() -> None:
+    with pytest.raises(ConfigurationError, match="plain http"):
+        Environment("mine", "http://example.com/{service}")
+    with pytest.raises(ConfigurationError, match="plain http"):
+        attrs.evolve(Environment.STAGING, template="http://{service}.example.com")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"environment": None},
+        {"environment": 7},
+        {"environment": "http://127.0.0.1:1/{service}\n"},
+        {"client_secret": b"secret"},
+        {"client_secret": "sec\nret"},
+        {"client_secret": "sec\udc80ret"},
+        {"retry": 3},
+        {"retry": None},
+        {"limits": 5},
+        {"limits": None},
+        {"token_cache": {}},
+        {"session": 5},
+        {"operations": []},
+        {"operations": {"accounts.get": 5}},
+        {"scopes": 5},
+        {"scopes": [None]},
+        {"timeout": 10**400},
+        {"timeout": None},
+    ],
+    ids=str,
+)
+def test_a_setting_of_the_wrong_type_is_refused_at_once(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TiliaClient(**{"client_id": "i", "client_secret": "s", "environment": "staging", **settings})
+    assert "sec" not in str(caught.value).replace("client_secret", "").replace("SECRET", "").replace("seconds", "")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Environment.at(None),
+        lambda: Environment.at("http://127.0.0.1:1/{service}", services={"foo": "https://x.example"}),
+        lambda: Environment.at("http://127.0.0.1:1/{service}", services={Service.PII: None}),
+        lambda: RequestOptions(retry=3),
+        lambda: RequestOptions(headers=["X"]),
+        lambda: RequestOptions(headers={"X": 5}),
+        lambda: RequestOptions(headers={"a b": "c"}),
+        lambda: RequestOptions(headers={"": "c"}),
+    ],
+)
+def test_other_settings_of_the_wrong_type(make: object) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+@pytest.mark.parametrize("environment", ["S3CR3T-0b4fd0f4", "https://user:S3CR3T@host/", "S3CR3T@{service}"])
+def test_a_secret_in_the_wrong_place_is_not_quoted(environment: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TiliaClient("i", "staging", environment)
+    assert "S3CR3T" not in str(caught.value)
+
+
+def test_a_client_that_was_refused_can_be_printed() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TiliaClient("i", "s", "nowhere")
+    text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "not configured" in text

@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from iso4217 import Currency
 
 from tilia_async import Money
+from tilia_async.currencies import DECIMALS
 
 amounts = st.integers(-(10**12), 10**12)
 
@@ -65,3 +67,37 @@ def test_weighted_shares_lose_nothing_and_are_off_by_less_than_one(amount: int, 
 def test_impossible_shares(shares: object) -> None:
     with pytest.raises(ValueError, match="shares"):
         Money(100, "USD").split(shares)
+
+
+@pytest.mark.parametrize(
+    ("money", "precision", "shown"),
+    [
+        (Money(500, "USD"), None, "USD 5.00"),
+        (Money(6, "USD"), None, "USD 0.06"),
+        (Money(-105, "USD"), None, "USD -1.05"),
+        (Money(5, "JPY"), None, "JPY 5"),
+        (Money(1234, "KWD"), None, "KWD 1.234"),
+        (Money(12345, "CLF"), None, "CLF 1.2345"),
+        (Money(6, "TST"), None, "TST 6"),
+        (Money(970100, "TST"), 2, "TST 9701.00"),
+        (Money(5, "USD"), 0, "USD 5"),
+    ],
+)
+def test_money_is_shown_as_tilia_does(money: Money, precision: int | None, shown: str) -> None:
+    assert money.display(precision) == shown
+    assert precision is not None or str(money) == shown
+
+
+def test_a_negative_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="precision"):
+        Money(1, "USD").display(-1)
+
+
+def test_the_decimals_are_those_of_iso_4217() -> None:
+    assert {each.code: each.exponent for each in Currency if each.exponent is not None} == dict(DECIMALS)
+
+
+@given(amounts, st.integers(0, 8))
+def test_nothing_is_lost_in_display(amount: int, precision: int) -> None:
+    shown = Money(amount, "TOK").display(precision).removeprefix("TOK ")
+    assert int(shown.replace(".", "")) == amount

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilia_async import Environment, Operation, Repeat, Service, errors
+from tilia_async import Environment, Evidence, Operation, Repeat, Service, errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer, open_envelope, retry_after
@@ -235,3 +235,25 @@ def test_retry_after_is_read_as_seconds_and_as_date(value: str, seconds: float |
 def test_no_retry_after_breaks_the_reading(value: str) -> None:
     seconds = retry_after({"Retry-After": value}, NOW)
     assert seconds is None or 0 <= seconds < timedelta(days=4_000_000).total_seconds() or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("inferred", "status", "told"),
+    [
+        ({"path", "host"}, 404, "inferred: host and path"),
+        ({"scope"}, 401, "inferred: scope"),
+        ({"scope"}, 404, None),
+        ({"path"}, 500, None),
+        ({"answer"}, 200, "inferred: answer"),
+    ],
+)
+def test_an_error_that_may_be_due_to_an_inferred_fact_says_so(
+    inferred: set[str], status: int, told: str | None
+) -> None:
+    guess = Operation(
+        "a.guess", "GET", Service.ACCOUNTS, "/g", dict[str, int], scopes=(), repeat=Repeat.SAFE,
+        evidence=Evidence(inferred, "by its name"),
+    )  # fmt: skip
+    text = str(judged(guess, status, b"<html>"))
+    assert text.startswith(f"a.guess: {status}")
+    assert (told in text and "by its name" in text and "operations=" in text) if told else "inferred" not in text

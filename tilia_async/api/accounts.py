@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import attrs
 
+from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput, JsonValue
@@ -49,22 +50,6 @@ class AccountProfile(TypedDict, total=False):
 
 
 @attrs.frozen
-class AccountTag:
-    """A mark that Tilia put on an account, e.g. namespace ``account_merge``, tag ``merged_to``."""
-
-    tag_id: str | None = None
-    account_id: str | None = None
-    resource_id: str | None = None
-    resource_type: str | None = None
-    namespace: str | None = None
-    tag: str | None = None
-    status: str | None = None
-    integrator: str | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
 class Account:
     """An account as ``user-info`` tells it.
 
@@ -80,7 +65,7 @@ class Account:
     is_blocked: bool | None = None
     blocked_capabilities: Mapping[str, JsonValue] | None = None
     integrator: str | None = None
-    tags: tuple[AccountTag, ...] = ()
+    tags: tuple[Tag, ...] = ()
     created: datetime | None = None
 
 
@@ -302,7 +287,7 @@ class Accounts:
                 **_profile(profile),
             },
         )
-        body: dict[str, JsonInput] = {"username": username, **{key: str(value) for key, value in profile.items()}}
+        body: dict[str, JsonInput] = {"username": username, **_told_profile(profile)}
         if email is not None:
             body["email"] = {"address": email}
         else:
@@ -381,7 +366,7 @@ class Accounts:
             InvalidRequestError: the id cannot be one.
             MissingScopeError: the credentials have no ``unblock_accounts``.
             ForbiddenError: Tilia placed the block; only Tilia can lift it.
-            NotFoundError: there is no such account.
+            ApiError: there is no such account; Tilia documents no status for it.
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
@@ -468,7 +453,7 @@ class Accounts:
                 **_profile(profile),
             },
         )
-        body: dict[str, JsonInput] = {key: str(value) for key, value in profile.items()}
+        body: dict[str, JsonInput] = _told_profile(profile)
         if email is not None:
             body["email"] = {"address": email}
         if platforms:
@@ -490,11 +475,11 @@ class Accounts:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
             reason: ``account_close``.
-            note: a text that Tilia keeps.
+            note: a text of yours.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown account.
+            BadRequestError: Tilia refuses.
 
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
@@ -524,7 +509,7 @@ class Accounts:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: there is no such account; Tilia documents no 404 for it.
+            ApiError: there is no such account; Tilia documents no status for it.
 
         Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
         """
@@ -598,6 +583,10 @@ def _profile(profile: AccountProfile) -> dict[str, list[str]]:
     elif isinstance(country, str) and not (len(country) == 2 and country.isascii() and country.isalpha()):
         problems["country_iso"] = ["is the code of a country, two letters"]
     return problems
+
+
+def _told_profile(profile: AccountProfile) -> dict[str, JsonInput]:
+    return {field: checks.plain(value) for field, value in profile.items() if isinstance(value, str)}
 
 
 def _check_record(operation: str, reason: object, actor: object) -> None:

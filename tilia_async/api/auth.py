@@ -62,6 +62,7 @@ CREATE_REDIRECT = Operation(
     scopes={Scope.WRITE_USER_TOKENS},
     repeat=Repeat.NEVER,
     reference=("account_id",),
+    confidential=True,
 )
 CREATE_USER_TOKEN = Operation(
     "auth.create_user_token",
@@ -72,6 +73,7 @@ CREATE_USER_TOKEN = Operation(
     scopes={Scope.WRITE_USER_TOKENS},
     repeat=Repeat.NEVER,
     reference=("account_id",),
+    confidential=True,
 )
 
 
@@ -107,7 +109,8 @@ class Auth:
             CREATE_REDIRECT.name,
             {
                 "account_id": checks.identifier(account_id),
-                "flow": ["works with hosted=True only"] if flow is not None and not hosted else [],
+                "flow": _flow(flow, hosted),
+                "hosted": checks.flag(hosted),
             },
         )
         body: dict[str, JsonInput] = {"account_id": account_id}
@@ -145,3 +148,9 @@ class Auth:
         if expires_in is not None:
             body["token_expiration_seconds"] = expires_in
         return await self._caller.value(CREATE_USER_TOKEN, body=body, options=options)
+
+
+def _flow(flow: str | None, hosted: bool) -> list[str]:
+    if flow is None:
+        return []
+    return checks.text(flow) if hosted else ["works with hosted=True only"]

@@ -11,7 +11,7 @@ import attrs
 
 from tilia_async.api.invoices import Invoice, InvoiceDetails, invoice_body
 from tilia_async.api.line_items import LineItem, PaymentSource
-from tilia_async.api.paging import LARGEST_PAGE, Page, Pages
+from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
 from tilia_async.config import RequestOptions, Service
 from tilia_async.scopes import Scope
 from tilia_async.wire import checks
@@ -185,7 +185,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be paid now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -201,7 +201,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be committed now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -217,7 +217,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be cancelled now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -259,25 +259,26 @@ class Escrows:
         status: Iterable[EscrowStatus | str] = (),
         sort_field: Literal["created", "updated"] | None = None,
         sort: Literal["asc", "desc"] | None = None,
-        page_size: int = LARGEST_PAGE,
+        page_size: int = DEFAULT_PAGE,
         *,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Escrow]:
         """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
 
         Args:
-            reference_id: as it was given at :meth:`create`, 1 to 255 characters, without a slash.
+            reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
+                characters.
             status: only these; none: all.
             sort_field: None: Tilia's default, ``updated``.
             sort: None: Tilia's default, ``desc``.
-            page_size: 1 to 100.
+            page_size: at least 1. Tilia's default is 100; its maximum is not documented.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
-        statuses = ",".join(map(str, status))
+        statuses = ",".join(map(checks.plain, status))
         checks.refuse(
             LIST_BY_REFERENCE.name,
             {

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 import attrs
 
 from tilia_async.api.line_items import LineItem, Location, PaymentSource, problems_of, problems_of_sources
-from tilia_async.api.paging import LARGEST_PAGE, Page, Pages
+from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
 from tilia_async.api.summary import Summary
+from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.scopes import Scope
@@ -42,11 +43,15 @@ class InvoiceMechanism(StrEnum):
 
 @attrs.frozen
 class InvoiceSubitem:
-    """One movement of money within an invoice."""
+    """One movement of money within an invoice; ``amount_usd`` in cents."""
 
     subitem_id: str | None = None
     subitem_type: str | None = None
+    invoice_id: str | None = None
+    invoice_reference: str | None = None
+    exchange_id: str | None = None
     amount: int | None = None
+    amount_usd: int | None = None
     currency: str | None = None
     display_amount: str | None = None
     reference_type: str | None = None
@@ -59,14 +64,19 @@ class InvoiceSubitem:
     destination_account_id: str | None = None
     destination_payment_method_id: str | None = None
     destination_wallet_id: str | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
 
 
 @attrs.frozen
 class InvoicePaymentMethod:
-    """What an invoice is paid with."""
+    """What an invoice is paid with; ``authorized_amount_usd`` in cents."""
 
     payment_method_id: str | None = None
+    invoice_id: str | None = None
+    exchange_id: str | None = None
     authorized_amount: int | None = None
+    authorized_amount_usd: int | None = None
     requested_amount: int | None = None
     currency: str | None = None
     display_amount: str | None = None
@@ -74,6 +84,25 @@ class InvoicePaymentMethod:
     provider: str | None = None
     payment_id: str | None = None
     subitems: tuple[InvoiceSubitem, ...] = ()
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@attrs.frozen
+class InvoiceRecipient:
+    """Who receives a part of a line item, as an authorized invoice tells it."""
+
+    amount: int | None = None
+    currency: str | None = None
+    source_wallet_id: str | None = None
+    destination_account_id: str | None = None
+    destination_wallet_id: str | None = None
+    reference_type: str | None = None
+    reference_id: str | None = None
+    description: str | None = None
+    fee_percentage: float | None = None
+    fee_description: str | None = None
+    metadata: JsonValue = None
 
 
 @attrs.frozen
@@ -87,9 +116,12 @@ class InvoiceLineItem:
     """
 
     line_item_id: str | None = None
+    invoice_id: str | None = None
+    exchange_id: str | None = None
     product_sku: str | None = None
     product_code: str | None = None
     amount: int | None = None
+    amount_usd: int | None = None
     amount_refunded: int | None = None
     currency: str | None = None
     display_amount: str | None = None
@@ -99,7 +131,10 @@ class InvoiceLineItem:
     description: str | None = None
     metadata: JsonValue = None
     sort_order: int | None = None
+    recipients: tuple[InvoiceRecipient, ...] = ()
     subitems: tuple[InvoiceSubitem, ...] = ()
+    created: datetime | None = None
+    updated: datetime | None = None
 
 
 @attrs.frozen
@@ -107,7 +142,7 @@ class Invoice:
     """An invoice; amounts in the smallest unit of their currency.
 
     Attributes:
-        created, updated: None right after it was made: Tilia sends the zero time then.
+        created, updated: None where Tilia sends the zero time, as it does in answers to create, pay and get.
         failure_code, failure_reason: empty while nothing failed.
         line_items: in the order of their ``sort_order``.
     """
@@ -129,6 +164,7 @@ class Invoice:
     integrator: str | None = None
     transfer_id: str | None = None
     session_id: str | None = None
+    tags: tuple[Tag, ...] = ()
     created: datetime | None = None
     updated: datetime | None = None
 
@@ -261,6 +297,8 @@ AUTHORIZE = Operation(
     scopes={Scope.WRITE_USER_TOKENS, Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("account_id", "reference_type", "reference_id"),
+    confidential=True,
+    # The guide to hosted checkout names other scopes (read_invoice, write_invoice, …); these are the Node SDK's.
 )
 GET_AUTHORIZED = Operation(
     "invoices.get_authorized",
@@ -299,7 +337,6 @@ class Invoices:
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
             BadRequestError: Tilia refuses, e.g. an unknown payment method.
-            ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", D1; scope ``write_invoices``; success is 201.
         """
@@ -343,7 +380,7 @@ class Invoices:
         include_recipient_transactions: bool = False,
         sort_field: Literal["created", "updated"] | None = None,
         sort: Literal["asc", "desc"] | None = None,
-        page_size: int = LARGEST_PAGE,
+        page_size: int = DEFAULT_PAGE,
         *,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Invoice]:
@@ -353,17 +390,17 @@ class Invoices:
             account_id: at most 36 characters.
             states: only these; none: all.
             invoice_types: only these; none: Tilia's default, ``user_purchase`` and ``user_purchase_virtual``.
-            include_recipient_transactions: also those that the account received from.
+            include_recipient_transactions: also the successful ones that the account received from.
             sort_field: None: Tilia's default, ``updated``.
             sort: None: Tilia's default, ``desc``.
-            page_size: 1 to 100.
+            page_size: at least 1. Tilia's default is 100; its maximum is not documented.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
-        states, invoice_types = tuple(map(str, states)), tuple(map(str, invoice_types))
+        states, invoice_types = tuple(map(checks.plain, states)), tuple(map(checks.plain, invoice_types))
         checks.refuse(
             LIST.name, {"account_id": checks.identifier(account_id), **checks.paging(page_size, sort_field, sort)}
         )

@@ -9,8 +9,8 @@ import attrs
 
 T = TypeVar("T")
 
-LARGEST_PAGE = 100
-"""What Tilia gives by default; a larger maximum is not documented."""
+DEFAULT_PAGE = 100
+"""What Tilia gives by default; its maximum is not documented."""
 
 
 @attrs.frozen

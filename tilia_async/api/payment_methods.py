@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async.api.tag import Tag
 from tilia_async.api.wallet import CurrencyBalance, Wallet
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
@@ -43,7 +44,7 @@ class WalletDetails:
 
 @attrs.frozen
 class PaymentMethod:
-    """A payment method; which fields are set depends on its kind.
+    """A payment method; which fields are set depends on its kind. What tells about the person is not shown.
 
     Attributes:
         id: what requests take as ``payment_method_id``.
@@ -51,7 +52,7 @@ class PaymentMethod:
         provider: ``wallet``, ``rebilly`` (cards), ``paypal``, ``banking``, ``pobo``.
         psp_reference: for a wallet its id.
         processing_currency: the currency's code.
-        pm_state: its state. ``state`` would be the state of an address.
+        pm_state: its state. ``state`` is that of an address.
         wallet_balance: for a wallet, in the smallest unit of its currency.
         payment_method_id: the same as ``id`` for cards, and ``""`` for wallets: use ``id``.
     """
@@ -69,7 +70,25 @@ class PaymentMethod:
     wallet_balance: int | None = None
     provider_data: WalletDetails | None = None
     payment_method_id: str | None = None
-    tags: tuple[Mapping[str, JsonValue], ...] = ()
+    first_name: str | None = attrs.field(default=None, repr=False)
+    last_name: str | None = attrs.field(default=None, repr=False)
+    full_name: str | None = attrs.field(default=None, repr=False)
+    psp_provided_email: str | None = attrs.field(default=None, repr=False)
+    email_id: str | None = attrs.field(default=None, repr=False)
+    expiration: str | None = attrs.field(default=None, repr=False)
+    bin: str | None = attrs.field(default=None, repr=False)
+    last_four: str | None = attrs.field(default=None, repr=False)
+    avs: str | None = attrs.field(default=None, repr=False)
+    address1: str | None = attrs.field(default=None, repr=False)
+    address2: str | None = attrs.field(default=None, repr=False)
+    city: str | None = attrs.field(default=None, repr=False)
+    state: str | None = attrs.field(default=None, repr=False)
+    country_iso: str | None = attrs.field(default=None, repr=False)
+    zip: str | None = attrs.field(default=None, repr=False)
+    address_verified: int | None = attrs.field(default=None, repr=False)
+    geoip_state: str | None = attrs.field(default=None, repr=False)
+    geoip_country_iso: str | None = attrs.field(default=None, repr=False)
+    tags: tuple[Tag, ...] = ()
     created: datetime | None = None
     updated: datetime | None = None
 
@@ -214,7 +233,7 @@ class PaymentMethods:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: there is no such payment method; Tilia documents no 404 for it.
+            ApiError: there is no such payment method; Tilia documents no status for it.
 
         Source: fact sheet "money", B2 (operationId getPaymentMethodByID); scope ``read_payment_methods``.
         """

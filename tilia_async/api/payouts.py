@@ -98,7 +98,6 @@ REQUEST = Operation(
     repeat=Repeat.NEVER,
     success={200, 201},
     reference=("account_id", "source_payment_method_id", "destination_payment_method_id"),
-    evidence=Evidence({"path", "body", "answer"}, "Tilia's Unity SDK sends it so; no page of the reference is known"),
 )
 LIST = Operation(
     "payouts.list",
@@ -117,7 +116,7 @@ GET = Operation(
     Payout,
     scopes={Scope.READ_PROCESS_CREDITS},
     repeat=Repeat.SAFE,
-    evidence=Evidence({"path", "scope"}, "Tilia's Unity SDK reads it so; the guide says that it can be retrieved"),
+    evidence=Evidence({"scope"}, "no page of the reference is known; that of listing is expected"),
 )
 CANCEL = Operation(
     "payouts.cancel",
@@ -158,10 +157,9 @@ class Payouts:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses.
-            ForbiddenError: the account may not be paid out, e.g. for want of KYC.
+            ApiError: Tilia refuses, e.g. for want of KYC; it documents no status for it.
 
-        Source: fact sheet "money", E; scope ``write_process_credits``. Path and body are inferred.
+        Source: fact sheet "money", E: path and body as Tilia's Unity SDK sends them; scope ``write_process_credits``.
         """
         given = GivenAmount(amount, currency)
         checks.refuse(
@@ -202,9 +200,9 @@ class Payouts:
 
         Raises:
             InvalidRequestError: an id cannot be one.
-            NotFoundError: there is no such payout.
+            ApiError: there is no such payout; Tilia documents no status for it.
 
-        Source: fact sheet "money", E; path and scope ``read_process_credits`` are inferred.
+        Source: fact sheet "money", E: the path as Tilia's Unity SDK has it; scope ``read_process_credits`` is inferred.
         """
         path = {"account_id": account_id, "payout_status_id": payout_status_id}
         return await self._caller.value(GET, path=path, options=options)
@@ -218,8 +216,7 @@ class Payouts:
 
         Raises:
             InvalidRequestError: an id cannot be one.
-            BadRequestError: it is too late.
-            NotFoundError: there is no such payout.
+            ApiError: it is too late, or there is no such payout; Tilia documents no status for it.
 
         Source: fact sheet "money", E (guide "cancel payout request"); scope ``write_process_credits``.
         """

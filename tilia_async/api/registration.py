@@ -10,7 +10,7 @@ import attrs
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
-from tilia_async.secret import Secret
+from tilia_async.secret import hide
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 
@@ -55,7 +55,6 @@ START = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("username",),
-    evidence=Evidence({"host"}, "the page prints no host; Tilia's Unity SDK calls it on 'registration'"),
 )
 COMPLETE = Operation(
     "registration.complete",
@@ -67,7 +66,7 @@ COMPLETE = Operation(
     repeat=Repeat.NEVER,
     reference=("registration_id",),
     evidence=Evidence(
-        {"host", "scope", "answer"}, "named by the page of the first step; the answer is what Tilia's Unity SDK reads"
+        {"scope", "answer"}, "named by the page of the first step; the answer is what Tilia's Unity SDK reads"
     ),
 )
 
@@ -102,11 +101,11 @@ class Registration:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. because the username is taken.
+            BadRequestError: Tilia refuses.
 
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
-        password = Secret(password)
+        password = hide(password)
         checks.refuse(
             START.name,
             {
@@ -136,7 +135,7 @@ class Registration:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            NotFoundError: there is no such registration, or it is completed already.
+            ApiError: there is no such registration, or it is completed already; the status is not documented.
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """

@@ -10,6 +10,7 @@ import attrs
 
 from tilia_async.api.line_items import Location
 from tilia_async.api.summary import Summary
+from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
@@ -47,7 +48,7 @@ class TokenExchange:
     """A purchase or conversion of tokens; amounts in the smallest unit of their currency.
 
     Attributes:
-        user_paid_amount: what the user gives, fees included.
+        user_paid_amount: what the user gives.
         user_received_amount: what the user gets.
         exchange_rate: as ``exchange_rate_direction`` says.
         status: an open exchange is a quote; executing it makes it happen.
@@ -69,6 +70,7 @@ class TokenExchange:
     fee_currency: str | None = None
     status: ExchangeStatus | str | None = None
     summary: Summary | None = None
+    tags: tuple[Tag, ...] = ()
     created: datetime | None = None
     updated: datetime | None = None
 
@@ -155,7 +157,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C1 (operationId createTokenPurchase); scope ``write_tokens``; success is 201.
@@ -169,7 +171,7 @@ class TokenExchanges:
                 **tokens.problems(),
                 "destination_account_id": destination,
                 "tax_inclusive": checks.flag(tax_inclusive),
-                **({} if location is None else location.problems()),
+                **({} if location is None else {f"location.{name}": why for name, why in location.problems().items()}),
             },
         )
         body: dict[str, JsonInput] = {"payment_method_id": payment_method_id, **tokens.fields()}
@@ -189,7 +191,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the exchange is not open, or no purchase.
+            BadRequestError: Tilia refuses: the exchange has to be an open purchase.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C2 (operationId executeTokenPurchase); scope ``write_tokens``.
@@ -224,7 +226,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the account may not transact.
 
         Source: the tutorial "Buy tokens" (fact sheet "money", C6); scope ``write_tokens``.
@@ -283,7 +285,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the exchange is not open, or no conversion.
+            BadRequestError: Tilia refuses: the exchange has to be an open conversion.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C4 (operationId executeTokenConversion); scope ``write_tokens``.

@@ -1,14 +1,21 @@
-"""The commands."""
+"""The commands. Those that speak to Tilia read the variables of ``TiliaClient.from_env()``."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 
+from tilia_async.api import OPERATIONS
 from tilia_async.cli import demo as demo_module
+from tilia_async.cli import doctor as doctor_module
 from tilia_async.cli import sandbox as sandbox_module
+from tilia_async.cli.output import show, show_fields, show_rows
+from tilia_async.client import TiliaClient
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="tilia",
@@ -17,14 +24,32 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+accounts = typer.Typer(no_args_is_help=True, help="Look accounts up, block and unblock them.")
+wallets = typer.Typer(no_args_is_help=True, help="See what users have.")
+app.add_typer(accounts, name="accounts")
+app.add_typer(wallets, name="wallets")
+
+AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for your own record; Tilia keeps none.")]
+
+
+def _ask(question: Callable[[TiliaClient], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with TiliaClient.from_env() as tilia:
+            return await question(tilia)
+
+    return asyncio.run(ask())
 
 
 @app.command()
 def demo(
-    accounts: Annotated[int, typer.Option(min=1, max=10_000, help="How many accounts are blocked at the end.")] = 1000,
+    number: Annotated[
+        int, typer.Option("--accounts", min=1, max=10_000, help="How many accounts are blocked at the end.")
+    ] = 1000,
 ) -> None:
     """Walk through the SDK on an embedded Tilia; nothing leaves this machine."""
-    asyncio.run(demo_module.run(accounts))
+    asyncio.run(demo_module.run(number))
 
 
 @app.command()
@@ -34,3 +59,103 @@ def sandbox(
 ) -> None:
     """Run an embedded Tilia until Ctrl-C, and print the settings that lead to it."""
     raise typer.Exit(asyncio.run(sandbox_module.run(port, seed)))
+
+
+@app.command()
+def scopes(
+    service: Annotated[str | None, typer.Argument(help="Only of this service, e.g. accounts.")] = None,
+    json: Json = False,
+) -> None:
+    """List the scopes that each operation needs."""
+    chosen = [each for each in OPERATIONS.values() if service is None or each.name.startswith(f"{service}.")]
+    if not chosen:
+        raise typer.BadParameter(f"there is no service {service}", param_hint="SERVICE")
+    rows = [
+        {
+            "operation": each.name,
+            "scopes": ", ".join(sorted(each.scopes)),
+            "inferred": "inferred" if each.evidence is not None and "scope" in each.evidence.inferred else "",
+        }
+        for each in chosen
+    ]
+    show_rows(rows, as_json=json)
+
+
+@app.command()
+def token(
+    scope: Annotated[list[str], typer.Option(help="A scope that the token has to carry; repeat it for more.")],
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print the token itself.")] = False,
+    json: Json = False,
+) -> None:
+    """Fetch an access token."""
+    fetched = _ask(lambda tilia: tilia.access_token(scope))
+    told = {"scopes": sorted(fetched.scopes), "expires_at": fetched.expires_at, "lifetime": fetched.lifetime}
+    show_fields({**told, "access_token": fetched.value} if reveal else told, as_json=json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check the settings, the way to Tilia and the credentials, one after the other."""
+    findings = asyncio.run(doctor_module.examine())
+    show_rows([finding.row() for finding in findings], as_json=json)
+    raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
+
+
+@accounts.command("get")
+def get_account(account_id: AccountId, json: Json = False) -> None:
+    """Look an account up by its id."""
+    show(_ask(lambda tilia: tilia.accounts.get(account_id)), as_json=json)
+
+
+@accounts.command("find")
+def find_account(username: Annotated[str, typer.Argument(metavar="USERNAME")], json: Json = False) -> None:
+    """Look an account up by its username."""
+    show(_ask(lambda tilia: tilia.accounts.find(username)), as_json=json)
+
+
+@accounts.command("block")
+def block_account(account_id: AccountId, reason: Reason = None, json: Json = False) -> None:
+    """Block an account. A block does not expire."""
+    show(_ask(lambda tilia: tilia.accounts.block(account_id, reason=reason)), as_json=json)
+
+
+@accounts.command("unblock")
+def unblock_account(account_id: AccountId, reason: Reason = None, json: Json = False) -> None:
+    """Lift a block of your own."""
+    show(_ask(lambda tilia: tilia.accounts.unblock(account_id, reason=reason)), as_json=json)
+
+
+@wallets.command("list")
+def list_wallets(account_id: AccountId, json: Json = False) -> None:
+    """List an account's wallets."""
+    found = _ask(lambda tilia: tilia.wallets.list(account_id))
+    rows = [
+        {
+            "wallet_id": wallet.wallet_id,
+            "currency": wallet.currency,
+            "kind": wallet.method_class,
+            "balance": wallet.current_balance,
+            "payment_method_id": wallet.id,
+        }
+        for wallet in found
+    ]
+    show_rows(rows, as_json=json)
+
+
+@wallets.command("balances")
+def list_balances(
+    account_id: AccountId,
+    currency: Annotated[str | None, typer.Option(help="Only this one, e.g. USD.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what an account has."""
+    found = _ask(lambda tilia: tilia.wallets.balances(account_id, currency))
+    rows = [
+        {
+            "currency": code,
+            "spendable": None if balance.spendable is None else balance.spendable.display,
+            "convertible": None if balance.convertible is None else balance.convertible.display,
+        }
+        for code, balance in found.balances.items()
+    ]
+    show_rows(rows, as_json=json)

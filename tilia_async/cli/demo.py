@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, perf_counter
+from time import perf_counter
 
 import anyio
 from rich.console import Console
@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import tilia_sync
 from tilia_async import errors
-from tilia_async.api.payment_methods import PaymentMethod
 from tilia_async.cli.narrator import Narrator
 from tilia_async.client import TiliaClient
 from tilia_async.config import RetryPolicy
@@ -32,6 +31,10 @@ async def run(accounts: int) -> None:
     started = perf_counter()
     # A file gets a fixed width, so that its lines do not depend on the terminal that the command was started in.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    # A Windows console may know none of the marks; a question mark is better than no demo.
+    reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
     tell = Narrator(console)
     console.print(
         "[bold]Tilia SDK[/] — a walk through the main job, on an embedded Tilia. Nothing leaves this machine."
@@ -114,7 +117,7 @@ async def _accounts(tell: Narrator, tilia: TiliaClient) -> str:
 async def _wallets(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, account_id: str) -> None:
     tell.chapter("See the wallets")
     tell.say("Tilia makes a new account's wallets in the background, so they take a moment to appear.")
-    wallets = await tell.step("wait for them", "wallets.list", _appeared(tilia, account_id))
+    wallets = await tell.step("wait for them", "wallets.list", tilia.wallets.wait_until_ready(account_id, timeout=5))
     sandbox.fund(account_id, Money(2_500, "USD"))
     sandbox.fund(account_id, Money(12_000, "TOK"))
     for wallet in wallets:
@@ -126,14 +129,6 @@ async def _wallets(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, account
     for currency, balance in balances.balances.items():
         if balance.spendable is not None:
             tell.result(f"{currency}: {balance.spendable.display} spendable")
-
-
-async def _appeared(tilia: TiliaClient, account_id: str) -> list[PaymentMethod]:
-    deadline = monotonic() + 5
-    while not (wallets := await tilia.wallets.list(account_id)) and monotonic() < deadline:  # noqa: ASYNC110 - Tilia is
-        # asked again; there is nothing that could set an event.
-        await asyncio.sleep(0.1)
-    return wallets
 
 
 async def _blocking(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, account_id: str) -> None:

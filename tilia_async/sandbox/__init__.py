@@ -7,6 +7,7 @@ marked "inferred" there.
 
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.faults import Fault, FaultScript
+from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.server import Sandbox
 from tilia_async.sandbox.state.ledger import SandboxWallet
@@ -20,4 +21,5 @@ __all__ = [
     "SandboxAccount",
     "SandboxClock",
     "SandboxWallet",
+    "SentNotification",
 ]

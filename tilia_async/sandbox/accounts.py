@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, failure, invalid, not_found, success
 from tilia_async.sandbox.blocks import capabilities
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.parties import account_of_path
-from tilia_async.sandbox.payment_methods import add_pobo
+from tilia_async.sandbox.payment_methods import add_pobo, notify
 from tilia_async.sandbox.state.people import INTEGRATOR, SandboxAccount, Tag
 
 _PROFILE = (
@@ -40,7 +41,7 @@ def register(call: Call) -> Answer:
     account = call.world.create_account(username, address, external_platforms=platforms, profile=profile)
     for platform, user_id in platforms.items():
         add_pobo(call.world, account, platform, user_id)
-    told_registered(call, account)
+    call.world.notify(*messages.registered(account))
     return success(_registered(account))
 
 
@@ -54,7 +55,7 @@ def update(call: Call) -> Answer:
     account.profile |= profile
     for platform, user_id in platforms.items():
         if platform not in account.external_platforms:
-            add_pobo(call.world, account, platform, user_id)
+            notify(call.world, add_pobo(call.world, account, platform, user_id))
         account.external_platforms[platform] = user_id
     # Inferred: the documented sample is cut off before the answer.
     return success(_registered(account), nulls=call.nulls())
@@ -70,19 +71,6 @@ def find(call: Call) -> Answer:
         return invalid({"username": ["is required"]})
     account = call.world.people.named(username)
     return not_found("account") if account is None else success(_told(account), nulls=call.nulls())
-
-
-def told_registered(call: Call, account: SandboxAccount) -> None:
-    """Notify of a new account, whichever way it was registered."""
-    call.world.notify(
-        "register-account-completed",
-        {
-            "account_id": account.account_id,
-            "email": _email(account),
-            "external_platforms": _platform_users(account),
-            "username": account.username,
-        },
-    )
 
 
 ROUTES = (
@@ -141,22 +129,9 @@ def _registered(account: SandboxAccount) -> JsonObject:
         "username": account.username,
         "password": "",
         "user_id": "",
-        "email": _email(account),
-        "external_platforms": _platform_users(account),
+        "email": messages.email(account),
+        "external_platforms": messages.platforms(account),
         "first_name": "",
         "last_name": "",
         **profile,
     }
-
-
-def _email(account: SandboxAccount) -> JsonObject:
-    return {
-        "email_id": account.email_id,
-        "address": account.email or "",
-        "email_types": ["primary_contact"],
-        "is_verified": account.email is not None,
-    }
-
-
-def _platform_users(account: SandboxAccount) -> JsonObject:
-    return {name: {"user_id": user_id} for name, user_id in account.external_platforms.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, error, invalid, success, without_payload
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
@@ -31,7 +32,7 @@ def unblock(call: Call) -> Answer:
         return error(403, "not permitted to unblock this account")
     lifted = account.blocks.pop(PUBLISHER, None)
     if lifted is not None:
-        _notify(call.world, account, lifted)
+        call.world.notify(*messages.block_changed(account, lifted))
     return success({"is_blocked": False})
 
 
@@ -45,12 +46,12 @@ def block_capability(call: Call) -> Answer:
     fields.check()
     account = account_of_body(call, account_id)
     block_account(call.world, account, PUBLISHER, note)
-    return bare(_told(account, account.blocks[PUBLISHER]))
+    return bare(messages.blocks(account, account.blocks[PUBLISHER]))
 
 
 def get_blocks(call: Call) -> Answer:
     account = account_of_body(call, call.path["account_id"])
-    return bare(_told(account, _foremost(account)))
+    return bare(messages.blocks(account, _foremost(account)))
 
 
 def merge(call: Call) -> Answer:
@@ -78,7 +79,7 @@ def merge(call: Call) -> Answer:
 def block_account(world: World, account: SandboxAccount, issuer: str, note: str = "") -> None:
     """Block an account and notify; a second block of one issuer changes nothing."""
     if issuer not in account.blocks:
-        _notify(world, account, world.block(account, issuer, note))
+        world.notify(*messages.block_changed(account, world.block(account, issuer, note)))
 
 
 def capabilities(account: SandboxAccount) -> JsonObject:
@@ -98,24 +99,6 @@ ROUTES = (
 def _foremost(account: SandboxAccount) -> Block | None:
     """The one block that an answer has room for; inferred: Tilia's, which weighs more."""
     return account.blocks.get(TILIA) or account.blocks.get(PUBLISHER)
-
-
-def _told(account: SandboxAccount, block: Block | None) -> JsonObject:
-    """A single object, although the page speaks of a list; empty, inferred, while nothing is blocked."""
-    blocks: JsonObject = {}
-    if block is not None:
-        blocks = {
-            "account_id": account.account_id,
-            "block_id": block.block_id,
-            "capability": block.capability,
-            "issuer": block.issuer,
-            "reason": block.reason,
-        }
-    return {"account_id": account.account_id, "blocks": blocks}
-
-
-def _notify(world: World, account: SandboxAccount, block: Block) -> None:
-    world.notify("account-block-unblock-webhook", {**_told(account, block), "is_blocked": account.is_blocked})
 
 
 def _same_kind(world: World, wallet: SandboxWallet, heir: SandboxAccount) -> SandboxWallet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tilia_async.api import compliance
 from tilia_async.api.compliance import KycRequirements, KycState, PiiLevel
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
@@ -34,7 +35,7 @@ def onboard_entity(call: Call) -> Answer:
     if not account.entity_id:
         account.entity_id = call.world.new_id("ent")
         call.world.notify(
-            None,
+            messages.KYB,
             {
                 "account_id": account.account_id,
                 "entity_id": account.entity_id,
@@ -51,7 +52,7 @@ def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str
     """Set how far the check of a user is, and notify."""
     level = _LEVELS.get(state, PiiLevel.BASIC) if pii_level is None else pii_level
     account.kyc = Kyc(account.kyc.kyc_id or world.new_id("kyc"), state, str(level))
-    world.notify("kyc-webhook", _told(account))
+    world.notify(messages.KYC, _told(account))
 
 
 ROUTES = (

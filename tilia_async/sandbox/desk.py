@@ -59,7 +59,7 @@ class Desk:
         replay = None if key is None else self._keys.enter(*key, body)
         answer = None
         try:
-            fault = None if name is None else self.faults.take(name)
+            fault = None if name is None else self.faults.take(name, but=Fault.TOKEN_REVOKED)
             early = await self._before(request, fault)
             if early is not None:
                 return _response(early)

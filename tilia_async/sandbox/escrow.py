@@ -11,6 +11,7 @@ from tilia_async.api import escrow
 from tilia_async.api.escrow import EscrowStatus
 from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, error, not_found, success
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.invoice_answers import notify as notify_invoice
@@ -132,7 +133,7 @@ def _follow_up(world: World, deal: Deal, kind: Kind) -> Bill:
 def _settle(world: World, deal: Deal, status: EscrowStatus) -> None:
     deal.status, deal.updated, deal.turn = status, world.clock.now(), world.bills.next_number()
     message = _told(world, deal)
-    world.notify("escrow-transaction-update", message)
+    world.notify(messages.ESCROW, message)
 
 
 def _told(world: World, deal: Deal, *, with_invoice: bool = False) -> JsonObject:

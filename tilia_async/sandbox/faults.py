@@ -98,14 +98,17 @@ class FaultScript:
         """How many faults wait for a request."""
         return len(self._scheduled)
 
-    def take(self, operation: str, *, only: Fault | None = None) -> ScheduledFault | None:
+    def take(self, operation: str, *, only: Fault | None = None, but: Fault | None = None) -> ScheduledFault | None:
         """The fault that a request of this operation meets.
 
         Args:
             operation: the name.
             only: take the next fault if it is this one.
+            but: pass over this one.
         """
         for scheduled in self._scheduled:
+            if scheduled.fault is but:
+                continue
             if scheduled.operation == "*" or operation in self._names(scheduled.operation):
                 if only is not None and scheduled.fault is not only:
                     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording
 from tilia_async.sandbox.state.people import INTEGRATOR
@@ -54,7 +55,7 @@ def told_by_webhook(world: World, bill: Bill) -> JsonObject:
 
 def notify(world: World, bill: Bill) -> None:
     """Its payment succeeded or failed."""
-    world.notify("invoice-completed", told_by_webhook(world, bill))
+    world.notify(messages.INVOICE, told_by_webhook(world, bill))
 
 
 def summary(world: World, total: int, currency: str) -> JsonObject:

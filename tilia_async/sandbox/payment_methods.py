@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api import payment_methods
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
@@ -121,7 +122,7 @@ def add_pobo(world: World, account: SandboxAccount, platform: str, user_id: str)
 def notify(world: World, method: SandboxPaymentMethod) -> None:
     """It was added or changed."""
     world.notify(
-        "payment-method-updated",
+        messages.PAYMENT_METHOD,
         {"account_id": method.account_id, "payment_method_id": method.id, "state": method.state},
     )
 
@@ -181,14 +182,12 @@ def _add(
 ) -> SandboxPaymentMethod:
     now = world.clock.plain()
     reference = f"{world.random.getrandbits(53):016d}"
-    method = world.methods.add(
+    return world.methods.add(
         SandboxPaymentMethod(
             world.new_id("pm"), account.account_id, method_class, provider, display_string, reference, currency, now,
             now, state=state, details=details,
         )
     )  # fmt: skip
-    notify(world, method)
-    return method
 
 
 def _make_default(world: World, method: SandboxPaymentMethod, name: str, *, wanted: bool) -> None:

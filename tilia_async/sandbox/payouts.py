@@ -7,6 +7,7 @@ from tilia_async.api.invoices import InvoiceState
 from tilia_async.api.payouts import PayoutFlow, PayoutStatus
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
@@ -117,7 +118,7 @@ def _step(world: World, payout: SandboxPayout, now: float) -> None:
     else:
         _go_on(world, payout, PayoutStatus.SUPPORT_REJECTED, None)
     world.notify(
-        None,
+        messages.PAYOUT,
         {
             "failure_code": "",
             "failure_reason": "",

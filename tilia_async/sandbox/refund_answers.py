@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tilia_async.api.refunds import RefundStatus
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.payment_methods import told as method_told
 from tilia_async.sandbox.state.bills import Bill, Payment
 from tilia_async.sandbox.state.deals import Repayment
@@ -35,7 +36,7 @@ def notify(world: World, made: Sequence[Repayment]) -> None:
             {"refund_id": each.refund_id, "amount": str(each.amount), "currency": each.original.currency}
         )
     world.notify(
-        "refund-completed",
+        messages.REFUND,
         {
             "account_id": first.original.account_id,
             "failed_refunds": told[False],

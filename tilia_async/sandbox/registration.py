@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api import registration
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.sandbox.accounts import told_registered
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.state.people import StartedRegistration
@@ -41,7 +41,7 @@ def complete(call: Call) -> Answer:
     account = call.world.create_account(
         started.username, started.email, tracking_id=started.tracking_id, metadata=started.metadata
     )
-    told_registered(call, account)
+    call.world.notify(*messages.registered(account))
     return success(
         {
             "account_id": account.account_id,

@@ -20,7 +20,8 @@ from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
 from tilia_async.sandbox.desk import Desk
 from tilia_async.sandbox.faults import FaultScript
-from tilia_async.sandbox.payment_methods import add_card, add_paypal
+from tilia_async.sandbox.notifications import Notifier, SentNotification
+from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.routing import names_of_route
 from tilia_async.sandbox.state.ledger import REGISTRATION, STANDARD, SandboxWallet
@@ -45,7 +46,7 @@ class Sandbox:
         wallet_delay: seconds until a new account's wallets appear. At Tilia it takes some seconds.
         token_lifetime: in seconds.
         token_currency: the code of the publisher's own token.
-        record: how many requests are remembered at least.
+        record: how many requests, and how many notifications, are remembered at least.
         tokens_per_cent: what a US cent buys, and what has to be converted for one.
         publisher_funds: what the publisher has for refunds and conversions, in cents.
         custom_wallets: the types of wallets of the publisher's own, each with its currency.
@@ -77,10 +78,12 @@ class Sandbox:
         self.client_secret = str(uuid.uuid4())
         self.clock = SandboxClock()
         self.faults = FaultScript(names_of_route)
+        self._notifier = Notifier(self.clock, record)
         self._world = World(
             self.clock,
             chance,
             Settings(wallet_delay, token_currency, tokens_per_cent, publisher_funds, dict(custom_wallets)),
+            notify=self._notifier.notify,
         )
         self._tokens = TokenOffice(
             self.clock, self.client_id, self.client_secret, frozenset(map(str, scopes)), token_lifetime
@@ -122,6 +125,30 @@ class Sandbox:
         """The publisher's wallets by currency. They have no payment methods, so no listing shows their ids."""
         return {wallet.currency: wallet for wallet in self._world.ledger.of(self.publisher_account_id)}
 
+    @property
+    def notifications(self) -> list[SentNotification]:
+        """What was posted to registered URLs, in order, with the answers."""
+        return self._notifier.sent
+
+    def register_webhook(
+        self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
+    ) -> None:
+        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
+
+        Args:
+            url: on loopback.
+            events: their ``event_name``; None: all. A URL may be registered several times.
+            basic_auth: user and password that each request carries.
+
+        Raises:
+            ConfigurationError: the URL is not on loopback, or an event has another name.
+        """
+        self._notifier.register(url, events, basic_auth)
+
+    async def notified(self) -> None:
+        """Wait until each notification so far was taken by its URL, or given up."""
+        await self._notifier.settled()
+
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does; a publisher cannot lift that.
 
@@ -154,7 +181,9 @@ class Sandbox:
         add = {"card": add_card, "paypal": add_paypal}.get(kind)
         if add is None:
             raise ValueError(f"a payment method that can be added is a card or paypal, not {kind!r}")
-        return add(self._world, self.accounts[account_id], currency, str(state)).id
+        method = add(self._world, self.accounts[account_id], currency, str(state))
+        notify(self._world, method)
+        return method.id
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
         """Decide about a user's data, as Tilia's compliance does. Payouts take ``ACCEPT`` with ``FULL``.
@@ -222,9 +251,11 @@ class Sandbox:
             await runner.cleanup()
             raise
         self._runner = runner
+        self._notifier.start()
 
     async def aclose(self) -> None:
         """Stop listening, and drop the connections there are. A second close does nothing."""
+        await self._notifier.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

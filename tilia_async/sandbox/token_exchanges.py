@@ -7,6 +7,7 @@ from tilia_async.api.invoices import InvoiceState
 from tilia_async.api.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
 from tilia_async.json_value import JsonObject
 from tilia_async.money import Money
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, error, invalid, rejected, without_texts
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
@@ -189,7 +190,7 @@ def _execute(call: Call, exchange: Exchange, *paid: Movement) -> None:
         raise Refused(rejected()) from None
     world.bills.settle(exchange.bill, InvoiceState.SUCCESS, world.clock.now())
     exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.clock.rfc3339()
-    world.notify("token-exchange-completed", _notified(world, exchange))
+    world.notify(messages.EXCHANGE, _notified(world, exchange))
 
 
 def _told(world: World, exchange: Exchange) -> JsonObject:

@@ -8,6 +8,7 @@ from tilia_async.api import transfers
 from tilia_async.api.invoices import InvoiceState
 from tilia_async.api.transfers import TransferStatus
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
@@ -64,7 +65,7 @@ def create(call: Call) -> Answer:
         "status": status,
         "failure_reason": reason,
     }
-    world.notify("balance-transfer-completed-publisher", {**told})
+    world.notify(messages.TRANSFER, {**told})
     notify_invoice(world, bill)
     # Inferred: the page hides all of it but the first key; the rest is that of the notification.
     return success(told, nulls=call.nulls())

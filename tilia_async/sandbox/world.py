@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import string
 import uuid
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -16,7 +15,6 @@ from tilia_async.api.payment_methods import WALLET
 from tilia_async.json_value import JsonObject
 from tilia_async.money import Money
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.notices import MOST_NOTICES, Notice
 from tilia_async.sandbox.state.bills import Authorized, Bill, Bills, Item, Kind, Wording
 from tilia_async.sandbox.state.deals import Deal, Exchange, Repayment, SandboxPayout
 from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, Ledger, Movement, SandboxWallet
@@ -40,9 +38,17 @@ class Settings:
     custom_wallets: Mapping[str, str] = CUSTOM_WALLETS
 
 
+def _tell_nobody(event_name: str, message: JsonObject) -> None:
+    pass
+
+
 @attrs.define
 class World:
-    """Everything the sandbox knows. Its methods keep it whole: one change, all at once."""
+    """Everything the sandbox knows. Its methods keep it whole: one change, all at once.
+
+    Attributes:
+        notify: called with ``event_name`` and message after a change that Tilia tells by webhook.
+    """
 
     clock: SandboxClock
     random: random.Random
@@ -56,7 +62,7 @@ class World:
     escrows: dict[str, Deal] = attrs.field(factory=dict[str, Deal])
     repayments: list[Repayment] = attrs.field(factory=list[Repayment])
     payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
-    notifications: deque[Notice] = attrs.field(factory=lambda: deque[Notice](maxlen=MOST_NOTICES))
+    notify: Callable[[str, JsonObject], None] = attrs.field(default=_tell_nobody, kw_only=True)
     publisher: SandboxAccount = attrs.field(init=False)
     tilia: SandboxAccount = attrs.field(init=False)
 
@@ -74,14 +80,6 @@ class World:
     def new_uuid(self) -> str:
         """An id of the older kind."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def notify(self, event_name: str | None, message: JsonObject) -> None:
-        """Tell the publisher.
-
-        Args:
-            event_name: None where the documentation does not state it.
-        """
-        self.notifications.append(Notice(event_name, message))
 
     def create_account(
         self,

@@ -11,6 +11,8 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
 import attrs
@@ -24,6 +26,8 @@ REFUSAL_SECONDS: Final = 5.0
 """How long a refusal by the token endpoint is remembered for its scope set, and how long a token that replaced a
 refused one is not replaced again."""
 _POLL_SECONDS: Final = 0.25
+_PATIENCE: Final = 2
+_MOST_IDENTITIES: Final = 256
 
 
 class Fetch(Protocol):
@@ -60,6 +64,10 @@ class TokenCache:
         """The tokens of one identity."""
         shelf = self._shelves.get(identity)
         if shelf is None:
+            # A service that makes clients for many publishers does not keep the tokens of all of them for ever. Clients
+            # that use a shelf keep it whatever happens here.
+            for known in list(self._shelves)[: 1 - _MOST_IDENTITIES]:
+                self._shelves.pop(known, None)
             # setdefault() makes one winner of two threads that come at once.
             shelf = self._shelves.setdefault(identity, Shelf(identity, self._store, self.clock, self._generations))
         return shelf
@@ -146,6 +154,7 @@ class Shelf:
         self._lock = threading.Lock()
         # What a hit reads. Entries are replaced, never changed, so it is read without the lock.
         self._hot: dict[frozenset[str], tuple[float, AccessToken]] = {}
+        self._tokens: dict[frozenset[str], AccessToken] = {}
         self._flights: dict[frozenset[str], Flight] = {}
         self._refusals: dict[frozenset[str], _Refusal] = {}
         self.suspects: dict[frozenset[str], Suspect] = {}
@@ -204,6 +213,7 @@ class Shelf:
             if suspect is not None and suspect.covers(token, now) and (not expired or token.value == suspect.value):
                 return False
             self._hot = {key: entry for key, entry in self._hot.items() if entry[1].value != token.value}
+            self._tokens = {key: kept for key, kept in self._tokens.items() if kept.value != token.value}
             self._store.discard(self._identity, token)
             self.suspects[needed] = Suspect(now, token.value)
             return True
@@ -262,28 +272,45 @@ class Shelf:
         """The usable token with all these scopes that lasts longest; or the one that was given when they were asked."""
         entry = self._hot.get(scopes)
         known = [] if entry is None else [entry[1]]
-        serving = [token for token in self._store.load(self._identity) if token.scopes >= scopes]
-        usable = [token for token in (*known, *serving) if now < token.unusable_at]
+        kept = [token for token in self._tokens.values() if token.scopes >= scopes]
+        usable = [token for token in (*known, *kept) if now < token.unusable_at]
+        if not usable:
+            stored = (token for token in self._store.load(self._identity) if token.scopes >= scopes)
+            usable = [token for token in map(self._on_this_clock, stored) if now < token.unusable_at]
         return max(usable, key=lambda token: token.refresh_at, default=None)
+
+    def _on_this_clock(self, token: AccessToken) -> AccessToken:
+        """A store may have it from another process, whose monotonic clock says nothing here."""
+        left = (token.expires_at - datetime.now(UTC)).total_seconds()
+        return attrs.evolve(token, issued_at=self._clock() - (token.lifetime - left), generation=0)
 
     def _start(self, flight: Flight, scopes: frozenset[str], fetch: Fetch) -> None:
         # Outside the lock, because an eager task factory runs the task at once. With a context of its own, because
         # whoever started it may be gone long before it ends.
-        flight.task = flight.loop.create_task(
-            self._fly(flight, scopes, fetch), name="tilia token", context=contextvars.Context()
-        )
-
-    async def _fly(self, flight: Flight, scopes: frozenset[str], fetch: Fetch) -> None:
-        outcome: Outcome = ABANDONED
+        exchange = self._fly(scopes, fetch, flight.generation)
         try:
-            outcome = await fetch(scopes, flight.generation)
-        except TiliaError as error:
-            outcome = copy.copy(error)
-        except Exception as error:  # noqa: BLE001 - a defect must reach those who wait; left alone, they would wait on
-            outcome = TokenError(f"the exchange failed: {type(error).__name__}", status=None, scopes=scopes)
-        finally:
+            task = flight.loop.create_task(exchange, name="tilia token", context=contextvars.Context())
+        except BaseException:
+            exchange.close()
             with self._lock:
-                self._land(flight, scopes, outcome)
+                self._land(flight, scopes, ABANDONED)
+            raise
+        flight.task = task
+        # Not in a ``finally`` of the task: one that is cancelled before its first step never gets there.
+        task.add_done_callback(partial(self._landed, flight, scopes))
+
+    async def _fly(self, scopes: frozenset[str], fetch: Fetch, generation: int) -> Outcome:
+        try:
+            return await fetch(scopes, generation)
+        except TiliaError as error:
+            return copy.copy(error)
+        except Exception as error:  # noqa: BLE001 - a defect must reach those who wait; left alone, they would wait on
+            return TokenError(f"the exchange failed: {type(error).__name__}", status=None, scopes=scopes)
+
+    def _landed(self, flight: Flight, scopes: frozenset[str], task: asyncio.Task[Outcome]) -> None:
+        outcome = ABANDONED if task.cancelled() or task.exception() is not None else task.result()
+        with self._lock:
+            self._land(flight, scopes, outcome)
 
     def _land(self, flight: Flight, scopes: frozenset[str], outcome: Outcome) -> None:
         if self._flights.get(scopes) is flight:
@@ -296,9 +323,10 @@ class Shelf:
 
     def _keep(self, scopes: frozenset[str], token: AccessToken) -> None:
         self._refusals.pop(scopes, None)
-        for kept in self._store.load(self._identity):
-            if kept.scopes == token.scopes and kept.generation > token.generation:
-                return
+        kept = self._tokens.get(token.scopes)
+        if kept is not None and kept.generation > token.generation:
+            return
+        self._tokens[token.scopes] = token
         self._store.save(self._identity, token)
         # Under what was asked for as well: if less was granted, asking again with every call would not bring more.
         self._hot[scopes] = (token.refresh_at, token)
@@ -307,9 +335,13 @@ class Shelf:
     async def _wait(flight: Flight, waiter: asyncio.Future[Outcome]) -> Outcome:
         if flight.loop is asyncio.get_running_loop():
             return await waiter
+        stalled = 0
         while not waiter.done():
-            # A loop that was closed with the flight aboard tells nobody.
-            if flight.dead:
+            # A loop that was closed or left lying with the flight aboard tells nobody. One that only rests between
+            # two runs is given the time of a few looks.
+            stalled = 0 if flight.loop.is_running() else stalled + 1
+            if flight.dead or stalled > _PATIENCE:
+                flight.left_behind = True
                 return ABANDONED
             await asyncio.wait([waiter], timeout=_POLL_SECONDS)
         return waiter.result()

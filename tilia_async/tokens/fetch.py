@@ -7,13 +7,14 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import attrs
 
 from tilia_async import errors
 from tilia_async.config import Credentials, Environment, RetryPolicy, Service
 from tilia_async.json_value import JsonValue
+from tilia_async.secret import MASK, Secret
 from tilia_async.tokens.token import AccessToken
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
@@ -26,6 +27,8 @@ DEFAULT_LIFETIME: Final = 3600.0
 
 TOKEN: Final = Operation("auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE)
 """Not one of the client's operations: its answer has no envelope and its body is a form."""
+
+_LONGEST_TEXT: Final = 300
 
 Exchange = Callable[[WireRequest], Awaitable[RawAnswer | NoAnswer]]
 
@@ -65,12 +68,14 @@ class TokenFetcher:
             attempt += 1
             asked_at = self.clock()
             answer = await self.exchange(request)
-            judged = _judge(answer, scopes, asked_at, generation)
+            judged = _judge(answer, scopes, asked_at, generation, self.credentials.client_secret)
             if isinstance(judged, AccessToken):
                 return judged
-            if attempt >= self.retry.attempts or not _passes(judged):
+            pause = backoff(self.retry, attempt, random.random())  # noqa: S311 - spreads load
+            asked = judged.retry_after if isinstance(judged, errors.TokenError) else None
+            if attempt >= self.retry.attempts or not _passes(judged) or (asked or 0) > self.retry.retry_after_limit:
                 raise judged
-            await asyncio.sleep(backoff(self.retry, attempt, random.random()))  # noqa: S311 - spreads load
+            await asyncio.sleep(max(pause, asked or 0.0))
 
     def _request(self, scopes: frozenset[str]) -> WireRequest:
         return WireRequest(
@@ -96,7 +101,7 @@ def _passes(failure: errors.TiliaError) -> bool:
 
 
 def _judge(
-    answer: RawAnswer | NoAnswer, scopes: frozenset[str], asked_at: float, generation: int
+    answer: RawAnswer | NoAnswer, scopes: frozenset[str], asked_at: float, generation: int, secret: Secret
 ) -> AccessToken | errors.TiliaError:
     if isinstance(answer, NoAnswer):
         kind = errors.TransportError if answer.sent else errors.ConnectError
@@ -106,7 +111,7 @@ def _judge(
     except ValueError:
         body = None
     if not 200 <= answer.status < 300:
-        return _refusal(answer.status, body, scopes)
+        return _refusal(answer, body, scopes, secret)
     token = _read(body, scopes, asked_at, generation)
     if isinstance(token, AccessToken):
         return token
@@ -117,19 +122,30 @@ def _judge(
     )
 
 
-def _refusal(status: int, body: JsonValue, scopes: frozenset[str]) -> errors.TokenError:
+def _refusal(answer: RawAnswer, body: JsonValue, scopes: frozenset[str], secret: Secret) -> errors.TokenError:
     said: Mapping[str, JsonValue] = body if isinstance(body, dict) else {}
-    error, description = said.get("error"), said.get("error_description")
-    words = ": ".join(str(part) for part in (error, description) if part)
-    hint = "; Tilia says so to a wrong client id or secret, too" if error == "server_error" and status == 400 else ""
+    error, description = _quoted(said.get("error"), secret), _quoted(said.get("error_description"), secret)
+    words = ": ".join(part for part in (error, description) if part)
+    status = answer.status
+    hint = " (Tilia says so to a wrong client id or secret, too)" if error == "server_error" and status == 400 else ""
     return errors.TokenError(
         f"no token for {', '.join(sorted(scopes)) or 'no scope'}: "
         f"{errors.status_line(status)}{': ' if words else ''}{words}{hint}",
         status=status,
         scopes=scopes,
-        error=error if isinstance(error, str) else None,
-        error_description=description if isinstance(description, str) else None,
+        error=error,
+        error_description=description,
+        retry_after=envelope.retry_after(answer.headers) if status in {429, 503} else None,
     )
+
+
+def _quoted(text: JsonValue, secret: Secret) -> str | None:
+    """A text of the endpoint, which might echo the form that it got."""
+    if not isinstance(text, str):
+        return None
+    for form in (secret.reveal(), quote_plus(secret.reveal())):
+        text = text.replace(form, MASK)
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
 def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: int) -> AccessToken | str:

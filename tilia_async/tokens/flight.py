@@ -32,15 +32,17 @@ class Flight:
         loop: where it runs.
         owner: the client that started it; when that is closed, the flight is abandoned.
         task: None until it runs.
+        left_behind: somebody waited for it in vain, because its loop does not run any more.
     """
 
-    __slots__ = ("_waiters", "generation", "loop", "owner", "task")
+    __slots__ = ("_waiters", "generation", "left_behind", "loop", "owner", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: object, generation: int) -> None:
         self.loop = loop
         self.owner = owner
         self.generation = generation
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Outcome] | None = None
+        self.left_behind = False
         self._waiters: list[_Waiter] = []
 
     def join(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Outcome]:
@@ -58,8 +60,8 @@ class Flight:
 
     @property
     def dead(self) -> bool:
-        """Its loop is closed, so it will never settle by itself."""
-        return self.loop.is_closed()
+        """Its loop is closed, or does not run any more, so it will not settle by itself."""
+        return self.left_behind or self.loop.is_closed()
 
 
 def _tell(waiter: asyncio.Future[Outcome], outcome: Outcome) -> None:

@@ -42,7 +42,8 @@ class MemoryTokenStore:
 
     def discard(self, identity: Identity, token: AccessToken) -> None:
         kept = self._tokens.get(identity, {})
-        if kept.get(token.scopes) == token:
+        known = kept.get(token.scopes)
+        if known is not None and known.value == token.value:
             del kept[token.scopes]
 
     def __repr__(self) -> str:

@@ -8,7 +8,6 @@ from datetime import datetime
 import attrs
 
 from tilia_async.config import Credentials
-from tilia_async.secret import Secret
 
 _SOFT = 0.75
 _HARD = 0.95
@@ -50,12 +49,6 @@ class AccessToken:
     issued_at: float
     expires_at: datetime
     generation: int = attrs.field(default=0, eq=False)
-    authorization: Secret = attrs.field(
-        init=False,
-        repr=False,
-        eq=False,
-        default=attrs.Factory(lambda self: Secret(f"Bearer {self.value}"), takes_self=True),
-    )
 
     @property
     def refresh_at(self) -> float:

@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from tilia_async import errors
-from tilia_async.config import Environment, RequestOptions, RetryPolicy
+from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
 from tilia_async.json_value import JsonInput
+from tilia_async.secret import hide_body
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.exchange import exchange
@@ -21,7 +22,7 @@ from tilia_async.transport.sessions import Passage, SessionPool
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response, judge, no_answer, out_of_time
+from tilia_async.wire.outcome import Response, admit_inference, judge, no_answer, out_of_time
 from tilia_async.wire.request import WireRequest, build
 from tilia_async.wire.retry import decide
 
@@ -110,11 +111,14 @@ class Caller:
         """
         if self.pool.closed:
             raise errors.ClientClosedError("the client is closed", operation=operation.name)
+        if options is not None:
+            expect("options", options, RequestOptions)
+        body = None if body is None else hide_body(body)
         request = build(operation, self.environment, path=path, query=query, body=body, options=options)
         chosen = options or _NO_OPTIONS
         call = _Call(operation, request, monotonic(), chosen.timeout or self.timeout)
         try:
-            async with asyncio.timeout(call.timeout):
+            async with self.pool.deadline(call.timeout):
                 return await self._attempts(call, chosen.retry or self.retry)
         except TimeoutError as error:
             # One of ours comes from a token's exchange; the other one is the deadline.
@@ -143,8 +147,12 @@ class Caller:
                 draw=random.random(),  # noqa: S311 - spreads load
             )
             _log.debug("%s; %s", failure, decision.why)
-            if decision.wait is None or self.pool.closed:
-                raise failure
+            if decision.wait is None:
+                try:
+                    raise failure
+                finally:
+                    # A frame that holds the exception that holds the frame is a circle, one for each failing call.
+                    del failure, judged
             call.doubtful = call.doubtful or failure.took_effect is None
             call.waits_for = "the next attempt"
             await asyncio.sleep(decision.wait)
@@ -155,22 +163,18 @@ class Caller:
             return await self.tokens.acquire(call.operation.scopes)
         except errors.TiliaError as error:
             failure = error.during(call.operation.name, call.request.reference)
-        if call.doubtful:
-            failure = no_answer(call.operation, call.request, NoAnswer(False, str(failure)), doubtful=True)
-        raise failure
+        raise _in_doubt(call, failure)
 
     async def _attempt(self, call: _Call[T], token: AccessToken) -> Response[T] | errors.TiliaError:
-        session = await self.pool.session()
+        try:
+            session = await self.pool.session()
+        except errors.TiliaError as error:
+            failure = error.during(call.operation.name, call.request.reference)
+            return _in_doubt(call, failure)
         call.attempts += 1
         call.waits_for = "an answer"
         call.passed = Passage(self.pool)
-        answer = await exchange(
-            session, call.request, token.authorization, call.passed, self.pool.limits.response_bytes
-        )
-        if self.pool.closed and isinstance(answer, NoAnswer) and not answer.sent and not call.doubtful:
-            return errors.ClientClosedError(
-                "the client was closed before the request was sent", operation=call.operation.name
-            )
+        answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
         judged = judge(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful)
         if isinstance(judged, errors.TiliaError):
             return judged
@@ -190,7 +194,8 @@ class Caller:
         call.replaced_tokens += 1
         return True
 
-    def _late(self, call: _Call[T]) -> errors.TransportError:
+    def _late(self, call: _Call[T]) -> errors.TiliaError:
+        """The error for a call whose time is up, or whose client was closed."""
         sent = call.passed is not None and call.passed.sent and call.waits_for == "an answer"
         what = call.waits_for
         if what == "an answer" and not sent:
@@ -199,12 +204,28 @@ class Caller:
                 f"a connection, with {self.pool.waiting} more waiting and {self.pool.busy} in use "
                 f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
             )
-        reason = f"{call.timeout:g} s are over while waiting for {what}"
-        return out_of_time(call.operation, call.request, NoAnswer(sent, reason), doubtful=call.doubtful)
+        over = "the client was closed" if self.pool.closed else f"{call.timeout:g} s are over"
+        late = out_of_time(
+            call.operation, call.request, NoAnswer(sent, f"{over} while waiting for {what}"), doubtful=call.doubtful
+        )
+        if self.pool.closed and late.took_effect is False:
+            return errors.ClientClosedError(f"{over} while waiting for {what}").during(
+                call.operation.name, call.request.reference
+            )
+        return late
+
+
+def _in_doubt(call: _Call[T], failure: errors.TiliaError) -> errors.TiliaError:
+    """What stopped a call before its next attempt does not undo what an earlier one may have done."""
+    if not call.doubtful or call.operation.reads:
+        return failure
+    return no_answer(call.operation, call.request, NoAnswer(False, str(failure)), doubtful=True)
 
 
 def _explained(call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> errors.TiliaError:
-    """A refused token that is not expired lacks a scope: Tilia says 401 to both (fact sheet "accounts", D3)."""
+    """A fresh token that is refused lacks a scope: Tilia says 401 to that, too (fact sheet "accounts", D3)."""
     if isinstance(failure, errors.UnauthorizedError) and not envelope.token_expired(failure.payload):
-        return envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
+        missing = envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
+        admit_inference(call.operation, missing)
+        return missing
     return failure

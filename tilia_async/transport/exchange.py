@@ -6,7 +6,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from tilia_async.secret import Secret
+from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.sessions import Passage, passage
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
@@ -28,14 +28,14 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
 async def exchange(
     session: aiohttp.ClientSession,
     request: WireRequest,
-    authorization: Secret | None,
+    token: AccessToken | None,
     passed: Passage,
     response_bytes: int,
 ) -> RawAnswer | NoAnswer:
     """Send a request once and read the answer. Every failure that is the network's comes back as a value.
 
     Args:
-        authorization: the value of that header; None sends none.
+        token: goes into the header ``Authorization``; None: there is none yet.
         passed: learns when the request was sent.
         response_bytes: the largest body that is read.
     """
@@ -47,8 +47,8 @@ async def exchange(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers
-                if authorization is None
-                else {**request.headers, "Authorization": authorization.reveal()},
+                if token is None
+                else {**request.headers, "Authorization": f"Bearer {token.value}"},
                 data=request.body,
                 allow_redirects=False,
             ) as response:

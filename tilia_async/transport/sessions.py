@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import os
 import platform
+import threading
 import warnings
 from contextvars import ContextVar
 from importlib.metadata import version
+from types import TracebackType
 from typing import Self
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
-from tilia_async.config import Limits
+from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -80,6 +82,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
+class Deadline:
+    """``async with`` it: raises TimeoutError when the time is up, or when it is ended from outside."""
+
+    __slots__ = ("_running", "_timeout")
+
+    def __init__(self, running: dict[asyncio.Timeout, asyncio.AbstractEventLoop], seconds: float) -> None:
+        self._running = running
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._running[self._timeout] = asyncio.get_running_loop()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._running.pop(self._timeout, None)
+        await self._timeout.__aexit__(exc_type, exc, traceback)
+
+
 class SessionPool:
     """Opens a session on the first call in each event loop, and closes what it opened.
 
@@ -89,11 +111,15 @@ class SessionPool:
     """
 
     def __init__(self, limits: Limits, session: aiohttp.ClientSession | None = None) -> None:
+        expect("limits", limits, Limits)
+        expect("session", session, aiohttp.ClientSession, type(None))
         self.limits = limits
         self.waiting = 0
         self.busy = 0
         self.closed = False
         self._foreign = session
+        self._lock = threading.Lock()
+        self._running: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._forks = _forks
 
@@ -112,28 +138,43 @@ class SessionPool:
             await self._close_ended()
             session = self._sessions.get(loop)
         if session is None or session.closed:
-            session = self._sessions[loop] = self._open()
+            session = self._open()
+            with self._lock:
+                self._sessions[loop] = session
         return session
 
+    def deadline(self, seconds: float) -> Deadline:
+        """Bound a call, and end it when the pool is closed: then its time is up at once."""
+        return Deadline(self._running, seconds)
+
     async def aclose(self) -> None:
-        """Close the sessions of all loops. A session that the client was given stays open."""
+        """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
         self.closed = True
         if self._forks != _forks:
             self._leave_to_parent()
         here = asyncio.get_running_loop()
-        sessions, self._sessions = self._sessions, {}
+        for timeout, loop in list(self._running.items()):
+            if loop is here:
+                _end_now(timeout, loop)
+            else:
+                # The loop may have ended, and its calls with it.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_end_now, timeout, loop)
+        with self._lock:
+            sessions, self._sessions = self._sessions, {}
         for loop, session in sessions.items():
             if loop is here or loop.is_closed():
                 await session.close()
             else:
-                # The loop may end between the question and the call.
                 with contextlib.suppress(RuntimeError):
-                    asyncio.run_coroutine_threadsafe(session.close(), loop)
+                    loop.call_soon_threadsafe(_close_there, session)
 
     async def _close_ended(self) -> None:
         """A client that lives through many short loops keeps no session of those that ended."""
-        for loop in [known for known in self._sessions if known.is_closed()]:
-            await self._sessions.pop(loop).close()
+        with self._lock:
+            ended = [self._sessions.pop(loop) for loop in list(self._sessions) if loop.is_closed()]
+        for session in ended:
+            await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         if self.closed:
@@ -169,8 +210,26 @@ class SessionPool:
         """After a fork the connections are the parent's; they are neither used, closed nor collected here."""
         _inherited.append(self._sessions)
         self._sessions = {}
+        self._running = {}
+        self._lock = threading.Lock()
         self._forks = _forks
         self.waiting = self.busy = 0
+
+
+def _end_now(timeout: asyncio.Timeout, loop: asyncio.AbstractEventLoop) -> None:
+    # A call that has ended meanwhile, or is being timed out already, says so with a RuntimeError.
+    with contextlib.suppress(RuntimeError):
+        timeout.reschedule(loop.time())
+
+
+def _close_there(session: aiohttp.ClientSession) -> None:
+    task = asyncio.get_running_loop().create_task(session.close())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""Sessions of other loops on their way to be closed; a loop itself keeps its tasks weakly."""
 
 
 def _loop_of(session: aiohttp.ClientSession) -> asyncio.AbstractEventLoop:

@@ -17,6 +17,11 @@ LONGEST_REFERENCE = 255
 """For a reference of the caller's own in a path; Tilia documents no limit, and URLs have one."""
 
 
+def plain(text: str) -> str:
+    """The text itself, also of a member of an enumeration, which ``str()`` may call by its class."""
+    return str.__str__(text)
+
+
 def identifier(value: object, *, longest: int = LONGEST_ID) -> list[str]:
     """An id: 1 to 36 characters, not a path of its own. UUIDs and ``acct_…`` ids occur, so no form is asked for."""
     if not isinstance(value, str):
@@ -44,9 +49,9 @@ def country(value: object) -> list[str]:
 
 def paging(page_size: object, sort_field: object, sort: object) -> dict[str, list[str]]:
     """How a list is asked for (fact sheet "money", 0.9)."""
-    count = isinstance(page_size, int) and not isinstance(page_size, bool) and 1 <= page_size <= 100
+    count = isinstance(page_size, int) and not isinstance(page_size, bool) and page_size >= 1
     return {
-        "page_size": [] if count else [f"is a number from 1 to 100, not {page_size!r}"],
+        "page_size": [] if count else [f"is a whole number, at least 1, not {page_size!r}"],
         "sort_field": [] if sort_field in (None, "created", "updated") else ["is 'created' or 'updated'"],
         "sort": [] if sort in (None, "asc", "desc") else ["is 'asc' or 'desc'"],
     }

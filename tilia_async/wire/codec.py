@@ -182,7 +182,7 @@ def _model_hook(target: Any, *, converter: Converter) -> _Hook:
     attrs.resolve_types(target)
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(target)
     optional: dict[str, Any] = {
-        field.name: override(struct_hook=_lenient(converter.get_structure_hook(field.type), field))
+        field.name: override(struct_hook=_lenient(field, converter))
         for field in fields
         if field.default is not attrs.NOTHING
     }
@@ -222,6 +222,12 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
     return lambda value, _: None if value is None else read(value, member)
 
 
+def _without_none(target: Any) -> Any:
+    """``X`` of ``X | None``: None is dealt with before the rest is read."""
+    members = tuple(member for member in get_args(target) if member is not types.NoneType)
+    return Union[members] if _is_union(target) else target  # noqa: UP007 - the members are known at run time only
+
+
 def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
     known = {member.value: member for member in enumeration}
 
@@ -233,11 +239,15 @@ def _open_enum_hook(enumeration: type[Enum]) -> _Hook:
     return read_open_enum
 
 
-def _lenient(read: _Hook, field: attrs.Attribute[Any]) -> _Hook:
+def _lenient(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
     default: Any = field.default
     make: Callable[[], Any] = getattr(default, "factory", lambda: default)
+    target = _without_none(field.type)
+    read = converter.get_structure_hook(target)
 
-    def read_or_default(value: Any, target: Any) -> Any:
+    def read_or_default(value: Any, _: Any) -> Any:
+        if value is None:
+            return make()
         try:
             return read(value, target)
         except Exception:  # noqa: BLE001 - an odd optional field must not turn Tilia's yes into a failure

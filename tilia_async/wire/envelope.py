@@ -108,14 +108,11 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
     if "payload" not in body and not ("status" in body and has_texts):
         return Opened(success, body)
     said = body.get("status", SUCCESS)
+    if success and said == SUCCESS:
+        # The texts of a success are for nobody.
+        return Opened(True, body.get("payload"), confirmed="status" in body)
     messages = (*_texts(body.get("message")), *_texts(body.get("messages")))
-    return Opened(
-        success and said == SUCCESS,
-        body.get("payload"),
-        _texts(body.get("codes")),
-        messages,
-        confirmed=body.get("status") == SUCCESS,
-    )
+    return Opened(False, body.get("payload"), _texts(body.get("codes")), messages)
 
 
 def token_expired(payload: JsonValue) -> bool:
@@ -182,9 +179,9 @@ def undecodable(
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
-        payload = open_envelope(read_json(answer)).payload
+        payload = None if operation.confidential else open_envelope(read_json(answer)).payload
     except ValueError:
-        payload = _beginning(answer.body)
+        payload = None if operation.confidential else _beginning(answer.body)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
     return errors.ResponseDecodeError(
         f"the answer cannot be read: {why}",

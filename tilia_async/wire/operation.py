@@ -34,6 +34,8 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def _names(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise TypeError(f"several names are wanted, not the text {names!r}")
     return frozenset(names)
 
 
@@ -69,6 +71,7 @@ class Operation(Generic[T_co]):
         success: the documented statuses of success; any other 2xx is taken as success too.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
+        confidential: its answer lets the bearer in, so no error keeps it.
         conflict: the type of the resource that a 409 carries, if it carries one.
         evidence: what is only inferred; None if all of it is documented.
     """
@@ -83,6 +86,7 @@ class Operation(Generic[T_co]):
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
+    confidential: bool = attrs.field(kw_only=True, default=False)
     conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)
     evidence: Evidence | None = attrs.field(kw_only=True, default=None)
     segments: tuple[tuple[str, str | None], ...] = attrs.field(

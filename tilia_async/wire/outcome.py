@@ -65,6 +65,45 @@ def judge(
         attempts: how many times the request was sent, this time included.
         doubtful: an earlier attempt of the same call may have taken effect.
     """
+    outcome = _judge(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    if isinstance(outcome, errors.TiliaError):
+        admit_inference(operation, outcome)
+    return outcome
+
+
+def admit_inference(operation: Operation[object], error: errors.TiliaError) -> None:
+    """Say in the error which facts of the operation are only inferred, where they may be what went wrong."""
+    suspects = frozenset[str]() if operation.evidence is None else operation.evidence.inferred & _suspects(error)
+    if operation.evidence is not None and suspects:
+        error.admit(suspects, operation.evidence.note)
+
+
+def _suspects(error: errors.TiliaError) -> frozenset[str]:
+    """The facts of a declaration that such a failure may be due to."""
+    if isinstance(error, errors.ApiError):
+        return _BY_STATUS.get(error.status, frozenset())
+    if isinstance(error, errors.ResponseDecodeError):
+        return frozenset({"answer"})
+    return frozenset({"host"}) if isinstance(error, errors.ConnectError) else frozenset()
+
+
+_BY_STATUS = {
+    400: frozenset({"body"}),
+    401: frozenset({"scope"}),
+    403: frozenset({"scope"}),
+    404: frozenset({"host", "path"}),
+    405: frozenset({"host", "path"}),
+}
+
+
+def _judge(
+    operation: Operation[T],
+    request: WireRequest,
+    answer: RawAnswer | NoAnswer,
+    *,
+    attempts: int,
+    doubtful: bool,
+) -> Success[T] | errors.TiliaError:
     if isinstance(answer, NoAnswer):
         return no_answer(operation, request, answer, doubtful=doubtful)
     if not 200 <= answer.status < 300:

@@ -123,7 +123,7 @@ class Accounts:
             InvalidRequestError: the id cannot be one.
             MissingScopeError: the credentials have no ``unblock_accounts``.
             ForbiddenError: Tilia placed the block; only Tilia can lift it.
-            NotFoundError: there is no such account.
+            ApiError: there is no such account; Tilia documents no status for it.
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
@@ -213,11 +213,11 @@ class Accounts:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
             reason: ``account_close``.
-            note: a text that Tilia keeps.
+            note: a text of yours.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown account.
+            BadRequestError: Tilia refuses.
 
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
@@ -232,7 +232,7 @@ class Accounts:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: there is no such account; Tilia documents no 404 for it.
+            ApiError: there is no such account; Tilia documents no status for it.
 
         Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
         """

@@ -14,7 +14,7 @@ from tilia_async.api import escrow
 from tilia_async.api.escrow import Escrow, EscrowStatus
 from tilia_async.api.invoices import InvoiceDetails
 from tilia_async.api.line_items import LineItem, PaymentSource
-from tilia_async.api.paging import LARGEST_PAGE
+from tilia_async.api.paging import DEFAULT_PAGE
 from tilia_async.config import RequestOptions
 from tilia_sync.bridge import Lease
 
@@ -60,7 +60,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be paid now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -77,7 +77,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be committed now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -94,7 +94,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the escrow cannot be cancelled now.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the transaction was rejected.
             NotFoundError: there is no such escrow.
 
@@ -139,18 +139,19 @@ class Escrows:
         status: Iterable[EscrowStatus | str] = (),
         sort_field: Literal["created", "updated"] | None = None,
         sort: Literal["asc", "desc"] | None = None,
-        page_size: int = LARGEST_PAGE,
+        page_size: int = DEFAULT_PAGE,
         *,
         options: RequestOptions | None = None,
     ) -> Iterator[Escrow]:
         """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
 
         Args:
-            reference_id: as it was given at :meth:`create`, 1 to 255 characters, without a slash.
+            reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
+                characters.
             status: only these; none: all.
             sort_field: None: Tilia's default, ``updated``.
             sort: None: Tilia's default, ``desc``.
-            page_size: 1 to 100.
+            page_size: at least 1. Tilia's default is 100; its maximum is not documented.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.

@@ -20,7 +20,7 @@ from tilia_async.api.invoices import (
     InvoiceState,
 )
 from tilia_async.api.line_items import LineItem, PaymentSource
-from tilia_async.api.paging import LARGEST_PAGE
+from tilia_async.api.paging import DEFAULT_PAGE
 from tilia_async.config import RequestOptions
 from tilia_sync.bridge import Lease
 
@@ -52,7 +52,6 @@ class Invoices:
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
             BadRequestError: Tilia refuses, e.g. an unknown payment method.
-            ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", D1; scope ``write_invoices``; success is 201.
         """
@@ -98,7 +97,7 @@ class Invoices:
         include_recipient_transactions: bool = False,
         sort_field: Literal["created", "updated"] | None = None,
         sort: Literal["asc", "desc"] | None = None,
-        page_size: int = LARGEST_PAGE,
+        page_size: int = DEFAULT_PAGE,
         *,
         options: RequestOptions | None = None,
     ) -> Iterator[Invoice]:
@@ -108,10 +107,10 @@ class Invoices:
             account_id: at most 36 characters.
             states: only these; none: all.
             invoice_types: only these; none: Tilia's default, ``user_purchase`` and ``user_purchase_virtual``.
-            include_recipient_transactions: also those that the account received from.
+            include_recipient_transactions: also the successful ones that the account received from.
             sort_field: None: Tilia's default, ``updated``.
             sort: None: Tilia's default, ``desc``.
-            page_size: 1 to 100.
+            page_size: at least 1. Tilia's default is 100; its maximum is not documented.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.

@@ -48,7 +48,7 @@ class PaymentMethods:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: there is no such payment method; Tilia documents no 404 for it.
+            ApiError: there is no such payment method; Tilia documents no status for it.
 
         Source: fact sheet "money", B2 (operationId getPaymentMethodByID); scope ``read_payment_methods``.
         """

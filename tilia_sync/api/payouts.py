@@ -44,10 +44,9 @@ class Payouts:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses.
-            ForbiddenError: the account may not be paid out, e.g. for want of KYC.
+            ApiError: Tilia refuses, e.g. for want of KYC; it documents no status for it.
 
-        Source: fact sheet "money", E; scope ``write_process_credits``. Path and body are inferred.
+        Source: fact sheet "money", E: path and body as Tilia's Unity SDK sends them; scope ``write_process_credits``.
         """
         with self._lease as run:
             return run(
@@ -84,9 +83,9 @@ class Payouts:
 
         Raises:
             InvalidRequestError: an id cannot be one.
-            NotFoundError: there is no such payout.
+            ApiError: there is no such payout; Tilia documents no status for it.
 
-        Source: fact sheet "money", E; path and scope ``read_process_credits`` are inferred.
+        Source: fact sheet "money", E: the path as Tilia's Unity SDK has it; scope ``read_process_credits`` is inferred.
         """
         with self._lease as run:
             return run(self._service.get(account_id, payout_status_id, options=options))
@@ -100,8 +99,7 @@ class Payouts:
 
         Raises:
             InvalidRequestError: an id cannot be one.
-            BadRequestError: it is too late.
-            NotFoundError: there is no such payout.
+            ApiError: it is too late, or there is no such payout; Tilia documents no status for it.
 
         Source: fact sheet "money", E (guide "cancel payout request"); scope ``write_process_credits``.
         """

@@ -12,7 +12,7 @@ import attrs
 from tilia_async.api import registration
 from tilia_async.api.registration import CompletedRegistration, StartedRegistration
 from tilia_async.config import RequestOptions
-from tilia_async.secret import Secret
+from tilia_async.secret import hide
 from tilia_sync.bridge import Lease
 
 
@@ -47,11 +47,11 @@ class Registration:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. because the username is taken.
+            BadRequestError: Tilia refuses.
 
         Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
-        password = Secret(password)
+        password = hide(password)
         with self._lease as run:
             return run(self._service.start(username, password, email, tos, tracking_id, metadata, options=options))
 
@@ -63,7 +63,7 @@ class Registration:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            NotFoundError: there is no such registration, or it is completed already.
+            ApiError: there is no such registration, or it is completed already; the status is not documented.
 
         Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """

@@ -45,7 +45,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C1 (operationId createTokenPurchase); scope ``write_tokens``; success is 201.
@@ -71,7 +71,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the exchange is not open, or no purchase.
+            BadRequestError: Tilia refuses: the exchange has to be an open purchase.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C2 (operationId executeTokenPurchase); scope ``write_tokens``.
@@ -105,7 +105,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            BadRequestError: Tilia refuses, e.g. an unknown payment method.
+            BadRequestError: Tilia refuses.
             ForbiddenError: the account may not transact.
 
         Source: the tutorial "Buy tokens" (fact sheet "money", C6); scope ``write_tokens``.
@@ -156,7 +156,7 @@ class TokenExchanges:
 
         Raises:
             InvalidRequestError: the id cannot be one.
-            BadRequestError: the exchange is not open, or no conversion.
+            BadRequestError: Tilia refuses: the exchange has to be an open conversion.
             ForbiddenError: the account may not transact.
 
         Source: fact sheet "money", C4 (operationId executeTokenConversion); scope ``write_tokens``.

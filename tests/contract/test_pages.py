@@ -1,0 +1,169 @@
+"""How lists that come in pages are read: no sooner than needed, and no further than there is something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from money_calls import drain
+from money_samples import CAPTURED, HELD
+from samples import ACCOUNT
+
+from tilia_async import RequestOptions, errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from recorder import Recorder
+
+    from tilia_async import TiliaClient
+
+
+class Listing(NamedTuple):
+    """A list: how to open it, its path, the key and the id of its items, and a sample of one."""
+
+    open: Callable[..., AsyncIterator[Any]]
+    path: str
+    key: str
+    id: str
+    item: dict[str, Any]
+
+    def page(self, *ids: str, total: Any = None, **extra: Any) -> dict[str, Any]:
+        """Write a page; it says how many there are in all unless that is None."""
+        counted = {} if total is None else {"total": total}
+        return {"account_id": ACCOUNT, self.key: [{**self.item, self.id: each} for each in ids], **counted, **extra}
+
+
+LISTS = {
+    "invoices": Listing(
+        lambda t, **rest: t.invoices.list(ACCOUNT, **rest),
+        f"/invoicing/v2/invoice/account/{ACCOUNT}",
+        "invoices",
+        "invoice_id",
+        CAPTURED,
+    ),
+    "escrows": Listing(
+        lambda t, **rest: t.escrow.list_by_reference("8987749", **rest),
+        "/invoicing/v2/escrow/reference/8987749",
+        "escrow_transactions",
+        "id",
+        HELD,
+    ),
+}
+each = pytest.mark.parametrize("listing", [pytest.param(listing, id=name) for name, listing in LISTS.items()])
+
+
+def windows(api: Recorder) -> list[tuple[int, int]]:
+    """Limit and offset of each request; the offset is 0 if it is left out."""
+    queries = [sent.query for sent in api.calls]
+    return [(int(query["limit"][0]), int(query.get("offset", ["0"])[0])) for query in queries]
+
+
+@pytest.mark.asyncio
+@each
+async def test_nothing_is_asked_for_too_early(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
+    """No request before the first item is wanted, and the next page only when the one before is used up."""
+    api.succeed(listing.page("1", "2", total=3))
+    api.succeed(listing.page("3", total=3))
+    items = listing.open(tilia, page_size=2)
+    assert api.requests == []
+    seen = []
+    for expected in (1, 1, 2):
+        seen.append(getattr(await anext(items), listing.id))
+        assert len(api.calls) == expected
+    with pytest.raises(StopAsyncIteration):
+        await anext(items)
+    assert seen == ["1", "2", "3"]
+    assert windows(api) == [(2, 0), (2, 2)]
+    assert {sent.path.partition("?")[0] for sent in api.calls} == {listing.path}
+    assert {sent.method for sent in api.calls} == {"GET"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("total", [4, "4"], ids=repr)
+@each
+async def test_stops_at_the_total(api: Recorder, tilia: TiliaClient, listing: Listing, total: Any) -> None:
+    """When all are there nothing more is asked for; the total is a number or its digits."""
+    api.succeed(listing.page("1", "2", total=total))
+    api.succeed(listing.page("3", "4", total=total))
+    assert len(await drain(listing.open(tilia, page_size=2))) == 4
+    assert windows(api) == [(2, 0), (2, 2)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("total", [None, 9], ids=repr)
+@each
+async def test_stops_at_an_empty_page(api: Recorder, tilia: TiliaClient, listing: Listing, total: Any) -> None:
+    """An empty page is the end, whatever the total says."""
+    api.succeed(listing.page("1", "2", total=total))
+    api.succeed(listing.page(total=total))
+    assert len(await drain(listing.open(tilia, page_size=2))) == 2
+    assert windows(api) == [(2, 0), (2, 2)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("total", [0, "0", None], ids=repr)
+@each
+async def test_nothing(api: Recorder, tilia: TiliaClient, listing: Listing, total: Any) -> None:
+    """A list without items is a list."""
+    api.succeed(listing.page(total=total))
+    assert await drain(listing.open(tilia)) == []
+    assert windows(api) == [(100, 0)]
+
+
+@pytest.mark.asyncio
+@each
+async def test_without_envelope(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
+    """The escrow pages show no envelope."""
+    api.answer(200, listing.page("1", total="1"))
+    (found,) = await drain(listing.open(tilia))
+    assert getattr(found, listing.id) == "1"
+
+
+@pytest.mark.asyncio
+@each
+async def test_filters_hold_for_every_page(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
+    """The second page is of the same list as the first."""
+    api.succeed(listing.page("1", total=2))
+    api.succeed(listing.page("2", total=2))
+    await drain(listing.open(tilia, sort="asc", sort_field="created", page_size=1))
+    first, second = ({**sent.query, "offset": None} for sent in api.calls)
+    assert first == second
+    assert first["sort"] == ["asc"]
+
+
+@pytest.mark.asyncio
+@each
+async def test_failure_of_a_later_page(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
+    """What was read before an error stays read."""
+    api.succeed(listing.page("1", total=2))
+    api.answer(401, {"status": "Failure", "payload": {"error": "unauthorized"}}, times=2)
+    items = listing.open(tilia, page_size=1)
+    assert getattr(await anext(items), listing.id) == "1"
+    with pytest.raises(errors.UnauthorizedError):
+        await anext(items)
+
+
+@pytest.mark.asyncio
+@each
+async def test_a_page_is_asked_for_again(api: Recorder, listing: Listing) -> None:
+    """Looking may be repeated, and the options hold for every page."""
+    api.succeed(listing.page("1", total=2))
+    api.answer(500)
+    api.succeed(listing.page("2", total=2))
+    async with api.client(attempts=2) as tilia:
+        items = await drain(listing.open(tilia, page_size=1, options=RequestOptions(headers={"X-Trace": "7"})))
+    assert [getattr(item, listing.id) for item in items] == ["1", "2"]
+    assert windows(api) == [(1, 0), (1, 1), (1, 1)]
+    assert {sent.headers["X-Trace"] for sent in api.calls} == {"7"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [0, -1, True, 1.5], ids=repr)
+@each
+async def test_page_size(api: Recorder, tilia: TiliaClient, listing: Listing, size: Any) -> None:
+    """A page has at least one place."""
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        await drain(listing.open(tilia, page_size=size))
+    assert set(caught.value.problems) == {"page_size"}
+    assert api.requests == []

@@ -1,0 +1,89 @@
+"""What the sandbox's notifications say (fact sheet "compliance-webhooks", A.3 and A.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tilia_async.json_value import JsonObject
+
+if TYPE_CHECKING:
+    from tilia_async.sandbox.state.people import Block, SandboxAccount
+
+ACCOUNT_BLOCK: Final = "account-block-unblock-webhook"
+REGISTRATION: Final = "register-account-completed"
+TRANSFER: Final = "balance-transfer-completed-publisher"
+ESCROW: Final = "escrow-transaction-update"
+INVOICE: Final = "invoice-completed"
+REFUND: Final = "refund-completed"
+EXCHANGE: Final = "token-exchange-completed"
+PAYMENT_METHOD: Final = "payment-method-updated"
+KYC: Final = "kyc-webhook"
+# Tilia's pages do not tell the names of these two: inferred.
+PAYOUT: Final = "payout-complete"
+KYB: Final = "kyb-status-change"
+
+EVENT_NAMES: Final = frozenset(
+    {
+        ACCOUNT_BLOCK,
+        REGISTRATION,
+        TRANSFER,
+        "deposit-completed",
+        ESCROW,
+        INVOICE,
+        REFUND,
+        EXCHANGE,
+        PAYMENT_METHOD,
+        KYC,
+        "wallet-balance-alert",
+        PAYOUT,
+        KYB,
+    }
+)
+"""The events that a URL can be registered for."""
+
+
+def registered(account: SandboxAccount) -> tuple[str, JsonObject]:
+    """Name and message of the event "an account was registered"."""
+    return REGISTRATION, {
+        "account_id": account.account_id,
+        "email": email(account),
+        "external_platforms": platforms(account),
+        "username": account.username,
+    }
+
+
+def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObject]:
+    """Name and message of the event "an account was blocked or unblocked".
+
+    What stands in ``blocks`` after an unblocking is inferred: the block that was lifted.
+    """
+    return ACCOUNT_BLOCK, {**blocks(account, block), "is_blocked": account.is_blocked}
+
+
+def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
+    """A single block, although the page speaks of a list; empty, inferred, while nothing is blocked."""
+    told: JsonObject = {}
+    if block is not None:
+        told = {
+            "account_id": account.account_id,
+            "block_id": block.block_id,
+            "capability": block.capability,
+            "issuer": block.issuer,
+            "reason": block.reason,
+        }
+    return {"account_id": account.account_id, "blocks": told}
+
+
+def email(account: SandboxAccount) -> JsonObject:
+    """The e-mail address as registrations tell it."""
+    return {
+        "email_id": account.email_id,
+        "address": account.email or "",
+        "email_types": ["primary_contact"],
+        "is_verified": account.email is not None,
+    }
+
+
+def platforms(account: SandboxAccount) -> JsonObject:
+    """The ids on external platforms as registrations tell them."""
+    return {name: {"user_id": user_id} for name, user_id in account.external_platforms.items()}

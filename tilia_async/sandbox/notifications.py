@@ -1,0 +1,198 @@
+"""Notifications: posted to the registered URLs in the background, and again when they are not taken.
+
+The envelope is that of the fact sheet "compliance-webhooks", A.2. Inferred are the value of ``bucket_key``, that one
+URL gets its notifications in order, and the schedule: at Tilia it is a setting of the destination, here it is over
+within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import attrs
+import orjson
+
+from tilia_async.config import is_loopback
+from tilia_async.errors import ConfigurationError
+from tilia_async.json_value import JsonObject
+from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.messages import EVENT_NAMES
+
+PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds before each repetition; after the last one the notification is given up."""
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+
+
+@attrs.define
+class SentNotification:
+    """A notification on its way to one URL, or arrived.
+
+    Attributes:
+        body: what is posted, byte for byte the same each time.
+        answers: the status of each attempt; None for one without an answer.
+    """
+
+    event_name: str
+    url: str = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    answers: list[int | None] = attrs.field(factory=list[int | None])
+
+    @property
+    def taken(self) -> bool:
+        """The last attempt was answered, and not with 400 or more."""
+        status = self.answers[-1] if self.answers else None
+        return status is not None and status < 400
+
+
+@attrs.define(eq=False)
+class _Destination:
+    url: str = attrs.field(repr=False)
+    events: frozenset[str] | None
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    queue: asyncio.Queue[SentNotification] = attrs.field(factory=asyncio.Queue[SentNotification], repr=False)
+    worker: asyncio.Task[None] | None = attrs.field(default=None, repr=False)
+
+
+class Notifier:
+    """Knows the registered URLs, and delivers to them.
+
+    Args:
+        clock: the time of ``sent_at``.
+        record: how many notifications are remembered at least.
+
+    Attributes:
+        sent: the notifications, in order.
+    """
+
+    def __init__(self, clock: SandboxClock, record: int) -> None:
+        self.sent: list[SentNotification] = []
+        self._clock = clock
+        self._record = record
+        self._destinations: list[_Destination] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    def register(self, url: str, events: Iterable[str] | None, basic_auth: tuple[str, str] | None) -> None:
+        """Deliver to a URL from now on.
+
+        Raises:
+            ConfigurationError: it is no http URL on loopback, or an event has another name.
+        """
+        _check_url(url)
+        names = None if events is None else frozenset([events] if isinstance(events, str) else events)
+        unknown = sorted((names or frozenset()) - EVENT_NAMES)
+        if unknown:
+            raise ConfigurationError(
+                f"events: there is no {', '.join(unknown)}; there are {', '.join(sorted(EVENT_NAMES))}"
+            )
+        headers = {"Content-Type": "application/json"}
+        if basic_auth is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(':'.join(basic_auth).encode()).decode()}"
+        self._destinations.append(_Destination(url, names, headers))
+
+    def start(self) -> None:
+        """Deliver in the loop that runs."""
+        self._loop = asyncio.get_running_loop()
+
+    def notify(self, event_name: str, message: JsonObject) -> None:
+        """Tell all who want to know it. Any thread may call this."""
+        envelope = {
+            "event_name": event_name,
+            "bucket_key": "sandbox",
+            "sent_at": self._clock.rfc3339(),
+            "message": message,
+        }
+        body = orjson.dumps(envelope)
+        for destination in self._destinations:
+            if self._loop is not None and (destination.events is None or event_name in destination.events):
+                self._hand_over(self._loop, destination, SentNotification(event_name, destination.url, body))
+
+    async def settled(self) -> None:
+        """Wait until each notification was taken or given up."""
+        for destination in self._destinations:
+            await destination.queue.join()
+
+    async def aclose(self) -> None:
+        """Give up what is under way."""
+        self._loop = None
+        for destination in self._destinations:
+            worker, destination.worker = destination.worker, None
+            if worker is not None:
+                worker.cancel()
+                await asyncio.gather(worker, return_exceptions=True)
+            while not destination.queue.empty():
+                destination.queue.get_nowait()
+                destination.queue.task_done()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _hand_over(
+        self, loop: asyncio.AbstractEventLoop, destination: _Destination, notification: SentNotification
+    ) -> None:
+        self.sent.append(notification)
+        if len(self.sent) >= 2 * self._record:
+            del self.sent[: -self._record]
+        if _runs_here(loop):
+            self._enqueue(destination, notification)
+        else:
+            loop.call_soon_threadsafe(self._enqueue, destination, notification)
+
+    def _enqueue(self, destination: _Destination, notification: SentNotification) -> None:
+        destination.queue.put_nowait(notification)
+        if destination.worker is None:
+            destination.worker = asyncio.get_running_loop().create_task(self._work(destination))
+
+    async def _work(self, destination: _Destination) -> None:
+        while True:
+            notification = await destination.queue.get()
+            try:
+                await self._deliver(destination, notification)
+            finally:
+                destination.queue.task_done()
+
+    async def _deliver(self, destination: _Destination, notification: SentNotification) -> None:
+        notification.answers.append(await self._post(destination, notification.body))
+        for pause in PAUSES:
+            if notification.taken:
+                return
+            await asyncio.sleep(pause)
+            notification.answers.append(await self._post(destination, notification.body))
+
+    async def _post(self, destination: _Destination, body: bytes) -> int | None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with self._session.post(
+                destination.url, data=body, headers=destination.headers, allow_redirects=False
+            ) as response:
+                return response.status
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _check_url(url: str) -> None:
+    # The path may be a secret, so no message shows it.
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError("url: it is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError("url: it is not an http or https URL")
+    if not is_loopback(host):
+        raise ConfigurationError(f"url: {host} is not loopback; the sandbox notifies this machine only")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("url: it carries credentials; they belong in basic_auth")

@@ -1,0 +1,113 @@
+"""The notifications about accounts and who stands behind them (fact sheet "compliance-webhooks", A.4).
+
+Each class has the API's own field names. ``NAME`` is what its envelope says, ``ENTITY`` what it is about, ``SHAPE`` how
+its message is recognised where the name does not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+import attrs
+
+from tilia_async.api.accounts import AccountEmail, Block, PlatformUser
+from tilia_async.api.compliance import KycMatchCheck, KycRequirements, KycState, PiiLevel
+from tilia_async.api.payment_methods import PaymentMethodState
+from tilia_async.json_value import JsonValue
+from tilia_async.webhooks.event import Event
+from tilia_async.webhooks.values import EntityStatus
+
+
+@attrs.frozen(kw_only=True)
+class AccountBlockChanged(Event):
+    """An account was blocked or unblocked (A.4.1, operationId accountBlock).
+
+    Attributes:
+        blocks: one object in Tilia's sample, "a list" in its text; either way a tuple here.
+    """
+
+    NAME: ClassVar[str | None] = "account-block-unblock-webhook"
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "is_blocked"})
+    ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
+
+    account_id: str | None = None
+    is_blocked: bool | None = None
+    blocks: tuple[Block, ...] = ()
+
+    @staticmethod
+    def reshape(message: JsonValue) -> JsonValue:
+        """One block becomes a list of one; what has none of a block's fields is a map of blocks."""
+        blocks = message.get("blocks") if isinstance(message, dict) else None
+        if isinstance(message, dict) and isinstance(blocks, dict) and not _BLOCK_FIELDS.isdisjoint(blocks):
+            return {**message, "blocks": [blocks]}
+        return message
+
+
+_BLOCK_FIELDS: Final = frozenset(attrs.fields_dict(Block))
+
+
+@attrs.frozen(kw_only=True)
+class RegistrationCompleted(Event):
+    """An account was registered (A.4.2, operationId registerAccountCompleted)."""
+
+    NAME: ClassVar[str | None] = "register-account-completed"
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "username"})
+    ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
+
+    account_id: str | None = None
+    username: str | None = attrs.field(default=None, repr=False)
+    email: AccountEmail | None = attrs.field(default=None, repr=False)
+    external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class PaymentMethodUpdated(Event):
+    """A payment method was added, changed or deactivated (A.4.10, operationId paymentMethodUpdated).
+
+    The message says no more than the state, so a change that leaves the state as it was looks like a repetition.
+    """
+
+    NAME: ClassVar[str | None] = "payment-method-updated"
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"payment_method_id", "state"})
+    ENTITY: ClassVar[tuple[str, ...]] = ("payment_method_id",)
+
+    account_id: str | None = None
+    payment_method_id: str | None = None
+    state: PaymentMethodState | str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class KycStateChanged(Event):
+    """What Tilia knows of who a user is has changed (A.4.11, operationId kycStatus)."""
+
+    NAME: ClassVar[str | None] = "kyc-webhook"
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"kyc_id", "state"})
+    ENTITY: ClassVar[tuple[str, ...]] = ("kyc_id",)
+
+    account_id: str | None = None
+    kyc_id: str | None = None
+    state: KycState | str | None = None
+    kyc_requirements: KycRequirements | str | None = None
+    pii_level: PiiLevel | str | None = None
+    match_checks: tuple[KycMatchCheck, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class KybStatusChanged(Event):
+    """What Tilia knows of a business has changed (A.4.12, operationId kybStatusChange).
+
+    Its ``event_name`` is not documented; the message is known by its shape.
+
+    Attributes:
+        vendor_application_id, custom_application_id: deprecated, and empty in newer messages.
+    """
+
+    SHAPE: ClassVar[frozenset[str]] = frozenset({"entity_id", "entity_status"})
+    ENTITY: ClassVar[tuple[str, ...]] = ("entity_id",)
+
+    account_id: str | None = None
+    entity_id: str | None = None
+    entity_status: EntityStatus | str | None = None
+    vendor_application_id: str | None = None
+    custom_application_id: str | None = None

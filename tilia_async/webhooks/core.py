@@ -1,0 +1,129 @@
+"""What a receiver decides without waiting for anything: the same for the asynchronous and the synchronous one."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, Generic, Protocol, TypeVar
+
+import attrs
+
+from tilia_async.errors import ConfigurationError, WebhookError
+from tilia_async.webhooks.account_events import AccountBlockChanged
+from tilia_async.webhooks.confirm import ContradictedError
+from tilia_async.webhooks.event import Event
+from tilia_async.webhooks.gate import Gate, checked_count
+from tilia_async.webhooks.memory import Memory
+from tilia_async.webhooks.parse import parse_event
+
+E = TypeVar("E", bound=Event)
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+DEFAULT_MAX_BODY: Final = 1_048_576
+DEFAULT_REMEMBERED: Final = 10_000
+
+_log = logging.getLogger("tilia_async")
+
+
+class _Subscription(Protocol[R_co]):
+    """A handler, and the events that it wants."""
+
+    def step(self, event: Event, /) -> Callable[[], R_co] | None: ...
+
+
+@attrs.frozen
+class _Handler(Generic[E, R]):
+    kind: type[E]
+    handle: Callable[[E], R]
+
+    def step(self, event: Event, /) -> Callable[[], R] | None:
+        """What handles the event; None if it is of another class."""
+        return functools.partial(self.handle, event) if isinstance(event, self.kind) else None
+
+
+class Core(Generic[R]):
+    """Gate, handlers and memory of a receiver.
+
+    A step is what has to be done for an event: to confirm it, to enter it in the ledger, to handle it. ``R`` is what
+    calling one returns: something to await, or nothing of interest.
+
+    Args:
+        gate: who may deliver.
+        confirm: confirms an event, or None.
+        apply: enters a block in the ledger, or None.
+        remembered: of how many entities the last state is kept.
+
+    Raises:
+        ConfigurationError: ``remembered`` is no whole number ≥ 1.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        confirm: Callable[[Event], R] | None,
+        apply: Callable[[AccountBlockChanged], R] | None,
+        remembered: int,
+    ) -> None:
+        self.gate = gate
+        self.memory = Memory(checked_count("remembered", remembered))
+        self._confirm = confirm
+        self._subscriptions: list[_Subscription[R]] = []
+        if apply is not None:
+            self.subscribe(AccountBlockChanged, apply)
+
+    def subscribe(self, kind: type[E], handle: Callable[[E], R]) -> None:
+        """Call a handler for the events of a class and of its subclasses."""
+        self._subscriptions.append(_Handler(kind, handle))
+
+    def read(self, raw_body: bytes) -> Event | HTTPStatus:
+        """The event of a delivery, or the status that refuses it."""
+        if len(raw_body) > self.gate.max_body:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        try:
+            return parse_event(raw_body)
+        except WebhookError as error:
+            _log.warning("a notification was refused: %s", error)
+            return HTTPStatus.BAD_REQUEST
+
+    def steps(self, event: Event) -> list[Callable[[], R]]:
+        """What to do for an event, in order; nothing for one that nobody wants."""
+        wanted = [step for each in self._subscriptions if (step := each.step(event)) is not None]
+        if wanted and self._confirm is not None:
+            wanted.insert(0, functools.partial(self._confirm, event))
+        return wanted
+
+    def is_repetition(self, event: Event) -> bool:
+        """The event says what was handled last of its entity."""
+        known = self.memory.knows(event)
+        if known:
+            _log.debug("%s: the same was handled before", type(event).__name__)
+        return known
+
+    def succeeded(self, event: Event) -> HTTPStatus:
+        """All steps were done."""
+        self.memory.remember(event)
+        return HTTPStatus.NO_CONTENT
+
+    def failed(self, event: Event, error: Exception) -> HTTPStatus:
+        """A step failed: the status, from 400 on so that Tilia repeats the notification.
+
+        409 for one that Tilia's API contradicts: read a moment later, it may agree. 500 for all else.
+        """
+        if isinstance(error, ContradictedError):
+            _log.warning("a notification was refused: %s", error)
+            return HTTPStatus.CONFLICT
+        _log.error("%s was not handled; Tilia will repeat it", type(event).__name__, exc_info=error)
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def check_kind(kind: object) -> None:
+    """Refuse what no handler can be registered for.
+
+    Raises:
+        ConfigurationError: it is no class of events.
+    """
+    if not isinstance(kind, type) or not issubclass(kind, Event):
+        raise ConfigurationError(f"receiver.on() takes a class of events such as AccountBlockChanged, not {kind!r}")

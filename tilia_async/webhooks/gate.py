@@ -1,0 +1,158 @@
+"""Who may deliver, and how much: decided before a body is read.
+
+Tilia documents no signature (fact sheet "compliance-webhooks", A.2). What a publisher can rely on is what it enters in
+Tilia Tools: a URL that nobody else knows, or the credentials of HTTP's basic authentication.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, TypeAlias, TypeGuard
+
+from tilia_async.errors import ConfigurationError
+from tilia_async.secret import Secret
+
+PathSecrets: TypeAlias = str | Sequence[str] | None
+BasicAuth: TypeAlias = tuple[str, str] | Sequence[tuple[str, str]] | None
+
+_METHOD: Final = "POST"
+_EXTRA_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"WWW-Authenticate": 'Basic realm="tilia", charset="UTF-8"'},
+    405: {"Allow": _METHOD},
+}
+
+
+class Gate:
+    """Compares what a request brings with what is expected, in constant time.
+
+    It keeps digests, so that no ``repr``, pickle or crash report can show a secret.
+
+    Raises:
+        ConfigurationError: a secret is empty, or cannot be sent; the message does not show it.
+    """
+
+    def __init__(
+        self, paths: tuple[Secret, ...] | None, pairs: tuple[tuple[Secret, Secret], ...] | None, max_body: int
+    ) -> None:
+        self.max_body = checked_count("max_body", max_body)
+        self._paths = _path_digests(paths)
+        self._basics = _basic_digests(pairs)
+
+    def refusal(
+        self, method: str, path: str | None, authorization: str | None, content_length: int | None
+    ) -> HTTPStatus | None:
+        """The status that refuses a request; None if its body may be read.
+
+        A wrong path is told nothing else, not even that another method would do.
+        """
+        if self._paths is not None and not _matches(_last_segment(path or ""), self._paths):
+            return HTTPStatus.NOT_FOUND
+        if method != _METHOD:
+            return HTTPStatus.METHOD_NOT_ALLOWED
+        if self._basics is not None and not _matches(_credentials(authorization or ""), self._basics):
+            return HTTPStatus.UNAUTHORIZED
+        if content_length is not None and content_length > self.max_body:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        return None
+
+
+def checked_count(name: str, value: object) -> int:
+    """A setting that counts something.
+
+    Raises:
+        ConfigurationError: it is no whole number ≥ 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
+    return value
+
+
+def read_length(header: str) -> int | None:
+    """The number of a ``Content-Length``; None if it is none. One of many digits is larger than any limit."""
+    if not (header.isascii() and header.isdecimal()):
+        return None
+    return int(header) if len(header) <= 18 else sys.maxsize
+
+
+def headers_of(status: int) -> dict[str, str]:
+    """The headers that an answer of this status has beside those of its body."""
+    return dict(_EXTRA_HEADERS.get(status, {}))
+
+
+def _matches(given: bytes | None, expected: Iterable[bytes]) -> bool:
+    digest = hashlib.sha256(given or b"").digest()
+    # All are compared, so that the time does not show which one it was.
+    matches = [hmac.compare_digest(digest, each) for each in expected]
+    return given is not None and any(matches)
+
+
+def _last_segment(path: str) -> bytes:
+    return _bytes(path.rstrip("/").rpartition("/")[2])
+
+
+def _credentials(authorization: str) -> bytes | None:
+    """``user:password`` of a basic ``Authorization`` header; None if it is none."""
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(_bytes(encoded.strip()), validate=True)
+    except ValueError:
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    # Servers hand over bytes that are no UTF-8 as lone surrogates.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def hidden_paths(secrets: PathSecrets) -> tuple[Secret, ...] | None:
+    """Path secrets as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
+    if secrets is None:
+        return None
+    listed = [secrets] if isinstance(secrets, str) else secrets
+    return tuple(_hidden(each) for each in listed)
+
+
+def hidden_pairs(pairs: BasicAuth) -> tuple[tuple[Secret, Secret], ...] | None:
+    """Users and passwords as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
+    if pairs is None:
+        return None
+    listed = [pairs] if _is_pair(pairs) else pairs
+    nothing = (Secret(""), Secret(""))
+    return tuple((Secret(each[0]), Secret(each[1])) if _is_pair(each) else nothing for each in listed)
+
+
+def _is_pair(value: Sequence[object]) -> TypeGuard[tuple[str, str]]:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(item, str) for item in value)
+
+
+def _hidden(value: object) -> Secret:
+    return Secret(value if isinstance(value, str) else "")
+
+
+def _path_digests(secrets: tuple[Secret, ...] | None) -> tuple[bytes, ...] | None:
+    if secrets is None:
+        return None
+    if not secrets:
+        raise ConfigurationError("path_secret is an empty list; None is for no secret")
+    for secret in secrets:
+        if not secret or "/" in secret or secret in {".", ".."} or not secret.isprintable():
+            raise ConfigurationError("path_secret is one segment of a path: a text, not empty, without a slash")
+    return tuple(hashlib.sha256(_bytes(secret.reveal())).digest() for secret in secrets)
+
+
+def _basic_digests(pairs: tuple[tuple[Secret, Secret], ...] | None) -> tuple[bytes, ...] | None:
+    if pairs is None:
+        return None
+    if not pairs:
+        raise ConfigurationError("basic_auth is an empty list; None is for no credentials")
+    for user, password in pairs:
+        if not user or ":" in user or not password:
+            raise ConfigurationError("basic_auth is a user without a colon and a password, or a list of such pairs")
+    return tuple(hashlib.sha256(_bytes(f"{user.reveal()}:{password.reveal()}")).digest() for user, password in pairs)

@@ -1,0 +1,74 @@
+"""What was handled already, and what is being handled now."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from tilia_async.webhooks.event import EntityKey, Event
+
+L = TypeVar("L")
+
+
+class Memory:
+    """The last state that was handled of each entity; of the most recent ones, so it does not grow for ever.
+
+    Only the last one counts: blocked, unblocked, blocked are three events and not two with a repetition.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._last: OrderedDict[EntityKey, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def knows(self, event: Event) -> bool:
+        """Whether the event says what was handled last of its entity. Without an entity nobody can tell: no."""
+        entity = event.entity
+        return entity is not None and self._last.get(entity) == event.digest
+
+    def remember(self, event: Event) -> None:
+        """The event was handled to its end."""
+        entity = event.entity
+        if entity is None:
+            return
+        with self._lock:
+            self._last[entity] = event.digest
+            self._last.move_to_end(entity)
+            if len(self._last) > self._limit:
+                self._last.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+
+class Turns(Generic[L]):
+    """A lock for each entity whose event is being handled, and none for the others.
+
+    Args:
+        new_lock: makes one; ``asyncio.Lock`` or ``threading.Lock``.
+    """
+
+    def __init__(self, new_lock: Callable[[], L]) -> None:
+        self._new_lock = new_lock
+        self._guard = threading.Lock()
+        self._locks: dict[Hashable, tuple[L, int]] = {}
+
+    @contextmanager
+    def lock(self, key: Hashable) -> Generator[L, None, None]:
+        """The lock of this key, kept for as long as anybody holds it or waits for it."""
+        with self._guard:
+            lock, users = self._locks.get(key) or (self._new_lock(), 0)
+            self._locks[key] = (lock, users + 1)
+        try:
+            yield lock
+        finally:
+            with self._guard:
+                lock, users = self._locks.pop(key)
+                if users > 1:
+                    self._locks[key] = (lock, users - 1)
+
+    def __len__(self) -> int:
+        return len(self._locks)

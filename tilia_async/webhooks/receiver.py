@@ -1,0 +1,179 @@
+"""Takes notifications in, and hands them to handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from tilia_async.errors import ConfigurationError
+from tilia_async.webhooks import adapters
+from tilia_async.webhooks.account_events import AccountBlockChanged
+from tilia_async.webhooks.confirm import confirm as ask_tilia
+from tilia_async.webhooks.core import DEFAULT_MAX_BODY, DEFAULT_REMEMBERED, Core, check_kind
+from tilia_async.webhooks.event import Event
+from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, hidden_pairs, hidden_paths
+from tilia_async.webhooks.memory import Turns
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from tilia_async.client import TiliaClient
+
+E = TypeVar("E", bound=Event)
+
+
+class EventLedger(Protocol):
+    """What keeps the record of blocks."""
+
+    def apply(self, event: AccountBlockChanged, /) -> Awaitable[object]:
+        """Enter a block or unblock that Tilia reported."""
+        ...
+
+
+class WebhookReceiver:
+    """Receives Tilia's notifications and calls the handlers of their events.
+
+    ::
+
+        receiver = WebhookReceiver(path_secret=os.environ["TILIA_WEBHOOK_SECRET"])
+
+        @receiver.on(AccountBlockChanged)
+        async def blocked(event: AccountBlockChanged) -> None: ...
+
+        app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)
+
+    Handlers are called at least once for an event, and events come in any order. A delivery is left out as a repetition
+    only if it equals the last state that was handled of the same event and entity. It is remembered after all of its
+    handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
+
+    Tilia documents no signature. Without ``path_secret``, ``basic_auth`` or ``confirm`` anybody who finds the URL can
+    post events. With both a secret and credentials, both are asked for.
+
+    Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
+    path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
+    look-up failed. From 400 on Tilia repeats.
+
+    Args:
+        tilia: the client that ``confirm`` asks.
+        ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
+        max_body: the largest body that is read, in bytes.
+        path_secret: what the last segment of the path has to be; several while you change it.
+        basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
+        confirm: before an event is handled, ask Tilia's API whether it is true. An event for which there is no look-up
+            is refused with 500 and never handled.
+        handler_timeout: seconds that each handler may take; None: any number. One that takes longer is cancelled and
+            has failed.
+        remembered: of how many entities the last state is kept, the least recent are forgotten.
+
+    Raises:
+        ConfigurationError: a setting is wrong; ``confirm`` without ``tilia``.
+
+    Source: fact sheet "compliance-webhooks", A.2.
+    """
+
+    def __init__(
+        self,
+        tilia: TiliaClient | None = None,
+        ledger: EventLedger | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        *,
+        path_secret: PathSecrets = None,
+        basic_auth: BasicAuth = None,
+        confirm: bool = False,
+        handler_timeout: float | None = 30.0,
+        remembered: int = DEFAULT_REMEMBERED,
+    ) -> None:
+        path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
+        if confirm and tilia is None:
+            raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
+        if handler_timeout is not None and not handler_timeout > 0:
+            raise ConfigurationError(
+                f"handler_timeout is a positive number of seconds or None, not {handler_timeout!r}"
+            )
+        self._core = Core[Awaitable[object]](
+            Gate(path_secret, basic_auth, max_body),
+            functools.partial(ask_tilia, tilia) if confirm and tilia is not None else None,
+            None if ledger is None else ledger.apply,
+            remembered,
+        )
+        self._turns = Turns(asyncio.Lock)
+        self._handler_timeout = handler_timeout
+
+    @property
+    def max_body(self) -> int:
+        """The largest body that is read, in bytes."""
+        return self._core.gate.max_body
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], Awaitable[object]]], Callable[[E], Awaitable[object]]]:
+        """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
+
+        Raises:
+            ConfigurationError: it is no class of events.
+        """
+        check_kind(kind)
+
+        def register(handler: Callable[[E], Awaitable[object]]) -> Callable[[E], Awaitable[object]]:
+            self._core.subscribe(kind, handler)
+            return handler
+
+        return register
+
+    def refusal(
+        self,
+        method: str,
+        path: str | None = None,
+        authorization: str | None = None,
+        content_length: int | None = None,
+    ) -> HTTPStatus | None:
+        """The status that refuses a request before its body is read; None if it may be read."""
+        return self._core.gate.refusal(method, path, authorization, content_length)
+
+    async def handle(self, raw_body: bytes, *, path: str | None = None, authorization: str | None = None) -> HTTPStatus:
+        """Check, read and handle a delivery: what all the ways to mount a receiver come down to.
+
+        Args:
+            raw_body: the body, byte for byte.
+            path: the path of the request, or its last segment, for ``path_secret``.
+            authorization: the header of that name, for ``basic_auth``.
+
+        Returns:
+            The status to answer with.
+        """
+        refused = self.refusal("POST", path, authorization, len(raw_body))
+        event = refused or self._core.read(raw_body)
+        if isinstance(event, HTTPStatus):
+            return event
+        if not self._core.steps(event):
+            return HTTPStatus.NO_CONTENT
+        # A lock of asyncio belongs to one loop, and a receiver may serve in several.
+        with self._turns.lock((asyncio.get_running_loop(), event.entity or object())) as turn:
+            async with turn:
+                return HTTPStatus.NO_CONTENT if self._core.is_repetition(event) else await self._run(event)
+
+    async def aiohttp_handler(self, request: web.Request) -> web.Response:
+        """A handler for a route of aiohttp: ``app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)``."""
+        return await adapters.serve_aiohttp(self, request)
+
+    async def asgi(self, scope: Mapping[str, object], receive: adapters.Receive, send: adapters.Send) -> None:
+        """An ASGI application: ``Mount("/tilia", receiver.asgi)``, or for a server as it is."""
+        await adapters.serve_asgi(self, scope, receive, send)
+
+    async def _run(self, event: Event) -> HTTPStatus:
+        for step in self._core.steps(event):
+            try:
+                async with asyncio.timeout(self._handler_timeout):
+                    await _started(step)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises, Tilia has to be told to repeat
+                return self._core.failed(event, error)
+        return self._core.succeeded(event)
+
+
+def _started(step: Callable[[], Awaitable[object]]) -> Awaitable[object]:
+    pending = step()
+    if not inspect.isawaitable(pending):
+        raise TypeError("a handler is no coroutine function; plain functions are for tilia_sync.WebhookReceiver")
+    return pending

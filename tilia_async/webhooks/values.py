@@ -1,0 +1,27 @@
+"""What stands in the fields of notifications and nowhere else (fact sheet "compliance-webhooks", A.4)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import attrs
+
+
+class EntityStatus(StrEnum):
+    """What came of checking a business."""
+
+    ACCEPT = "ACCEPT"
+    CANCEL = "CANCEL"
+    DENY = "DENY"
+    INACTIVE = "INACTIVE"
+    INCOMPLETE = "INCOMPLETE"
+    PROCESSING = "PROCESSING"
+
+
+@attrs.frozen
+class NotifiedRefund:
+    """One refund of a line item. The amount is in the smallest unit of the currency."""
+
+    refund_id: str | None = None
+    amount: int | None = None
+    currency: str | None = None

@@ -1,0 +1,198 @@
+"""Notifications from Tilia for code that has no event loop: handlers are plain functions, and the way in is WSGI."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from tilia_async.errors import ConfigurationError
+from tilia_async.webhooks.account_events import AccountBlockChanged
+from tilia_async.webhooks.confirm import confirm as confirm_event
+from tilia_async.webhooks.core import DEFAULT_MAX_BODY, DEFAULT_REMEMBERED, Core, check_kind
+from tilia_async.webhooks.event import Event
+from tilia_async.webhooks.gate import (
+    BasicAuth,
+    Gate,
+    PathSecrets,
+    headers_of,
+    hidden_pairs,
+    hidden_paths,
+    read_length,
+)
+from tilia_async.webhooks.memory import Turns
+
+if TYPE_CHECKING:
+    from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+
+    from tilia_sync.client import TiliaClient
+
+E = TypeVar("E", bound=Event)
+
+
+class EventLedger(Protocol):
+    """What keeps the record of blocks."""
+
+    def apply(self, event: AccountBlockChanged, /) -> object:
+        """Enter a block or unblock that Tilia reported."""
+        ...
+
+
+class WebhookReceiver:
+    """Receives Tilia's notifications and calls the handlers of their events, in the thread of the request.
+
+    ::
+
+        receiver = WebhookReceiver(path_secret=os.environ["TILIA_WEBHOOK_SECRET"])
+
+        @receiver.on(AccountBlockChanged)
+        def blocked(event: AccountBlockChanged) -> None: ...
+
+        application = receiver.wsgi
+
+    It promises what ``tilia_async.webhooks.WebhookReceiver`` does, and has its arguments, but for ``handler_timeout``:
+    a thread cannot be ended from outside. One receiver serves any number of threads.
+
+    Raises:
+        ConfigurationError: a setting is wrong; ``confirm`` without ``tilia``.
+
+    Source: fact sheet "compliance-webhooks", A.2.
+    """
+
+    def __init__(
+        self,
+        tilia: TiliaClient | None = None,
+        ledger: EventLedger | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
+        *,
+        path_secret: PathSecrets = None,
+        basic_auth: BasicAuth = None,
+        confirm: bool = False,
+        remembered: int = DEFAULT_REMEMBERED,
+    ) -> None:
+        path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
+        if confirm and tilia is None:
+            raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
+        self._core = Core[object](
+            Gate(path_secret, basic_auth, max_body),
+            functools.partial(_ask_tilia, tilia) if confirm and tilia is not None else None,
+            None if ledger is None else ledger.apply,
+            remembered,
+        )
+        self._turns = Turns(threading.Lock)
+
+    @property
+    def max_body(self) -> int:
+        """The largest body that is read, in bytes."""
+        return self._core.gate.max_body
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
+
+        Raises:
+            ConfigurationError: it is no class of events, or the handler is a coroutine function.
+        """
+        check_kind(kind)
+
+        def register(handler: Callable[[E], object]) -> Callable[[E], object]:
+            if inspect.iscoroutinefunction(handler):
+                raise ConfigurationError("a handler here is a plain function; tilia_async.webhooks takes coroutines")
+            self._core.subscribe(kind, handler)
+            return handler
+
+        return register
+
+    def refusal(
+        self,
+        method: str,
+        path: str | None = None,
+        authorization: str | None = None,
+        content_length: int | None = None,
+    ) -> HTTPStatus | None:
+        """The status that refuses a request before its body is read; None if it may be read."""
+        return self._core.gate.refusal(method, path, authorization, content_length)
+
+    def handle(self, raw_body: bytes, *, path: str | None = None, authorization: str | None = None) -> HTTPStatus:
+        """Check, read and handle a delivery: what all the ways to mount a receiver come down to.
+
+        Args:
+            raw_body: the body, byte for byte.
+            path: the path of the request, or its last segment, for ``path_secret``.
+            authorization: the header of that name, for ``basic_auth``.
+
+        Returns:
+            The status to answer with.
+        """
+        refused = self.refusal("POST", path, authorization, len(raw_body))
+        event = refused or self._core.read(raw_body)
+        if isinstance(event, HTTPStatus):
+            return event
+        if not self._core.steps(event):
+            return HTTPStatus.NO_CONTENT
+        with self._turns.lock(event.entity or object()) as turn, turn:
+            return HTTPStatus.NO_CONTENT if self._core.is_repetition(event) else self._run(event)
+
+    def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """A WSGI application."""
+        status = self._wsgi_status(environ)
+        headers = list(headers_of(status).items())
+        if status is not HTTPStatus.NO_CONTENT:
+            headers += [("Content-Type", "text/plain"), ("Content-Length", "0")]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [b""]
+
+    def _run(self, event: Event) -> HTTPStatus:
+        for step in self._core.steps(event):
+            try:
+                _done(step)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises, Tilia has to be told to repeat
+                return self._core.failed(event, error)
+        return self._core.succeeded(event)
+
+    def _wsgi_status(self, environ: WSGIEnvironment) -> HTTPStatus:
+        # WSGI hands over bytes as if they were Latin-1.
+        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        path = path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        length = environ.get("CONTENT_LENGTH")
+        content_length = read_length(length) if length else None
+        status = self.refusal(str(environ["REQUEST_METHOD"]), path, authorization, content_length)
+        if status is not None:
+            return status
+        if length and content_length is None:
+            return HTTPStatus.BAD_REQUEST
+        if content_length is None and not environ.get("wsgi.input_terminated"):
+            # Without an end such a body would be waited for as long as the connection is open.
+            return HTTPStatus.LENGTH_REQUIRED
+        wanted = self.max_body + 1 if content_length is None else content_length
+        body = _read(environ["wsgi.input"], wanted)
+        if content_length is not None and len(body) < content_length:
+            return HTTPStatus.BAD_REQUEST
+        return self.handle(body, path=path, authorization=authorization)
+
+
+def _read(stream: InputStream, wanted: int) -> bytes:
+    """As many bytes, or as there are; one read may bring fewer."""
+    body = bytearray()
+    while len(body) < wanted:
+        chunk = stream.read(min(wanted - len(body), 65_536))
+        if not chunk:
+            break
+        body += chunk
+    return bytes(body)
+
+
+def _ask_tilia(tilia: TiliaClient, event: Event) -> None:
+    client, lease = tilia._client, tilia._lease  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own client
+    with lease as run:
+        run(confirm_event(client, event))
+
+
+def _done(step: Callable[[], object]) -> None:
+    outcome = step()
+    if inspect.iscoroutine(outcome):
+        outcome.close()
+        raise TypeError("a handler is a coroutine function; those are for tilia_async.webhooks.WebhookReceiver")
