@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeVar
 
 from tilia_async import sandbox
+from tilia_async.api.compliance import KycState
+from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
 from tilia_async.money import Money
-from tilia_async.sandbox import FaultScript, RecordedRequest, SandboxAccount, SandboxClock, SentNotification
+from tilia_async.sandbox import (
+    FaultScript,
+    RecordedRequest,
+    SandboxAccount,
+    SandboxClock,
+    SandboxWallet,
+    SentNotification,
+)
+from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
 from tilia_sync.bridge import LOOP_THREAD
+
+T = TypeVar("T")
 
 
 class Sandbox:
@@ -35,6 +47,9 @@ class Sandbox:
         token_lifetime: float = 3600.0,
         token_currency: str = "TOK",  # noqa: S107 - no password
         record: int = 100_000,
+        tokens_per_cent: int = 100,
+        publisher_funds: int = 100_000_000,
+        custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
     ) -> None:
         self._sandbox = sandbox.Sandbox(
             port,
@@ -44,6 +59,9 @@ class Sandbox:
             token_lifetime=token_lifetime,
             token_currency=token_currency,
             record=record,
+            tokens_per_cent=tokens_per_cent,
+            publisher_funds=publisher_funds,
+            custom_wallets=custom_wallets,
         )
         self._lease = LOOP_THREAD.lease(self, self._sandbox.aclose)
 
@@ -88,6 +106,16 @@ class Sandbox:
         return self._sandbox.accounts
 
     @property
+    def publisher_account_id(self) -> str:
+        """The account that fees, refunds and your share of sales come from and go to."""
+        return self._sandbox.publisher_account_id
+
+    @property
+    def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
+        """The publisher's wallets by currency."""
+        return self._sandbox.publisher_wallets
+
+    @property
     def notifications(self) -> list[SentNotification]:
         """What was posted to registered URLs, in order, with the answers."""
         return self._sandbox.notifications
@@ -96,7 +124,7 @@ class Sandbox:
         self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
     ) -> None:
         """Post notifications to a URL, and again a few times within a second when the answer is 400 or more."""
-        self._sandbox.register_webhook(url, events=events, basic_auth=basic_auth)
+        self._change(lambda: self._sandbox.register_webhook(url, events=events, basic_auth=basic_auth))
 
     def notified(self) -> None:
         """Wait until each notification so far was taken by its URL, or given up."""
@@ -104,15 +132,38 @@ class Sandbox:
 
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does; a publisher cannot lift that."""
-        self._sandbox.block_as_tilia(account_id)
+        self._change(lambda: self._sandbox.block_as_tilia(account_id))
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet."""
-        self._sandbox.fund(account_id, amount, wallet)
+        self._change(lambda: self._sandbox.fund(account_id, amount, wallet))
+
+    def add_payment_method(
+        self,
+        account_id: str,
+        kind: Literal["card", "paypal"] = "card",
+        *,
+        currency: str = "USD",
+        state: str = PaymentMethodState.ACTIVE,
+    ) -> str:
+        """Add a way to pay from outside, as a user does in Tilia's web pages; returns its id."""
+        return self._change(lambda: self._sandbox.add_payment_method(account_id, kind, currency=currency, state=state))
+
+    def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
+        """Decide about a user's data, as Tilia's compliance does."""
+        self._change(lambda: self._sandbox.set_kyc(account_id, state, pii_level))
+
+    def sign_tos(self, account_id: str) -> None:
+        """Let a user accept Tilia's terms of service."""
+        self._change(lambda: self._sandbox.sign_tos(account_id))
+
+    def hold_payout(self, payout_status_id: str) -> None:
+        """Put a payout in escrow on hold."""
+        self._change(lambda: self._sandbox.hold_payout(payout_status_id))
 
     def revoke_tokens(self) -> None:
         """Make all tokens that were issued worthless."""
-        self._sandbox.revoke_tokens()
+        self._change(self._sandbox.revoke_tokens)
 
     def start(self) -> None:
         """Listen. ``with`` does it, too."""
@@ -133,3 +184,11 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return repr(self._sandbox)
+
+    def _change(self, change: Callable[[], T]) -> T:
+        """Change the state in the loop thread, between two requests and never in the middle of one."""
+        return self._lease.run(_called(change))
+
+
+async def _called(change: Callable[[], T]) -> T:
+    return change()

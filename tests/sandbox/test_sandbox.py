@@ -2,56 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import aiohttp
-import attrs
 import pytest
-import pytest_asyncio
+from plain import Http
 
 from tilia_async import Money, Scope
+from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault, Sandbox
-
-
-@attrs.define
-class Http:
-    """Plain requests with a token of all scopes."""
-
-    sandbox: Sandbox
-    session: aiohttp.ClientSession
-
-    async def token(self, *scopes: str, **changes: str) -> tuple[int, dict[str, object]]:
-        form = {
-            "client_id": self.sandbox.client_id,
-            "client_secret": self.sandbox.client_secret,
-            "grant_type": "client_credentials",
-            "scope": ",".join(scopes),
-            **changes,
-        }
-        async with self.session.post(self.url("auth/token"), data=form) as response:
-            return response.status, await response.json()
-
-    async def call(
-        self, method: str, path: str, body: object = None, scopes: tuple[str, ...] = tuple(Scope)
-    ) -> tuple[int, dict[str, object]]:
-        _, granted = await self.token(*scopes)
-        headers = {"Authorization": f"Bearer {granted['access_token']}"}
-        async with self.session.request(method, self.url(path), json=body, headers=headers) as response:
-            return response.status, await response.json()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.sandbox.port}/{path}"
-
-    async def register(self, username: str) -> str:
-        body = {"username": username, "email": {"address": f"{username}@mail.example"}}
-        _, answer = await self.call("POST", "accounts/register", body)
-        return str(answer["payload"]["account_id"])
-
-
-@pytest_asyncio.fixture
-async def http(sandbox: Sandbox) -> AsyncIterator[Http]:
-    async with aiohttp.ClientSession() as session:
-        yield Http(sandbox, session)
+from tilia_async.sandbox.routing import Match, Router, names_of_route
 
 
 @pytest.mark.asyncio
@@ -344,3 +304,11 @@ async def test_it_starts_and_stops() -> None:
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_every_operation_is_served() -> None:
+    router = Router()
+    for operation in OPERATIONS.values():
+        match = router.find(operation.method, operation.service, operation.path)
+        assert isinstance(match, Match), operation.name
+        assert operation.name in names_of_route(match.route.operation.name)

@@ -57,6 +57,12 @@ def test_a_never_operation_is_not_sent_again_once_it_may_have_been_sent(failure:
     assert decided(NEVER, failure).wait is None
 
 
+def test_a_key_in_use_is_waited_for() -> None:
+    """Its first attempt is still worked on at Tilia, although the connection is gone."""
+    in_use = errors.ConflictError(status=409)
+    assert [decided(each, in_use).wait is None for each in (KEYED, SAFE, NEVER)] == [False, True, True]
+
+
 def test_a_never_operation_is_sent_again_when_nothing_was_sent() -> None:
     assert decided(NEVER, errors.ConnectError("x")).wait is not None
 

@@ -10,7 +10,8 @@ from tilia_async.sandbox.faults import Fault, FaultScript
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.server import Sandbox
-from tilia_async.sandbox.world import SandboxAccount, SandboxWallet
+from tilia_async.sandbox.state.ledger import SandboxWallet
+from tilia_async.sandbox.state.people import SandboxAccount
 
 __all__ = [
     "Fault",

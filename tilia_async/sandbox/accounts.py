@@ -1,15 +1,18 @@
-"""``/register`` and ``/user-info`` of the service ``accounts`` (fact sheet "accounts", B1 and C; seed 002)."""
+"""``/register`` and ``/user-info`` of the service ``accounts`` (fact sheet "accounts", B1 and C1 to C3)."""
 
 from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_found, success
-from tilia_async.sandbox.calls import Call, Refused, Route
-from tilia_async.sandbox.world import PUBLISHER, TILIA, SandboxAccount
+from tilia_async.sandbox.answers import Answer, failure, invalid, not_found, success
+from tilia_async.sandbox.blocks import capabilities
+from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.parties import account_of_path
+from tilia_async.sandbox.payment_methods import add_pobo, notify
+from tilia_async.sandbox.state.people import INTEGRATOR, SandboxAccount, Tag
 
-INTEGRATOR = "sandbox"
 _PROFILE = (
     "full_name",
     "street_address_1",
@@ -23,95 +26,100 @@ _PROFILE = (
 
 
 def register(call: Call) -> Answer:
-    fields = call.json()
-    email, platforms = fields.get("email"), fields.get("external_platforms")
-    username = fields.get("username")
-    problems: dict[str, list[str]] = {}
-    if not isinstance(username, str) or not 0 < len(username) <= accounts.LONGEST_USERNAME:
-        problems["username"] = ["must be a string of 1 to 64 characters"]
-    if (email is None) == (not platforms):
-        problems["email"] = ["exactly one of email and external_platforms must be given"]
-    address = email.get("address") if isinstance(email, dict) else None
-    if email is not None and (not isinstance(address, str) or "@" not in address):
-        problems["email.address"] = ["must be a valid email address"]
-    if bool(fields.get("state_province")) != bool(fields.get("country_iso")):
-        problems["country_iso"] = ["state_province and country_iso must be given together"]
-    if problems or not isinstance(username, str):
-        return invalid(problems)
-    known = call.world.find(username)
+    fields = Fields(call.json())
+    username = fields.text("username")
+    if not 0 < len(username) <= accounts.LONGEST_USERNAME:
+        fields.refuse("username", "must be a string of 1 to 64 characters")
+    if ("email" in fields) == bool(fields.value("external_platforms")):
+        fields.refuse("email", "exactly one of email and external_platforms must be given")
+    address, platforms, profile = _address(fields), _platforms(fields), _profile(fields)
+    fields.check()
+    known = call.world.people.named(username)
     if known is not None:
         # The answer to a name that is taken carries the account that has it, although it says Failure.
         return failure(409, _registered(known))
-    account = call.world.create_account(
-        username,
-        address if isinstance(address, str) else None,
-        external_platforms=_platform_ids(platforms),
-        profile={field: str(fields[field]) for field in _PROFILE if fields.get(field)},
-    )
+    account = call.world.create_account(username, address, external_platforms=platforms, profile=profile)
+    for platform, user_id in platforms.items():
+        add_pobo(call.world, account, platform, user_id)
+    call.world.notify(*messages.registered(account))
     return success(_registered(account))
 
 
+def update(call: Call) -> Answer:
+    account = account_of_path(call)
+    fields = Fields(call.json())
+    address, platforms, profile = _address(fields), _platforms(fields), _profile(fields)
+    fields.check()
+    if address is not None:
+        account.email = address
+    account.profile |= profile
+    for platform, user_id in platforms.items():
+        if platform not in account.external_platforms:
+            notify(call.world, add_pobo(call.world, account, platform, user_id))
+        account.external_platforms[platform] = user_id
+    # Inferred: the documented sample is cut off before the answer.
+    return success(_registered(account), nulls=call.nulls())
+
+
 def get(call: Call) -> Answer:
-    return success(_told(_account(call)), nulls=call.nulls())
+    return success(_told(account_of_path(call)), nulls=call.nulls())
 
 
 def find(call: Call) -> Answer:
     username = call.query.get("username")
     if not username:
         return invalid({"username": ["is required"]})
-    account = call.world.find(username)
+    account = call.world.people.named(username)
     return not_found("account") if account is None else success(_told(account), nulls=call.nulls())
-
-
-def block(call: Call) -> Answer:
-    account = _account(call)
-    call.world.block(account, PUBLISHER)
-    return success({"is_blocked": True}, nulls=call.nulls())
-
-
-def unblock(call: Call) -> Answer:
-    account = _account(call)
-    if account.blocked_by == TILIA:
-        # Seed 002 says that it is never permitted; status and text are inferred.
-        return error(403, "not permitted to unblock this account")
-    call.world.unblock(account)
-    return success({"is_blocked": False})
 
 
 ROUTES = (
     Route(accounts.REGISTER, register),
+    Route(accounts.UPDATE, update),
     Route(accounts.GET, get, ("/v1/user-info/{account_id}",)),
     Route(accounts.FIND, find),
-    Route(accounts.BLOCK, block, ("/v1/user-info/{account_id}/block",)),
-    Route(accounts.UNBLOCK, unblock, ("/v1/user-info/{account_id}/unblock",)),
 )
 
 
-def _account(call: Call) -> SandboxAccount:
-    account = call.world.accounts.get(call.path["account_id"])
-    if account is None:
-        raise Refused(not_found("account"))
-    return account
+def _address(fields: Fields) -> str | None:
+    email = fields.value("email")
+    if email is None:
+        return None
+    address = email.get("address") if isinstance(email, dict) else None
+    if not isinstance(address, str) or "@" not in address:
+        fields.refuse("email.address", "must be a valid email address")
+        return None
+    return address
 
 
-def _platform_ids(platforms: JsonValue) -> dict[str, str]:
-    named = platforms if isinstance(platforms, dict) else {}
+def _platforms(fields: Fields) -> dict[str, str]:
+    value = fields.value("external_platforms")
+    named = value if isinstance(value, dict) else {}
     return {name: str(user["user_id"]) for name, user in named.items() if isinstance(user, dict) and "user_id" in user}
 
 
+def _profile(fields: Fields) -> dict[str, str]:
+    if bool(fields.value("state_province")) != bool(fields.value("country_iso")):
+        fields.refuse("country_iso", "state_province and country_iso must be given together")
+    return {field: text for field in _PROFILE if (text := fields.text(field))}
+
+
 def _told(account: SandboxAccount) -> JsonObject:
-    blocked: JsonObject = {"login": True} if account.is_blocked else {}
     return {
         "account_id": account.account_id,
         "username": account.username,
         # A string here, an object in the answer to a registration.
         "email": account.email or "",
         "is_blocked": account.is_blocked,
-        "blocked_capabilities": blocked,
+        "blocked_capabilities": capabilities(account),
         "integrator": INTEGRATOR,
-        "tags": [],
+        "tags": [_tag(account, tag) for tag in account.tags],
         "created": account.created,
     }
+
+
+def _tag(account: SandboxAccount, tag: Tag) -> JsonValue:
+    return {"account_id": account.account_id, **tag.told()}
 
 
 def _registered(account: SandboxAccount) -> JsonObject:

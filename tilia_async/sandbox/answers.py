@@ -33,6 +33,16 @@ def success(payload: JsonValue, *, status: int = 200, nulls: bool = False) -> An
     return bare({"status": "Success", "message": texts, "codes": texts, "payload": payload}, status)
 
 
+def without_payload() -> Answer:
+    """Success, the key ``payload`` left out altogether, as after a merge or a full refund."""
+    return bare({"status": "Success", "message": None, "codes": None})
+
+
+def without_texts(payload: JsonValue, status: int = 200) -> Answer:
+    """Success, the keys ``message`` and ``codes`` left out, as with token exchanges."""
+    return bare({"status": "Success", "payload": payload}, status)
+
+
 def failure(status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()) -> Answer:
     """An envelope that says Failure; the payload is a text, an object or a whole resource."""
     return bare({"status": "Failure", "message": list(message), "codes": list(codes), "payload": payload}, status)
@@ -52,6 +62,11 @@ def invalid(errors: dict[str, list[str]]) -> Answer:
 def blocked(account_id: str) -> Answer:
     """403, the payload a plain text (seed 002)."""
     return failure(403, f"account is blocked ({account_id})")
+
+
+def rejected() -> Answer:
+    """403 for a transaction that could not be made, in the words of the reference; the shape is inferred."""
+    return error(403, "The transaction was rejected")
 
 
 def not_found(what: str) -> Answer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tilia_async.api import auth
-from tilia_async.sandbox.accounts import INTEGRATOR
 from tilia_async.sandbox.answers import Answer, blocked, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.state.people import INTEGRATOR
 
 _GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -15,7 +15,7 @@ def authorize_user(call: Call) -> Answer:
     account_id = fields.get("account_id")
     if not isinstance(account_id, str) or not 0 < len(account_id) <= 36:
         return invalid({"account_id": ["is required"]})
-    account = call.world.accounts.get(account_id)
+    account = call.world.people.users.get(account_id)
     if account is None:
         # Not documented; Tilia's Node SDK has seen it on staging.
         return not_found("account")

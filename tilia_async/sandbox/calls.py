@@ -47,6 +47,10 @@ class Call:
 
     def nulls(self) -> bool:
         """Whether the envelope writes null for no message: Tilia does both, so the sandbox draws."""
+        return self.coin()
+
+    def coin(self) -> bool:
+        """A draw between two forms of an answer that both occur."""
         return self.world.random.random() < 0.5
 
 

@@ -26,10 +26,17 @@ class SandboxClock:
         """Seconds since 1970."""
         return time.time() + self._ahead
 
-    def rfc3339(self) -> str:
-        """The time as accounts and invoices write it, e.g. ``2020-07-03T01:05:59.494680Z``."""
-        return datetime.fromtimestamp(self.now(), UTC).isoformat().replace("+00:00", "Z")
+    def rfc3339(self, at: float | None = None) -> str:
+        """A time, by default now, as accounts and invoices write it, e.g. ``2020-07-03T01:05:59.494680Z``."""
+        return self._utc(at).isoformat().replace("+00:00", "Z")
 
     def plain(self) -> str:
         """The time as payment methods write it, without a zone: ``2020-08-21 09:03:39``."""
-        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return self._utc().strftime("%Y-%m-%d %H:%M:%S")
+
+    def with_microseconds(self) -> str:
+        """The time as payouts write it, without a zone: ``2020-09-10 16:15:42.343045``."""
+        return self._utc().strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def _utc(self, at: float | None = None) -> datetime:
+        return datetime.fromtimestamp(self.now() if at is None else at, UTC)

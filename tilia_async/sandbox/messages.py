@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Final
 from tilia_async.json_value import JsonObject
 
 if TYPE_CHECKING:
-    from tilia_async.sandbox.world import SandboxAccount
+    from tilia_async.sandbox.state.people import Block, SandboxAccount
 
 ACCOUNT_BLOCK: Final = "account-block-unblock-webhook"
 REGISTRATION: Final = "register-account-completed"
+TRANSFER: Final = "balance-transfer-completed-publisher"
+ESCROW: Final = "escrow-transaction-update"
+INVOICE: Final = "invoice-completed"
+REFUND: Final = "refund-completed"
+EXCHANGE: Final = "token-exchange-completed"
+PAYMENT_METHOD: Final = "payment-method-updated"
+KYC: Final = "kyc-webhook"
+# Tilia's pages do not tell the names of these two: inferred.
+PAYOUT: Final = "payout-complete"
+KYB: Final = "kyb-status-change"
 
 EVENT_NAMES: Final = frozenset(
     {
         ACCOUNT_BLOCK,
         REGISTRATION,
-        "balance-transfer-completed-publisher",
+        TRANSFER,
         "deposit-completed",
-        "escrow-transaction-update",
-        "invoice-completed",
-        "refund-completed",
-        "token-exchange-completed",
-        "payment-method-updated",
-        "kyc-webhook",
+        ESCROW,
+        INVOICE,
+        REFUND,
+        EXCHANGE,
+        PAYMENT_METHOD,
+        KYC,
         "wallet-balance-alert",
-        # Tilia's pages do not tell the names of these two: inferred.
-        "payout-complete",
-        "kyb-status-change",
+        PAYOUT,
+        KYB,
     }
 )
 """The events that a URL can be registered for."""
@@ -43,19 +52,26 @@ def registered(account: SandboxAccount) -> tuple[str, JsonObject]:
     }
 
 
-def block_changed(account: SandboxAccount, issuer: str) -> tuple[str, JsonObject]:
+def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObject]:
     """Name and message of the event "an account was blocked or unblocked".
 
     What stands in ``blocks`` after an unblocking is inferred: the block that was lifted.
     """
-    block: JsonObject = {
-        "account_id": account.account_id,
-        "block_id": account.block_id,
-        "capability": "login",
-        "issuer": issuer,
-        "reason": "account_close",
-    }
-    return ACCOUNT_BLOCK, {"account_id": account.account_id, "blocks": block, "is_blocked": account.is_blocked}
+    return ACCOUNT_BLOCK, {**blocks(account, block), "is_blocked": account.is_blocked}
+
+
+def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
+    """A single block, although the page speaks of a list; empty, inferred, while nothing is blocked."""
+    told: JsonObject = {}
+    if block is not None:
+        told = {
+            "account_id": account.account_id,
+            "block_id": block.block_id,
+            "capability": block.capability,
+            "issuer": block.issuer,
+            "reason": block.reason,
+        }
+    return {"account_id": account.account_id, "blocks": told}
 
 
 def email(account: SandboxAccount) -> JsonObject:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tilia_async.api import registration
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.state.people import StartedRegistration
 
 _LONGEST = 254
 
@@ -14,24 +16,32 @@ def start(call: Call) -> Answer:
     fields = call.json()
     problems = _problems(fields)
     username = fields.get("username")
-    if not problems and isinstance(username, str) and call.world.find(username) is not None:
+    if not problems and isinstance(username, str) and call.world.people.named(username) is not None:
         problems["username"] = ["username is already in use"]
     if problems:
         return invalid(problems)
-    started = call.world.start_registration(fields)
+    started = StartedRegistration(
+        call.world.new_uuid(),
+        str(fields["username"]),
+        str(fields["email"]),
+        str(fields.get("tracking_id") or ""),
+        str(fields.get("metadata") or ""),
+    )
+    call.world.people.registrations[started.registration_id] = started
     return success({"registration_id": started.registration_id}, status=201, nulls=True)
 
 
 def complete(call: Call) -> Answer:
-    started = call.world.registrations.pop(call.path["registration_id"], None)
+    started = call.world.people.registrations.pop(call.path["registration_id"], None)
     if started is None:
         # Inferred, like all of this step's failures.
         return not_found("registration_id")
-    if call.world.find(started.username) is not None:
+    if call.world.people.named(started.username) is not None:
         return invalid({"username": ["username is already in use"]})
     account = call.world.create_account(
         started.username, started.email, tracking_id=started.tracking_id, metadata=started.metadata
     )
+    call.world.notify(*messages.registered(account))
     return success(
         {
             "account_id": account.account_id,

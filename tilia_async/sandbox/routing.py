@@ -8,11 +8,39 @@ from urllib.parse import unquote
 import attrs
 
 from tilia_async.api import OPERATIONS
-from tilia_async.sandbox import accounts, auth, registration, wallets
+from tilia_async.sandbox import (
+    accounts,
+    auth,
+    blocks,
+    compliance,
+    escrow,
+    invoices,
+    payment_methods,
+    payouts,
+    refunds,
+    registration,
+    token_exchanges,
+    transfers,
+    wallets,
+)
 from tilia_async.sandbox.calls import Route
 from tilia_async.tokens.fetch import TOKEN
 
-ROUTES: tuple[Route, ...] = (*auth.ROUTES, *registration.ROUTES, *accounts.ROUTES, *wallets.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *auth.ROUTES,
+    *registration.ROUTES,
+    *accounts.ROUTES,
+    *blocks.ROUTES,
+    *compliance.ROUTES,
+    *wallets.ROUTES,
+    *payment_methods.ROUTES,
+    *token_exchanges.ROUTES,
+    *invoices.ROUTES,
+    *escrow.ROUTES,
+    *refunds.ROUTES,
+    *payouts.ROUTES,
+    *transfers.ROUTES,
+)
 
 
 @attrs.frozen

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import uuid
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from aiohttp import web
 
+from tilia_async.api.compliance import KycState
+from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
 from tilia_async.money import Money
-from tilia_async.sandbox.answers import Answer
-from tilia_async.sandbox.calls import Call, Refused
+from tilia_async.sandbox import payouts
+from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.compliance import decide_kyc
+from tilia_async.sandbox.desk import Desk
+from tilia_async.sandbox.faults import FaultScript
 from tilia_async.sandbox.notifications import Notifier, SentNotification
+from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
 from tilia_async.sandbox.recorded import RecordedRequest
-from tilia_async.sandbox.routing import Match, Router, names_of_route
+from tilia_async.sandbox.routing import names_of_route
+from tilia_async.sandbox.state.ledger import REGISTRATION, STANDARD, SandboxWallet
+from tilia_async.sandbox.state.people import TILIA, SandboxAccount
 from tilia_async.sandbox.tokens import TokenOffice
-from tilia_async.sandbox.world import TILIA, SandboxAccount, World
+from tilia_async.sandbox.world import CUSTOM_WALLETS, Settings, World
 from tilia_async.scopes import Scope
-from tilia_async.tokens.fetch import TOKEN
-
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
-_LARGEST_BODY = 1_048_576
 
 
 class Sandbox:
@@ -45,6 +47,9 @@ class Sandbox:
         token_lifetime: in seconds.
         token_currency: the code of the publisher's own token.
         record: how many requests, and how many notifications, are remembered at least.
+        tokens_per_cent: what a US cent buys, and what has to be converted for one.
+        publisher_funds: what the publisher has for refunds and conversions, in cents.
+        custom_wallets: the types of wallets of the publisher's own, each with its currency.
 
     Attributes:
         client_id, client_secret: the credentials it accepts.
@@ -63,6 +68,9 @@ class Sandbox:
         token_lifetime: float = 3600.0,
         token_currency: str = "TOK",  # noqa: S107 - no password
         record: int = 100_000,
+        tokens_per_cent: int = 100,
+        publisher_funds: int = 100_000_000,
+        custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
     ) -> None:
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.client_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -70,14 +78,18 @@ class Sandbox:
         self.client_secret = str(uuid.uuid4())
         self.clock = SandboxClock()
         self.faults = FaultScript(names_of_route)
-        self.requests: list[RecordedRequest] = []
         self._notifier = Notifier(self.clock, record)
-        self._world = World(self.clock, chance, wallet_delay, token_currency, notify=self._notifier.notify)
+        self._world = World(
+            self.clock,
+            chance,
+            Settings(wallet_delay, token_currency, tokens_per_cent, publisher_funds, dict(custom_wallets)),
+            notify=self._notifier.notify,
+        )
         self._tokens = TokenOffice(
             self.clock, self.client_id, self.client_secret, frozenset(map(str, scopes)), token_lifetime
         )
-        self._router = Router()
-        self._record = record
+        self._desk = Desk(self._world, self._tokens, self.faults, record)
+        self.requests: list[RecordedRequest] = self._desk.requests
         self._wanted_port = port
         self._runner: web.ServerRunner | None = None
 
@@ -101,7 +113,17 @@ class Sandbox:
     @property
     def accounts(self) -> Mapping[str, SandboxAccount]:
         """The accounts that there are, by id."""
-        return self._world.accounts
+        return self._world.people.users
+
+    @property
+    def publisher_account_id(self) -> str:
+        """The account that fees, refunds and your share of sales come from and go to; ``fund`` takes it, too."""
+        return self._world.publisher.account_id
+
+    @property
+    def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
+        """The publisher's wallets by currency. They have no payment methods, so no listing shows their ids."""
+        return {wallet.currency: wallet for wallet in self._world.ledger.of(self.publisher_account_id)}
 
     @property
     def notifications(self) -> list[SentNotification]:
@@ -133,7 +155,63 @@ class Sandbox:
         Raises:
             KeyError: there is no such account.
         """
-        self._world.block(self._world.accounts[account_id], TILIA)
+        block_account(self._world, self.accounts[account_id], TILIA)
+
+    def add_payment_method(
+        self,
+        account_id: str,
+        kind: Literal["card", "paypal"] = "card",
+        *,
+        currency: str = "USD",
+        state: str = PaymentMethodState.ACTIVE,
+    ) -> str:
+        """Add a way to pay from outside, as a user does in Tilia's web pages.
+
+        Args:
+            kind: a card pays; a PayPal account pays and can be paid out to.
+            state: ``ACTIVE``; others are listed and cannot be used.
+
+        Returns:
+            Its id.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: there is no such kind.
+        """
+        add = {"card": add_card, "paypal": add_paypal}.get(kind)
+        if add is None:
+            raise ValueError(f"a payment method that can be added is a card or paypal, not {kind!r}")
+        method = add(self._world, self.accounts[account_id], currency, str(state))
+        notify(self._world, method)
+        return method.id
+
+    def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
+        """Decide about a user's data, as Tilia's compliance does. Payouts take ``ACCEPT`` with ``FULL``.
+
+        Args:
+            pii_level: None: ``FULL`` for ``ACCEPT``, ``NONE`` for ``NODATA``, else ``BASIC``.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        decide_kyc(self._world, self.accounts[account_id], str(state), pii_level)
+
+    def sign_tos(self, account_id: str) -> None:
+        """Let a user accept Tilia's terms of service, which is done in Tilia's web pages.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        self.accounts[account_id].signed_tos = True
+
+    def hold_payout(self, payout_status_id: str) -> None:
+        """Put a payout in escrow on hold: it does not go on by itself, and can still be cancelled.
+
+        Raises:
+            KeyError: there is no such payout.
+            ValueError: its funds are not in escrow.
+        """
+        payouts.hold(self._world, self._world.payouts[payout_status_id])
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet.
@@ -143,8 +221,12 @@ class Sandbox:
 
         Raises:
             LookupError: there is no such account or wallet.
+            ValueError: the amount is negative.
         """
-        kind = wallet or ("standard" if amount.currency == self._world.token_currency else "registration")
+        token = self._world.settings.token_currency
+        kind = wallet or (STANDARD if amount.currency == token else REGISTRATION)
+        if account_id == self.publisher_account_id:
+            kind = self._world.publisher_wallet(amount.currency).kind
         self._world.fund(account_id, amount, kind)
 
     def revoke_tokens(self) -> None:
@@ -160,7 +242,7 @@ class Sandbox:
         """
         if self._runner is not None:
             raise RuntimeError("the sandbox runs already")
-        server = web.Server(self._serve, access_log=None)
+        server = web.Server(self._desk.serve, access_log=None)
         runner = web.ServerRunner(server, shutdown_timeout=0.05)
         await runner.setup()
         try:
@@ -190,110 +272,3 @@ class Sandbox:
     def __repr__(self) -> str:
         where = f"at port {self.port}" if self._runner is not None else "not running"
         return f"<Sandbox {where}, {len(self.accounts)} accounts>"
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await _read(request)
-        _, service, rest = (*request.rel_url.raw_path.split("/", 2), "")[:3]
-        path = f"/{rest}"
-        target = self._target(request.method, service, path)
-        name = TOKEN.name if target is None else target.route.operation.name if isinstance(target, Match) else None
-        self._remember(
-            RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body)
-        )
-        if isinstance(target, Match):
-            refusal = self._refusal(request, target)
-            if refusal is not None:
-                return _response(refusal)
-        fault = None if name is None else self.faults.take(name, but=Fault.TOKEN_REVOKED)
-        early = await self._before(request, fault)
-        if early is not None:
-            return _response(early)
-        if target is None:
-            answer = self._tokens.issue(request.query, body)
-        elif isinstance(target, Match):
-            answer = self._answer(request, target, body)
-        else:
-            answer = Answer(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
-        return _response(self._after(request, fault, answer))
-
-    def _refusal(self, request: web.BaseRequest, match: Match) -> Answer | None:
-        """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
-        authorization = request.headers.get("Authorization", "")
-        operation = match.route.operation
-        if self.faults.take(operation.name, only=Fault.TOKEN_REVOKED) is not None:
-            self._tokens.revoke(authorization)
-        return self._tokens.refusal(authorization, operation.scopes)
-
-    def _answer(self, request: web.BaseRequest, match: Match, body: bytes) -> Answer:
-        try:
-            return match.route.handler(Call(self._world, match.path, request.query, body))
-        except Refused as refused:
-            return refused.answer
-
-    async def _before(self, request: web.BaseRequest, fault: ScheduledFault | None) -> Answer | None:
-        """The part of a fault that comes before the request has an effect; an answer ends the request."""
-        if fault is None:
-            return None
-        match fault.fault:
-            case Fault.LATENCY:
-                await asyncio.sleep(fault.seconds)
-            case Fault.DROP_BEFORE_COMMIT:
-                _drop(request)
-                return Answer(500, b"")
-            case Fault.RATE_LIMITED:
-                return Answer(429, b"", headers={"Retry-After": fault.retry_after})
-            case Fault.SERVER_ERROR_EMPTY:
-                return Answer(500, b"")
-            case Fault.SERVER_ERROR_HTML:
-                return Answer(500, _HTML, "text/html")
-            case Fault.TOKEN_OUTAGE:
-                return Answer(503, b"")
-            case _:
-                pass
-        return None
-
-    def _after(self, request: web.BaseRequest, fault: ScheduledFault | None, answer: Answer) -> Answer:
-        """The part of a fault that comes after the request had its effect."""
-        if fault is None:
-            return answer
-        match fault.fault:
-            case Fault.DROP_AFTER_COMMIT:
-                _drop(request)
-            case Fault.TRUNCATED_JSON:
-                return Answer(answer.status, answer.body[: len(answer.body) // 2])
-            case Fault.WRONG_CONTENT_TYPE:
-                return Answer(200, _HTML, "text/html")
-            case _:
-                pass
-        return answer
-
-    def _target(self, method: str, service: str, path: str) -> Match | int | None:
-        """The route of a request, the status that refuses it, or None for the token endpoint, which has no route."""
-        if (method, service, path) == (TOKEN.method, TOKEN.service, TOKEN.path):
-            return None
-        return self._router.find(method, service, path)
-
-    def _remember(self, request: RecordedRequest) -> None:
-        self.requests.append(request)
-        if len(self.requests) >= 2 * self._record:
-            del self.requests[: -self._record]
-
-
-async def _read(request: web.BaseRequest) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(_LARGEST_BODY, len(body))
-    return bytes(body)
-
-
-def _drop(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-def _response(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
-    )

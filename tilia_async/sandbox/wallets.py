@@ -1,99 +1,103 @@
-"""Wallets, and the payment methods that stand for them (fact sheet "money", A1, A2 and B1)."""
+"""Wallets and balances (fact sheet "money", A)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tilia_async.api import payment_methods, wallets
+from tilia_async.api import wallets
 from tilia_async.json_value import JsonObject
-from tilia_async.sandbox.accounts import INTEGRATOR
 from tilia_async.sandbox.answers import Answer, not_found, success
 from tilia_async.sandbox.calls import Call, Route
-from tilia_async.sandbox.world import SandboxWallet
-
-
-def list_payment_methods(call: Call) -> Answer:
-    # An account that does not exist has an empty list: Tilia does not say 404 here.
-    found = call.world.wallets_of(call.path["account_id"])
-    return success([_payment_method(wallet) for wallet in found], nulls=call.nulls())
+from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.parties import account_of_body, refuse_blocked
+from tilia_async.sandbox.state.ledger import CONVERTIBLE, CUSTOM, SandboxWallet
+from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.world import World
 
 
 def get(call: Call) -> Answer:
     wallet = call.world.wallet(call.path["wallet_id"])
     if wallet is None:
         return not_found("wallet")
-    return success(
-        {
-            "wallet_id": wallet.wallet_id,
-            "account_id": wallet.account_id,
-            "description": wallet.description,
-            "currency": wallet.currency,
-            "current_balance": wallet.balance,
-            "active": 1,
-            "tags": ["registration"] if wallet.kind == "registration" else None,
-            "integrator": INTEGRATOR,
-            "created": wallet.created,
-            "updated": wallet.created,
-        },
-        nulls=call.nulls(),
-    )
+    return success(told(wallet), nulls=call.nulls())
 
 
 def balances(call: Call) -> Answer:
     account_id = call.path["account_id"]
-    if account_id not in call.world.accounts:
+    if call.world.people.find(account_id) is None:
         return not_found("account")
-    found = call.world.wallets_of(account_id)
-    asked = call.query.get("currency")
-    currencies = dict.fromkeys(wallet.currency for wallet in found if asked in (None, "", wallet.currency))
-    by_currency: JsonObject = {
-        currency: _balance(currency, [wallet for wallet in found if wallet.currency == currency])
-        for currency in currencies
-    }
+    by_currency = balances_of(call.world, account_id, call.query.get("currency", ""))
     return success({"account_id": account_id, "balances": by_currency}, nulls=call.nulls())
 
 
+def create_custom(call: Call) -> Answer:
+    return success(told(open_custom(call)), nulls=True)
+
+
+def open_custom(call: Call) -> SandboxWallet:
+    """The wallet that both ways to make one of a publisher's own types make.
+
+    Raises:
+        Refused: a field is wrong, the type is not set up, or the account is unknown or blocked.
+    """
+    fields = Fields(call.json())
+    account_id, wallet_type = fields.required("account_id"), fields.required("wallet_type", longest=255)
+    currency, tags = call.world.settings.custom_wallets.get(wallet_type, ""), fields.texts("tags")
+    if not currency:
+        fields.refuse("wallet_type", "wallet type is not configured")
+    fields.check()
+    account = account_of_body(call, account_id)
+    refuse_blocked(call, [account_id])
+    return call.world.open_wallet(account.account_id, CUSTOM, currency, tags)
+
+
+def told(wallet: SandboxWallet) -> JsonObject:
+    return {
+        "wallet_id": wallet.wallet_id,
+        "account_id": wallet.account_id,
+        "description": wallet.description,
+        "currency": wallet.currency,
+        "current_balance": wallet.balance,
+        "active": 1,
+        "tags": [*wallet.tags] or None,
+        "integrator": INTEGRATOR,
+        "created": wallet.created,
+        "updated": wallet.created,
+    }
+
+
+def balances_of(world: World, account_id: str, currency: str = "", *, as_text: bool = True) -> JsonObject:
+    """What an account has, by currency.
+
+    Args:
+        currency: only this one; empty: all.
+        as_text: amounts are strings, as the service ``wallets`` writes them, and not numbers.
+    """
+    found = [wallet for wallet in world.wallets_of(account_id) if currency in ("", wallet.currency)]
+    return {
+        each: _balance(each, [wallet for wallet in found if wallet.currency == each], as_text=as_text)
+        for each in dict.fromkeys(wallet.currency for wallet in found)
+    }
+
+
 ROUTES = (
-    Route(payment_methods.LIST, list_payment_methods, ("/{account_id}/payment_methods",)),
     Route(wallets.GET, get),
     Route(wallets.BALANCES, balances),
+    Route(wallets.CREATE_CUSTOM, create_custom),
 )
 
 
-def _balance(currency: str, found: Iterable[SandboxWallet]) -> JsonObject:
-    amounts = {wallet.kind: wallet.balance for wallet in found}
-    spendable = _amount(currency, sum(amounts.values()))
+def _balance(currency: str, found: Iterable[SandboxWallet], *, as_text: bool) -> JsonObject:
+    found = tuple(found)
+    spendable = _amount(currency, sum(wallet.balance for wallet in found), as_text=as_text)
     balance: JsonObject = {"spendable_balance": spendable, "spendable": spendable}
-    if "convertible" in amounts:
-        balance["convertible"] = _amount(currency, amounts["convertible"])
+    convertible = [wallet.balance for wallet in found if wallet.kind == CONVERTIBLE]
+    if convertible:
+        balance["convertible"] = _amount(currency, sum(convertible), as_text=as_text)
     return balance
 
 
-def _amount(currency: str, minor_units: int) -> JsonObject:
+def _amount(currency: str, minor_units: int, *, as_text: bool) -> JsonObject:
     sign = "$" if currency == "USD" else f"{currency} "
-    return {"balance": str(minor_units), "display": f"{sign}{minor_units // 100}.{minor_units % 100:02d}"}
-
-
-def _payment_method(wallet: SandboxWallet) -> JsonObject:
-    return {
-        "id": wallet.payment_method_id,
-        "account_id": wallet.account_id,
-        "method_class": wallet.kind,
-        "display_string": wallet.description,
-        "provider": payment_methods.WALLET,
-        "psp_reference": wallet.wallet_id,
-        "psp_hash_code": "",
-        "processing_currency": wallet.currency,
-        "pm_state": "ACTIVE",
-        "integrator": INTEGRATOR,
-        "created": wallet.listed_since,
-        "updated": wallet.listed_since,
-        "tags": None,
-        "payment_method_id": "",
-        "wallet_balance": str(wallet.balance),
-        "provider_data": {
-            "wallet_id": wallet.wallet_id,
-            "wallet_balance": str(wallet.balance),
-            "balance": wallet.balance,
-        },
-    }
+    display = f"{sign}{minor_units // 100}.{minor_units % 100:02d}"
+    return {"balance": str(minor_units) if as_text else minor_units, "display": display}

@@ -1,87 +1,44 @@
-"""The state of the sandbox: accounts, wallets, registrations."""
+"""The state of the sandbox, all of it together."""
 
 from __future__ import annotations
 
 import random
 import string
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 
-from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.api.invoices import InvoiceState
+from tilia_async.api.payment_methods import WALLET
+from tilia_async.json_value import JsonObject
 from tilia_async.money import Money
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.state.bills import Authorized, Bill, Bills, Item, Kind, Wording
+from tilia_async.sandbox.state.deals import Deal, Exchange, Repayment, SandboxPayout
+from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, Ledger, Movement, SandboxWallet
+from tilia_async.sandbox.state.methods import PaymentMethods, SandboxPaymentMethod
+from tilia_async.sandbox.state.people import PUBLISHER, TILIA, Block, People, SandboxAccount, Tag
 
 _BASE62 = string.digits + string.ascii_letters
-PUBLISHER = "publisher"
-TILIA = "tilia"
-
-
-@attrs.define
-class SandboxWallet:
-    """A wallet and the payment method that stands for it.
-
-    Attributes:
-        kind: ``registration`` for money, ``standard`` or ``convertible`` for tokens.
-        balance: in the smallest unit of the currency.
-    """
-
-    wallet_id: str
-    payment_method_id: str
-    account_id: str
-    kind: str
-    currency: str
-    created: str
-    listed_since: str
-    balance: int = 0
-
-    @property
-    def description(self) -> str:
-        return f"{self.currency} Wallet" if self.kind == "registration" else f"{self.currency} {self.kind} Wallet"
-
-
-@attrs.define
-class SandboxAccount:
-    """An account.
-
-    Attributes:
-        blocked_by: ``publisher``, ``tilia``, or None while it is not blocked.
-        wallets_at: when its wallets appear, on the sandbox's clock.
-        block_id: of its last block; empty if there was none.
-    """
-
-    account_id: str
-    username: str
-    email: str | None
-    created: str
-    wallets_at: float
-    external_platforms: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    profile: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    tracking_id: str = ""
-    metadata: str = ""
-    blocked_by: str | None = None
-    email_id: str = ""
-    block_id: str = ""
-
-    @property
-    def is_blocked(self) -> bool:
-        return self.blocked_by is not None
+_TOKEN_SUPPLY = 10**15
+CUSTOM_WALLETS: Mapping[str, str] = MappingProxyType({"publisher_hosted": "USD"})
+"""The type that stands in the documentation's samples."""
 
 
 @attrs.frozen
-class StartedRegistration:
-    """A registration between its two steps. The password is checked and not kept."""
+class Settings:
+    """What a sandbox is made with; see ``Sandbox``."""
 
-    registration_id: str
-    username: str
-    email: str
-    tracking_id: str
-    metadata: str
+    wallet_delay: float = 0.5
+    token_currency: str = "TOK"  # noqa: S105 - no password
+    tokens_per_cent: int = 100
+    publisher_funds: int = 100_000_000
+    custom_wallets: Mapping[str, str] = CUSTOM_WALLETS
 
 
-def _tell_nobody(_event_name: str, _message: JsonObject) -> None:
+def _tell_nobody(event_name: str, message: JsonObject) -> None:
     pass
 
 
@@ -95,14 +52,26 @@ class World:
 
     clock: SandboxClock
     random: random.Random
-    wallet_delay: float
-    token_currency: str
-    accounts: dict[str, SandboxAccount] = attrs.field(factory=dict[str, SandboxAccount])
-    wallets: dict[str, SandboxWallet] = attrs.field(factory=dict[str, SandboxWallet])
-    registrations: dict[str, StartedRegistration] = attrs.field(factory=dict[str, StartedRegistration])
+    settings: Settings = attrs.field(factory=Settings)
+    people: People = attrs.field(factory=People)
+    ledger: Ledger = attrs.field(factory=Ledger)
+    methods: PaymentMethods = attrs.field(factory=PaymentMethods)
+    bills: Bills = attrs.field(factory=Bills)
+    exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
+    authorized: dict[str, Authorized] = attrs.field(factory=dict[str, Authorized])
+    escrows: dict[str, Deal] = attrs.field(factory=dict[str, Deal])
+    repayments: list[Repayment] = attrs.field(factory=list[Repayment])
+    payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
     notify: Callable[[str, JsonObject], None] = attrs.field(default=_tell_nobody, kw_only=True)
-    _by_username: dict[str, str] = attrs.field(factory=dict[str, str])
-    _wallets_of: dict[str, tuple[SandboxWallet, ...]] = attrs.field(factory=dict[str, tuple[SandboxWallet, ...]])
+    publisher: SandboxAccount = attrs.field(init=False)
+    tilia: SandboxAccount = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.publisher, self.tilia = self._new_house(PUBLISHER), self._new_house(TILIA)
+        # Inferred: the publisher has money for refunds and conversions, and all the tokens that are ever sold.
+        token = self.settings.token_currency
+        for currency, amount in (("USD", self.settings.publisher_funds), (token, _TOKEN_SUPPLY)):
+            self.ledger.move([Movement(None, self.publisher_wallet(currency), amount)])
 
     def new_id(self, prefix: str) -> str:
         """An id of the newer kind, e.g. ``acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b``."""
@@ -111,21 +80,6 @@ class World:
     def new_uuid(self) -> str:
         """An id of the older kind."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-
-    def find(self, username: str) -> SandboxAccount | None:
-        account_id = self._by_username.get(username)
-        return None if account_id is None else self.accounts[account_id]
-
-    def start_registration(self, fields: Mapping[str, JsonValue]) -> StartedRegistration:
-        started = StartedRegistration(
-            self.new_uuid(),
-            str(fields["username"]),
-            str(fields["email"]),
-            str(fields.get("tracking_id") or ""),
-            str(fields.get("metadata") or ""),
-        )
-        self.registrations[started.registration_id] = started
-        return started
 
     def create_account(
         self,
@@ -137,68 +91,137 @@ class World:
         tracking_id: str = "",
         metadata: str = "",
     ) -> SandboxAccount:
-        """Add an account and its wallets, which appear after ``wallet_delay``."""
+        """Add an account and its wallets, which appear after the wallets' delay."""
         account = SandboxAccount(
             self.new_id("acct"),
             username,
             email,
             self.clock.rfc3339(),
-            self.clock.now() + self.wallet_delay,
+            self.clock.now() + self.settings.wallet_delay,
             dict(external_platforms or {}),
             dict(profile or {}),
             tracking_id,
             metadata,
             email_id=self.new_uuid(),
         )
-        self.accounts[account.account_id] = account
-        self._by_username[username] = account.account_id
-        kinds = (("registration", "USD"), ("standard", self.token_currency), ("convertible", self.token_currency))
-        wallets = tuple(self._create_wallet(account, kind, currency) for kind, currency in kinds)
-        self._wallets_of[account.account_id] = wallets
-        self.notify(*messages.registered(account))
+        self.people.add(account)
+        token = self.settings.token_currency
+        for kind, currency in ((REGISTRATION, "USD"), (STANDARD, token), (CONVERTIBLE, token)):
+            tags = (REGISTRATION,) if kind == REGISTRATION else ()
+            self.add_wallet_method(self.open_wallet(account.account_id, kind, currency, tags), method_class=kind)
         return account
 
-    def block(self, account: SandboxAccount, issuer: str) -> None:
-        """Block an account. One that Tilia blocked stays Tilia's; only a change is told, which is inferred."""
-        if account.blocked_by not in {issuer, TILIA}:
-            account.blocked_by, account.block_id = issuer, self.new_id("blk")
-            self.notify(*messages.block_changed(account, issuer))
+    def open_wallet(self, account_id: str, kind: str, currency: str, tags: Sequence[str] = ()) -> SandboxWallet:
+        return self.ledger.open(
+            SandboxWallet(self.new_id("wal"), account_id, kind, currency, self.clock.rfc3339(), tuple(tags))
+        )
 
-    def unblock(self, account: SandboxAccount) -> None:
-        """Lift the block of an account, if there is one."""
-        issuer, account.blocked_by = account.blocked_by, None
-        if issuer is not None:
-            self.notify(*messages.block_changed(account, issuer))
+    def add_wallet_method(self, wallet: SandboxWallet, *, method_class: str) -> SandboxPaymentMethod:
+        """Add the payment method that stands for a wallet."""
+        now = self.clock.plain()
+        return self.methods.add(
+            SandboxPaymentMethod(
+                self.new_id("pm"),
+                wallet.account_id,
+                method_class,
+                WALLET,
+                wallet.description,
+                wallet.wallet_id,
+                wallet.currency,
+                now,
+                now,
+                wallet,
+            )
+        )
+
+    def new_tag(self, prefix: str, resource_id: str, resource_type: str, namespace: str, name: str) -> Tag:
+        return Tag(self.new_id(prefix), resource_id, resource_type, namespace, name, self.clock.rfc3339())
 
     def wallets_of(self, account_id: str) -> tuple[SandboxWallet, ...]:
         """The wallets of an account that have appeared."""
-        account = self.accounts.get(account_id)
+        account = self.people.find(account_id)
         if account is None or self.clock.now() < account.wallets_at:
             return ()
-        return self._wallets_of[account_id]
+        return self.ledger.of(account_id)
 
     def wallet(self, wallet_id: str) -> SandboxWallet | None:
         """A wallet that has appeared."""
-        wallet = self.wallets.get(wallet_id)
+        wallet = self.ledger.wallets.get(wallet_id)
         return wallet if wallet is not None and wallet in self.wallets_of(wallet.account_id) else None
+
+    def methods_of(self, account_id: str) -> tuple[SandboxPaymentMethod, ...]:
+        """The payment methods of an account, without those of wallets that have not appeared yet."""
+        wallets = self.wallets_of(account_id)
+        return tuple(
+            method for method in self.methods.of(account_id) if method.wallet is None or method.wallet in wallets
+        )
+
+    def method(self, payment_method_id: str) -> SandboxPaymentMethod | None:
+        """A payment method that has appeared."""
+        method = self.methods.find(payment_method_id)
+        return method if method is not None and method in self.methods_of(method.account_id) else None
+
+    def wallet_of_kind(self, account_id: str, kind: str, currency: str) -> SandboxWallet | None:
+        """The first wallet of a kind, whether it has appeared or not."""
+        fitting = (
+            wallet for wallet in self.ledger.of(account_id) if (wallet.kind, wallet.currency) == (kind, currency)
+        )
+        return next(fitting, None)
+
+    def publisher_wallet(self, currency: str) -> SandboxWallet:
+        """The publisher's own wallet, which Tilia tags "hos"; it has no payment method."""
+        return self._house_wallet(self.publisher, "hos", currency)
+
+    def tilia_wallet(self, purpose: str, currency: str) -> SandboxWallet:
+        """A wallet of Tilia's, e.g. for money in escrow."""
+        return self._house_wallet(self.tilia, purpose, currency)
 
     def fund(self, account_id: str, amount: Money, kind: str) -> None:
         """Put money or tokens into an account's wallet, out of nowhere."""
-        for wallet in self._wallets_of[account_id]:
-            if wallet.currency == amount.currency and wallet.kind == kind:
-                wallet.balance += amount.minor_units
-                return
-        raise LookupError(f"the account has no {kind} wallet for {amount.currency}")
+        wallet = self.wallet_of_kind(account_id, kind, amount.currency)
+        if wallet is None:
+            raise LookupError(f"the account has no {kind} wallet for {amount.currency}")
+        self.ledger.move([Movement(None, wallet, amount.minor_units)])
 
-    def _create_wallet(self, account: SandboxAccount, kind: str, currency: str) -> SandboxWallet:
-        wallet = SandboxWallet(
-            self.new_id("wal"),
-            self.new_id("pm"),
-            account.account_id,
-            kind,
-            currency,
-            account.created,
-            self.clock.plain(),
-        )
-        self.wallets[wallet.wallet_id] = wallet
-        return wallet
+    def block(self, account: SandboxAccount, issuer: str, note: str = "") -> Block:
+        """Block an account; an issuer's second block is its first."""
+        return account.blocks.setdefault(issuer, Block(self.new_id("blk"), issuer, note=note))
+
+    def new_bill(
+        self,
+        kind: Kind,
+        account_id: str,
+        currency: str,
+        items: Sequence[Item],
+        wording: Wording | None = None,
+        *,
+        into: SandboxWallet | None = None,
+    ) -> Bill:
+        """An open invoice, not yet among the others."""
+        virtual = currency == self.settings.token_currency
+        wallet = into or self.publisher_wallet(currency)
+        wording, now, number = wording or Wording(), self.clock.now(), self.bills.next_number()
+        invoice_id = self.new_id("inv")
+        return Bill(
+            invoice_id, account_id, kind, virtual, currency, wording, tuple(items), wallet, now, number, updated=now,
+            turn=number,
+        )  # fmt: skip
+
+    def new_item(self, amount: int, currency: str, transaction_type: str, wording: Wording | None = None) -> Item:
+        return Item(self.new_uuid(), amount, currency, transaction_type, wording or Wording())
+
+    def record(self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, wording: Wording) -> Bill:
+        """Add an invoice of one line for something that is not bought: a refund, a payout, a transfer."""
+        item = self.new_item(amount.minor_units, amount.currency, str(kind), wording)
+        bill = self.bills.add(self.new_bill(kind, account_id, amount.currency, [item], wording))
+        self.bills.settle(bill, state, self.clock.now())
+        return bill
+
+    def _new_house(self, name: str) -> SandboxAccount:
+        account = SandboxAccount(self.new_id("acct"), name, None, self.clock.rfc3339(), self.clock.now())
+        self.people.add_house(account)
+        return account
+
+    def _house_wallet(self, account: SandboxAccount, kind: str, currency: str) -> SandboxWallet:
+        found = self.wallet_of_kind(account.account_id, kind, currency)
+        return found or self.open_wallet(account.account_id, kind, currency, [kind])

@@ -152,7 +152,8 @@ def api_error(
         payload=opened.payload,
         field_errors=field_errors,
         attempts=attempts,
-        retryable=may_succeed_later(status) and (effect is False or operation.repeat is not Repeat.NEVER),
+        retryable=may_be_answered_later(operation, status)
+        and (effect is False or operation.repeat is not Repeat.NEVER),
         took_effect=effect,
         reference=reference,
     )
@@ -215,6 +216,14 @@ def missing_scope(
 def may_succeed_later(status: int) -> bool:
     """A status that tells of a passing state, not of this request."""
     return status == 429 or status in {500, 502, 503, 504}
+
+
+def may_be_answered_later(operation: Operation[object], status: int) -> bool:
+    """A status that tells of a passing state of this operation.
+
+    A key is "in use" (409) as long as an earlier attempt is worked on, although its connection is gone.
+    """
+    return may_succeed_later(status) or (status == 409 and operation.repeat is Repeat.KEYED)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -6,7 +6,7 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.config import RetryPolicy
-from tilia_async.wire.envelope import may_succeed_later
+from tilia_async.wire.envelope import may_be_answered_later
 from tilia_async.wire.operation import Operation, Repeat
 
 
@@ -62,7 +62,8 @@ def _never_again(operation: Operation[object], failure: errors.TiliaError) -> st
     if operation.repeat is Repeat.NEVER:
         return "the operation is not repeated once it may have been sent"
     if isinstance(failure, errors.ApiError):
-        return None if may_succeed_later(failure.status) else f"status {failure.status} would come again"
+        passing = may_be_answered_later(operation, failure.status)
+        return None if passing else f"status {failure.status} would come again"
     if isinstance(failure, errors.ResponseDecodeError):
         return "the write is confirmed" if failure.took_effect is True else None
     if isinstance(failure, errors.OutcomeUnknownError) or type(failure) is errors.TransportError:

@@ -1,0 +1,165 @@
+"""Takes requests, commits the faults that wait for them, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+from aiohttp import web
+
+from tilia_async.sandbox import payouts
+from tilia_async.sandbox.answers import Answer
+from tilia_async.sandbox.calls import Call, Refused
+from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.idempotency import KeyBook
+from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.routing import Match, Router
+from tilia_async.sandbox.tokens import TokenOffice
+from tilia_async.sandbox.world import World
+from tilia_async.tokens.fetch import TOKEN
+from tilia_async.wire.operation import Repeat
+
+_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_LARGEST_BODY = 1_048_576
+
+
+@attrs.define(eq=False)
+class Desk:
+    """Where requests arrive.
+
+    Attributes:
+        requests: what arrived, in order.
+        record: how many of them are remembered at least.
+    """
+
+    world: World
+    tokens: TokenOffice
+    faults: FaultScript
+    record: int
+    requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
+    _router: Router = attrs.field(factory=Router)
+    _keys: KeyBook = attrs.field(factory=KeyBook)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        body = await _read(request)
+        _, service, rest = (*request.rel_url.raw_path.split("/", 2), "")[:3]
+        path = f"/{rest}"
+        target = self._target(request.method, service, path)
+        name = TOKEN.name if target is None else target.route.operation.name if isinstance(target, Match) else None
+        self._remember(
+            RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body)
+        )
+        if isinstance(target, Match):
+            refusal = self._refusal(request, target)
+            if refusal is not None:
+                return _response(refusal)
+        # Taken before any wait, so that a second request with the key finds it in use.
+        key = _idempotency_key(request, target)
+        replay = None if key is None else self._keys.enter(*key, body)
+        answer = None
+        try:
+            fault = None if name is None else self.faults.take(name, but=Fault.TOKEN_REVOKED)
+            early = await self._before(request, fault)
+            if early is not None:
+                return _response(early)
+            answer = replay or self._answer(request, target, body)
+            return _response(self._after(request, fault, answer))
+        finally:
+            if key is not None and replay is None:
+                self._keys.leave(*key, answer)
+
+    def _refusal(self, request: web.BaseRequest, match: Match) -> Answer | None:
+        """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
+        authorization = request.headers.get("Authorization", "")
+        operation = match.route.operation
+        if self.faults.take(operation.name, only=Fault.TOKEN_REVOKED) is not None:
+            self.tokens.revoke(authorization)
+        return self.tokens.refusal(authorization, operation.scopes)
+
+    def _answer(self, request: web.BaseRequest, target: Match | int | None, body: bytes) -> Answer:
+        if target is None:
+            return self.tokens.issue(request.query, body)
+        if isinstance(target, int):
+            return Answer(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
+        payouts.settle(self.world)
+        try:
+            return target.route.handler(Call(self.world, target.path, request.query, body))
+        except Refused as refused:
+            return refused.answer
+
+    async def _before(self, request: web.BaseRequest, fault: ScheduledFault | None) -> Answer | None:
+        """The part of a fault that comes before the request has an effect; an answer ends the request."""
+        if fault is None:
+            return None
+        match fault.fault:
+            case Fault.LATENCY:
+                await asyncio.sleep(fault.seconds)
+            case Fault.DROP_BEFORE_COMMIT:
+                _drop(request)
+                return Answer(500, b"")
+            case Fault.RATE_LIMITED:
+                return Answer(429, b"", headers={"Retry-After": fault.retry_after})
+            case Fault.SERVER_ERROR_EMPTY:
+                return Answer(500, b"")
+            case Fault.SERVER_ERROR_HTML:
+                return Answer(500, _HTML, "text/html")
+            case Fault.TOKEN_OUTAGE:
+                return Answer(503, b"")
+            case _:
+                pass
+        return None
+
+    def _after(self, request: web.BaseRequest, fault: ScheduledFault | None, answer: Answer) -> Answer:
+        """The part of a fault that comes after the request had its effect."""
+        if fault is None:
+            return answer
+        match fault.fault:
+            case Fault.DROP_AFTER_COMMIT:
+                _drop(request)
+            case Fault.TRUNCATED_JSON:
+                return Answer(answer.status, answer.body[: len(answer.body) // 2])
+            case Fault.WRONG_CONTENT_TYPE:
+                return Answer(200, _HTML, "text/html")
+            case _:
+                pass
+        return answer
+
+    def _target(self, method: str, service: str, path: str) -> Match | int | None:
+        """The route of a request, the status that refuses it, or None for the token endpoint, which has no route."""
+        if (method, service, path) == (TOKEN.method, TOKEN.service, TOKEN.path):
+            return None
+        return self._router.find(method, service, path)
+
+    def _remember(self, request: RecordedRequest) -> None:
+        self.requests.append(request)
+        if len(self.requests) >= 2 * self.record:
+            del self.requests[: -self.record]
+
+
+def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tuple[str, str] | None:
+    """The operation and its key, if it takes one and got one."""
+    key = request.headers.get("Idempotency-Key")
+    if not isinstance(target, Match) or key is None or target.route.operation.repeat is not Repeat.KEYED:
+        return None
+    return target.route.operation.name, key
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(_LARGEST_BODY, len(body))
+    return bytes(body)
+
+
+def _drop(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(
+        status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
+    )

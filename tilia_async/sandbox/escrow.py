@@ -1,0 +1,153 @@
+"""Escrows (fact sheet "money", D7). While one is held, its money lies in a wallet of Tilia's."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+
+import attrs
+
+from tilia_async.api import escrow
+from tilia_async.api.escrow import EscrowStatus
+from tilia_async.api.invoices import InvoiceState
+from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
+from tilia_async.sandbox.answers import Answer, bare, error, not_found, success
+from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.invoice_answers import notify as notify_invoice
+from tilia_async.sandbox.invoice_answers import told as invoice_told
+from tilia_async.sandbox.invoices import asked_for, charge
+from tilia_async.sandbox.orders import read_bill
+from tilia_async.sandbox.paging import page_of
+from tilia_async.sandbox.parties import refuse_blocked
+from tilia_async.sandbox.state.bills import Bill, Kind
+from tilia_async.sandbox.state.deals import Deal
+from tilia_async.sandbox.state.ledger import Movement
+from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.world import World
+
+
+def create(call: Call) -> Answer:
+    world = call.world
+    bill = world.bills.add(read_bill(call, asked_for(call), Kind.ESCROW))
+    now, number = world.clock.now(), world.bills.next_number()
+    deal = Deal(world.new_id("esc"), bill, now, now, number, number)
+    world.escrows[deal.escrow_id] = deal
+    # Captured with an envelope; for all other operations only the bare object of the reference is known.
+    return success(_told(world, deal, with_invoice=True), status=201)
+
+
+def pay(call: Call) -> Answer:
+    deal = _deal(call, EscrowStatus.OPEN)
+    refuse_blocked(call, (deal.escrow.account_id, *deal.escrow.recipients))
+    try:
+        charge(call, deal.escrow)
+    except Refused:
+        _settle(call.world, deal, EscrowStatus.ESCROW_FAILED)
+        raise
+    _settle(call.world, deal, EscrowStatus.ESCROWED)
+    return bare(_told(call.world, deal, with_invoice=True))
+
+
+def commit(call: Call) -> Answer:
+    deal, world = _deal(call, EscrowStatus.ESCROWED), call.world
+    held = deal.escrow
+    refuse_blocked(call, (held.account_id, *held.recipients))
+    publisher = world.publisher_wallet(held.currency)
+    world.ledger.move([Movement(held.into, publisher, held.total), *held.distribute(publisher)])
+    deal.commit = _follow_up(world, deal, Kind.COMMIT)
+    _settle(world, deal, EscrowStatus.COMMITTED)
+    notify_invoice(world, deal.commit)
+    return bare(_told(world, deal))
+
+
+def cancel(call: Call) -> Answer:
+    deal, world = _deal(call, EscrowStatus.ESCROWED), call.world
+    world.ledger.move(deal.escrow.give_back())
+    deal.cancel = _follow_up(world, deal, Kind.CANCEL)
+    _settle(world, deal, EscrowStatus.CANCELLED)
+    return bare(_told(world, deal))
+
+
+def get(call: Call) -> Answer:
+    return bare(_told(call.world, _deal(call)))
+
+
+def find_by_invoice(call: Call) -> Answer:
+    invoice_id = call.path["invoice_id"]
+    for deal in call.world.escrows.values():
+        if any(bill.invoice_id == invoice_id for bill in deal.bills):
+            return bare(_told(call.world, deal))
+    return not_found("escrow")
+
+
+def list_by_reference(call: Call) -> Answer:
+    reference_id = call.path["reference_id"]
+    statuses = {word for word in call.query.get("status", "").split(",") if word}
+    found = [
+        deal
+        for deal in call.world.escrows.values()
+        if deal.escrow.wording.reference_id == reference_id and (not statuses or deal.status in statuses)
+    ]
+    page = page_of(call, found, "sortField", {"created": attrgetter("number"), "updated": attrgetter("turn")})
+    tell = partial(_told, call.world)
+    return bare(
+        {
+            # A string in the reference's sample; whose account it names is inferred: that of the newest.
+            "total": str(len(found)),
+            "account_id": found[-1].escrow.account_id if found else "",
+            "escrow_transactions": [tell(deal) for deal in page],
+        }
+    )
+
+
+ROUTES = (
+    Route(escrow.CREATE, create),
+    Route(escrow.PAY, pay),
+    Route(escrow.COMMIT, commit),
+    Route(escrow.CANCEL, cancel),
+    Route(escrow.GET, get),
+    Route(escrow.FIND_BY_INVOICE, find_by_invoice),
+    Route(escrow.LIST_BY_REFERENCE, list_by_reference),
+)
+
+
+def _deal(call: Call, wanted: EscrowStatus | None = None) -> Deal:
+    deal = call.world.escrows.get(call.path["escrow_id"])
+    if deal is None:
+        raise Refused(not_found("escrow"))
+    if wanted is not None and deal.status is not wanted:
+        raise Refused(error(400, f"escrow transaction is {deal.status}, not {wanted}. the request is invalid"))
+    return deal
+
+
+def _follow_up(world: World, deal: Deal, kind: Kind) -> Bill:
+    """The invoice of what becomes of the money; its line items are its own."""
+    held = deal.escrow
+    items = [attrs.evolve(item, line_item_id=world.new_uuid()) for item in held.items]
+    bill = world.bills.add(world.new_bill(kind, held.account_id, held.currency, items, held.wording))
+    world.bills.settle(bill, InvoiceState.SUCCESS, world.clock.now())
+    return bill
+
+
+def _settle(world: World, deal: Deal, status: EscrowStatus) -> None:
+    deal.status, deal.updated, deal.turn = status, world.clock.now(), world.bills.next_number()
+    message = _told(world, deal)
+    world.notify(messages.ESCROW, message)
+
+
+def _told(world: World, deal: Deal, *, with_invoice: bool = False) -> JsonObject:
+    told: JsonObject = {
+        "id": deal.escrow_id,
+        "account_id": deal.escrow.account_id,
+        "escrow_invoice_id": deal.escrow.invoice_id,
+        "commit_invoice_id": "" if deal.commit is None else deal.commit.invoice_id,
+        "cancel_invoice_id": "" if deal.cancel is None else deal.cancel.invoice_id,
+        "status": deal.status,
+        "integrator": INTEGRATOR,
+        "created": world.clock.rfc3339(deal.created),
+        "updated": world.clock.rfc3339(deal.updated),
+    }
+    if with_invoice:
+        told["escrow_invoice"] = invoice_told(world, deal.escrow, clock=world.clock)
+    return told

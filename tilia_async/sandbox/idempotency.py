@@ -1,0 +1,53 @@
+"""``Idempotency-Key``, for the operations that take it (fact sheet "money", 0.5)."""
+
+from __future__ import annotations
+
+import attrs
+
+from tilia_async.sandbox.answers import Answer, bare
+from tilia_async.wire.checks import uuid4
+
+
+@attrs.define
+class _Use:
+    """A key in use. Without an answer its request is still under way."""
+
+    body: bytes = attrs.field(repr=False)
+    answer: Answer | None = None
+
+
+class KeyBook:
+    """Which keys were used, by operation, and what was answered then.
+
+    How long Tilia keeps a key is not documented; here it is as long as the sandbox runs.
+    """
+
+    def __init__(self) -> None:
+        self._uses: dict[tuple[str, str], _Use] = {}
+
+    def enter(self, operation: str, key: str, body: bytes) -> Answer | None:
+        """Take a key into use; an answer is to be given at once, without doing anything.
+
+        That the same key with the same body gets the first answer again is inferred: an error is documented for
+        everything else.
+        """
+        if uuid4(key):
+            return _refusal(400, "idempotency key is not in a valid format. the request is invalid")
+        use = self._uses.get((operation, key))
+        if use is None:
+            self._uses[operation, key] = _Use(body)
+            return None
+        if use.body != body:
+            return _refusal(422, "idempotency key has different request body. unprocessable")
+        return use.answer or _refusal(409, "idempotency key is in use. resource already exists")
+
+    def leave(self, operation: str, key: str, answer: Answer | None) -> None:
+        """The request is over: keep its answer, or forget the key if nothing was done."""
+        if answer is None:
+            del self._uses[operation, key]
+        else:
+            self._uses[operation, key].answer = answer
+
+
+def _refusal(status: int, why: str) -> Answer:
+    return bare({"payload": {"errors": f"failed to handle request. {why}"}}, status)

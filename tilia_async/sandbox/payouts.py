@@ -1,0 +1,169 @@
+"""Payouts (fact sheet "money", E). They go on by themselves, as the sandbox's clock does."""
+
+from __future__ import annotations
+
+from tilia_async.api import payouts
+from tilia_async.api.invoices import InvoiceState
+from tilia_async.api.payouts import PayoutFlow, PayoutStatus
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.money import Money
+from tilia_async.sandbox import messages
+from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected
+from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.orders import usable_method
+from tilia_async.sandbox.parties import account_of_path, refuse_blocked
+from tilia_async.sandbox.state.bills import Kind, Wording
+from tilia_async.sandbox.state.deals import SandboxPayout
+from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
+from tilia_async.sandbox.world import World
+
+SECONDS_IN_ESCROW = 3600.0
+SECONDS_ON_THE_WAY = 600.0
+"""Inferred, like the order of the statuses that no sample shows."""
+
+_HELD = {PayoutStatus.FUNDS_IN_ESCROW, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD}
+
+
+def request(call: Call) -> Answer:
+    account, world, fields = account_of_path(call), call.world, Fields(call.json())
+    ids = [fields.required(name) for name in ("source_payment_method_id", "destination_payment_method_id")]
+    amount, currency = fields.amount(), fields.currency()
+    fields.check()
+    refuse_blocked(call, [account.account_id])
+    if not account.kyc.payable:
+        return error(403, "Disallowed from transacting")
+    source, destination = (usable_method(call, each, account.account_id) for each in ids)
+    if source.wallet is None or source.currency != currency or currency == world.settings.token_currency:
+        # Inferred: tokens are converted first; Tilia may do both in one.
+        fields.refuse("source_payment_method_id", f"must be a wallet that has {currency}")
+    if "payout" not in destination.capabilities:
+        fields.refuse("destination_payment_method_id", "must be a PayPal account")
+    fields.check()
+    if source.wallet is None:
+        return rejected()
+    try:
+        world.ledger.move([Movement(source.wallet, world.tilia_wallet("payouts", currency), amount)])
+    except OverdrawnError:
+        return rejected()
+    now = world.clock.with_microseconds()
+    payout = SandboxPayout(
+        world.new_uuid(), world.new_uuid(), account.account_id, source.wallet, destination, amount, now, now,
+        world.clock.now() + SECONDS_IN_ESCROW,
+    )  # fmt: skip
+    world.payouts[payout.payout_status_id] = payout
+    _record(world, payout, Kind.PAYOUT_ESCROW)
+    # 201 is inferred after a third party's test; the operation takes 200 as well.
+    return _answer(_told(payout), 201)
+
+
+def list_of_account(call: Call) -> Answer:
+    account_id = call.path["account_id"]
+    return _answer([_told(payout) for payout in call.world.payouts.values() if payout.account_id == account_id])
+
+
+def get(call: Call) -> Answer:
+    return _answer(_told(_payout(call)))
+
+
+def cancel(call: Call) -> Answer:
+    payout, world = _payout(call), call.world
+    if payout.status not in _HELD:
+        return error(400, f"payout is {payout.status}. the request is invalid")
+    # Inferred: the user has the money back at once.
+    world.ledger.move([Movement(world.tilia_wallet("payouts", payout.source.currency), payout.source, payout.amount)])
+    payout.credit_status = "CANCELED"
+    _go_on(world, payout, PayoutStatus.SUPPORT_REJECT_TRANSFER_INITIATED, world.clock.now() + SECONDS_ON_THE_WAY)
+    _record(world, payout, Kind.PAYOUT_REVERSE)
+    # A list of one, as in the guide.
+    return _answer([_told(payout)])
+
+
+def hold(world: World, payout: SandboxPayout) -> None:
+    """Keep a payout in escrow until it is cancelled.
+
+    Raises:
+        ValueError: its funds are not in escrow.
+    """
+    settle(world)
+    if payout.status not in _HELD:
+        raise ValueError(f"only funds in escrow can be put on hold; the payout is {payout.status}")
+    _go_on(world, payout, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD, None)
+
+
+def settle(world: World) -> None:
+    """Let all payouts go on as far as the clock says."""
+    for payout in world.payouts.values():
+        while payout.moves_at is not None and payout.moves_at <= world.clock.now():
+            _step(world, payout, payout.moves_at)
+
+
+ROUTES = (
+    Route(payouts.REQUEST, request),
+    Route(payouts.LIST, list_of_account),
+    Route(payouts.GET, get),
+    Route(payouts.CANCEL, cancel),
+)
+
+
+def _step(world: World, payout: SandboxPayout, now: float) -> None:
+    if payout.status is PayoutStatus.FUNDS_IN_ESCROW:
+        _go_on(world, payout, PayoutStatus.CREDIT_TRANSFER_INITIATED, now + SECONDS_ON_THE_WAY)
+        return
+    if payout.status is PayoutStatus.CREDIT_TRANSFER_INITIATED:
+        world.ledger.move([Movement(world.tilia_wallet("payouts", payout.source.currency), None, payout.amount)])
+        payout.credit_status = "EXECUTED"
+        _go_on(world, payout, PayoutStatus.SUCCESS, None)
+        _record(world, payout, Kind.PAYOUT_EXECUTE)
+    else:
+        _go_on(world, payout, PayoutStatus.SUPPORT_REJECTED, None)
+    world.notify(
+        messages.PAYOUT,
+        {
+            "failure_code": "",
+            "failure_reason": "",
+            "payout_flow": PayoutFlow.STANDARD,
+            "payout_status": payout.status,
+            "payout_status_id": payout.payout_status_id,
+        },
+    )
+
+
+def _go_on(world: World, payout: SandboxPayout, status: PayoutStatus, moves_at: float | None) -> None:
+    payout.status, payout.moves_at = status, moves_at
+    payout.updated = world.clock.with_microseconds()
+
+
+def _record(world: World, payout: SandboxPayout, kind: Kind) -> None:
+    words = Wording("invoicing.payout_status.id", payout.payout_status_id)
+    world.record(kind, payout.account_id, Money(payout.amount, payout.source.currency), InvoiceState.SUCCESS, words)
+
+
+def _payout(call: Call) -> SandboxPayout:
+    payout = call.world.payouts.get(call.path["payout_status_id"])
+    if payout is None or payout.account_id != call.path["account_id"]:
+        raise Refused(not_found("payout"))
+    return payout
+
+
+def _answer(payload: JsonValue, status: int = 200) -> Answer:
+    """The guides of this part spell the key ``messages``."""
+    return bare({"status": "Success", "messages": [], "codes": [], "payload": payload}, status)
+
+
+def _told(payout: SandboxPayout) -> JsonObject:
+    return {
+        "payout_status_id": payout.payout_status_id,
+        "credit_id": payout.credit_id,
+        "account_id": payout.account_id,
+        "status": payout.status,
+        "payout_flow": PayoutFlow.STANDARD,
+        "created": payout.created,
+        "updated": payout.updated,
+        "credit": {
+            "destination_payment_method_id": payout.destination.id,
+            "amount": payout.amount,
+            "currency": payout.source.currency,
+            "status": payout.credit_status,
+        },
+    }

@@ -1,0 +1,137 @@
+"""Refunds (fact sheet "money", D8). They come out of the publisher's account, not out of the recipients' wallets."""
+
+from __future__ import annotations
+
+from tilia_async.api import refunds
+from tilia_async.api.escrow import EscrowStatus
+from tilia_async.api.invoices import InvoiceState
+from tilia_async.api.refunds import RefundReason, RefundStatus
+from tilia_async.money import Money
+from tilia_async.sandbox.answers import Answer, bare, error, failure, invalid, rejected, success, without_payload
+from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.invoice_answers import notify as notify_invoice
+from tilia_async.sandbox.refund_answers import notify, refunds_told
+from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment
+from tilia_async.sandbox.state.deals import Repayment
+from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
+
+_REASONS = ("", *RefundReason)
+
+
+def refund_invoice(call: Call) -> Answer:
+    fields = Fields(call.json())
+    invoice_id, words = fields.required("invoice_id"), _words(fields)
+    fields.check()
+    bill = call.world.bills.by_id.get(invoice_id)
+    if bill is None:
+        return failure(404, "invoice_id not found", message=("",), codes=("INVOICE_NOT_FOUND",))
+    if not _refundable(call, bill) or bill.refunded == bill.total:
+        return rejected()
+    shares = [(payment, payment.left) for payment in bill.payments if payment.left]
+    if not _repay(call, bill, None, shares, words):
+        return rejected()
+    for item in bill.items:
+        item.refunded = item.amount
+    return without_payload()
+
+
+def refund_line_item(call: Call) -> Answer:
+    fields = Fields(call.json())
+    line_item_id, amount, words = fields.required("line_item_id"), fields.amount(), _words(fields)
+    chosen = fields.texts("payment_methods")
+    if not chosen:
+        fields.refuse("payment_methods", "is required")
+    if not words[0]:
+        fields.refuse("reason", "is required")
+    fields.check()
+    bill = call.world.bills.with_item(line_item_id)
+    item = None if bill is None else next(each for each in bill.items if each.line_item_id == line_item_id)
+    if bill is None or item is None or not _refundable(call, bill):
+        # Inferred, like the refusals below: the page lists 400 and neither 403 nor 404.
+        return invalid({"line_item_id": ["cannot be refunded"]})
+    if amount > item.left:
+        return invalid({"amount": [f"only {item.left} are left"]})
+    if not _repay(call, bill, item, _spread(bill, chosen, amount), words):
+        return error(400, "refund failed")
+    item.refunded += amount
+    # Inferred: the page hides the payload.
+    newest = call.world.repayments[-1]
+    return success({"invoice_id": bill.invoice_id, "refund_invoice_id": newest.refund_bill.invoice_id}, nulls=True)
+
+
+def list_of_invoice(call: Call) -> Answer:
+    bill = call.world.bills.by_id.get(call.path["invoice_id"])
+    if bill is None:
+        return invalid({"invoice_id": ["invoice not found"]})
+    status = call.query.get("status", "") or RefundStatus.SUCCESS
+    if status not in set(RefundStatus):
+        return invalid({"status": [f"must be one of {', '.join(RefundStatus)}"]})
+    return bare(refunds_told(call.world, bill, status))
+
+
+ROUTES = (
+    Route(refunds.REFUND_INVOICE, refund_invoice),
+    Route(refunds.REFUND_LINE_ITEM, refund_line_item),
+    Route(refunds.LIST, list_of_invoice),
+)
+
+
+def _words(fields: Fields) -> tuple[str, str, str]:
+    reason = fields.text("reason")
+    if reason not in _REASONS:
+        fields.refuse("reason", f"must be one of {', '.join(RefundReason)}")
+    return reason, fields.text("sub_reason"), fields.text("note")
+
+
+def _refundable(call: Call, bill: Bill) -> bool:
+    """Paid purchases can be, and escrows once they are committed: before that they are cancelled."""
+    if bill.kind is Kind.ESCROW:
+        return any(
+            deal.escrow is bill and deal.status is EscrowStatus.COMMITTED for deal in call.world.escrows.values()
+        )
+    return bill.kind is Kind.PURCHASE and bill.state is InvoiceState.SUCCESS
+
+
+def _spread(bill: Bill, chosen: tuple[str, ...], amount: int) -> list[tuple[Payment, int]]:
+    """An amount over payment methods in the order of the caller, none getting more than it gave."""
+    by_id = {payment.method.id: payment for payment in bill.payments}
+    unused = [each for each in chosen if each not in by_id]
+    if unused:
+        raise Refused(invalid({"payment_methods": [f"{each} was not used for the purchase" for each in unused]}))
+    shares: list[tuple[Payment, int]] = []
+    for payment in (by_id[each] for each in dict.fromkeys(chosen)):
+        part = min(payment.left, amount)
+        if part:
+            shares.append((payment, part))
+        amount -= part
+    if amount:
+        raise Refused(invalid({"payment_methods": [f"gave {amount} less than is to be refunded"]}))
+    return shares
+
+
+def _repay(
+    call: Call, bill: Bill, item: Item | None, shares: list[tuple[Payment, int]], words: tuple[str, str, str]
+) -> bool:
+    """Give the buyer back what each payment method gave, and record it; False if the publisher has not enough."""
+    world = call.world
+    publisher = world.publisher_wallet(bill.currency)
+    try:
+        world.ledger.move(Movement(publisher, payment.method.wallet, part) for payment, part in shares)
+        status, state = RefundStatus.SUCCESS, InvoiceState.SUCCESS
+    except OverdrawnError:
+        status, state = RefundStatus.FAILED, InvoiceState.FAILED
+    kind = Kind.REFUND if item is None else Kind.REFUND_LINE_ITEM
+    total = Money(sum(part for _, part in shares), bill.currency)
+    refund_bill = world.record(kind, bill.account_id, total, state, bill.wording)
+    made = [
+        Repayment(world.new_uuid(), refund_bill, bill, payment, part, item, *words, status, world.clock.plain())
+        for payment, part in shares
+    ]
+    world.repayments += made
+    if status is RefundStatus.SUCCESS:
+        for payment, part in shares:
+            payment.refunded += part
+    notify_invoice(world, refund_bill)
+    notify(world, made)
+    return status is RefundStatus.SUCCESS

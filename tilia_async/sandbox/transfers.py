@@ -1,0 +1,110 @@
+"""Balance transfers (fact sheet "money", A8). The server looks after their ``Idempotency-Key``."""
+
+from __future__ import annotations
+
+import attrs
+
+from tilia_async.api import transfers
+from tilia_async.api.invoices import InvoiceState
+from tilia_async.api.transfers import TransferStatus
+from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import messages
+from tilia_async.sandbox.answers import Answer, success
+from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.invoice_answers import notify as notify_invoice
+from tilia_async.sandbox.parties import refuse_blocked
+from tilia_async.sandbox.state.bills import Item, Kind, Share, Wording
+from tilia_async.sandbox.state.ledger import Movement, OverdrawnError, SandboxWallet
+from tilia_async.sandbox.world import World
+
+
+@attrs.frozen
+class _Move:
+    """One item of a transfer."""
+
+    source: SandboxWallet
+    destination: SandboxWallet
+    amount: int
+    kind: str
+    description: str
+
+
+def create(call: Call) -> Answer:
+    fields, world = Fields(call.json()), call.world
+    account_id = fields.required("account_id")
+    # Which types are set up for a publisher is not known, so any will do; that is inferred.
+    transfer_type = fields.required("balance_transfer_type", longest=255)
+    parts, words = fields.parts("transfer_items"), _wording(fields)
+    if not parts:
+        fields.refuse("transfer_items", "is required")
+    if world.people.find(account_id) is None:
+        fields.refuse("account_id", "account not found")
+    moves = [move for part in parts if (move := _move(world, part, account_id)) is not None]
+    fields.check()
+    owners = (wallet.account_id for move in moves for wallet in (move.source, move.destination))
+    refuse_blocked(call, (account_id, *owners))
+    try:
+        world.ledger.move(Movement(move.source, move.destination, move.amount) for move in moves)
+        status, reason = TransferStatus.EXECUTED, ""
+    except OverdrawnError as error:
+        # Inferred: that it is an answer, since the status FAILED is documented; and the text.
+        status, reason = TransferStatus.FAILED, f"insufficient funds in wallet {error.wallet.wallet_id}"
+    state = InvoiceState.SUCCESS if status is TransferStatus.EXECUTED else InvoiceState.FAILED
+    items = [_item(world, move) for move in moves]
+    bill = world.bills.add(world.new_bill(Kind.TRANSFER, account_id, moves[0].source.currency, items, words))
+    world.bills.settle(bill, state, world.clock.now())
+    told: JsonObject = {
+        "account_id": account_id,
+        "balance_transfer_id": world.new_id("bt"),
+        "balance_transfer_type": transfer_type,
+        "invoice_id": bill.invoice_id,
+        "reference_type": words.reference_type,
+        "reference_id": words.reference_id,
+        "description": words.description,
+        "status": status,
+        "failure_reason": reason,
+    }
+    world.notify(messages.TRANSFER, {**told})
+    notify_invoice(world, bill)
+    # Inferred: the page hides all of it but the first key; the rest is that of the notification.
+    return success(told, nulls=call.nulls())
+
+
+ROUTES = (Route(transfers.CREATE, create),)
+
+
+def _wording(fields: Fields) -> Wording:
+    texts = {name: fields.text(name) for name in ("reference_type", "reference_id", "description")}
+    return Wording(metadata=fields.value("metadata"), **texts)
+
+
+def _move(world: World, part: Fields, account_id: str) -> _Move | None:
+    """One item; None if it has problems, which are on record then."""
+    amount, currency = part.amount(), part.currency()
+    kind, description = part.text("transfer_item_type"), part.text("description")
+    wallets = [_wallet(world, part, name, currency) for name in ("source_wallet_id", "destination_wallet_id")]
+    source, destination = wallets
+    if source is None or destination is None:
+        return None
+    if source is destination:
+        part.refuse("destination_wallet_id", "must be another wallet")
+    if account_id not in (source.account_id, destination.account_id):
+        part.refuse("source_wallet_id", "source or destination must belong to the primary account")
+    return _Move(source, destination, amount, kind, description)
+
+
+def _wallet(world: World, part: Fields, name: str, currency: str) -> SandboxWallet | None:
+    wallet_id = part.required(name)
+    wallet = world.wallet(wallet_id)
+    if wallet is None:
+        part.refuse(name, f"wallet ({wallet_id}) not found")
+    elif wallet.currency != currency:
+        part.refuse(name, f"does not hold {currency}")
+    return wallet
+
+
+def _item(world: World, move: _Move) -> Item:
+    item = world.new_item(move.amount, move.source.currency, move.kind, Wording(description=move.description))
+    item.shares = (Share(world.new_uuid(), move.amount, 0, "", move.destination, Wording(), move.source),)
+    return item
