@@ -93,7 +93,7 @@ class Money:
             ValueError: there is no share, a weight is negative, or all weights are 0.
             TypeError: a weight is no whole number.
         """
-        weights = [1] * shares if isinstance(shares, int) else [_factor(weight) for weight in shares]
+        weights = [1] * _factor(shares) if isinstance(shares, int) else [_factor(weight) for weight in shares]
         total = sum(weights)
         if total <= 0 or min(weights) < 0:
             raise ValueError(f"shares are a positive number or weights that are not all 0, not {shares!r}")

@@ -130,3 +130,19 @@ def test_times_come_in_four_forms_or_not_at_all(written: JsonValue, read: dateti
 def test_no_text_breaks_the_reading_of_times(text: str) -> None:
     time = read_time(text)
     assert time is None or time.tzinfo is UTC
+
+
+@attrs.frozen
+class Shelf:
+    things: tuple[Thing, ...] = ()
+    by_name: Mapping[str, Item] = attrs.field(factory=dict)
+
+
+def test_an_odd_item_takes_no_other_with_it() -> None:
+    read = decode({"things": [LEAST, {"thing_id": "u"}], "by_name": {"a": {"item_id": "a"}, "b": None}}, Shelf)
+    assert read == Shelf((Thing("t", 1),), {"a": Item("a")})
+
+
+def test_the_key_of_a_map_is_the_id_of_an_item_that_does_not_say_its_own() -> None:
+    read = decode({"things": {"x": {"amount": 1}, "y": {"thing_id": "z", "amount": 2}}}, Shelf)
+    assert [thing.thing_id for thing in read.things] == ["x", "z"]
