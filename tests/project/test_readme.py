@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tilia_async.api import OPERATIONS
 from tilia_sync import Sandbox
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -46,3 +47,12 @@ def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
 def test_there_are_snippets_for_both_packages() -> None:
     assert any("tilia_async" in snippet for snippet in SNIPPETS)
     assert any("tilia_sync" in snippet for snippet in SNIPPETS)
+
+
+def test_every_method_is_listed() -> None:
+    listed = {
+        f"{service}.{method}"
+        for service, methods in re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE)
+        for method in re.findall(r"`(\w+)`", methods)
+    }
+    assert listed - {"accounts.get_or_register", "wallets.wait_until_ready", "token_exchanges.buy"} == set(OPERATIONS)
