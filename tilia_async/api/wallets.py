@@ -11,7 +11,7 @@ import attrs
 
 from tilia_async.api.payment_methods import LIST as LIST_PAYMENT_METHODS
 from tilia_async.api.payment_methods import PaymentMethod, custom_wallet_body
-from tilia_async.api.wallet import AccountBalances, Wallet
+from tilia_async.api.wallet import AccountBalances, BalanceAmount, CurrencyBalance, Wallet
 from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import DeadlineExceededError, TiliaError
 from tilia_async.scopes import Scope
@@ -21,6 +21,9 @@ from tilia_async.wire.operation import Evidence, Operation, Repeat
 if TYPE_CHECKING:
     from tilia_async.transport.caller import Caller
 
+
+# The models are in a room of their own because payment methods have them, too.
+__all__ = ["AccountBalances", "BalanceAmount", "CurrencyBalance", "Wallet", "Wallets"]
 
 LIST = attrs.evolve(LIST_PAYMENT_METHODS, name="wallets.list")
 GET = Operation(
