@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from tilia_async.errors import ConfigurationError
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as confirm_event
-from tilia_async.webhooks.core import DEFAULT_MAX_BODY, DEFAULT_REMEMBERED, Core, check_kind
+from tilia_async.webhooks.core import (
+    DEFAULT_MAX_BODY,
+    DEFAULT_REMEMBERED,
+    TURN_TIMEOUT,
+    Core,
+    busy,
+    check_kind,
+    is_coroutine_function,
+)
 from tilia_async.webhooks.event import Event
 from tilia_async.webhooks.gate import (
     BasicAuth,
@@ -54,7 +62,8 @@ class WebhookReceiver:
         application = receiver.wsgi
 
     It promises what ``tilia_async.webhooks.WebhookReceiver`` does, and has its arguments, but for ``handler_timeout``:
-    a thread cannot be ended from outside. One receiver serves any number of threads.
+    a thread cannot be ended from outside. One receiver serves any number of threads. An event waits for an earlier one
+    of its entity for 30 seconds.
 
     Raises:
         ConfigurationError: a setting is wrong; ``confirm`` without ``tilia``.
@@ -78,10 +87,10 @@ class WebhookReceiver:
             raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
         self._core = Core[object](
             Gate(path_secret, basic_auth, max_body),
-            functools.partial(_ask_tilia, tilia) if confirm and tilia is not None else None,
             None if ledger is None else ledger.apply,
             remembered,
         )
+        self._confirm = functools.partial(_ask_tilia, tilia) if confirm and tilia is not None else None
         self._turns = Turns(threading.Lock)
 
     @property
@@ -98,7 +107,7 @@ class WebhookReceiver:
         check_kind(kind)
 
         def register(handler: Callable[[E], object]) -> Callable[[E], object]:
-            if inspect.iscoroutinefunction(handler):
+            if is_coroutine_function(handler):
                 raise ConfigurationError("a handler here is a plain function; tilia_async.webhooks takes coroutines")
             self._core.subscribe(kind, handler)
             return handler
@@ -132,8 +141,13 @@ class WebhookReceiver:
             return event
         if not self._core.steps(event):
             return HTTPStatus.NO_CONTENT
-        with self._turns.lock(event.entity or object()) as turn, turn:
-            return HTTPStatus.NO_CONTENT if self._core.is_repetition(event) else self._run(event)
+        with self._turns.lock(event.entity or object()) as turn:
+            if not turn.acquire(timeout=TURN_TIMEOUT):
+                return busy(event)
+            try:
+                return self._run(event)
+            finally:
+                turn.release()
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI application."""
@@ -145,6 +159,14 @@ class WebhookReceiver:
         return [b""]
 
     def _run(self, event: Event) -> HTTPStatus:
+        if self._confirm is not None:
+            try:
+                event = self._confirm(event)
+            except Exception as error:  # noqa: BLE001 - whatever a look-up raises, Tilia has to be told to repeat
+                return self._core.failed(event, error)
+        if self._core.is_repetition(event):
+            return HTTPStatus.NO_CONTENT
+        self._core.begins(event)
         for step in self._core.steps(event):
             try:
                 _done(step)
@@ -185,10 +207,10 @@ def _read(stream: InputStream, wanted: int) -> bytes:
     return bytes(body)
 
 
-def _ask_tilia(tilia: TiliaClient, event: Event) -> None:
+def _ask_tilia(tilia: TiliaClient, event: Event) -> Event:
     client, lease = tilia._client, tilia._lease  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own client
     with lease as run:
-        run(confirm_event(client, event))
+        return run(confirm_event(client, event))
 
 
 def _done(step: Callable[[], object]) -> None:

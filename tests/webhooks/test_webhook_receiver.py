@@ -1,6 +1,7 @@
 """What a receiver does with deliveries: order, repetitions, failures, confirmation. Two packages, one behaviour."""
 
 import asyncio
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -147,15 +148,96 @@ async def test_a_failed_handler_is_called_again_and_only_success_is_remembered(
 
 
 @pytest.mark.asyncio
-async def test_a_failure_does_not_change_what_was_handled_last(make: Make) -> None:
+async def test_after_a_failure_nothing_is_a_repetition_until_something_succeeds(make: Make) -> None:
     receiver, seen = make(), Seen()
     receiver.on(AccountBlockChanged, seen.take)
-    assert await receiver.handle(delivery(BLOCK)) == 204
-    seen.failures = 1
-    assert await receiver.handle(delivery(UNBLOCK)) == 500
-    assert await receiver.handle(delivery(BLOCK)) == 204
     assert await receiver.handle(delivery(UNBLOCK)) == 204
-    assert [event.is_blocked for event in seen.events] == [True, False, False]
+    seen.failures = 1
+    assert await receiver.handle(delivery(BLOCK)) == 500
+    assert await receiver.handle(delivery(UNBLOCK)) == 204
+    assert await receiver.handle(delivery(UNBLOCK)) == 204
+    assert await receiver.handle(delivery(BLOCK)) == 204
+    assert [event.is_blocked for event in seen.events] == [False, True, False, True]
+
+
+@pytest.mark.asyncio
+async def test_after_a_timeout_the_earlier_state_is_none_that_was_handled() -> None:
+    receiver, seen = WebhookReceiver(handler_timeout=0.05), list[bool | None]()
+
+    @receiver.on(AccountBlockChanged)
+    async def endless_block(event: AccountBlockChanged) -> None:
+        seen.append(event.is_blocked)
+        if event.is_blocked:
+            await asyncio.Event().wait()
+
+    assert [await receiver.handle(delivery(each)) for each in (UNBLOCK, BLOCK, UNBLOCK)] == [204, 500, 204]
+    assert seen == [False, True, False]
+    cancelled = asyncio.create_task(receiver.handle(delivery(BLOCK)))
+    while len(seen) < 4:
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    assert await receiver.handle(delivery(UNBLOCK)) == 204
+    assert seen == [False, True, False, True, False]
+
+
+@pytest.mark.asyncio
+async def test_what_a_handler_does_to_a_message_changes_nothing(make: Make) -> None:
+    receiver, seen = make(), Seen()
+
+    def spoil(event: Event) -> None:
+        seen.take(event)
+        message: dict[str, object] = event.message  # type: ignore[assignment]
+        for change in (
+            lambda: message.update(is_blocked={1, 2}),
+            lambda: message["blocks"].clear(),  # type: ignore[attr-defined]
+            lambda: message["list"].append(5),  # type: ignore[attr-defined]
+        ):
+            with pytest.raises(TypeError, match="cannot be changed"):
+                change()
+        dict.update(message, spoilt={1})
+
+    receiver.on(AccountBlockChanged, spoil)
+    for _ in range(2):
+        assert await receiver.handle(delivery({**BLOCK, "list": [1]})) == 204
+    assert len(seen.events) == 1
+
+
+@pytest.mark.asyncio
+async def test_memory_does_not_keep_the_ids_of_others(make: Make) -> None:
+    receiver, seen = make(), Seen()
+    receiver.on(AccountBlockChanged, seen.take)
+    for _ in range(2):
+        assert await receiver.handle(delivery({**BLOCK, "account_id": "a" * 100_000})) == 204
+    assert len(seen.events) == 1
+    assert {len(key) for key in receiver.receiver._core.memory._last} == {32}
+
+
+@pytest.mark.asyncio
+async def test_who_waits_too_long_for_an_earlier_one_is_told_to_come_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tilia_async.webhooks.receiver.TURN_TIMEOUT", 0.02)
+    monkeypatch.setattr("tilia_sync.webhooks.TURN_TIMEOUT", 0.02)
+    is_async = isinstance(make().receiver, WebhookReceiver)
+    receiver = make(handler_timeout=None) if is_async else make()
+    started, go, pause = threading.Event(), threading.Event(), asyncio.Event()
+    if isinstance(receiver.receiver, WebhookReceiver):
+
+        @receiver.receiver.on(Event)
+        async def slow(_: Event) -> None:
+            started.set()
+            await pause.wait()
+    else:
+        receiver.on(Event, lambda _: (started.set(), go.wait()))
+    first = asyncio.create_task(receiver.handle(delivery(BLOCK)))
+    while not started.is_set():
+        await asyncio.sleep(0.001)
+    assert await receiver.handle(delivery(BLOCK)) == 503
+    go.set()
+    pause.set()
+    assert await first == 204
+    assert len(receiver.receiver._turns) == 0
 
 
 @pytest.mark.asyncio
@@ -365,10 +447,15 @@ def test_wrong_settings_and_handlers() -> None:
             {"max_body": 1.5},
             {"remembered": 0},
             {"remembered": True},
+            {"remembered": None},
+            {"max_body": "x"},
+            {"path_secret": 5},
+            {"basic_auth": 5},
+            {"basic_auth": "user:password"},
         ):
             with pytest.raises(ConfigurationError, match=next(iter(settings))):
                 package(**settings)
-    for handler_timeout in (0, -1, float("nan")):
+    for handler_timeout in (0, -1, float("nan"), "30", True, []):
         with pytest.raises(ConfigurationError, match="handler_timeout"):
             WebhookReceiver(handler_timeout=handler_timeout)
 
@@ -383,10 +470,22 @@ async def test_a_handler_of_the_other_kind_is_told_so(make: Make, caplog: pytest
 
         async def later(self, _: Event) -> None: ...
 
+    class Later:
+        async def __call__(self, _: Event) -> None: ...
+
+    later = functools.partial(Hidden().later)
     if isinstance(receiver, WebhookReceiver):
-        receiver.on(Event)(lambda _: None)  # type: ignore[arg-type,return-value]
-    else:
-        receiver.on(Event)(Hidden().handle)
+        for plain in (lambda _: None, Hidden().handle, functools.partial(lambda _: None), print, 5):
+            with pytest.raises(ConfigurationError, match="coroutine function"):
+                receiver.on(Event)(plain)  # type: ignore[arg-type]
+        for fine in (later, Later(), functools.partial(Later())):
+            assert receiver.on(Event)(fine) is fine
+        assert await receiver.handle(delivery(BLOCK)) == 204
+        return
+    for coroutine in (later, Later(), functools.partial(Later())):
+        with pytest.raises(ConfigurationError, match="plain function"):
+            receiver.on(Event)(coroutine)
+    receiver.on(Event)(Hidden().handle)
     assert await Either(receiver).handle(delivery(BLOCK)) == 500
     assert "coroutine function" in caplog.text
 

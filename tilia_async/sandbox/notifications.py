@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -58,6 +59,18 @@ class _Destination:
     worker: asyncio.Task[None] | None = attrs.field(default=None, repr=False)
 
 
+@attrs.define(eq=False)
+class _Run:
+    """From a start to the end that follows.
+
+    Attributes:
+        handing: how many notifications other threads have handed over that the loop has not yet taken.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    handing: int = 0
+
+
 class Notifier:
     """Knows the registered URLs, and delivers to them.
 
@@ -74,14 +87,15 @@ class Notifier:
         self._clock = clock
         self._record = record
         self._destinations: list[_Destination] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._run: _Run | None = None
+        self._lock = threading.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     def register(self, url: str, events: Iterable[str] | None, basic_auth: tuple[str, str] | None) -> None:
         """Deliver to a URL from now on.
 
         Raises:
-            ConfigurationError: it is no http URL on loopback, or an event has another name.
+            ConfigurationError: it is no http URL on loopback, or an event has another name; ``basic_auth`` is no pair.
         """
         _check_url(url)
         names = None if events is None else frozenset([events] if isinstance(events, str) else events)
@@ -92,12 +106,12 @@ class Notifier:
             )
         headers = {"Content-Type": "application/json"}
         if basic_auth is not None:
-            headers["Authorization"] = f"Basic {base64.b64encode(':'.join(basic_auth).encode()).decode()}"
+            headers["Authorization"] = f"Basic {_encoded(basic_auth)}"
         self._destinations.append(_Destination(url, names, headers))
 
     def start(self) -> None:
         """Deliver in the loop that runs."""
-        self._loop = asyncio.get_running_loop()
+        self._run = _Run(asyncio.get_running_loop())
 
     def notify(self, event_name: str, message: JsonObject) -> None:
         """Tell all who want to know it. Any thread may call this."""
@@ -108,18 +122,22 @@ class Notifier:
             "message": message,
         }
         body = orjson.dumps(envelope)
-        for destination in self._destinations:
-            if self._loop is not None and (destination.events is None or event_name in destination.events):
-                self._hand_over(self._loop, destination, SentNotification(event_name, destination.url, body))
+        with self._lock:
+            for destination in self._destinations:
+                if self._run is not None and (destination.events is None or event_name in destination.events):
+                    self._hand_over(self._run, destination, SentNotification(event_name, destination.url, body))
 
     async def settled(self) -> None:
         """Wait until each notification was taken or given up."""
+        while self._run is not None and self._run.handing:
+            await asyncio.sleep(0)
         for destination in self._destinations:
             await destination.queue.join()
 
     async def aclose(self) -> None:
         """Give up what is under way."""
-        self._loop = None
+        with self._lock:
+            self._run = None
         for destination in self._destinations:
             worker, destination.worker = destination.worker, None
             if worker is not None:
@@ -132,16 +150,22 @@ class Notifier:
         if session is not None:
             await session.close()
 
-    def _hand_over(
-        self, loop: asyncio.AbstractEventLoop, destination: _Destination, notification: SentNotification
-    ) -> None:
+    def _hand_over(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
         self.sent.append(notification)
         if len(self.sent) >= 2 * self._record:
             del self.sent[: -self._record]
-        if _runs_here(loop):
+        if _runs_here(run.loop):
             self._enqueue(destination, notification)
         else:
-            loop.call_soon_threadsafe(self._enqueue, destination, notification)
+            run.loop.call_soon_threadsafe(self._take_over, run, destination, notification)
+            run.handing += 1
+
+    def _take_over(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
+        with self._lock:
+            run.handing -= 1
+            # What arrives after the end would start a worker that nobody ends.
+            if run is self._run:
+                self._enqueue(destination, notification)
 
     def _enqueue(self, destination: _Destination, notification: SentNotification) -> None:
         destination.queue.put_nowait(notification)
@@ -174,6 +198,19 @@ class Notifier:
                 return response.status
         except (aiohttp.ClientError, TimeoutError):
             return None
+
+
+def _encoded(basic_auth: object) -> str:
+    match basic_auth:
+        case (str(user), str(password)) if ":" not in user:
+            try:
+                return base64.b64encode(f"{user}:{password}".encode()).decode()
+            except UnicodeEncodeError:
+                pass
+        case _:
+            pass
+    # Not raised above: the error's context would hold the password.
+    raise ConfigurationError("basic_auth is a pair of a user without a colon and a password")
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:

@@ -94,8 +94,8 @@ async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
         if message["type"] != "http.request":
             raise _DisconnectedError
         chunk, more = message.get("body", b""), bool(message.get("more_body", False))
-        if isinstance(chunk, bytes):
-            yield chunk
+        if isinstance(chunk, bytes | bytearray | memoryview):
+            yield bytes(chunk)
 
 
 async def _asgi_answer(send: Send, status: HTTPStatus) -> None:

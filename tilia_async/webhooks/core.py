@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
@@ -24,6 +25,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 DEFAULT_MAX_BODY: Final = 1_048_576
 DEFAULT_REMEMBERED: Final = 10_000
+TURN_TIMEOUT: Final = 30.0
+"""Seconds that a delivery waits for an earlier one of the same entity, where no other limit is set."""
 
 _log = logging.getLogger("tilia_async")
 
@@ -47,12 +50,11 @@ class _Handler(Generic[E, R]):
 class Core(Generic[R]):
     """Gate, handlers and memory of a receiver.
 
-    A step is what has to be done for an event: to confirm it, to enter it in the ledger, to handle it. ``R`` is what
-    calling one returns: something to await, or nothing of interest.
+    A step is what has to be done for an event: to enter it in the ledger, to handle it. ``R`` is what calling one
+    returns: something to await, or nothing of interest.
 
     Args:
         gate: who may deliver.
-        confirm: confirms an event, or None.
         apply: enters a block in the ledger, or None.
         remembered: of how many entities the last state is kept.
 
@@ -63,13 +65,11 @@ class Core(Generic[R]):
     def __init__(
         self,
         gate: Gate,
-        confirm: Callable[[Event], R] | None,
         apply: Callable[[AccountBlockChanged], R] | None,
         remembered: int,
     ) -> None:
         self.gate = gate
         self.memory = Memory(checked_count("remembered", remembered))
-        self._confirm = confirm
         self._subscriptions: list[_Subscription[R]] = []
         if apply is not None:
             self.subscribe(AccountBlockChanged, apply)
@@ -90,10 +90,7 @@ class Core(Generic[R]):
 
     def steps(self, event: Event) -> list[Callable[[], R]]:
         """What to do for an event, in order; nothing for one that nobody wants."""
-        wanted = [step for each in self._subscriptions if (step := each.step(event)) is not None]
-        if wanted and self._confirm is not None:
-            wanted.insert(0, functools.partial(self._confirm, event))
-        return wanted
+        return [step for each in self._subscriptions if (step := each.step(event)) is not None]
 
     def is_repetition(self, event: Event) -> bool:
         """The event says what was handled last of its entity."""
@@ -101,6 +98,10 @@ class Core(Generic[R]):
         if known:
             _log.debug("%s: the same was handled before", type(event).__name__)
         return known
+
+    def begins(self, event: Event) -> None:
+        """The steps are about to be done."""
+        self.memory.forget(event)
 
     def succeeded(self, event: Event) -> HTTPStatus:
         """All steps were done."""
@@ -117,6 +118,20 @@ class Core(Generic[R]):
             return HTTPStatus.CONFLICT
         _log.error("%s was not handled; Tilia will repeat it", type(event).__name__, exc_info=error)
         return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def busy(event: Event) -> HTTPStatus:
+    """Another event of the same entity takes too long: the status, with which Tilia repeats this one."""
+    _log.warning("%s was not handled: an earlier one of the same entity still is", type(event).__name__)
+    return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def is_coroutine_function(handler: object) -> bool:
+    """Calling it makes a coroutine: a function, a method, a partial of one, or an object whose ``__call__`` is one."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    call: object = type(handler).__call__ if callable(handler) else None
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
 
 
 def check_kind(kind: object) -> None:

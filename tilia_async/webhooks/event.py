@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, NoReturn, TypeAlias
 
 import attrs
 import orjson
 
-from tilia_async.json_value import JsonValue
+from tilia_async.json_value import JsonObject, JsonValue
 
 EntityKey: TypeAlias = tuple[str, ...]
 
@@ -25,7 +25,10 @@ class Event:
         event_name: as it came; None if the envelope has none.
         bucket_key: of the envelope; its meaning is not documented.
         sent_at: when Tilia sent it; None if that cannot be read.
-        message: the message as it came, with the fields that its class does not have. It may hold personal data.
+        message: the message as it came, with the fields that its class does not have. It may hold personal data. It
+            cannot be changed. Of a confirmed event it has the confirmed fields only.
+        digest: of what the event says of its entity: two deliveries that say the same have the same. It is one of the
+            whole message, so that nothing new is ever taken for a repetition.
     """
 
     NAME: ClassVar[str | None] = None
@@ -39,6 +42,11 @@ class Event:
     bucket_key: str | None = None
     sent_at: datetime | None = None
     message: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], repr=False)
+    digest: bytes = attrs.field(init=False, repr=False, eq=False)
+
+    @digest.default
+    def _digest(self) -> bytes:
+        return hashlib.sha256(orjson.dumps(self.message, option=orjson.OPT_SORT_KEYS)).digest()
 
     @property
     def entity(self) -> EntityKey | None:
@@ -47,14 +55,6 @@ class Event:
         if not named or not all(isinstance(each, str) and each for each in named):
             return None
         return (type(self).__name__, *named)
-
-    @property
-    def digest(self) -> bytes:
-        """A digest of what the event says of its entity: two deliveries that say the same have the same.
-
-        It is one of the whole message, so that nothing new is ever taken for a repetition.
-        """
-        return hashlib.sha256(orjson.dumps(self.message, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 @attrs.frozen(kw_only=True)
@@ -67,3 +67,40 @@ class UnknownEvent(Event):
     """
 
     raw_body: bytes = attrs.field(default=b"", repr=False)
+
+
+def frozen_object(value: JsonObject) -> JsonObject:
+    """The same object, which nobody can change, at any depth. It is written as JSON and pickled like any other."""
+    return _FrozenObject({key: _frozen(each) for key, each in value.items()})
+
+
+def _frozen(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return frozen_object(value)
+    return _FrozenList(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
+def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
+    raise TypeError("a notification's message cannot be changed: make a copy of it")
+
+
+class _FrozenObject(dict[str, JsonValue]):
+    def __reduce__(self) -> tuple[type, tuple[JsonObject]]:
+        return type(self), (dict(self),)
+
+
+class _FrozenList(list[JsonValue]):
+    def __reduce__(self) -> tuple[type, tuple[list[JsonValue]]]:
+        return type(self), (list(self),)
+
+
+_CHANGES: Final = (
+    (_FrozenObject, "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update"),
+    (
+        _FrozenList,
+        "__setitem__ __delitem__ __iadd__ __imul__ append clear extend insert pop remove reverse sort",
+    ),
+)
+for _kind, _names in _CHANGES:
+    for _name in _names.split():
+        setattr(_kind, _name, _refuse)

@@ -72,6 +72,19 @@ def checked_count(name: str, value: object) -> int:
     return value
 
 
+def checked_seconds(name: str, value: object) -> float | None:
+    """A setting that limits a time; None: no limit.
+
+    Raises:
+        ConfigurationError: it is no positive number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(f"{name} is a positive number of seconds or None, not {value!r}")
+    return value
+
+
 def read_length(header: str) -> int | None:
     """The number of a ``Content-Length``; None if it is none. One of many digits is larger than any limit."""
     if not (header.isascii() and header.isdecimal()):
@@ -115,7 +128,7 @@ def hidden_paths(secrets: PathSecrets) -> tuple[Secret, ...] | None:
     """Path secrets as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
     if secrets is None:
         return None
-    listed = [secrets] if isinstance(secrets, str) else secrets
+    listed = [secrets] if isinstance(secrets, str) or not _is_iterable(secrets) else secrets
     return tuple(_hidden(each) for each in listed)
 
 
@@ -123,9 +136,16 @@ def hidden_pairs(pairs: BasicAuth) -> tuple[tuple[Secret, Secret], ...] | None:
     """Users and passwords as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
     if pairs is None:
         return None
-    listed = [pairs] if _is_pair(pairs) else pairs
     nothing = (Secret(""), Secret(""))
+    if not _is_iterable(pairs):
+        return (nothing,)
+    listed = [pairs] if _is_pair(pairs) else pairs
     return tuple((Secret(each[0]), Secret(each[1])) if _is_pair(each) else nothing for each in listed)
+
+
+def _is_iterable(value: object) -> bool:
+    # Callers may have no checker for types.
+    return isinstance(value, Iterable)
 
 
 def _is_pair(value: Sequence[object]) -> TypeGuard[tuple[str, str]]:

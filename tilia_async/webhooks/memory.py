@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from tilia_async.webhooks.event import EntityKey, Event
+from tilia_async.webhooks.event import Event
 
 L = TypeVar("L")
 
@@ -21,27 +22,40 @@ class Memory:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._last: OrderedDict[EntityKey, bytes] = OrderedDict()
+        self._last: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def knows(self, event: Event) -> bool:
         """Whether the event says what was handled last of its entity. Without an entity nobody can tell: no."""
-        entity = event.entity
-        return entity is not None and self._last.get(entity) == event.digest
+        key = _key(event)
+        return key is not None and self._last.get(key) == event.digest
+
+    def forget(self, event: Event) -> None:
+        """The event is about to be handled, which may end halfway: until it is done, nothing is its entity's state."""
+        key = _key(event)
+        if key is not None:
+            with self._lock:
+                self._last.pop(key, None)
 
     def remember(self, event: Event) -> None:
         """The event was handled to its end."""
-        entity = event.entity
-        if entity is None:
+        key = _key(event)
+        if key is None:
             return
         with self._lock:
-            self._last[entity] = event.digest
-            self._last.move_to_end(entity)
+            self._last[key] = event.digest
+            self._last.move_to_end(key)
             if len(self._last) > self._limit:
                 self._last.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._last)
+
+
+def _key(event: Event) -> bytes | None:
+    """Of one size, however long the ids in a message are."""
+    entity = event.entity
+    return None if entity is None else hashlib.sha256(repr(entity).encode()).digest()
 
 
 class Turns(Generic[L]):

@@ -9,7 +9,7 @@ import orjson
 
 from tilia_async.errors import WebhookError
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.webhooks.event import Event, UnknownEvent
+from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object
 from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
 from tilia_async.wire.codec import PayloadError, decode, read_time
 
@@ -33,6 +33,8 @@ def parse_event(raw: bytes | str) -> Event:
     """
     envelope = _envelope(raw)
     name, message = envelope.get("event_name"), envelope.get("message")
+    if isinstance(message, dict):
+        message = frozen_object(message)
     if name is not None and not isinstance(name, str):
         raise WebhookError("the notification's event_name is no string")
     if not name and "message" not in envelope:

@@ -13,9 +13,17 @@ from tilia_async.errors import ConfigurationError
 from tilia_async.webhooks import adapters
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as ask_tilia
-from tilia_async.webhooks.core import DEFAULT_MAX_BODY, DEFAULT_REMEMBERED, Core, check_kind
+from tilia_async.webhooks.core import (
+    DEFAULT_MAX_BODY,
+    DEFAULT_REMEMBERED,
+    TURN_TIMEOUT,
+    Core,
+    busy,
+    check_kind,
+    is_coroutine_function,
+)
 from tilia_async.webhooks.event import Event
-from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, hidden_pairs, hidden_paths
+from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, checked_seconds, hidden_pairs, hidden_paths
 from tilia_async.webhooks.memory import Turns
 
 if TYPE_CHECKING:
@@ -55,7 +63,7 @@ class WebhookReceiver:
 
     Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
     path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
-    look-up failed. From 400 on Tilia repeats.
+    look-up failed · 503 an earlier event of the same entity is still being handled. From 400 on Tilia repeats.
 
     Args:
         tilia: the client that ``confirm`` asks.
@@ -63,10 +71,11 @@ class WebhookReceiver:
         max_body: the largest body that is read, in bytes.
         path_secret: what the last segment of the path has to be; several while you change it.
         basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
-        confirm: before an event is handled, ask Tilia's API whether it is true. An event for which there is no look-up
-            is refused with 500 and never handled.
+        confirm: before an event is handled, ask Tilia's API whether it is true, field by field: what the API says
+            differently is refused with 409, and what it does not say is left out of the event, of its ``message`` and
+            of its envelope. An event for which there is no look-up is refused with 500 and never handled.
         handler_timeout: seconds that each handler may take; None: any number. One that takes longer is cancelled and
-            has failed.
+            has failed. It is also how long an event waits for an earlier one of its entity.
         remembered: of how many entities the last state is kept, the least recent are forgotten.
 
     Raises:
@@ -90,18 +99,14 @@ class WebhookReceiver:
         path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
         if confirm and tilia is None:
             raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
-        if handler_timeout is not None and not handler_timeout > 0:
-            raise ConfigurationError(
-                f"handler_timeout is a positive number of seconds or None, not {handler_timeout!r}"
-            )
+        self._handler_timeout = checked_seconds("handler_timeout", handler_timeout)
         self._core = Core[Awaitable[object]](
             Gate(path_secret, basic_auth, max_body),
-            functools.partial(ask_tilia, tilia) if confirm and tilia is not None else None,
             None if ledger is None else ledger.apply,
             remembered,
         )
+        self._confirm = functools.partial(ask_tilia, tilia) if confirm and tilia is not None else None
         self._turns = Turns(asyncio.Lock)
-        self._handler_timeout = handler_timeout
 
     @property
     def max_body(self) -> int:
@@ -112,11 +117,13 @@ class WebhookReceiver:
         """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
 
         Raises:
-            ConfigurationError: it is no class of events.
+            ConfigurationError: it is no class of events, or the handler is no coroutine function.
         """
         check_kind(kind)
 
         def register(handler: Callable[[E], Awaitable[object]]) -> Callable[[E], Awaitable[object]]:
+            if not is_coroutine_function(handler):
+                raise ConfigurationError("a handler here is a coroutine function; tilia_sync takes plain functions")
             self._core.subscribe(kind, handler)
             return handler
 
@@ -151,8 +158,15 @@ class WebhookReceiver:
             return HTTPStatus.NO_CONTENT
         # A lock of asyncio belongs to one loop, and a receiver may serve in several.
         with self._turns.lock((asyncio.get_running_loop(), event.entity or object())) as turn:
-            async with turn:
-                return HTTPStatus.NO_CONTENT if self._core.is_repetition(event) else await self._run(event)
+            try:
+                async with asyncio.timeout(self._handler_timeout or TURN_TIMEOUT):
+                    await turn.acquire()
+            except TimeoutError:
+                return busy(event)
+            try:
+                return await self._run(event)
+            finally:
+                turn.release()
 
     async def aiohttp_handler(self, request: web.Request) -> web.Response:
         """A handler for a route of aiohttp: ``app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)``."""
@@ -163,6 +177,15 @@ class WebhookReceiver:
         await adapters.serve_asgi(self, scope, receive, send)
 
     async def _run(self, event: Event) -> HTTPStatus:
+        if self._confirm is not None:
+            try:
+                async with asyncio.timeout(self._handler_timeout):
+                    event = await self._confirm(event)
+            except Exception as error:  # noqa: BLE001 - whatever a look-up raises, Tilia has to be told to repeat
+                return self._core.failed(event, error)
+        if self._core.is_repetition(event):
+            return HTTPStatus.NO_CONTENT
+        self._core.begins(event)
         for step in self._core.steps(event):
             try:
                 async with asyncio.timeout(self._handler_timeout):
