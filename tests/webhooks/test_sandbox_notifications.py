@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
 
 import attrs
@@ -277,3 +278,37 @@ async def test_from_a_block_to_its_handler_and_again_after_a_failure(sandbox: Sa
         assert [each.answers for each in sandbox.notifications] == [[204], [500, 204], [204], [204]]
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.asyncio
+async def test_what_another_thread_hands_over_is_waited_for(sandbox: Sandbox, inbox: Inbox) -> None:
+    sandbox.register_webhook(inbox.url)
+    thread = threading.Thread(target=sandbox._notifier.notify, args=("kyc-webhook", {"kyc_id": "kyc_1"}))
+    thread.start()
+    thread.join()
+    await sandbox.notified()
+    assert len(inbox.bodies) == 1
+
+
+@pytest.mark.asyncio
+async def test_what_another_thread_handed_over_starts_nothing_after_the_end(inbox: Inbox) -> None:
+    async with Sandbox() as sandbox:
+        sandbox.register_webhook(inbox.url)
+        notifier = sandbox._notifier
+        thread = threading.Thread(target=notifier.notify, args=("kyc-webhook", {"kyc_id": "kyc_1"}))
+        thread.start()
+        thread.join()
+        await notifier.aclose()
+        await asyncio.sleep(0.05)
+        assert inbox.bodies == []
+        assert [each.worker for each in notifier._destinations] == [None]
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, "a:b", ("a",), ("a", 5), ("a:b", "canary"), ("\udcff", "canary"), ("a", "canary\udcff")]
+)
+def test_credentials_that_cannot_be_sent(wrong: object) -> None:
+    with pytest.raises(ConfigurationError, match="basic_auth") as caught:
+        Sandbox().register_webhook("http://localhost/", basic_auth=wrong)  # type: ignore[arg-type]
+    assert "canary" not in str(caught.value)
+    assert caught.value.__context__ is None

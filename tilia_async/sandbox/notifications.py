@@ -65,10 +65,12 @@ class _Run:
 
     Attributes:
         handing: how many notifications other threads have handed over that the loop has not yet taken.
+        idle: set while there are none of them.
     """
 
     loop: asyncio.AbstractEventLoop
     handing: int = 0
+    idle: asyncio.Event = attrs.field(factory=asyncio.Event)
 
 
 class Notifier:
@@ -112,6 +114,7 @@ class Notifier:
     def start(self) -> None:
         """Deliver in the loop that runs."""
         self._run = _Run(asyncio.get_running_loop())
+        self._run.idle.set()
 
     def notify(self, event_name: str, message: JsonObject) -> None:
         """Tell all who want to know it. Any thread may call this."""
@@ -129,8 +132,8 @@ class Notifier:
 
     async def settled(self) -> None:
         """Wait until each notification was taken or given up."""
-        while self._run is not None and self._run.handing:
-            await asyncio.sleep(0)
+        if self._run is not None:
+            await self._run.idle.wait()
         for destination in self._destinations:
             await destination.queue.join()
 
@@ -159,10 +162,13 @@ class Notifier:
         else:
             run.loop.call_soon_threadsafe(self._take_over, run, destination, notification)
             run.handing += 1
+            run.idle.clear()
 
     def _take_over(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
         with self._lock:
             run.handing -= 1
+            if not run.handing:
+                run.idle.set()
             # What arrives after the end would start a worker that nobody ends.
             if run is self._run:
                 self._enqueue(destination, notification)

@@ -94,7 +94,7 @@ async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
         if message["type"] != "http.request":
             raise _DisconnectedError
         chunk, more = message.get("body", b""), bool(message.get("more_body", False))
-        if isinstance(chunk, bytes | bytearray | memoryview):
+        if isinstance(chunk, bytes | bytearray):
             yield bytes(chunk)
 
 

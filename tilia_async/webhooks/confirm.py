@@ -4,6 +4,9 @@ Anybody who knows the URL can post a notification, so what it says is only a hin
 forged. What it does not say as well, no handler sees.
 """
 
+# The values are what a server or a stranger sent: of unknown type until they are compared.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -42,11 +42,9 @@ class Event:
     bucket_key: str | None = None
     sent_at: datetime | None = None
     message: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], repr=False)
-    digest: bytes = attrs.field(init=False, repr=False, eq=False)
-
-    @digest.default
-    def _digest(self) -> bytes:
-        return hashlib.sha256(orjson.dumps(self.message, option=orjson.OPT_SORT_KEYS)).digest()
+    digest: bytes = attrs.field(
+        default=attrs.Factory(lambda event: _digest(event.message), takes_self=True), init=False, repr=False, eq=False
+    )
 
     @property
     def entity(self) -> EntityKey | None:
@@ -67,6 +65,10 @@ class UnknownEvent(Event):
     """
 
     raw_body: bytes = attrs.field(default=b"", repr=False)
+
+
+def _digest(message: Mapping[str, JsonValue]) -> bytes:
+    return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def frozen_object(value: JsonObject) -> JsonObject:
