@@ -30,7 +30,7 @@ def scope(
     return {"type": "http", "method": method, "path": path, "headers": list(headers)}
 
 
-def body(*parts: bytes, end: bool = True) -> list[Mapping[str, object]]:
+def body(*parts: bytes | bytearray, end: bool = True) -> list[Mapping[str, object]]:
     last = len(parts) - 1
     return [
         {"type": "http.request", "body": part, "more_body": not end or number < last}
@@ -57,7 +57,7 @@ async def test_a_delivery_in_pieces_reaches_its_handler() -> None:
         seen.append(event.is_blocked)
 
     raw = delivery(BLOCK)
-    assert await status(receiver, scope(), *body(raw[:10], b"", raw[10:])) == 204
+    assert await status(receiver, scope(), *body(raw[:10], bytearray(), bytearray(raw[10:]))) == 204
     assert await status(receiver, scope(path="/tilia/guess")) == 404
     assert seen == [True]
 

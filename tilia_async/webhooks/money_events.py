@@ -196,7 +196,8 @@ class TokenExchangeCompleted(Event):
 class WalletBalanceAlert(Event):
     """A wallet of the publisher fell below a threshold (A.4.13, operationId walletBalanceAlert).
 
-    It tells of a moment, not of a state: with another ``sent_at`` the same message is another alert.
+    It tells of a moment, not of a state: with another ``sent_at`` the same message is another alert. A confirmed one
+    tells neither moment nor balance, only that there is such a wallet: look it up. It is never a repetition.
 
     Attributes:
         balance: in the smallest unit of the wallet's currency.
