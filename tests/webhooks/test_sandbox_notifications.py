@@ -99,7 +99,7 @@ async def test_a_block_is_told_in_the_documented_envelope(sandbox: Sandbox, tili
 
 @pytest.mark.asyncio
 async def test_both_ways_of_registering_are_told(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
-    sandbox.register_webhook(inbox.url)
+    sandbox.register_webhook(inbox.url, events=["register-account-completed"])
     by_platform = await tilia.accounts.register("rook", external_platforms={"steam": "765"})
     name = "nyx@mail.example"
     started = await tilia.registration.start(name, "abcde1", name)

@@ -5,6 +5,7 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -91,7 +92,7 @@ def test_sizes() -> None:
 
 @pytest.mark.parametrize(
     ("length", "status_line"),
-    [*((odd, "400 Bad Request") for odd in ("-1", "ten", "1_0", "²")), ("9" * 5000, "413 Request Entity Too Large")],
+    [*((odd, "400 Bad Request") for odd in ("-1", "ten", "1_0", "²")), ("9" * 5000, f"413 {HTTPStatus(413).phrase}")],
 )
 def test_odd_lengths(length: str, status_line: str) -> None:
     # Not under the validator, which refuses it first.

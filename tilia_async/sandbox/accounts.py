@@ -25,14 +25,17 @@ _PROFILE = (
 )
 
 
+_PLATFORMS = frozenset(platform.value for platform in accounts.ExternalPlatform)
+
+
 def register(call: Call) -> Answer:
     fields = Fields(call.json())
     username = fields.text("username")
     if not 0 < len(username) <= accounts.LONGEST_USERNAME:
         fields.refuse("username", "must be a string of 1 to 64 characters")
-    if ("email" in fields) == bool(fields.value("external_platforms")):
-        fields.refuse("email", "exactly one of email and external_platforms must be given")
     address, platforms, profile = _address(fields), _platforms(fields), _profile(fields)
+    if ("email" in fields) == bool(platforms):
+        fields.refuse("email", "exactly one of email and external_platforms must be given")
     fields.check()
     known = call.world.people.named(username)
     if known is not None:
@@ -40,7 +43,7 @@ def register(call: Call) -> Answer:
         return failure(409, _registered(known))
     account = call.world.create_account(username, address, external_platforms=platforms, profile=profile)
     for platform, user_id in platforms.items():
-        add_pobo(call.world, account, platform, user_id)
+        notify(call.world, add_pobo(call.world, account, platform, user_id))
     call.world.notify(*messages.registered(account))
     return success(_registered(account))
 
@@ -94,8 +97,16 @@ def _address(fields: Fields) -> str | None:
 
 def _platforms(fields: Fields) -> dict[str, str]:
     value = fields.value("external_platforms")
-    named = value if isinstance(value, dict) else {}
-    return {name: str(user["user_id"]) for name, user in named.items() if isinstance(user, dict) and "user_id" in user}
+    if value is not None and not isinstance(value, dict):
+        fields.refuse("external_platforms", "must be an object")
+    found: dict[str, str] = {}
+    for name, user in value.items() if isinstance(value, dict) else ():
+        user_id = user.get("user_id") if isinstance(user, dict) else None
+        if name not in _PLATFORMS or not isinstance(user_id, str) or not user_id:
+            fields.refuse(f"external_platforms.{name}", "must be a known platform with a user_id")
+        else:
+            found[name] = user_id
+    return found
 
 
 def _profile(fields: Fields) -> dict[str, str]:

@@ -15,6 +15,9 @@ def authorize_user(call: Call) -> Answer:
     account_id = fields.get("account_id")
     if not isinstance(account_id, str) or not 0 < len(account_id) <= 36:
         return invalid({"account_id": ["is required"]})
+    flow = fields.get("flow") or "kyc"
+    if not isinstance(flow, str):
+        return invalid({"flow": ["must be a string"]})
     account = call.world.people.users.get(account_id)
     if account is None:
         # Not documented; Tilia's Node SDK has seen it on staging.
@@ -31,7 +34,7 @@ def authorize_user(call: Call) -> Answer:
         }
         return success({"nonce_auth_id": nonce, "token": {**token}})
     if fields.get("mechanism") == "tilia_hosted":
-        url = f"https://pub.staging.tilia-inc.com/{INTEGRATOR}/{fields.get('flow') or 'kyc'}/{nonce}"
+        url = f"https://pub.staging.tilia-inc.com/{INTEGRATOR}/{flow}/{nonce}"
         return success({"nonce_auth_id": nonce, "redirect": url})
     return success({"redirect": f"https://web.staging.tilia-inc.com/ui/appauth/{nonce}"})
 

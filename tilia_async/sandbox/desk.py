@@ -10,7 +10,7 @@ from aiohttp import web
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.answers import Answer
 from tilia_async.sandbox.calls import Call, Refused
-from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.faults import AFTER_COMMIT, Fault, FaultScript, ScheduledFault
 from tilia_async.sandbox.idempotency import KeyBook
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.routing import Match, Router
@@ -43,7 +43,9 @@ class Desk:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
         body = await _read(request)
-        _, service, rest = (*request.rel_url.raw_path.split("/", 2), "")[:3]
+        if body is None:
+            return _response(Answer(400, b""))
+        _, service, rest = [*request.rel_url.raw_path.split("/", 2), "", ""][:3]
         path = f"/{rest}"
         target = self._target(request.method, service, path)
         name = TOKEN.name if target is None else target.route.operation.name if isinstance(target, Match) else None
@@ -59,12 +61,13 @@ class Desk:
         replay = None if key is None else self._keys.enter(*key, body)
         answer = None
         try:
-            fault = None if name is None else self.faults.take(name, but=Fault.TOKEN_REVOKED)
+            fault = None if name is None else self.faults.next(name)
             early = await self._before(request, fault)
             if early is not None:
                 return _response(early)
             answer = replay or self._answer(request, target, body)
-            return _response(self._after(request, fault, answer))
+            committed = replay is None and answer.status < 400
+            return _response(self._after(request, fault, answer) if committed else answer)
         finally:
             if key is not None and replay is None:
                 self._keys.leave(*key, answer)
@@ -73,7 +76,9 @@ class Desk:
         """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
         authorization = request.headers.get("Authorization", "")
         operation = match.route.operation
-        if self.faults.take(operation.name, only=Fault.TOKEN_REVOKED) is not None:
+        revocation = self.faults.next(operation.name, revoking=True)
+        if revocation is not None:
+            self.faults.meet(revocation)
             self.tokens.revoke(authorization)
         return self.tokens.refusal(authorization, operation.scopes)
 
@@ -90,8 +95,9 @@ class Desk:
 
     async def _before(self, request: web.BaseRequest, fault: ScheduledFault | None) -> Answer | None:
         """The part of a fault that comes before the request has an effect; an answer ends the request."""
-        if fault is None:
+        if fault is None or fault.fault in AFTER_COMMIT:
             return None
+        self.faults.meet(fault)
         match fault.fault:
             case Fault.LATENCY:
                 await asyncio.sleep(fault.seconds)
@@ -112,15 +118,16 @@ class Desk:
 
     def _after(self, request: web.BaseRequest, fault: ScheduledFault | None, answer: Answer) -> Answer:
         """The part of a fault that comes after the request had its effect."""
-        if fault is None:
+        if fault is None or fault.fault not in AFTER_COMMIT:
             return answer
+        self.faults.meet(fault)
         match fault.fault:
             case Fault.DROP_AFTER_COMMIT:
                 _drop(request)
             case Fault.TRUNCATED_JSON:
                 return Answer(answer.status, answer.body[: len(answer.body) // 2])
             case Fault.WRONG_CONTENT_TYPE:
-                return Answer(200, _HTML, "text/html")
+                return Answer(answer.status, _HTML, "text/html")
             case _:
                 pass
         return answer
@@ -145,12 +152,16 @@ def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tu
     return target.route.operation.name, key
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def _read(request: web.BaseRequest) -> bytes | None:
+    """The body; None if it cannot be read, e.g. because it is not packed as it says."""
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(_LARGEST_BODY, len(body))
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > _LARGEST_BODY:
+                raise web.HTTPRequestEntityTooLarge(_LARGEST_BODY, len(body))
+    except web.RequestPayloadError:
+        return None
     return bytes(body)
 
 

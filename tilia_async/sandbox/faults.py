@@ -11,8 +11,8 @@ import attrs
 class Fault(Enum):
     """What can go wrong with a request.
 
-    The server errors, the rate limit and ``DROP_BEFORE_COMMIT`` leave the state as it was; after the others the
-    request has had its effect.
+    The server errors, the rate limit and ``DROP_BEFORE_COMMIT`` leave the state as it was. Those that come after the
+    commit wait for a request that has one: a refused request does not meet them.
     """
 
     LATENCY = "latency"
@@ -30,14 +30,17 @@ class Fault(Enum):
     TRUNCATED_JSON = "truncated json"
     """It was done, and the JSON of the answer ends in the middle."""
     WRONG_CONTENT_TYPE = "wrong content type"
-    """It was done, and the answer is an HTML page under status 200."""
+    """It was done, and the answer is an HTML page under the status of success."""
     TOKEN_OUTAGE = "token outage"  # noqa: S105 - no password
     """The token endpoint answers 503; for the operation ``auth.token``."""
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no password
     """The request's token is revoked before it is looked at."""
 
 
-@attrs.define
+AFTER_COMMIT = frozenset({Fault.DROP_AFTER_COMMIT, Fault.TRUNCATED_JSON, Fault.WRONG_CONTENT_TYPE})
+
+
+@attrs.define(eq=False)
 class ScheduledFault:
     """A fault that waits for its requests.
 
@@ -98,23 +101,24 @@ class FaultScript:
         """How many faults wait for a request."""
         return len(self._scheduled)
 
-    def take(self, operation: str, *, only: Fault | None = None, but: Fault | None = None) -> ScheduledFault | None:
-        """The fault that a request of this operation meets.
+    def next(self, operation: str, *, revoking: bool = False) -> ScheduledFault | None:
+        """The fault that waits for a request of this operation; it is met when :meth:`meet` says so.
 
         Args:
             operation: the name.
-            only: take the next fault if it is this one.
-            but: pass over this one.
+            revoking: only if it is the one that revokes the request's token; otherwise that one is passed over.
         """
         for scheduled in self._scheduled:
-            if scheduled.fault is but:
+            revokes = scheduled.fault is Fault.TOKEN_REVOKED
+            if revokes and not revoking:
                 continue
             if scheduled.operation == "*" or operation in self._names(scheduled.operation):
-                if only is not None and scheduled.fault is not only:
-                    return None
-                if scheduled.left is not None:
-                    scheduled.left -= 1
-                    if scheduled.left == 0:
-                        self._scheduled.remove(scheduled)
-                return scheduled
+                return scheduled if revokes or not revoking else None
         return None
+
+    def meet(self, scheduled: ScheduledFault) -> None:
+        """A request meets the fault."""
+        if scheduled.left is not None:
+            scheduled.left -= 1
+            if scheduled.left == 0:
+                self._scheduled.remove(scheduled)

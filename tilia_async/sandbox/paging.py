@@ -35,6 +35,6 @@ def _number(call: Call, name: str, default: int, *, least: int) -> int:
     text = call.query.get(name, "")
     if not text:
         return default
-    if not text.isdecimal() or int(text) < least:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9) or int(text) < least:
         raise Refused(invalid({name: [f"must be an integer of at least {least}"]}))
     return int(text)

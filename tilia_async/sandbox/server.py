@@ -13,6 +13,7 @@ from aiohttp import web
 from tilia_async.api.compliance import KycState
 from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
+from tilia_async.currencies import DECIMALS
 from tilia_async.money import Money
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.blocks import block_account
@@ -72,6 +73,12 @@ class Sandbox:
         publisher_funds: int = 100_000_000,
         custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
     ) -> None:
+        if tokens_per_cent < 1:
+            raise ValueError(f"tokens_per_cent is at least 1, not {tokens_per_cent!r}")
+        if len(token_currency) != 3 or token_currency in DECIMALS:
+            raise ValueError(
+                f"token_currency is a code of three characters that is no currency, not {token_currency!r}"
+            )
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.client_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         # Not drawn from the seed: two sandboxes never share a secret, so they never share tokens either.
@@ -147,6 +154,8 @@ class Sandbox:
 
     async def notified(self) -> None:
         """Wait until each notification so far was taken by its URL, or given up."""
+        # What went on by itself while the clock was put forward is told now, and not with the next request.
+        payouts.settle(self._world)
         await self._notifier.settled()
 
     def block_as_tilia(self, account_id: str) -> None:
@@ -242,7 +251,7 @@ class Sandbox:
         """
         if self._runner is not None:
             raise RuntimeError("the sandbox runs already")
-        server = web.Server(self._desk.serve, access_log=None)
+        server = web.Server(self._desk.serve, access_log=None, auto_decompress=False)
         runner = web.ServerRunner(server, shutdown_timeout=0.05)
         await runner.setup()
         try:

@@ -57,6 +57,7 @@ class TokenOffice:
         if refused:
             # Inferred: the answer to a scope that the client may not have is not documented.
             return bare({"error": "invalid_scope", "error_description": f"not allowed: {', '.join(refused)}"}, 400)
+        self._forget_old()
         token = secrets.token_urlsafe(32)
         self._tokens[token] = _Issued(frozenset(asked), self.clock.now() + self.lifetime)
         return bare(
@@ -80,6 +81,11 @@ class TokenOffice:
         if not needed <= issued.scopes:
             return error(401, "unauthorized scope")
         return None
+
+    def _forget_old(self) -> None:
+        """Those that ended long ago: their users have been told."""
+        now = self.clock.now()
+        self._tokens = {value: each for value, each in self._tokens.items() if now < each.ends_at + self.lifetime}
 
     def revoke(self, authorization: str) -> None:
         """Make a token worthless before its time."""

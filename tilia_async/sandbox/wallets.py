@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tilia_async.api import wallets
+from tilia_async.currencies import DECIMALS
 from tilia_async.json_value import JsonObject
+from tilia_async.money import Money
 from tilia_async.sandbox.answers import Answer, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
@@ -98,6 +100,11 @@ def _balance(currency: str, found: Iterable[SandboxWallet], *, as_text: bool) ->
 
 
 def _amount(currency: str, minor_units: int, *, as_text: bool) -> JsonObject:
-    sign = "$" if currency == "USD" else f"{currency} "
-    display = f"{sign}{minor_units // 100}.{minor_units % 100:02d}"
+    if currency == "USD":
+        display = f"${minor_units // 100}.{minor_units % 100:02d}"
+    elif currency in DECIMALS:
+        display = Money(minor_units, currency).display()
+    else:
+        # As captured: a token's balance has two decimals that mean nothing.
+        display = f"{currency} {minor_units}.00"
     return {"balance": str(minor_units) if as_text else minor_units, "display": display}

@@ -30,8 +30,11 @@ class Kind(StrEnum):
     TRANSFER = "balance_transfer"
 
     def in_tokens(self, *, virtual: bool) -> str:
-        """The word for it in an answer."""
-        return f"{self}_virtual" if virtual else str(self)
+        """The word for it in an answer; exchanges, payouts and transfers have one word for money and tokens."""
+        return f"{self}_virtual" if virtual and self in _WITH_TOKENS else str(self)
+
+
+_WITH_TOKENS = frozenset({Kind.PURCHASE, Kind.ESCROW, Kind.COMMIT, Kind.CANCEL, Kind.REFUND, Kind.REFUND_LINE_ITEM})
 
 
 @attrs.frozen
@@ -161,9 +164,9 @@ class Bill:
         return self.state is InvoiceState.SUCCESS and self.kind is not Kind.ESCROW
 
     @property
-    def recipients(self) -> frozenset[str]:
-        """The ids of the accounts that receive something."""
-        return frozenset(share.destination.account_id for share in self.shares)
+    def recipients(self) -> tuple[str, ...]:
+        """The ids of the accounts that receive something, in the order of their shares."""
+        return tuple(dict.fromkeys(share.destination.account_id for share in self.shares))
 
     def charge(self) -> list[Movement]:
         """The buyer pays."""
