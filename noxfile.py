@@ -12,7 +12,6 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PACKAGES = ("tilia_async", "tilia_sync")
 
 
 def group(name: str) -> list[str]:
