@@ -128,7 +128,7 @@ class LoopThread:
         try:
             self._check_caller()
             runner = self._begin()
-        except BaseException:
+        except BaseException:  # whatever it is, the coroutine will not be awaited
             coroutine.close()
             raise
         call = Call(coroutine)
@@ -205,7 +205,7 @@ class LoopThread:
         if fresh:
             try:
                 runner.thread.start()
-            except BaseException:
+            except BaseException:  # whatever it is, the next call has to try again
                 with self._lock:
                     self._runner = None
                 runner.ready.set()
@@ -273,8 +273,7 @@ def _go_through(runner: LoopRunner, call: Call[T]) -> None:
         if not runner.submit(call):
             call.cancel()
         call.wait()
-    except BaseException:
-        # Ctrl-C, or whatever else a signal handler of the caller raises.
+    except BaseException:  # Ctrl-C, or whatever else a signal handler of the caller raises
         if runner.post(call.cancel):
             call.wait(CLEANUP_SECONDS)
         raise

@@ -18,7 +18,7 @@ class Mark(StrEnum):
     UNKNOWN = "not found"
 
 
-D, S, I, U = Mark.DOCUMENTED, Mark.SEEN, Mark.INFERRED, Mark.UNKNOWN  # noqa: E741
+D, S, I, U = Mark.DOCUMENTED, Mark.SEEN, Mark.INFERRED, Mark.UNKNOWN  # noqa: E741 - the sheets' own marks
 
 
 class Fact(NamedTuple):
@@ -68,7 +68,7 @@ def fact(
 
 def made(noun: str, name: str, method: str, request: str, scopes: str | None, *success: int, **rest: object) -> Fact:
     """Write the fact of an operation that has a method here."""
-    return fact(noun, name, request, scopes, *success, here=f"{noun}.{method}", **rest)  # type: ignore[arg-type]
+    return fact(noun, name, request, scopes, *success, here=f"{noun}.{method}", **rest)  # type: ignore[arg-type] - the table passes columns on as they are
 
 
 METHODS = "/v1/{account_id}/payment_methods"

@@ -187,7 +187,7 @@ def failure(payload: Any, message: Any = (), codes: Any = ()) -> dict[str, Any]:
 class Empty:
     """Equals None and every empty container or string: the sheets do not tell them apart."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] - a matcher, compared and never hashed
 
     def __eq__(self, other: object) -> bool:
         return other is None or (hasattr(other, "__len__") and len(other) == 0)
@@ -198,7 +198,7 @@ EMPTY = Empty()
 
 def at(*parts: int) -> datetime:
     """Name a moment in UTC."""
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc,arg-type] - a matcher, compared and never hashed
 
 
 def read(value: Any, name: str) -> Any:

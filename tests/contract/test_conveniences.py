@@ -92,7 +92,7 @@ async def test_buy_fails_at_its_second_step(api: Recorder, status: int, took_eff
             await tilia.token_exchanges.buy(METHOD, 250, "VCD")
     assert len(api.calls) == 2
     assert caught.value.operation == "token_exchanges.execute_purchase"
-    assert caught.value.reference["token_exchange_id"] == EXCHANGE  # type: ignore[attr-defined]
+    assert caught.value.reference["token_exchange_id"] == EXCHANGE  # type: ignore[attr-defined] - on purpose
     assert caught.value.took_effect is took_effect
 
 

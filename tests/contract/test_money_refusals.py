@@ -215,7 +215,7 @@ OF_A_BODY: dict[str, tuple[set[str], dict[str, Any]]] = {
     ),
     "float-source": (
         {"payment_methods[1].amount"},
-        {"payment_methods": [PaymentSource(METHOD, 0), PaymentSource("pm_2", 1.5)]},  # type: ignore[arg-type]
+        {"payment_methods": [PaymentSource(METHOD, 0), PaymentSource("pm_2", 1.5)]},  # type: ignore[arg-type] - on purpose
     ),
     "bool-source": (
         {"payment_methods[1].amount"},

@@ -194,7 +194,7 @@ async def test_register_longest_username(api: Recorder, tilia: TiliaClient) -> N
 def test_missing_credentials(client_id: str | None, phrase: str | None) -> None:
     """Without credentials there is no client."""
     with pytest.raises(errors.ConfigurationError) as caught:
-        TiliaClient(client_id, phrase, "staging")  # type: ignore[arg-type]
+        TiliaClient(client_id, phrase, "staging")  # type: ignore[arg-type] - on purpose
     assert caught.value.took_effect is False
 
 

@@ -364,7 +364,7 @@ async def test_a_doubtful_attempt_leaves_its_doubt_however_the_call_ends(
         slow = RequestOptions(timeout=0.5, retry=QUICK)
     call = asyncio.create_task(tilia.accounts.block(account.account_id, options=slow))
     if ending == "close":
-        while not sandbox.accounts[account.account_id].is_blocked or tilia._pool.busy:  # noqa: ASYNC110
+        while not sandbox.accounts[account.account_id].is_blocked or tilia._pool.busy:  # noqa: ASYNC110 - nothing sets an event there
             await asyncio.sleep(0)
         await tilia.aclose()
     with pytest.raises(errors.TiliaError) as caught:

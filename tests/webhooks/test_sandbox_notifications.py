@@ -51,7 +51,7 @@ class Inbox:
 
 
 async def listening(handler: object) -> tuple[web.ServerRunner, str]:
-    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.05)  # type: ignore[arg-type]
+    runner = web.ServerRunner(web.Server(handler, access_log=None), shutdown_timeout=0.05)  # type: ignore[arg-type] - loosely typed for the test
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}/hook-canary"
@@ -144,7 +144,7 @@ async def test_what_did_not_happen_is_not_told(sandbox: Sandbox, tilia: TiliaCli
     sandbox.faults.add("accounts.unblock", Fault.DROP_AFTER_COMMIT)
     await tilia.accounts.unblock(account_id)
     await sandbox.notified()
-    assert [event.is_blocked for event in inbox.events] == [True, False]  # type: ignore[attr-defined]
+    assert [event.is_blocked for event in inbox.events] == [True, False]  # type: ignore[attr-defined] - loosely typed for the test
 
 
 @pytest.mark.asyncio
@@ -309,6 +309,6 @@ async def test_what_another_thread_handed_over_starts_nothing_after_the_end(inbo
 )
 def test_credentials_that_cannot_be_sent(wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="basic_auth") as caught:
-        Sandbox().register_webhook("http://localhost/", basic_auth=wrong)  # type: ignore[arg-type]
+        Sandbox().register_webhook("http://localhost/", basic_auth=wrong)  # type: ignore[arg-type] - loosely typed for the test
     assert "canary" not in str(caught.value)
     assert caught.value.__context__ is None

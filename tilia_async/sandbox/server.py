@@ -256,7 +256,7 @@ class Sandbox:
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", self._wanted_port, backlog=1024).start()
-        except BaseException:
+        except BaseException:  # whatever it is, a port that was taken is given back
             await runner.cleanup()
             raise
         self._runner = runner

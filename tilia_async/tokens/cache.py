@@ -290,7 +290,7 @@ class Shelf:
         exchange = self._fly(scopes, fetch, flight.generation)
         try:
             task = flight.loop.create_task(exchange, name="tilia token", context=contextvars.Context())
-        except BaseException:
+        except BaseException:  # whatever it is, nobody must wait for a flight that never was
             exchange.close()
             with self._lock:
                 self._land(flight, scopes, ABANDONED)
