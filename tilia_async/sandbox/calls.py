@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -12,6 +12,9 @@ from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox.answers import Answer, invalid
 from tilia_async.sandbox.world import World
 from tilia_async.wire.operation import Operation
+
+_DEEPEST = 100
+"""How many levels a body may have: far more than any real one, and far fewer than an answer could be written with."""
 
 
 class Refused(Exception):  # noqa: N818 - not an error of the sandbox: it is the answer
@@ -35,7 +38,8 @@ class Call:
         """The body, which has to be a JSON object.
 
         Raises:
-            Refused: it is none; the key of the error is inferred, since the documented sample is cut off in it.
+            Refused: it is none, or none that an answer could repeat; the key of the error is inferred, since the
+                documented sample is cut off in it.
         """
         try:
             value: JsonValue = orjson.loads(self.body)
@@ -43,6 +47,9 @@ class Call:
             value = None
         if not isinstance(value, dict):
             raise Refused(invalid({"request_format": ["request body is not a JSON object"]}))
+        # Before anything is done: an answer that fails afterwards would hide that it was.
+        if not _repeatable(value):
+            raise Refused(invalid({"request_format": [f"request body is nested deeper than {_DEEPEST} levels"]}))
         return value
 
     def nulls(self) -> bool:
@@ -68,3 +75,26 @@ class Route:
     operation: Operation[object]
     handler: Handler
     other_paths: tuple[str, ...] = ()
+
+
+def _repeatable(value: JsonObject) -> bool:
+    """Whether an answer can tell it again."""
+    level: list[JsonValue] = [value]
+    # Level by level and not by recursion, which would itself end at some depth.
+    for _ in range(_DEEPEST):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            break
+    else:
+        return False
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _parts(value: JsonValue) -> Iterable[JsonValue]:
+    """The lists and objects right in a list or an object."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (each for each in inner if isinstance(each, dict | list))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import attrs
 
-from tilia_async.sandbox.answers import Answer, bare
+from tilia_async.sandbox.answers import Answer, bare, failure
 from tilia_async.wire.checks import uuid4
 
 
@@ -43,6 +45,9 @@ class KeyBook:
 
     def leave(self, operation: str, key: str, answer: Answer | None) -> None:
         """The request is over: keep its answer, or forget the key if nothing was done."""
+        if answer is None and isinstance(sys.exception(), Exception):
+            # A handler that failed may have moved money before. Doing it once more would be worse than a lasting 500.
+            answer = failure(500, None, message=("encountered an unexpected error",), codes=("SERVER_ERROR",))
         if answer is None:
             del self._uses[operation, key]
         else:
