@@ -4,11 +4,12 @@ import uuid
 
 import aiohttp
 import pytest
-from plain import Http
+from plain import Http, item
 
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
 
-TRANSFER = "balances/v1/transfer"
+TRANSFER, INVOICE, ESCROW = "balances/v1/transfer", "invoicing/v2/invoice", "invoicing/v2/escrow"
 
 
 def nested(depth: int) -> object:
@@ -65,3 +66,52 @@ async def test_a_handler_that_fails_after_the_commit_does_not_run_again(http: Ht
     http.sandbox._world.notify = working
     assert (await http.call("POST", TRANSFER, body, headers=headers))[0] == 500
     assert await http.balance(nyx) == 100
+
+
+async def held(http: Http, buyer: str) -> tuple[SandboxWallet, str]:
+    """Tilia's wallet with an escrow of 300 cents, and the id of that."""
+    http.fund(buyer, 1_000)
+    method = (await http.methods(buyer))["registration"]["id"]
+    body = {"account_id": buyer, "payment_methods": [{"payment_method_id": method}], "line_items": [item(300)]}
+    made = await http.payload("POST", ESCROW, body, 201)
+    assert (await http.call("POST", f"{ESCROW}/{made['id']}/pay"))[0] == 200
+    return http.sandbox._world.tilia_wallet("escrow", "USD"), made["id"]
+
+
+@pytest.mark.asyncio
+async def test_what_lies_with_tilia_cannot_be_moved(http: Http) -> None:
+    nyx = await http.register("nyx")
+    own = await wallet_of(http, nyx)
+    escrow, _ = await held(http, nyx)
+    tilia = escrow.account_id
+    for body in (
+        transfer(nyx, escrow.wallet_id, own),
+        transfer(nyx, own, escrow.wallet_id),
+        transfer(tilia, escrow.wallet_id, own),
+        transfer(tilia, own, escrow.wallet_id),
+        transfer(tilia, publisher_wallet(http), own),
+    ):
+        status, answer = await http.call("POST", TRANSFER, body)
+        assert (status, answer["codes"]) == (400, ["INPUT_ERROR"])
+    method = (await http.methods(nyx))["registration"]["id"]
+    for wrong in (
+        {"destination_wallet_id": escrow.wallet_id},
+        {"destination_account_id": tilia},
+        {"destination_wallet_id": escrow.wallet_id, "destination_account_id": tilia},
+        {"destination_account_id": nyx, "source_wallet_id": escrow.wallet_id},
+    ):
+        body = {"account_id": nyx, "payment_methods": [{"payment_method_id": method}]}
+        lines = [item(10, "USD", {"amount": 5, **wrong})]
+        assert (await http.call("POST", INVOICE, {**body, "line_items": lines}))[0] == 400, wrong
+    assert (escrow.balance, await http.balance(nyx)) == (300, 700)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("step", "end"), [("commit", "COMMIT-FAILED"), ("cancel", "CANCEL-FAILED")])
+async def test_an_escrow_whose_money_is_gone_fails(http: Http, step: str, end: str) -> None:
+    escrow, escrow_id = await held(http, await http.register("nyx"))
+    http.sandbox._world.ledger.move([Movement(escrow, None, 1)])
+    assert (await http.call("POST", f"{ESCROW}/{escrow_id}/{step}"))[0] == 403
+    _, told = await http.call("GET", f"{ESCROW}/{escrow_id}")
+    assert (told["status"], told[f"{step}_invoice_id"], escrow.balance) == (end, "", 299)
+    assert http.notices("escrow-transaction-update")[-1]["status"] == end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from operator import attrgetter
 
@@ -12,7 +13,7 @@ from tilia_async.api.escrow import EscrowStatus
 from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, bare, error, not_found, success
+from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected, success
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.invoice_answers import notify as notify_invoice
 from tilia_async.sandbox.invoice_answers import told as invoice_told
@@ -22,7 +23,7 @@ from tilia_async.sandbox.paging import page_of
 from tilia_async.sandbox.parties import refuse_blocked
 from tilia_async.sandbox.state.bills import Bill, Kind
 from tilia_async.sandbox.state.deals import Deal
-from tilia_async.sandbox.state.ledger import Movement
+from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
 from tilia_async.sandbox.state.people import INTEGRATOR
 from tilia_async.sandbox.world import World
 
@@ -54,7 +55,8 @@ def commit(call: Call) -> Answer:
     held = deal.escrow
     refuse_blocked(call, (held.account_id, *held.recipients))
     publisher = world.publisher_wallet(held.currency)
-    world.ledger.move([Movement(held.into, publisher, held.total), *held.distribute(publisher)])
+    out_of_escrow = Movement(held.into, publisher, held.total)
+    _release(world, deal, [out_of_escrow, *held.distribute(publisher)], EscrowStatus.COMMIT_FAILED)
     deal.commit = _follow_up(world, deal, Kind.COMMIT)
     _settle(world, deal, EscrowStatus.COMMITTED)
     notify_invoice(world, deal.commit)
@@ -63,7 +65,7 @@ def commit(call: Call) -> Answer:
 
 def cancel(call: Call) -> Answer:
     deal, world = _deal(call, EscrowStatus.ESCROWED), call.world
-    world.ledger.move(deal.escrow.give_back())
+    _release(world, deal, deal.escrow.give_back(), EscrowStatus.CANCEL_FAILED)
     deal.cancel = _follow_up(world, deal, Kind.CANCEL)
     _settle(world, deal, EscrowStatus.CANCELLED)
     return bare(_told(world, deal))
@@ -119,6 +121,19 @@ def _deal(call: Call, wanted: EscrowStatus | None = None) -> Deal:
     if wanted is not None and deal.status is not wanted:
         raise Refused(error(400, f"escrow transaction is {deal.status}, not {wanted}. the request is invalid"))
     return deal
+
+
+def _release(world: World, deal: Deal, movements: Iterable[Movement], failed: EscrowStatus) -> None:
+    """Move what is held, all of it or nothing.
+
+    Raises:
+        Refused: 403: it is not there. That the escrow ends in the failed status is inferred.
+    """
+    try:
+        world.ledger.move(movements)
+    except OverdrawnError:
+        _settle(world, deal, failed)
+        raise Refused(rejected()) from None
 
 
 def _follow_up(world: World, deal: Deal, kind: Kind) -> Bill:

@@ -139,6 +139,8 @@ def _destination(world: World, part: Fields, currency: str) -> SandboxWallet | N
     if not wallet_id:
         return default_wallet(world, account_id, currency)
     wallet = _wallet(world, wallet_id)
+    if wallet.account_id == world.tilia.account_id:
+        part.refuse("destination_wallet_id", "must be yours or a user's")
     if account_id not in ("", wallet.account_id):
         part.refuse("destination_account_id", "must be the owner of the wallet")
     # Tokens are always received in the convertible wallet; that the other one is not refused is inferred.

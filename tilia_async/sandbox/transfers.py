@@ -38,7 +38,7 @@ def create(call: Call) -> Answer:
     parts, words = fields.parts("transfer_items"), _wording(fields)
     if not parts:
         fields.refuse("transfer_items", "is required")
-    if world.people.find(account_id) is None:
+    if account_id not in world.people.users and account_id != world.publisher.account_id:
         fields.refuse("account_id", "account not found")
     moves = [move for part in parts if (move := _move(world, part, account_id)) is not None]
     fields.check()
@@ -97,9 +97,11 @@ def _move(world: World, part: Fields, account_id: str) -> _Move | None:
 def _wallet(world: World, part: Fields, name: str, currency: str) -> SandboxWallet | None:
     wallet_id = part.required(name)
     wallet = world.wallet(wallet_id)
-    if wallet is None:
+    if wallet is None or wallet.account_id == world.tilia.account_id:
+        # What lies with Tilia belongs to somebody: an escrow, a payout.
         part.refuse(name, f"wallet ({wallet_id}) not found")
-    elif wallet.currency != currency:
+        return None
+    if wallet.currency != currency:
         part.refuse(name, f"does not hold {currency}")
     return wallet
 
