@@ -10,6 +10,7 @@ from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
 
 TRANSFER, INVOICE, ESCROW = "balances/v1/transfer", "invoicing/v2/invoice", "invoicing/v2/escrow"
+AUTHORIZE, PURCHASE = "invoicing/v2/authorize/invoice", "invoicing/v2/token/purchase"
 
 
 def nested(depth: int) -> object:
@@ -115,3 +116,20 @@ async def test_an_escrow_whose_money_is_gone_fails(http: Http, step: str, end: s
     _, told = await http.call("GET", f"{ESCROW}/{escrow_id}")
     assert (told["status"], told[f"{step}_invoice_id"], escrow.balance) == (end, "", 299)
     assert http.notices("escrow-transaction-update")[-1]["status"] == end
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_escrow", [False, True])
+async def test_an_authorized_invoice_is_used_once_and_for_what_it_is(http: Http, is_escrow: bool) -> None:
+    nyx = await http.register("nyx")
+    asked = {"account_id": nyx, "invoice_mechanism": "widget", "line_items": [item(7)], "is_escrow": is_escrow}
+    authorized_id = (await http.payload("POST", AUTHORIZE, asked))["authorized_invoice_id"]
+    method = (await http.methods(nyx))["registration"]["id"]
+    body = {"authorized_invoice_id": authorized_id, "payment_methods": [{"payment_method_id": method}]}
+    right, wrong = (ESCROW, INVOICE) if is_escrow else (INVOICE, ESCROW)
+    assert (await http.call("POST", wrong, body))[0] == 400
+    assert (await http.call("POST", right, {**body, "payment_methods": []}))[0] == 400, "this does not use it up"
+    assert (await http.call("POST", right, body))[0] == 201
+    status, answer = await http.call("POST", right, body)
+    assert (status, answer["codes"]) == (400, ["INPUT_ERROR"])
+    assert (await http.call("GET", f"{AUTHORIZE}/{authorized_id}"))[0] == 200

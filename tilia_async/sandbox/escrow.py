@@ -17,8 +17,7 @@ from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.invoice_answers import notify as notify_invoice
 from tilia_async.sandbox.invoice_answers import told as invoice_told
-from tilia_async.sandbox.invoices import asked_for, charge
-from tilia_async.sandbox.orders import read_bill
+from tilia_async.sandbox.invoices import charge, draft
 from tilia_async.sandbox.paging import page_of
 from tilia_async.sandbox.parties import refuse_blocked
 from tilia_async.sandbox.state.bills import Bill, Kind
@@ -30,7 +29,7 @@ from tilia_async.sandbox.world import World
 
 def create(call: Call) -> Answer:
     world = call.world
-    bill = world.bills.add(read_bill(call, asked_for(call), Kind.ESCROW))
+    bill = draft(call, Kind.ESCROW)
     now, number = world.clock.now(), world.bills.next_number()
     deal = Deal(world.new_id("esc"), bill, now, now, number, number)
     world.escrows[deal.escrow_id] = deal

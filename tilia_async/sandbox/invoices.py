@@ -28,7 +28,7 @@ _DEFAULT_TYPES = f"{Kind.PURCHASE},{Kind.PURCHASE.in_tokens(virtual=True)}"
 
 
 def create(call: Call) -> Answer:
-    bill = call.world.bills.add(read_bill(call, asked_for(call), Kind.PURCHASE))
+    bill = draft(call, Kind.PURCHASE)
     return success(told(call.world, bill), status=201)
 
 
@@ -115,21 +115,26 @@ def get_authorized(call: Call) -> Answer:
     )
 
 
-def asked_for(call: Call) -> JsonObject:
-    """What an invoice is asked for: the body, or what was authorized with the payment methods of the body.
+def draft(call: Call, kind: Kind) -> Bill:
+    """An open invoice, of the body or of what was authorized, with the payment methods of the body.
 
     Raises:
-        Refused: 400: there is no such authorized invoice.
+        Refused: Tilia would refuse it; 400: there is no such authorized invoice for this, or it was used before.
     """
-    body = call.json()
+    world, body = call.world, call.json()
     authorized_id = body.get("authorized_invoice_id")
     if authorized_id is None:
-        return body
-    authorized = call.world.authorized.get(str(authorized_id))
-    if authorized is None:
-        raise Refused(invalid({"authorized_invoice_id": ["not found"]}))
+        return world.bills.add(read_bill(call, body, kind))
+    authorized = world.authorized.get(str(authorized_id))
+    problem = "not found" if authorized is None else _unusable(authorized, kind)
+    if authorized is None or problem:
+        raise Refused(invalid({"authorized_invoice_id": [problem]}))
     metadata: JsonObject = {"authorized_invoice_id": authorized.invoice_id}
-    return {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
+    asked = {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
+    bill = world.bills.add(read_bill(call, asked, kind))
+    # Only now: what is refused uses nothing up.
+    authorized.used = True
+    return bill
 
 
 def charge(call: Call, bill: Bill, then: Iterable[Movement] = ()) -> None:
@@ -165,3 +170,10 @@ ROUTES = (
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(word for word in text.split(",") if word)
+
+
+def _unusable(authorized: Authorized, kind: Kind) -> str:
+    """Why nothing can be made of an authorized invoice; empty if it can."""
+    if authorized.is_escrow is not (kind is Kind.ESCROW):
+        return "is for an escrow" if authorized.is_escrow else "is not for an escrow"
+    return "was used before" if authorized.used else ""

@@ -213,11 +213,17 @@ class Bills:
                 yield bill
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Authorized:
-    """An invoice that the user pays in Tilia's own pages: what was asked for, checked and kept."""
+    """An invoice that the user pays in Tilia's own pages: what was asked for, checked and kept.
+
+    Attributes:
+        is_escrow: it is for an escrow alone, else for an invoice alone.
+        used: an invoice or escrow was made of it; there is only one.
+    """
 
     invoice_id: str
     asked: JsonObject
     bill: Bill
     is_escrow: bool
+    used: bool = False
