@@ -7,6 +7,7 @@ import pytest
 from plain import Http, item
 
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox.fields import MOST
 from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
 
 TRANSFER, INVOICE, ESCROW = "balances/v1/transfer", "invoicing/v2/invoice", "invoicing/v2/escrow"
@@ -133,3 +134,19 @@ async def test_an_authorized_invoice_is_used_once_and_for_what_it_is(http: Http,
     status, answer = await http.call("POST", right, body)
     assert (status, answer["codes"]) == (400, ["INPUT_ERROR"])
     assert (await http.call("GET", f"{AUTHORIZE}/{authorized_id}"))[0] == 200
+
+
+@pytest.mark.asyncio
+async def test_amounts_beyond_all_measure(http: Http) -> None:
+    nyx = await http.register("nyx")
+    methods = [{"payment_method_id": http.sandbox.add_payment_method(nyx, "paypal")}]
+    body = {"account_id": nyx, "payment_methods": methods}
+    for lines in ([item(MOST + 1)], [item(10**30)], [item(MOST), item(1)]):
+        assert (await http.call("POST", INVOICE, {**body, "line_items": lines}))[0] == 400
+    await http.payload("POST", INVOICE, {**body, "line_items": [item(MOST - 1), item(1)]}, 201)
+    move = transfer(nyx, publisher_wallet(http), await wallet_of(http, nyx))
+    (part,) = move["transfer_items"]
+    for amounts in ([MOST + 1], [MOST, 1]):
+        parts = [{**part, "amount": amount} for amount in amounts]
+        assert (await http.call("POST", TRANSFER, {**move, "transfer_items": parts}))[0] == 400
+    assert (await http.call("POST", PURCHASE, {**methods[0], "amount": MOST + 1, "currency": "TOK"}))[0] == 400

@@ -9,6 +9,8 @@ from tilia_async.sandbox.answers import invalid
 from tilia_async.sandbox.calls import Refused
 from tilia_async.wire.checks import LONGEST_ID
 
+MOST = 10**15
+"""The largest amount, of a whole invoice as well. Inferred that there is one: far above anything that is paid."""
 _FLAGS: dict[bool | str, bool] = {True: True, False: False, "true": True, "false": False}
 
 
@@ -46,6 +48,9 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             self.refuse(name, f"must be an integer of at least {least}")
             return least
+        if value > MOST:
+            self.refuse(name, f"must be at most {MOST}")
+            return MOST
         return value
 
     def currency(self) -> str:

@@ -130,7 +130,7 @@ def draft(call: Call, kind: Kind) -> Bill:
     if authorized is None or problem:
         raise Refused(invalid({"authorized_invoice_id": [problem]}))
     metadata: JsonObject = {"authorized_invoice_id": authorized.invoice_id}
-    asked = {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
+    asked: JsonObject = {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
     bill = world.bills.add(read_bill(call, asked, kind))
     # Only now: what is refused uses nothing up.
     authorized.used = True

@@ -8,7 +8,7 @@ from tilia_async.api.line_items import TransactionType
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.answers import failure, invalid
 from tilia_async.sandbox.calls import Call, Refused
-from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording
 from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, SandboxWallet
@@ -39,6 +39,8 @@ def read_bill(call: Call, body: JsonObject, kind: Kind, *, unpaid: bool = False)
     account_of_body(call, account_id)
     currency = currencies.pop()
     items = tuple(_item(call, part, account_id, currency) for part in parts)
+    if sum(item.amount for item in items) > MOST:
+        fields.refuse("line_items", f"must be at most {MOST} together")
     fields.check()
     world = call.world
     into = world.tilia_wallet("escrow", currency) if kind is Kind.ESCROW else None

@@ -10,7 +10,7 @@ from tilia_async.money import Money
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, error, invalid, rejected, without_texts
 from tilia_async.sandbox.calls import Call, Refused, Route
-from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.invoice_answers import summary
 from tilia_async.sandbox.orders import usable_method
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
@@ -48,8 +48,11 @@ def start_purchase(call: Call) -> Answer:
     # Inferred: what does not come out even is rounded in favour of those who sell.
     net = _rounded_up(tokens, world.settings.tokens_per_cent)
     fee = _rounded_up(net * _FEE_PERCENT, 100)
+    price = net + 2 * fee
+    if price > MOST:
+        return invalid({"amount": [f"must cost at most {MOST}"]})
     exchange = _started(
-        world, owner, ExchangeDirection.TOKEN_PURCHASE, (Money(net + 2 * fee, "USD"), Money(tokens, currency)),
+        world, owner, ExchangeDirection.TOKEN_PURCHASE, (Money(price, "USD"), Money(tokens, currency)),
         source=method.wallet, destination=_own_wallet(world, buyer, STANDARD, currency), fee=fee, method=method,
     )  # fmt: skip
     return without_texts(_told(world, exchange), status=201)

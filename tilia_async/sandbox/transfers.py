@@ -11,7 +11,7 @@ from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, success
 from tilia_async.sandbox.calls import Call, Route
-from tilia_async.sandbox.fields import Fields
+from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.invoice_answers import notify as notify_invoice
 from tilia_async.sandbox.parties import refuse_blocked
 from tilia_async.sandbox.state.bills import Item, Kind, Share, Wording
@@ -41,6 +41,8 @@ def create(call: Call) -> Answer:
     if account_id not in world.people.users and account_id != world.publisher.account_id:
         fields.refuse("account_id", "account not found")
     moves = [move for part in parts if (move := _move(world, part, account_id)) is not None]
+    if sum(move.amount for move in moves) > MOST:
+        fields.refuse("transfer_items", f"must be at most {MOST} together")
     fields.check()
     owners = (wallet.account_id for move in moves for wallet in (move.source, move.destination))
     refuse_blocked(call, (account_id, *owners))
