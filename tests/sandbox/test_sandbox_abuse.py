@@ -8,7 +8,9 @@ from plain import Http, item
 
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.fields import MOST
+from tilia_async.sandbox.orders import over_card_limit
 from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
+from tilia_async.sandbox.state.methods import CARD, SandboxPaymentMethod
 
 TRANSFER, INVOICE, ESCROW = "balances/v1/transfer", "invoicing/v2/invoice", "invoicing/v2/escrow"
 AUTHORIZE, PURCHASE = "invoicing/v2/authorize/invoice", "invoicing/v2/token/purchase"
@@ -150,3 +152,21 @@ async def test_amounts_beyond_all_measure(http: Http) -> None:
         parts = [{**part, "amount": amount} for amount in amounts]
         assert (await http.call("POST", TRANSFER, {**move, "transfer_items": parts}))[0] == 400
     assert (await http.call("POST", PURCHASE, {**methods[0], "amount": MOST + 1, "currency": "TOK"}))[0] == 400
+
+
+@pytest.mark.asyncio
+async def test_a_card_pays_for_tokens_within_its_limit(http: Http) -> None:
+    nyx = await http.register("nyx")
+    for kind, expected in (("card", 403), ("paypal", 200)):
+        method = http.sandbox.add_payment_method(nyx, kind)
+        order = {"payment_method_id": method, "amount": 100_000_000, "currency": "TOK"}
+        quote = await http.payload("POST", PURCHASE, order, 201)
+        assert quote["user_paid_amount"] == 1_100_000
+        assert (await http.call("POST", f"{PURCHASE}/{quote['token_exchange_id']}"))[0] == expected
+    assert await http.balance(nyx, "standard") == 100_000_000
+
+
+def test_the_limit_of_cards_is_in_dollars() -> None:
+    card = SandboxPaymentMethod("pm_1", "acct_1", "card", CARD, "", "", "EUR", "", "")
+    assert not over_card_limit(card, 1_000_001, "EUR")
+    assert [over_card_limit(card, amount, "USD") for amount in (1_000_000, 1_000_001)] == [False, True]

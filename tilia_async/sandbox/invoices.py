@@ -14,16 +14,13 @@ from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_fou
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.invoice_answers import display, line_item, notify, told
-from tilia_async.sandbox.orders import draw_tokens, read_bill
+from tilia_async.sandbox.orders import draw_tokens, over_card_limit, read_bill
 from tilia_async.sandbox.paging import page_of
 from tilia_async.sandbox.parties import refuse_blocked
 from tilia_async.sandbox.state.bills import Authorized, Bill, Kind
 from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
-from tilia_async.sandbox.state.methods import CARD
 from tilia_async.sandbox.state.people import INTEGRATOR
 
-_MOST_BY_CARD = 1_000_000
-"""In cents: Tilia's default for one payment (fact sheet "money", B7)."""
 _DEFAULT_TYPES = f"{Kind.PURCHASE},{Kind.PURCHASE.in_tokens(virtual=True)}"
 
 
@@ -146,9 +143,9 @@ def charge(call: Call, bill: Bill, then: Iterable[Movement] = ()) -> None:
     world = call.world
     if not bill.chosen:
         bill.payments = draw_tokens(world, bill)
-    by_card = [payment.amount for payment in bill.payments if payment.method.provider == CARD]
+    too_much = any(over_card_limit(each.method, each.amount, bill.currency) for each in bill.payments)
     state = InvoiceState.FAILED
-    if bill.payments and max(by_card, default=0) <= _MOST_BY_CARD:
+    if bill.payments and not too_much:
         with contextlib.suppress(OverdrawnError):
             world.ledger.move((*bill.charge(), *then))
             state = InvoiceState.SUCCESS

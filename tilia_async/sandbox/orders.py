@@ -12,8 +12,11 @@ from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording
 from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, SandboxWallet
-from tilia_async.sandbox.state.methods import SandboxPaymentMethod, of_wallet
+from tilia_async.sandbox.state.methods import CARD, SandboxPaymentMethod, of_wallet
 from tilia_async.sandbox.world import World
+
+_MOST_BY_CARD = 1_000_000
+"""In cents: Tilia's default for one payment (fact sheet "money", B7)."""
 
 
 def read_bill(call: Call, body: JsonObject, kind: Kind, *, unpaid: bool = False) -> Bill:
@@ -94,6 +97,11 @@ def usable_method(call: Call, payment_method_id: str, account_id: str | None) ->
         text = f"resource request invalid: failed to get pmid ({payment_method_id}). the request is invalid"
         raise Refused(failure(400, {"error": text}))
     return method
+
+
+def over_card_limit(method: SandboxPaymentMethod, amount: int, currency: str) -> bool:
+    """Whether Tilia rejects a payment for its height. The limit is in dollars, so it says nothing of other money."""
+    return method.provider == CARD and currency == "USD" and amount > _MOST_BY_CARD
 
 
 def _wording(fields: Fields) -> Wording:

@@ -12,7 +12,7 @@ from tilia_async.sandbox.answers import Answer, error, invalid, rejected, withou
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.invoice_answers import summary
-from tilia_async.sandbox.orders import usable_method
+from tilia_async.sandbox.orders import over_card_limit, usable_method
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
 from tilia_async.sandbox.state.bills import Kind, Wording
 from tilia_async.sandbox.state.deals import Exchange
@@ -183,8 +183,10 @@ def _execute(call: Call, exchange: Exchange, *paid: Movement) -> None:
     """The user pays, and gets the other currency from the publisher.
 
     Raises:
-        Refused: 403: one of the two has not enough. Inferred: the exchange stays open.
+        Refused: 403: one of the two has not enough, or a card would pay too much. Inferred: the exchange stays open.
     """
+    if exchange.method is not None and over_card_limit(exchange.method, exchange.paid, exchange.paid_currency):
+        raise Refused(rejected())
     world, currency = call.world, exchange.destination.currency
     received = Movement(world.publisher_wallet(currency), exchange.destination, exchange.received)
     try:
