@@ -7,6 +7,7 @@ import pytest
 from plain import Http, item
 
 from tilia_async.json_value import JsonObject
+from tilia_async.sandbox import Sandbox
 from tilia_async.sandbox.fields import MOST
 from tilia_async.sandbox.orders import over_card_limit
 from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
@@ -170,3 +171,75 @@ def test_the_limit_of_cards_is_in_dollars() -> None:
     card = SandboxPaymentMethod("pm_1", "acct_1", "card", CARD, "", "", "EUR", "", "")
     assert not over_card_limit(card, 1_000_001, "EUR")
     assert [over_card_limit(card, amount, "USD") for amount in (1_000_000, 1_000_001)] == [False, True]
+
+
+@pytest.mark.asyncio
+async def test_recipients_are_told_as_they_were_given(http: Http) -> None:
+    nyx, rook = await http.register("nyx"), await http.register("rook")
+    source, destination = await wallet_of(http, nyx), await wallet_of(http, rook)
+    http.fund(nyx, 10)
+    to = {"amount": 8, "destination_account_id": rook, "source_wallet_id": source, "fee_percentage": 0.25}
+    asked = {"account_id": nyx, "invoice_mechanism": "api", "line_items": [item(10, "USD", to), item(1)]}
+    made = await http.payload("POST", AUTHORIZE, asked)
+    told = await http.payload("GET", f"{AUTHORIZE}/{made['authorized_invoice_id']}")
+    (recipient,) = told["line_items"][0]["recipients"]
+    assert recipient.items() >= {**to, "currency": "USD", "destination_wallet_id": destination}.items()
+    assert told["line_items"][1]["recipients"] is None
+    method = (await http.methods(nyx))["registration"]["id"]
+    body = {"account_id": nyx, "payment_methods": [{"payment_method_id": method}], "line_items": [item(10, "USD", to)]}
+    invoice = await http.payload("POST", INVOICE, body, 201)
+    paid = await http.payload("POST", f"{INVOICE}/{invoice['invoice_id']}/pay")
+    for answer in (invoice, paid):
+        (line,) = answer["line_items"].values()
+        (moved,) = line["subitems"].values()
+        assert (moved["source_wallet_id"], moved["source_account_id"], moved["amount"]) == (source, nyx, 6)
+        assert "recipients" not in line
+
+
+def ids(invoice: object) -> dict[object, tuple[object, list[object]]]:
+    return {key: (each["payment_id"], list(each["subitems"])) for key, each in invoice["payment_methods"].items()}
+
+
+@pytest.mark.asyncio
+async def test_payments_in_tokens_keep_their_ids(http: Http) -> None:
+    nyx = await http.register("nyx")
+    http.fund(nyx, 100, "TOK", "standard")
+    http.fund(nyx, 30, "TOK", "convertible")
+    invoice = await http.payload("POST", INVOICE, {"account_id": nyx, "line_items": [item(50, "TOK")]}, 201)
+    path = f"{INVOICE}/{invoice['invoice_id']}"
+    assert ids(await http.payload("GET", path)) == ids(invoice)
+    http.fund(nyx, 10, "TOK", "convertible")
+    paid = await http.payload("POST", f"{path}/pay")
+    assert ids(paid) == ids(invoice) == ids(await http.payload("GET", path))
+    assert [each["authorized_amount"] for each in paid["payment_methods"].values()] == [40, 10], "drawn when paid"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("listed", [False, True])
+async def test_all_spendable_tokens_can_be_spent(listed: bool) -> None:
+    async with Sandbox(wallet_delay=0, custom_wallets={"prizes": "TOK"}) as sandbox, aiohttp.ClientSession() as session:
+        http = Http(sandbox, session)
+        nyx = await http.register("nyx")
+        path = "payments/v2/payment-method/custom" if listed else "wallets/v2/wallet/custom"
+        await http.payload("POST", path, {"account_id": nyx, "wallet_type": "prizes"})
+        for kind in ("wallet", "standard", "convertible"):
+            http.fund(nyx, 10, "TOK", kind)
+
+        async def spendable() -> int:
+            told = await http.payload("GET", f"wallets/balances/{nyx}")
+            return int(told["balances"]["TOK"]["spendable"]["balance"])
+
+        async def spend(amount: int) -> tuple[object, int]:
+            body = {"account_id": nyx, "line_items": [item(amount, "TOK")]}
+            invoice = await http.payload("POST", INVOICE, body, 201)
+            status, _ = await http.call("POST", f"{INVOICE}/{invoice['invoice_id']}/pay")
+            return invoice["invoice_id"], status
+
+        assert await spendable() == 30
+        assert (await spend(31))[1] == 403
+        assert (await spend(20))[1] == 200
+        assert [await http.balance(nyx, kind) for kind in ("standard", "convertible")] == [0, 0], "its own last"
+        invoice_id, status = await spend(10)
+        assert (status, await spendable()) == (200, 0)
+        assert (await http.call("POST", "invoicing/v2/refund", {"invoice_id": invoice_id}))[0] == 200
+        assert await spendable() == 10

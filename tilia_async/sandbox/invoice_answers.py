@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tilia_async.api.invoices import InvoiceState
-from tilia_async.json_value import JsonObject
+from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording
@@ -89,6 +89,25 @@ def line_item(world: World, bill: Bill, item: Item, order: int) -> JsonObject:
         **_wording(wording),
         "sort_order": order,
         "subitems": {share.subitem_id: _share(world, bill, item, share) for share in item.shares},
+    }
+
+
+def authorized_item(world: World, bill: Bill, item: Item, order: int) -> JsonObject:
+    """A line item of an authorized invoice, which tells the recipients besides."""
+    recipients: list[JsonValue] = [_recipient(item, share) for share in item.shares]
+    return {**line_item(world, bill, item, order), "recipients": recipients or None}
+
+
+def _recipient(item: Item, share: Share) -> JsonObject:
+    return {
+        "amount": share.amount,
+        "currency": item.currency,
+        "source_wallet_id": "" if share.source is None else share.source.wallet_id,
+        "destination_account_id": share.destination.account_id,
+        "destination_wallet_id": share.destination.wallet_id,
+        "fee_percentage": float(share.fee_percentage),
+        "fee_description": share.fee_description,
+        **_wording(share.wording),
     }
 
 

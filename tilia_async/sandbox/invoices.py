@@ -13,7 +13,7 @@ from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_found, rejected, success
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.invoice_answers import display, line_item, notify, told
+from tilia_async.sandbox.invoice_answers import authorized_item, display, notify, told
 from tilia_async.sandbox.orders import draw_tokens, over_card_limit, read_bill
 from tilia_async.sandbox.paging import page_of
 from tilia_async.sandbox.parties import refuse_blocked
@@ -98,7 +98,7 @@ def get_authorized(call: Call) -> Answer:
     return success(
         {
             # A list here, although the invoice itself has a map.
-            "line_items": [line_item(call.world, bill, item, order) for order, item in enumerate(bill.items)],
+            "line_items": [authorized_item(call.world, bill, item, order) for order, item in enumerate(bill.items)],
             "line_items_total": bill.total,
             "line_items_currency": bill.currency,
             "display_amount": display(call.world, bill.total, bill.currency),

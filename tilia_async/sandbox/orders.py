@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from tilia_async.api.line_items import TransactionType
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.answers import failure, invalid
@@ -11,8 +13,8 @@ from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording
-from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, SandboxWallet
-from tilia_async.sandbox.state.methods import CARD, SandboxPaymentMethod, of_wallet
+from tilia_async.sandbox.state.ledger import CONVERTIBLE, CUSTOM, REGISTRATION, STANDARD, SandboxWallet
+from tilia_async.sandbox.state.methods import CARD, SandboxPaymentMethod, for_wallet, of_wallet
 from tilia_async.sandbox.world import World
 
 _MOST_BY_CARD = 1_000_000
@@ -58,22 +60,26 @@ def read_bill(call: Call, body: JsonObject, kind: Kind, *, unpaid: bool = False)
 
 
 def draw_tokens(world: World, bill: Bill) -> tuple[Payment, ...]:
-    """What a purchase in tokens takes from the buyer's two wallets: the convertible one first.
+    """What a purchase in tokens takes from the buyer's wallets: the convertible one first, the publisher's types last.
 
-    What neither has stands on the standard wallet, so that paying is refused.
+    All of them count as spendable. What they have not stands on the standard wallet, so that paying is refused. A
+    wallet that is drawn from a second time keeps its ids.
     """
     left = bill.total
+    wallets = [each for each in world.wallets_of(bill.account_id) if each.currency == bill.currency]
+    amounts: dict[SandboxWallet, int] = {}
+    for kind in (CONVERTIBLE, STANDARD, CUSTOM):
+        for wallet in (each for each in wallets if each.kind == kind):
+            amounts[wallet] = min(left, wallet.balance)
+            left -= amounts[wallet]
+    known = {payment.method.wallet: payment for payment in bill.payments}
     payments: list[Payment] = []
-    methods = world.methods.of(bill.account_id)
-    for kind in (CONVERTIBLE, STANDARD):
-        wallet = world.wallet_of_kind(bill.account_id, kind, bill.currency)
-        method = None if wallet is None else of_wallet(methods, wallet)
-        if wallet is None or method is None:
-            continue
-        amount = left if kind == STANDARD else min(left, wallet.balance)
-        if amount:
-            payments.append(Payment(world.new_uuid(), world.new_uuid(), method, amount))
-        left -= amount
+    for wallet, drawn in amounts.items():
+        amount = drawn + left if wallet.kind == STANDARD else drawn
+        if amount and wallet in known:
+            payments.append(attrs.evolve(known[wallet], amount=amount))
+        elif amount:
+            payments.append(Payment(world.new_uuid(), world.new_uuid(), _method_of(world, wallet), amount))
     return tuple(payments)
 
 
@@ -104,6 +110,12 @@ def over_card_limit(method: SandboxPaymentMethod, amount: int, currency: str) ->
     return method.provider == CARD and currency == "USD" and amount > _MOST_BY_CARD
 
 
+def _method_of(world: World, wallet: SandboxWallet) -> SandboxPaymentMethod:
+    """The payment method of a wallet. One of the publisher's types may have none, and is told with one of its own."""
+    method = of_wallet(world.methods.of(wallet.account_id), wallet)
+    return method or for_wallet(world.new_id("pm"), wallet, world.clock.plain())
+
+
 def _wording(fields: Fields) -> Wording:
     names = ("reference_type", "reference_id", "description")
     texts = {name: fields.text(name) for name in (*names, "product_sku", "product_code")}
@@ -130,6 +142,7 @@ def _share(call: Call, part: Fields, buyer: str, currency: str) -> Share:
     amount = part.amount()
     if part.text("currency") not in ("", currency):
         part.refuse("currency", "must be that of the line item")
+    source: SandboxWallet | None = None
     if source_id := part.text("source_wallet_id"):
         # The money comes through the publisher's wallet, which guides name here; a tutorial names the buyer's.
         source = _wallet(world, source_id)
@@ -137,11 +150,13 @@ def _share(call: Call, part: Fields, buyer: str, currency: str) -> Share:
             part.refuse("source_wallet_id", "must be yours or the buyer's, in the currency of the line item")
     destination = _destination(world, part, currency)
     # Inferred: a fee is rounded down.
-    fee = int(amount * part.fraction("fee_percentage"))
+    percentage = part.fraction("fee_percentage")
+    fee = int(amount * percentage)
     if destination is None or destination.currency != currency:
         reason = f"must be a wallet for {currency}"
         raise Refused(invalid({"destination_wallet_id": [reason]}))
-    return Share(world.new_uuid(), amount, fee, part.text("fee_description"), destination, _wording(part))
+    description, wording = part.text("fee_description"), _wording(part)
+    return Share(world.new_uuid(), amount, fee, description, destination, wording, source, percentage)
 
 
 def _destination(world: World, part: Fields, currency: str) -> SandboxWallet | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from fractions import Fraction
 
 import attrs
 
@@ -56,7 +57,8 @@ class Share:
     Attributes:
         amount: the fee included.
         fee: what the publisher keeps of it.
-        source: where it comes from; None: the publisher's wallet.
+        source: where it is said to come from; None: the publisher's wallet.
+        fee_percentage: what the fee was reckoned with, from 0 to 1.
     """
 
     subitem_id: str
@@ -66,6 +68,7 @@ class Share:
     destination: SandboxWallet
     wording: Wording
     source: SandboxWallet | None = None
+    fee_percentage: Fraction = Fraction(0)
 
     @property
     def received(self) -> int:

@@ -76,3 +76,11 @@ class PaymentMethods:
 def of_wallet(methods: Iterable[SandboxPaymentMethod], wallet: SandboxWallet) -> SandboxPaymentMethod | None:
     """The payment method that stands for a wallet."""
     return next((method for method in methods if method.wallet is wallet), None)
+
+
+def for_wallet(method_id: str, wallet: SandboxWallet, now: str) -> SandboxPaymentMethod:
+    """A payment method that stands for a wallet."""
+    description, currency = wallet.description, wallet.currency
+    return SandboxPaymentMethod(
+        method_id, wallet.account_id, wallet.kind, WALLET, description, wallet.wallet_id, currency, now, now, wallet
+    )
