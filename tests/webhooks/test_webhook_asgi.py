@@ -81,7 +81,7 @@ async def test_credentials_and_methods() -> None:
     assert await status(receiver, scope("GET", headers=[right])) == 405
     server = Asgi([])
     await receiver.asgi(scope(), server.receive, server.send)
-    assert (b"www-authenticate", b'Basic realm="tilia", charset="UTF-8"') in server.sent[0]["headers"]  # type: ignore[operator]
+    assert (b"www-authenticate", b'Basic realm="tilia", charset="UTF-8"') in server.sent[0]["headers"]  # type: ignore[operator] - the headers of a sent message
 
 
 @pytest.mark.asyncio

@@ -106,13 +106,13 @@ def test_no_field_is_required(kind: type[Event]) -> None:
 
 @BY_CLASS
 def test_nothing_personal_shows_and_all_pickle(kind: type[Event], name: str, message: object, key: object) -> None:
-    event = parse_event(delivery({**message, "secret_note": "canary"}, name))  # type: ignore[dict-item]
+    event = parse_event(delivery({**message, "secret_note": "canary"}, name))  # type: ignore[dict-item] - on purpose
     assert "canary" not in repr(event)
     assert "user@example.com" not in repr(event)
     assert "nyx" not in repr(event)
     assert pickle.loads(pickle.dumps(event)) == event
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        event.event_name = "other"  # type: ignore[misc]
+        event.event_name = "other"  # type: ignore[misc] - on purpose
 
 
 def test_an_account_that_was_blocked() -> None:

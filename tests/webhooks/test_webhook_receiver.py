@@ -189,11 +189,11 @@ async def test_what_a_handler_does_to_a_message_changes_nothing(make: Make) -> N
 
     def spoil(event: Event) -> None:
         seen.take(event)
-        message: dict[str, object] = event.message  # type: ignore[assignment]
+        message: dict[str, object] = event.message  # type: ignore[assignment] - on purpose
         for change in (
             lambda: message.update(is_blocked={1, 2}),
-            message["blocks"].clear,  # type: ignore[attr-defined]
-            lambda: message["list"].append(5),  # type: ignore[attr-defined]
+            message["blocks"].clear,  # type: ignore[attr-defined] - on purpose
+            lambda: message["list"].append(5),  # type: ignore[attr-defined] - on purpose
         ):
             with pytest.raises(TypeError, match="cannot be changed"):
                 change()
@@ -433,9 +433,9 @@ async def test_a_block_is_entered_in_the_ledger_before_it_is_handled(make: Make)
 
 def test_wrong_settings_and_handlers() -> None:
     with pytest.raises(ConfigurationError, match="class of events"):
-        WebhookReceiver().on(dict)  # type: ignore[type-var]
+        WebhookReceiver().on(dict)  # type: ignore[type-var] - on purpose
     with pytest.raises(ConfigurationError, match="class of events"):
-        WebhookReceiver().on("account")  # type: ignore[arg-type]
+        WebhookReceiver().on("account")  # type: ignore[arg-type] - on purpose
 
     async def coroutine(_: Event) -> None: ...
 
@@ -478,7 +478,7 @@ async def test_a_handler_of_the_other_kind_is_told_so(make: Make, caplog: pytest
     if isinstance(receiver, WebhookReceiver):
         for plain in (lambda _: None, Hidden().handle, functools.partial(lambda _: None), print, 5):
             with pytest.raises(ConfigurationError, match="coroutine function"):
-                receiver.on(Event)(plain)  # type: ignore[arg-type]
+                receiver.on(Event)(plain)  # type: ignore[arg-type] - on purpose
         for fine in (later, Later(), functools.partial(Later())):
             assert receiver.on(Event)(fine) is fine
         assert await receiver.handle(delivery(BLOCK)) == 204
