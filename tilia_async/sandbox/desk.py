@@ -61,16 +61,16 @@ class Desk:
         # Taken before any wait, so that a second request with the key finds it in use.
         key = _idempotency_key(request, target)
         replay = None if key is None else self._keys.enter(*key, body)
-        answer = None
+        answered = None
         try:
             fault = None if name is None else self.faults.next(name)
             early = await self._before(request, fault)
             if early is not None:
                 return self._response(early)
-            answer = replay or self._answer(request, target, body)
+            answer = answered = replay or self._answer(request, target, body)
         finally:
             if key is not None and replay is None:
-                self._keys.leave(*key, answer)
+                self._keys.leave(*key, answered)
         if fault is None or fault.fault not in AFTER_COMMIT or replay is not None or answer.status >= 400:
             return self._response(answer)
         self.faults.meet(fault)

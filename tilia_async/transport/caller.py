@@ -69,6 +69,7 @@ class _Call(Generic[T]):
 
     def note(self, outcome: str, decision: str, cause: str | None = None) -> None:
         """Keep what became of the attempt under way."""
+        outcome = outcome.removeprefix(f"{self.operation.name}: ")
         self.records += (
             AttemptRecord(
                 at=self.attempted - self.started,
