@@ -51,6 +51,10 @@ def sample() -> list[tuple[str, Condition, str]]:
     for name in writing:
         for condition in chance.sample(CONDITIONS, 2):
             chosen.add(places_of[name, condition.name, "warm"])
+    for name in names:
+        # What aiohttp would send again by itself, if it were let.
+        if OPERATIONS[name].method in {"PUT", "DELETE"}:
+            chosen |= {places_of[name, f"drop {when} commit, once", "warm"] for when in ("before", "after")}
     return [ALL[number] for number in sorted(chosen)]
 
 
