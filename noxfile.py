@@ -84,6 +84,7 @@ def mirror(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write ``docs/coverage.md`` anew; with ``-- --check`` only compare."""
+    """Write ``docs/coverage.md`` and ``docs/errors.md`` anew; with ``-- --check`` only compare."""
     session.install("-q", ".")
     session.run("python", ".ci/coverage.py", *session.posargs)
+    session.run("python", ".ci/errors.py", *session.posargs)

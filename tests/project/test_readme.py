@@ -1,4 +1,4 @@
-"""The README is true: its commands exist, and its Python runs as printed."""
+"""The README and the other pages are true: their commands exist, and their Python runs as printed."""
 
 import os
 import re
@@ -11,8 +11,14 @@ import pytest
 from tilia_async.api import OPERATIONS
 from tilia_sync import Sandbox
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+SNIPPETS = {
+    f"{name}-{number}": snippet
+    for name, page in PAGES.items()
+    for number, snippet in enumerate(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL), start=1)
+}
 COMMANDS = (
     "python3 -m venv .venv && .venv/bin/pip install -q '.[cli]' && .venv/bin/tilia demo",
     "python3 -m venv .venv && .venv/bin/pip install -q nox && .venv/bin/nox -s tests",
@@ -24,7 +30,7 @@ def test_a_command_stands_alone_on_its_line(command: str) -> None:
     assert README.splitlines().count(command) == 1
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+@pytest.mark.parametrize("snippet", SNIPPETS.values(), ids=SNIPPETS)
 def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         settings = {
@@ -45,8 +51,8 @@ def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
 
 
 def test_there_are_snippets_for_both_packages() -> None:
-    assert any("tilia_async" in snippet for snippet in SNIPPETS)
-    assert any("tilia_sync" in snippet for snippet in SNIPPETS)
+    assert any("tilia_async" in snippet for snippet in SNIPPETS.values())
+    assert any("tilia_sync" in snippet for snippet in SNIPPETS.values())
 
 
 def test_every_method_is_listed() -> None:

@@ -1,0 +1,122 @@
+"""Writes ``docs/errors.md`` from the classes in ``tilia_async.errors``.
+
+Usage: ``errors.py`` writes the file; ``errors.py --check`` fails if it differs from what would be written.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tilia_async import errors
+from tilia_async.errors import TiliaError
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "errors.md"
+
+INTRO = """\
+<!-- Written by `nox -s docs` from `tilia_async/errors.py`: change that file. -->
+
+# Errors
+
+Both packages raise the same classes. Each says its operation first, can be pickled, and carries no secret: not in its
+text, not in its attributes, not in the variables of the frames that it came through.
+
+Three things stand on every one of them:
+
+* `error.took_effect` is `True` (the write is done), `False` (it is not) or `None` (nobody can know from this answer).
+* `error.reference` holds the fields that identify what the call would have changed.
+* `error.explain()` says what was sent, which attempts were made, what was decided each time and why, and what to do;
+  `error.call` has the same as data.
+
+After `None`, `await tilia.reconcile(error)` asks Tilia what became of the write:
+
+```python
+import asyncio
+from tilia_async import TiliaClient, Verdict, errors
+from tilia_async.sandbox import Fault, Sandbox
+
+
+async def main():
+    async with (
+        Sandbox() as sandbox,
+        TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia,
+    ):
+        sandbox.faults.add("accounts.register", Fault.DROP_AFTER_COMMIT)
+        try:
+            account = await tilia.accounts.register("nyx", email="nyx@example.com")
+        except errors.OutcomeUnknownError as error:
+            print(error.explain())
+            found = await tilia.reconcile(error)
+            print(found.verdict, found.reason)
+            assert found.verdict is Verdict.TOOK_EFFECT
+            account = found.resource
+        print(account.account_id)
+
+
+asyncio.run(main())
+```
+
+A call that was cancelled leaves no error. It can be asked about all the same:
+`await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "nyx"}, since=began)`.
+
+```
+"""
+
+
+def rendered() -> str:
+    """The text of the page."""
+    tree = (errors.__doc__ or "").partition("::\n")[2].partition("\n\nEvery error")[0]
+    parts = [f"{INTRO}{inspect.cleandoc(tree)}\n```\n"]
+    parts += (_section(kind) for kind in _below(TiliaError))
+    return "\n".join(parts)
+
+
+def _below(kind: type[TiliaError]) -> Iterator[type[TiliaError]]:
+    """The class and those below it, as the tree has them."""
+    yield kind
+    for each in kind.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield from _below(each)
+
+
+def _section(kind: type[TiliaError]) -> str:
+    cause, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    lines = [f"## {kind.__name__}\n", f"{_markdown(cause)}\n", f"*What to do:* {_markdown(kind.remedy)}\n"]
+    also = [base.__name__ for base in kind.__bases__ if not issubclass(base, TiliaError) and base is not Exception]
+    if also:
+        lines.append(f"*Also a* `{also[0]}`.\n")
+    lines += (f"* `{name}`: {text}" for name, text in _attributes(attributes))
+    return "\n".join(lines) + ("\n" if attributes else "")
+
+
+def _attributes(listed: str) -> Iterator[tuple[str, str]]:
+    entries: list[list[str]] = []
+    for line in inspect.cleandoc(listed).splitlines():
+        if line.startswith(" "):
+            entries[-1].append(line.strip())
+        elif line:
+            entries.append([line])
+    for entry in entries:
+        name, _, text = " ".join(entry).partition(": ")
+        yield name, _markdown(text)
+
+
+def _markdown(text: str) -> str:
+    return text.replace("``", "`").replace(":class:", "").replace(":meth:", "")
+
+
+def main() -> int:
+    text = rendered()
+    if "--check" not in sys.argv[1:]:
+        TARGET.write_text(text)
+    if not TARGET.exists() or TARGET.read_text() != text:
+        print("docs/errors.md is outdated; run 'nox -s docs'")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
