@@ -55,7 +55,6 @@ def places(error: BaseException) -> Iterator[str]:
         for frame, _ in traceback.walk_tb(each.__traceback__):
             if str(frame.f_globals.get("__name__")).startswith(("tilia_async.", "tilia_sync.")):
                 yield from (repr(value) for value in frame.f_locals.values())
-    yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True, max_group_depth=5).format())
 
 
 def written(secret: str) -> set[str]:
