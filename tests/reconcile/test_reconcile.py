@@ -322,3 +322,29 @@ async def test_a_list_is_read_no_further_than_to_what_is_older(
     already = len(sandbox.requests)
     assert (await tilia.reconcile(error)).verdict is Verdict.NOT_SEEN
     assert [each.operation for each in sandbox.requests[already:]].count("invoices.list") == 1
+
+
+@pytest.mark.asyncio
+async def test_an_invoice_of_another_type_is_found(tilia: object, sandbox: Sandbox, account_id: str) -> None:
+    sandbox.faults.add("invoices.create", Fault.DROP_AFTER_COMMIT)
+    error = await failing(
+        tilia.invoices.create(account_id, [SWORD], invoice_type="user_purchase", reference_id="order-7")
+    )
+    assert error.reference["invoice_type"] == "user_purchase"
+    assert (await tilia.reconcile(error)).verdict is Verdict.TOOK_EFFECT
+
+
+@pytest.mark.asyncio
+async def test_a_payout_like_it_of_another_amount_is_not_taken_for_it(
+    tilia: object, sandbox: Sandbox, account_id: str
+) -> None:
+    sandbox.set_kyc(account_id)
+    sandbox.fund(account_id, Money(5_000, "USD"))
+    paypal = sandbox.add_payment_method(account_id, "paypal")
+    (source,) = [each for each in await tilia.wallets.list(account_id) if each.method_class == "registration"]
+    sandbox.faults.add("payouts.request", Fault.DROP_BEFORE_COMMIT)
+    error = await failing(tilia.payouts.request(account_id, source.id, paypal, Money(500, "USD")))
+    await tilia.payouts.request(account_id, source.id, paypal, Money(700, "USD"))
+    assert (await tilia.reconcile(error)).verdict is Verdict.NOT_SEEN
+    await tilia.payouts.request(account_id, source.id, paypal, Money(500, "USD"))
+    assert (await tilia.reconcile(error)).verdict is Verdict.TOOK_EFFECT

@@ -270,7 +270,7 @@ CREATE = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     success={201},
-    reference=("account_id", "reference_type", "reference_id"),
+    reference=("account_id", "invoice_type", "reference_type", "reference_id"),
 )
 PAY = Operation(
     "invoices.pay",

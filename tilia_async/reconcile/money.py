@@ -79,8 +79,11 @@ _CANCELLING = Progress(
 
 
 async def invoice_created(look: Looking, sought: Sought) -> Finding:
+    account_id, given = sought.needed("account_id"), sought.reference.get("invoice_type")
+    # An answer may call the type otherwise than the request did, with "_virtual" at its end for tokens.
+    types = [given, f"{given}_virtual"] if given else []
     newest = Invoices(look.caller).list(
-        sought.needed("account_id"), sort_field="created", sort="desc", options=look.options
+        account_id, invoice_types=types, sort_field="created", sort="desc", options=look.options
     )
     return await found_in_list(sought, "invoice", newest, lambda invoice: _has_reference(sought, invoice))
 
@@ -153,19 +156,22 @@ async def exchanged(look: Looking, sought: Sought) -> Finding:
 
 
 async def payout_requested(look: Looking, sought: Sought) -> Finding:
-    found = await Payouts(look.caller).list(sought.needed("account_id"), options=look.options)
-    return matched(sought, "payout", [(payout, payout.created) for payout in found if _same_payout(sought, payout)])
+    listed = await Payouts(look.caller).list(sought.needed("account_id"), options=look.options)
+    fitting = [payout for payout in listed if _same_payout(sought, payout)]
+    # One that does not tell what it is about may be another's.
+    identified = all(payout.credit is not None for payout in fitting)
+    return matched(sought, "payout", [(payout, payout.created) for payout in fitting], identified=identified)
 
 
 def _same_payout(sought: Sought, payout: Payout) -> bool:
     credit = payout.credit
     if credit is None:
         return True
-    whole = None if credit.amount is None else credit.amount + (credit.fee_amount or 0)
     # It is not documented whether a fee is part of the amount.
+    amounts = {credit.amount, None if credit.amount is None else credit.amount + (credit.fee_amount or 0)}
     return sought.agrees(
         destination_payment_method_id=credit.destination_payment_method_id, currency=credit.currency
-    ) and (sought.agrees(amount=credit.amount) or sought.agrees(amount=whole))
+    ) and any(sought.agrees(amount=amount) for amount in amounts)
 
 
 async def payout_cancelled(look: Looking, sought: Sought) -> Finding:
