@@ -1,4 +1,4 @@
-"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``docs``, ``tests_all``, ``nightly``."""
+"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``docs``, ``tests_all``, ``nightly``, ``reliability``."""
 
 import os
 import shutil
@@ -35,10 +35,10 @@ def works(python: str) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
-def run_tests(session: nox.Session, *arguments: str) -> None:
+def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Test the package as it is installed, not the working tree: ``pytest`` alone leaves that off the path."""
     session.install("-q", ".[all]", *group("tests"))
-    session.run("pytest", "-n", "2", *arguments, *session.posargs)
+    session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
 
 
 @nox.session
@@ -57,6 +57,15 @@ def tests_all(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """The slow proofs."""
     run_tests(session, "-m", "nightly")
+
+
+@nox.session
+def reliability(session: nox.Session) -> None:
+    """The slow proofs, and ``docs/reliability.md`` from what they count."""
+    counts = Path(session.create_tmp()) / "counts.jsonl"
+    counts.unlink(missing_ok=True)
+    run_tests(session, "-m", "nightly", env={"TILIA_COUNTS": str(counts.resolve())})
+    session.run("python", ".ci/reliability.py", str(counts))
 
 
 @nox.session
