@@ -1,4 +1,4 @@
-"""All checks: ``nox -s tests``, ``lint``, ``types``, ``mirror``, ``docs``, ``tests_all``, ``nightly``, ``reliability``."""
+"""All checks, as sessions; ``nox`` alone runs ``tests``, ``lint`` and ``types``."""
 
 import os
 import shutil

@@ -20,51 +20,55 @@ INTRO = """\
 
 # What is promised, and how it is tried
 
-**A write has at most one effect.** Each operation declares whether it may be sent again: `SAFE` (it reads, or writes the
-same final state), `KEYED` (one `Idempotency-Key` stands for one effect) or `NEVER`. One that is `NEVER` is sent again
-only if certainly nothing was sent, or if it was refused for its token. Nothing below the SDK repeats anything.
+**A write has at most one effect.** Each operation declares whether it may be sent again: `SAFE` (it reads, or writes
+the same final state), `KEYED` (one `Idempotency-Key` stands for one effect) or `NEVER`. One that is `NEVER` is sent
+again only if certainly nothing was sent, or if it was refused for its token. Nothing below the SDK repeats anything.
 
 **If nobody can know, you are told.** `took_effect` is `None`, and `tilia.reconcile(error)` asks Tilia:
 
-* `TOOK_EFFECT`: what the write would do is done. For a state that is reached once (paid, executed, committed, cancelled,
-  refunded) the state says it. For something new (an account, an invoice, a payout) its time has to lie after the call's
-  beginning. Tilia's clock is known from the header `Date`, to a second; within that second both clocks are taken to
-  agree, and only to say "after".
+* `TOOK_EFFECT`: what the write would do is done. For a state that is reached once (paid, executed, committed,
+  cancelled, refunded) the state says it. For something new (an account, an invoice, a payout) its time has to lie
+  after the call's beginning. Tilia's clock is known from the header `Date`, to a second; within that second both
+  clocks are taken to agree, and only to say "after".
 * `NOT_SEEN`: it is not done. A request under way could still do it until `decide_from`, two minutes after the call's
-  end. Tilia documents no limit, so that is an assumption: servers and proxies commonly give up after 30 to 60 seconds.
+  end. Tilia documents no limit, so that is an assumption: servers and proxies commonly give up after 30 to 60
+  seconds.
 * `CANNOT_BE_KNOWN`: there is no look-up, or what was found could be another write's; it is listed as candidate.
 
-**A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts and
-reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a log
-record of any logger, an error's text, attributes, pickle or frames, or a `repr`.
+**A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts
+and reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a
+log record of any logger, an error's text, attributes, pickle or frames, or a `repr`.
 
 ## The tests
 
-`nox -s tests` runs a sample: every write, every fault, pairs chosen by the seed in the run's header. `nox -s nightly` runs
-everything; `nox -s reliability` does so too, and writes the numbers below. They are sums over that run.
+`nox -s tests` runs a sample: every write, every fault, pairs chosen by the seed in the run's header. `nox -s nightly`
+runs everything; `nox -s reliability` does so too, and writes the numbers below. They are sums over that run.
 
 """
 
-WHAT: dict[str, tuple[str, str]] = {
-    "operations × conditions": ("operations tried under faults, each pair on a fresh and on a used connection", "tests/outcomes/test_matrix.py"),
-    "effects found": ("effects found in the sandbox after these, never more than one for a call", "tests/outcomes/test_matrix.py"),
-    "reconciliations": ("reconciliations compared with what the sandbox holds", "tests/outcomes/test_matrix.py"),
-    "places searched for canaries": ("texts searched for planted secrets: log records, errors, frames, reprs", "tests/outcomes"),
-    "cancellations injected": ("cancellations injected, one at each place where a call waits", "tests/transport"),
-    "calls cancelled at random": ("calls cancelled at random, with as many open files afterwards as before", "tests/transport"),
-    "hostile answers tried": ("hostile answers decoded: a model or a `TiliaError`, nothing else", "tests/hostile_answers"),
-    "token cache examples": ("histories of the token cache compared with a model", "tests/tokens/test_cache_machine.py"),
-    "token cache steps": ("steps in these histories", "tests/tokens/test_cache_machine.py"),
-    "players of a game under fire": ("players of the game server under fire", "tests/project/test_examples.py"),
-}  # fmt: skip
+MATRIX, TRANSPORT = "tests/outcomes/test_matrix.py", "tests/transport"
+CACHE = "tests/tokens/test_cache_machine.py"
+WHAT: tuple[tuple[str, str, str], ...] = (
+    ("operations × conditions", "operations under faults, on a fresh and on a used connection each", MATRIX),
+    ("effects found", "effects found in the sandbox after these, never more than one for a call", MATRIX),
+    ("reconciliations", "reconciliations compared with what the sandbox holds", MATRIX),
+    ("places searched for canaries", "texts searched for secrets: logs, errors, frames, reprs", "tests/outcomes"),
+    ("cancellations injected", "cancellations, one at each place where a call waits", TRANSPORT),
+    ("calls cancelled at random", "calls cancelled at random, and as many open files as before", TRANSPORT),
+    ("hostile answers tried", "hostile answers: a model or a `TiliaError`, nothing else", "tests/answers"),
+    ("token cache examples", "histories of the token cache compared with a model", CACHE),
+    ("token cache steps", "steps in these histories", CACHE),
+    ("players of a game under fire", "players of the game server under fire", "tests/project/test_examples.py"),
+)
+"""Of each count: its name, what it says, and where it comes from."""
 
 
 def rendered(counts: Counter[str]) -> str:
     """The text of the page."""
-    unknown = counts.keys() - WHAT.keys()
-    if unknown or WHAT.keys() - counts.keys():
-        raise SystemExit(f"counted without a line here: {unknown}; not counted: {WHAT.keys() - counts.keys()}")
-    rows = [f"| {what} | {counts[name]:,} | `nox -s nightly -- {where}` |" for name, (what, where) in WHAT.items()]
+    names = {name for name, _, _ in WHAT}
+    if names != counts.keys():
+        raise SystemExit(f"counted without a line here: {counts.keys() - names}; not counted: {names - counts.keys()}")
+    rows = [f"| {what} | {counts[name]:,} | `nox -s nightly -- {where}` |" for name, what, where in WHAT]
     machine = f"Python {platform.python_version()} on {platform.system()}, aiohttp {version('aiohttp')}"
     table = "\n".join(["| what | how many | command |", "| --- | ---: | --- |", *rows])
     return f"{INTRO}{table}\n\nThe last run: {machine}.\n"
