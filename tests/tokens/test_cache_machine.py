@@ -19,8 +19,9 @@ from tilia_async.tokens import AccessToken, Identity, TokenCache
 from tilia_async.tokens.source import TokenSource
 
 EVERYTHING = frozenset({"read", "write", "admin"})
-KEYS = [frozenset(names) for names in (("read",), ("write",), ("read", "write"), ("admin",), tuple(EVERYTHING))]
-TOGETHER = [frozenset[str](), frozenset[str](), EVERYTHING, frozenset({"read", "write"})]
+READ, WRITE, BOTH = frozenset({"read"}), frozenset({"write"}), frozenset({"read", "write"})
+KEYS = [READ, WRITE, BOTH, EVERYTHING]
+TOGETHER = [frozenset[str](), frozenset[str](), EVERYTHING, BOTH]
 FAILURES = [
     Failure("connect"),
     Failure("defect"),
@@ -34,6 +35,9 @@ FAILURES = [
 
 any_of = st.integers(0, 10**6)
 keys = st.sampled_from(KEYS)
+clients = st.integers(0, len(TOGETHER) - 1)
+lifetimes = st.sampled_from([0.0, 2.0, 10.0, 100.0, 1000.0])
+grants = st.sampled_from(["asked", "asked", "less", "more"])
 
 
 @attrs.define(eq=False)
@@ -105,7 +109,7 @@ class TokenMachine(RuleBasedStateMachine):
 
         self.loop.run_until_complete(ticks())
 
-    @rule(which=st.integers(0, 3), scopes=keys, together=st.integers(1, 3))
+    @rule(which=clients, scopes=keys, together=st.integers(1, 3))
     def arrive(self, which: int, scopes: Scopes, together: int) -> None:
         """So many callers of one client at once."""
         client = self.clients[which]
@@ -118,21 +122,17 @@ class TokenMachine(RuleBasedStateMachine):
             self.model.arrive(caller)
             self.calls.append(Call(caller, self.loop.create_task(acquire())))
         self.settle()
+        self.each_caller_has_what_is_due()
 
     @precondition(lambda self: self.open)
-    @rule(
-        which=any_of,
-        lifetime=st.sampled_from([0.0, 2.0, 10.0, 100.0, 1000.0]),
-        grant=st.sampled_from(["asked", "asked", "asked", "less", "more"]),
-        same=st.sampled_from([False, False, True]),
-    )
+    @rule(which=any_of, lifetime=lifetimes, grant=grants, same=st.booleans())
     def grant(self, which: int, lifetime: float, grant: str, same: bool) -> None:
         """The endpoint answers: as asked, with less, with more; or with the token that it gave before."""
         exchange = self.open[which % len(self.open)]
         granted = {
             "asked": exchange.scopes,
-            "less": exchange.scopes - {max(exchange.scopes)},
-            "more": exchange.scopes | {"read", "write"},
+            "less": READ if exchange.scopes == BOTH else BOTH if exchange.scopes == EVERYTHING else frozenset[str](),
+            "more": exchange.scopes | BOTH,
         }[grant]
         self.values += 1
         value = self.latest.get(granted, "") if same else ""
@@ -145,6 +145,7 @@ class TokenMachine(RuleBasedStateMachine):
         exchange.answered.set_result(token)
         self.model.answer(exchange.scopes, Token(value, granted, lifetime, exchange.asked_at, exchange.generation))
         self.settle()
+        self.each_caller_has_what_is_due()
         after = self.shelf.find(exchange.scopes)
         assert before is None or after is None or after.generation >= before.generation, "an older token came back"
 
@@ -196,17 +197,65 @@ class TokenMachine(RuleBasedStateMachine):
         if to_come:
             model.now = to_come[which % len(to_come)]
 
+    @rule(which=clients, scopes=keys, lifetime=lifetimes, grant=grants, same=st.booleans())
+    def obtain(self, which: int, scopes: Scopes, lifetime: float, grant: str, same: bool) -> None:
+        """A caller who gets a token at once, if the endpoint has to be asked."""
+        self.arrive(which, scopes, 1)
+        for place, exchange in enumerate(self.open):
+            if exchange.scopes == (self.clients[which].model.together or scopes):
+                self.grant(place, lifetime, grant, same)
+                break
+
+    @precondition(lambda self: self.model.given)
+    @rule(which=any_of, client=clients, past=st.sampled_from([0.0, 0.001, 0.3]), again=st.integers(1, 2))
+    def come_late(self, which: int, client: int, past: float, again: int) -> None:
+        """A caller comes when the token wants a refresh; and once more, when it may be tried again."""
+        scopes = list(self.model.given)[which % len(self.model.given)]
+        for _ in range(again):
+            self.model.now = max(self.model.now, self.model.given[scopes].until + past)
+            self.arrive(client, scopes, 1)
+
     @precondition(lambda self: self.handed_out)
     @rule(which=any_of, recent=st.booleans(), needed=keys, expired=st.booleans(), callers=st.integers(1, 3))
     def refuse(self, which: int, recent: bool, needed: Scopes, expired: bool, callers: int) -> None:
         """The API says 401 to some calls with a token, be it a new one or one of long ago."""
-        token = self.handed_out[-1 - which % min(3, len(self.handed_out)) if recent else which % len(self.handed_out)]
-        known = Token(token.value, token.scopes, token.lifetime, token.issued_at, token.generation)
+        place = -1 - which % min(3, len(self.handed_out)) if recent else which % len(self.handed_out)
         for _ in range(callers):
-            helps = self.shelf.refuse(token, needed, expired=expired)
-            assert helps is self.model.refuse(known, needed, expired=expired)
-            if helps:
-                self.dropped.add(token.value)
+            self.refuse_token(self.handed_out[place], needed, expired=expired)
+
+    @precondition(lambda self: any(self.model.hit(scopes) for scopes in KEYS))
+    @rule(
+        which=any_of,
+        expired=st.booleans(),
+        then_expired=st.booleans(),
+        lifetime=lifetimes,
+        same=st.booleans(),
+        accepted=st.booleans(),
+    )
+    def refuse_twice(
+        self, which: int, expired: bool, then_expired: bool, lifetime: float, same: bool, accepted: bool
+    ) -> None:
+        """The API refuses a token, and later its replacement as well."""
+        at_hand = [scopes for scopes in KEYS if self.model.hit(scopes)]
+        scopes = at_hand[which % len(at_hand)]
+        self.refuse_token(self.found(scopes), scopes, expired=expired)
+        self.obtain(0, scopes, lifetime, "asked", same)
+        if accepted:
+            self.accept(scopes)
+        if self.model.hit(scopes):
+            self.refuse_token(self.found(scopes), scopes, expired=then_expired)
+
+    def found(self, scopes: Scopes) -> AccessToken:
+        token = self.shelf.find(scopes)
+        assert token is not None
+        return token
+
+    def refuse_token(self, token: AccessToken, needed: Scopes, *, expired: bool) -> None:
+        known = Token(token.value, token.scopes, token.lifetime, token.issued_at, token.generation)
+        helps = self.shelf.refuse(token, needed, expired=expired)
+        assert helps is self.model.refuse(known, needed, expired=expired)
+        if helps:
+            self.dropped.add(token.value)
 
     @rule(needed=keys)
     def accept(self, needed: Scopes) -> None:
@@ -214,7 +263,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.clients[0].source.accept(needed)
         self.model.accept(needed)
 
-    @rule(which=st.integers(0, 3))
+    @rule(which=clients)
     def close(self, which: int) -> None:
         """A client closes, and another one takes its place."""
         client = self.clients[which]
@@ -294,8 +343,9 @@ class TokenMachine(RuleBasedStateMachine):
             self.loop.close()
 
 
+@pytest.mark.timeout(600)
 class TestTokenMachine(TokenMachine.TestCase):
-    """The same walks each time, so that a failure is one of the change at hand."""
+    """The same walks each time, so that a failure is one of the change at hand. To shorten one takes minutes."""
 
     settings = settings(max_examples=200, stateful_step_count=60, deadline=None, derandomize=True, database=None)
 

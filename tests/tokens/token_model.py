@@ -237,14 +237,17 @@ class Model:
         found = [token for token in self.by_grant.values() if token.granted >= scopes]
         if scopes in self.given:
             found.append(self.given[scopes].token)
-        return max((token for token in found if self.now < token.hard), key=lambda token: token.soft, default=None)
+        return max(
+            (token for token in found if self.now < token.hard),
+            key=lambda token: (token.soft, token.generation),
+            default=None,
+        )
 
     def _refused(self, scopes: Scopes) -> Refused | None:
         refused = self.refused.get(scopes)
         return refused if refused is not None and self.now < refused.until else None
 
     def _land(self, scopes: Scopes, token: Token) -> None:
-        self.refused.pop(scopes, None)
         newer = self.by_grant.get(token.granted)
         if newer is not None and newer.generation > token.generation and self.now < newer.hard:
             token = newer

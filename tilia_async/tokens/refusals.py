@@ -57,10 +57,6 @@ class Refusals:
         refusal = self._refusals.get(scopes)
         return refusal if refusal is not None and now < refusal.until else None
 
-    def forget(self, scopes: frozenset[str]) -> None:
-        """They were granted."""
-        self._refusals.pop(scopes, None)
-
 
 @attrs.frozen
 class Suspect:

@@ -126,9 +126,8 @@ class Shelf:
         """End the flights of a client that is being closed; whoever else waits for them starts anew."""
         with self._lock:
             ended = [(key, flight) for key, flight in self._flights.items() if flight.owner is owner]
-            for key, flight in ended:
+            for key, _ in ended:
                 del self._flights[key]
-                flight.settle(ABANDONED)
         here = [task for _, flight in ended if (task := flight.cancel()) is not None]
         if here:
             await asyncio.wait(here)
@@ -174,7 +173,7 @@ class Shelf:
         known = [] if entry is None else [entry[1]]
         kept = [token for token in self._tokens.values() if token.scopes >= scopes]
         usable = [token for token in (*known, *kept) if now < token.unusable_at]
-        return max(usable, key=lambda token: token.refresh_at, default=None)
+        return max(usable, key=lambda token: (token.refresh_at, token.generation), default=None)
 
     def _start(self, flight: Flight, scopes: frozenset[str], fetch: Fetch, at_hand: AccessToken | None) -> None:
         # Outside the lock, because an eager task factory runs the task at once. With a context of its own, because
@@ -219,7 +218,6 @@ class Shelf:
         flight.settle(outcome)
 
     def _keep(self, scopes: frozenset[str], token: AccessToken) -> None:
-        self._refusals.forget(scopes)
         kept = self._tokens.get(token.scopes)
         if kept is not None and kept.generation > token.generation and self._clock() < kept.unusable_at:
             token = kept
