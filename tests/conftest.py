@@ -1,5 +1,7 @@
 """What tests of all rooms share."""
 
+import os
+import random
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -8,6 +10,13 @@ from quick import QUICK
 from tilia_async import TiliaClient
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
+
+# Chosen once for a run: the processes that share its work have to choose the same tests.
+SEED = os.environ.setdefault("TILIA_OUTCOMES_SEED", str(random.randrange(1_000_000)))
+
+
+def pytest_report_header() -> str:
+    return f"outcomes: TILIA_OUTCOMES_SEED={SEED}"
 
 
 @pytest_asyncio.fixture

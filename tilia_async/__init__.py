@@ -9,6 +9,7 @@ from tilia_async.api.transfers import TransferItem
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, Service
 from tilia_async.money import Money
+from tilia_async.reconcile import Reconciliation, Verdict
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.outcome import Response
@@ -23,6 +24,7 @@ __all__ = [
     "Operation",
     "PaymentSource",
     "Recipient",
+    "Reconciliation",
     "Repeat",
     "RequestOptions",
     "Response",
@@ -31,5 +33,6 @@ __all__ = [
     "Service",
     "TiliaClient",
     "TransferItem",
+    "Verdict",
     "errors",
 ]

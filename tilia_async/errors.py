@@ -2,11 +2,11 @@
 
 ::
 
-    TiliaError                      .operation .took_effect .reference
+    TiliaError                      .operation .took_effect .reference .call .explain()
     ├── ConfigurationError          a setting is missing or wrong; nothing was sent
     ├── InvalidRequestError         refused here, because Tilia is known to refuse it    .problems
     ├── ClientClosedError           the client was closed before or during the call
-    ├── TransportError              no usable answer
+    ├── TransportError              no usable answer                                     .cause
     │   ├── ConnectError            nothing was sent                                     also a ConnectionError
     │   ├── DeadlineExceededError   time ran out before anything could have taken effect also a TimeoutError
     │   ├── OutcomeUnknownError     a write was sent and no answer came
@@ -34,8 +34,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Required, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Required, Self, TypedDict, TypeVar, Unpack
 
+from tilia_async.call_record import CallRecord
 from tilia_async.json_value import JsonValue
 
 if TYPE_CHECKING:
@@ -53,11 +54,16 @@ class TiliaError(Exception):
         operation: the operation's name, e.g. ``accounts.block``; None when no operation was involved.
         took_effect: True: the write is done. False: it is not. None: nobody can know from this answer.
         reference: the fields that identify what the call would have changed, e.g. ``{"username": "nyx"}``.
+        call: what was sent, tried and decided; None if there was no call.
+        remedy: what to do about errors of this class.
     """
+
+    remedy: ClassVar[str] = "Read the message; it names the operation and what was wrong."
 
     operation: str | None
     took_effect: bool | None
     reference: Mapping[str, str]
+    call: CallRecord | None = None
 
     def __init__(
         self,
@@ -88,9 +94,22 @@ class TiliaError(Exception):
             told.reference = dict(reference)
         return told
 
+    def explain(self) -> str:
+        """What was sent, what was tried and decided and why, and what to do: for people, and without secrets."""
+        lines = [f"{type(self).__name__}: {self.args[0] if self.args else ''}"]
+        lines += () if self.call is None else self.call.lines()
+        lines.append(f"took effect: {_EFFECTS[self.took_effect]}")
+        if self.reference:
+            lines.append("identified by: " + ", ".join(f"{name}={value}" for name, value in self.reference.items()))
+        lines.append(f"what to do: {self.remedy}")
+        return "\n".join(lines)
+
     def __reduce__(self) -> tuple[object, ...]:
         # Rebuilt without __init__: constructors take keywords, and the default would call them with positions.
         return _restore, (type(self), self.args, self.__dict__)
+
+
+_EFFECTS = {True: "yes", False: "no", None: "nobody can know from this answer"}
 
 
 def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, object]) -> E:
@@ -103,6 +122,8 @@ def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, obj
 class ConfigurationError(TiliaError):
     """A setting is missing or wrong. The message names the setting or the environment variable."""
 
+    remedy = "Correct the setting that the message names. Nothing was sent."
+
 
 class InvalidRequestError(TiliaError, ValueError):
     """The request was refused before anything was sent, because Tilia is known to refuse it.
@@ -110,6 +131,8 @@ class InvalidRequestError(TiliaError, ValueError):
     Attributes:
         problems: for each field, the reasons.
     """
+
+    remedy = "Correct the fields in ``problems``. Nothing was sent."
 
     problems: dict[str, list[str]]
 
@@ -122,21 +145,39 @@ class InvalidRequestError(TiliaError, ValueError):
 class ClientClosedError(TiliaError):
     """The client is closed. A call that was waiting for a token or a connection ends with this error too."""
 
+    remedy = (
+        "Use the client inside its ``async with``, or make a new one; ``took_effect`` tells what is known of the call."
+    )
+
 
 class TransportError(TiliaError):
-    """No usable answer. As this class itself: a reading call was sent and got no answer."""
+    """No usable answer. As this class itself: a reading call was sent and got no answer.
+
+    Attributes:
+        cause: the exception of a library behind it, as text: its type, message and place; None if there was none.
+    """
+
+    remedy = "Call again: a reading call changes nothing."
+
+    cause: str | None = None
 
 
 class ConnectError(TransportError, ConnectionError):
     """Nothing was sent: the name did not resolve, the connection was refused, or TLS failed."""
 
+    remedy = "Call again; if it lasts, ``tilia doctor`` says what is wrong between here and Tilia."
+
 
 class DeadlineExceededError(TransportError, TimeoutError):
     """The call's time ran out before anything could have taken effect."""
 
+    remedy = "Call again, or with a larger ``timeout``; for a full pool raise ``Limits`` or call less at once."
+
 
 class OutcomeUnknownError(TransportError):
     """A write was sent and no answer came: it may have taken effect. ``took_effect`` is None."""
+
+    remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia what became of it."
 
 
 class ResponseDecodeError(TransportError):
@@ -146,6 +187,8 @@ class ResponseDecodeError(TransportError):
         status: the HTTP status of the answer.
         payload: what could be read of it: JSON, text of at most 2,000 characters, or None.
     """
+
+    remedy = "Look at ``took_effect``: True, it is done; None, ``await tilia.reconcile(error)``. Report the payload."
 
     status: int
     payload: JsonValue
@@ -179,6 +222,10 @@ class ApiError(TiliaError):
         attempts: how many times the request was sent.
         retryable: sending the same call again later may succeed and cannot have a second effect.
     """
+
+    remedy = (
+        "Read ``messages`` and ``codes``; call again only if ``retryable``, or after ``await tilia.reconcile(error)``."
+    )
 
     status: int
     codes: tuple[str, ...]
@@ -237,9 +284,13 @@ class _Details(TypedDict, total=False):
 class BadRequestError(ApiError):
     """400: a parameter is missing or wrong; see ``messages`` and ``field_errors``."""
 
+    remedy = "Correct what ``messages`` and ``field_errors`` name."
+
 
 class UnauthorizedError(ApiError):
     """401: the token was refused, also after it was replaced by a new one."""
+
+    remedy = "Check the credentials; if they are right, they may not reach this resource."
 
 
 class MissingScopeError(UnauthorizedError):
@@ -249,6 +300,8 @@ class MissingScopeError(UnauthorizedError):
         needed: the scopes that the operation declares.
         granted: the scopes that the token endpoint says it granted.
     """
+
+    remedy = "Ask Tilia to grant the scopes in ``needed``."
 
     needed: frozenset[str]
     granted: frozenset[str]
@@ -273,6 +326,8 @@ class MissingScopeError(UnauthorizedError):
 class ForbiddenError(ApiError):
     """403: Tilia refuses, e.g. to lift a block that it placed itself."""
 
+    remedy = "Tilia will not do it for you: ask its support, if you think that it should."
+
 
 class AccountBlockedError(ForbiddenError):
     """403: the account is blocked and can do nothing until it is unblocked.
@@ -281,15 +336,21 @@ class AccountBlockedError(ForbiddenError):
         account_id: the blocked account.
     """
 
+    remedy = "Leave the account alone, or unblock it first, if the block is yours."
+
     account_id: str = ""
 
 
 class NotFoundError(ApiError):
     """404: there is no such account, wallet or invoice."""
 
+    remedy = "Check the id, and that it belongs to this environment: staging and production share nothing."
+
 
 class ConflictError(ApiError):
     """409: the resource exists already, or the idempotency key is in use."""
+
+    remedy = "Look the resource up: it is there already. A key in use: wait for the first call with it."
 
 
 class AccountExistsError(ConflictError):
@@ -298,6 +359,8 @@ class AccountExistsError(ConflictError):
     Attributes:
         account: the account that has it, as Tilia's answer tells; None if it tells nothing.
     """
+
+    remedy = "Use ``account``, or ``accounts.get_or_register`` from the start."
 
     account: RegisteredAccount | None = None
 
@@ -308,6 +371,8 @@ class AccountExistsError(ConflictError):
 class UnprocessableError(ApiError):
     """422: the idempotency key was used before with another body."""
 
+    remedy = "Use a new idempotency key for a new body."
+
 
 class RateLimitedError(ApiError):
     """429: too many requests.
@@ -316,11 +381,15 @@ class RateLimitedError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
+    remedy = "Wait ``retry_after`` seconds, then call again, and call less often."
+
     retry_after: float | None = None
 
 
 class ServerError(ApiError):
     """5xx: a failure on Tilia's side. A write may have taken effect all the same."""
+
+    remedy = "A reading call: call again. A write: ``await tilia.reconcile(error)`` first, unless ``retryable``."
 
 
 class TokenError(TiliaError):
@@ -333,6 +402,8 @@ class TokenError(TiliaError):
         scopes: the scopes that were asked for.
         retry_after: seconds to wait, if the answer says so.
     """
+
+    remedy = "Check client id, secret and the scopes that Tilia granted you; ``tilia token`` asks for one by itself."
 
     status: int | None
     error: str | None
@@ -361,6 +432,8 @@ class TokenError(TiliaError):
 
 class WebhookError(TiliaError):
     """A notification that cannot be read or trusted."""
+
+    remedy = "Answer 4xx and look at who sent it; Tilia repeats what was not taken."
 
 
 def status_line(status: int) -> str:

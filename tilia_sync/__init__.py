@@ -13,6 +13,7 @@ from tilia_async import (
     Operation,
     PaymentSource,
     Recipient,
+    Reconciliation,
     Repeat,
     RequestOptions,
     Response,
@@ -20,6 +21,7 @@ from tilia_async import (
     Scope,
     Service,
     TransferItem,
+    Verdict,
     errors,
 )
 from tilia_sync.client import TiliaClient
@@ -36,6 +38,7 @@ __all__ = [
     "Operation",
     "PaymentSource",
     "Recipient",
+    "Reconciliation",
     "Repeat",
     "RequestOptions",
     "Response",
@@ -45,6 +48,7 @@ __all__ = [
     "Service",
     "TiliaClient",
     "TransferItem",
+    "Verdict",
     "WebhookReceiver",
     "errors",
 ]

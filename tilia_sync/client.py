@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 import tilia_async
+from tilia_async import errors
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, hidden
 from tilia_async.errors import ClientClosedError
 from tilia_async.json_value import JsonInput
+from tilia_async.reconcile import Reconciliation
 from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens import AccessToken, TokenCache
 from tilia_async.wire.operation import Operation
@@ -191,6 +194,41 @@ class TiliaClient:
         body = None if body is None else hide_body(body)
         with self._lease as run:
             return run(self._client.send(operation, path=path, query=query, body=body, options=options))
+
+    def reconcile(
+        self,
+        error_or_operation: errors.TiliaError | Operation[object],
+        *,
+        reference: Mapping[str, str] | None = None,
+        since: datetime | None = None,
+        options: RequestOptions | None = None,
+    ) -> Reconciliation:
+        """Ask Tilia what became of a write that got no usable answer. It only reads, and claims no more than is known.
+
+        ::
+
+            except errors.OutcomeUnknownError as error:
+                found = tilia.reconcile(error)
+                if found.verdict is Verdict.TOOK_EFFECT: ...
+
+        Args:
+            error_or_operation: the error; or, for a call that was cancelled and left none, its operation from
+                ``tilia_async.api.OPERATIONS``.
+            reference: fields that identify the write, by name, beside or instead of those of the error, e.g.
+                ``{"invoice_id": …}`` for the refund of a line item.
+            since: when the call began, with a time zone; None: as the error says. Without it an earlier write cannot
+                be told from this one.
+            options: for each request of the look-up.
+
+        Raises:
+            InvalidRequestError: the error had no effect for certain, the operation reads, or the reference lacks a
+                field that the look-up needs.
+            TransportError: the look-up got no answer.
+            ApiError: Tilia answered the look-up with an error that may pass.
+            ClientClosedError: the client is closed.
+        """
+        with self._lease as run:
+            return run(self._client.reconcile(error_or_operation, reference=reference, since=since, options=options))
 
     def close(self) -> None:
         """Close what the client opened. Calls under way end with an error; a second close does nothing."""

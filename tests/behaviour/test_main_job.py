@@ -171,8 +171,8 @@ async def test_a_registration_is_sent_once_whatever_happens(tilia: object, sandb
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("fault", Fault)
-async def test_a_block_survives_every_fault(tilia: object, sandbox: Sandbox, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in Fault if "hang" not in fault.value])
+async def test_a_block_survives_every_fault_that_ends(tilia: object, sandbox: Sandbox, fault: Fault) -> None:
     account = await tilia.accounts.register("nyx", email="nyx@mail.example")
     sandbox.faults.add("accounts.block", fault, seconds=0.01, retry_after=0)
     assert await tilia.accounts.block(account.account_id) == BlockStatus(True)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import pytest
@@ -216,6 +218,10 @@ async def test_one_seed_makes_the_same_ids() -> None:
 FAULTS = {
     Fault.DROP_BEFORE_COMMIT: (None, 0),
     Fault.DROP_AFTER_COMMIT: (None, 1),
+    Fault.HANG_BEFORE_COMMIT: (None, 0),
+    Fault.HANG_AFTER_COMMIT: (None, 1),
+    Fault.SLOW_BODY: (200, 1),
+    Fault.BAD_GATEWAY: (502, 1),
     Fault.RATE_LIMITED: (429, 0),
     Fault.SERVER_ERROR_EMPTY: (500, 0),
     Fault.SERVER_ERROR_HTML: (500, 0),
@@ -235,14 +241,35 @@ async def test_each_fault_does_what_its_name_says(http: Http, fault: Fault) -> N
     _, granted = await http.token(*Scope)
     headers = {"Authorization": f"Bearer {granted['access_token']}"}
     body = {"username": "nyx", "email": {"address": "nyx@mail.example"}}
+    patience = aiohttp.ClientTimeout(total=0.3 if "hang" in fault.value else 30)
     try:
-        async with http.session.post(http.url("accounts/register"), json=body, headers=headers) as response:
+        async with http.session.post(
+            http.url("accounts/register"), json=body, headers=headers, timeout=patience
+        ) as response:
             status: int | None = response.status
             assert fault is not Fault.RATE_LIMITED or response.headers["Retry-After"] == "7"
-    except aiohttp.ServerDisconnectedError:
+            await response.read()
+    except (aiohttp.ServerDisconnectedError, TimeoutError):
         status = None
     assert (status, len(http.sandbox.accounts)) == (expected_status, effects)
     assert http.sandbox.faults.pending == 0
+
+
+@pytest.mark.asyncio
+async def test_a_slow_body_takes_its_time_and_comes_whole(http: Http) -> None:
+    http.sandbox.faults.add("auth.token", Fault.SLOW_BODY, seconds=0.2)
+    started = asyncio.get_running_loop().time()
+    status, granted = await http.token(*Scope)
+    assert (status, granted["token_type"]) == (200, "Bearer")
+    assert asyncio.get_running_loop().time() - started > 0.19
+
+
+@pytest.mark.asyncio
+async def test_the_date_of_an_answer_is_that_of_the_sandboxs_clock(http: Http) -> None:
+    http.sandbox.clock.advance(90_000)
+    async with http.session.get(http.url("nothing")) as response:
+        told = parsedate_to_datetime(response.headers["Date"])
+    assert 89_990 < (told - datetime.now(UTC)).total_seconds() <= 90_000
 
 
 @pytest.mark.asyncio

@@ -97,7 +97,7 @@ REQUEST = Operation(
     scopes={Scope.WRITE_PROCESS_CREDITS},
     repeat=Repeat.NEVER,
     success={200, 201},
-    reference=("account_id", "source_payment_method_id", "destination_payment_method_id"),
+    reference=("account_id", "source_payment_method_id", "destination_payment_method_id", "amount", "currency"),
 )
 LIST = Operation(
     "payouts.list",

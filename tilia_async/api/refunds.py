@@ -130,7 +130,7 @@ REFUND_LINE_ITEM = Operation(
     dict[str, JsonValue],
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
-    reference=("line_item_id",),
+    reference=("line_item_id", "amount"),
     evidence=Evidence({"scope", "answer"}, f"{_SCOPE}; so is the payload"),
 )
 LIST = Operation(

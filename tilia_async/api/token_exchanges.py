@@ -84,7 +84,7 @@ START_PURCHASE = Operation(
     scopes={Scope.WRITE_TOKENS},
     repeat=Repeat.NEVER,
     success={201},
-    reference=("payment_method_id", "destination_account_id"),
+    reference=("payment_method_id", "destination_account_id", "amount", "currency"),
 )
 EXECUTE_PURCHASE = Operation(
     "token_exchanges.execute_purchase",

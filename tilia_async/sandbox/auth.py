@@ -25,6 +25,7 @@ def authorize_user(call: Call) -> Answer:
     if account.is_blocked:
         return blocked(account_id)
     nonce = call.world.new_uuid()
+    call.world.nonces[nonce] = account_id
     if fields.get("return_token") is True:
         token: dict[str, str] = {
             "access_token": f"user.{call.world.new_uuid()}",

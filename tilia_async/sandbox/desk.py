@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import attrs
 from aiohttp import web
@@ -21,6 +22,7 @@ from tilia_async.wire.operation import Repeat
 
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 _LARGEST_BODY = 1_048_576
+_LOOK_SECONDS = 0.02
 
 
 @attrs.define(eq=False)
@@ -44,7 +46,7 @@ class Desk:
         """Answer a request."""
         body = await _read(request)
         if body is None:
-            return _response(Answer(400, b""))
+            return self._response(Answer(400, b""))
         _, service, rest = [*request.rel_url.raw_path.split("/", 2), "", ""][:3]
         path = f"/{rest}"
         target = self._target(request.method, service, path)
@@ -55,22 +57,26 @@ class Desk:
         if isinstance(target, Match):
             refusal = self._refusal(request, target)
             if refusal is not None:
-                return _response(refusal)
+                return self._response(refusal)
         # Taken before any wait, so that a second request with the key finds it in use.
         key = _idempotency_key(request, target)
         replay = None if key is None else self._keys.enter(*key, body)
-        answer = None
+        answered = None
         try:
             fault = None if name is None else self.faults.next(name)
             early = await self._before(request, fault)
             if early is not None:
-                return _response(early)
-            answer = replay or self._answer(request, target, body)
-            committed = replay is None and answer.status < 400
-            return _response(self._after(request, fault, answer) if committed else answer)
+                return self._response(early)
+            answer = answered = replay or self._answer(request, target, body)
         finally:
             if key is not None and replay is None:
-                self._keys.leave(*key, answer)
+                self._keys.leave(*key, answered)
+        if fault is None or fault.fault not in AFTER_COMMIT or replay is not None or answer.status >= 400:
+            return self._response(answer)
+        self.faults.meet(fault)
+        if fault.fault is Fault.SLOW_BODY:
+            return await self._dribble(request, answer, fault.seconds)
+        return self._response(await _spoiled(request, fault, answer))
 
     def _refusal(self, request: web.BaseRequest, match: Match) -> Answer | None:
         """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
@@ -104,6 +110,9 @@ class Desk:
             case Fault.DROP_BEFORE_COMMIT:
                 _drop(request)
                 return Answer(500, b"")
+            case Fault.HANG_BEFORE_COMMIT:
+                await _hang(request)
+                return Answer(500, b"")
             case Fault.RATE_LIMITED:
                 return Answer(429, b"", headers={"Retry-After": fault.retry_after})
             case Fault.SERVER_ERROR_EMPTY:
@@ -116,21 +125,29 @@ class Desk:
                 pass
         return None
 
-    def _after(self, request: web.BaseRequest, fault: ScheduledFault | None, answer: Answer) -> Answer:
-        """The part of a fault that comes after the request had its effect."""
-        if fault is None or fault.fault not in AFTER_COMMIT:
-            return answer
-        self.faults.meet(fault)
-        match fault.fault:
-            case Fault.DROP_AFTER_COMMIT:
-                _drop(request)
-            case Fault.TRUNCATED_JSON:
-                return Answer(answer.status, answer.body[: len(answer.body) // 2])
-            case Fault.WRONG_CONTENT_TYPE:
-                return Answer(answer.status, _HTML, "text/html")
-            case _:
-                pass
-        return answer
+    async def _dribble(self, request: web.BaseRequest, answer: Answer, seconds: float) -> web.StreamResponse:
+        """Send the body byte by byte, or in as many parts as the time has hundredths of a second."""
+        whole = self._response(answer)
+        slow = web.StreamResponse(status=whole.status, headers=whole.headers)
+        slow.content_length = len(answer.body)
+        await slow.prepare(request)
+        parts = max(1, min(len(answer.body), round(seconds * 100)))
+        size = -(-len(answer.body) // parts)
+        # Whoever does not wait for the rest closes the connection.
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, len(answer.body), size):
+                await slow.write(answer.body[start : start + size])
+                await asyncio.sleep(seconds / parts)
+        return slow
+
+    def _response(self, answer: Answer) -> web.Response:
+        """With the time of the sandbox's own clock, as that of Tilia's would be."""
+        return web.Response(
+            status=answer.status,
+            body=answer.body,
+            content_type=answer.content_type,
+            headers={"Date": self.world.clock.http_date(), **answer.headers},
+        )
 
     def _target(self, method: str, service: str, path: str) -> Match | int | None:
         """The route of a request, the status that refuses it, or None for the token endpoint, which has no route."""
@@ -170,7 +187,25 @@ def _drop(request: web.BaseRequest) -> None:
         request.transport.abort()
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
-    )
+async def _hang(request: web.BaseRequest) -> None:
+    """Until the client has gone; at the end of the sandbox it is cancelled."""
+    while request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for a client that has gone
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _spoiled(request: web.BaseRequest, fault: ScheduledFault, answer: Answer) -> Answer:
+    """What becomes of an answer by a fault that comes after the request had its effect."""
+    match fault.fault:
+        case Fault.DROP_AFTER_COMMIT:
+            _drop(request)
+        case Fault.HANG_AFTER_COMMIT:
+            await _hang(request)
+        case Fault.BAD_GATEWAY:
+            return Answer(502, _HTML, "text/html")
+        case Fault.TRUNCATED_JSON:
+            return Answer(answer.status, answer.body[: len(answer.body) // 2])
+        case Fault.WRONG_CONTENT_TYPE:
+            return Answer(answer.status, _HTML, "text/html")
+        case _:
+            pass
+    return answer

@@ -11,7 +11,7 @@ import attrs
 class Fault(Enum):
     """What can go wrong with a request.
 
-    The server errors, the rate limit and ``DROP_BEFORE_COMMIT`` leave the state as it was. Those that come after the
+    The server errors, the rate limit and those "before commit" leave the state as it was. Those that come after the
     commit wait for a request that has one: a refused request does not meet them.
     """
 
@@ -21,12 +21,20 @@ class Fault(Enum):
     """The connection is dropped and nothing was done."""
     DROP_AFTER_COMMIT = "drop after commit"
     """It was done, and the connection is dropped before the answer."""
+    HANG_BEFORE_COMMIT = "hang before commit"
+    """Nothing was done, and no answer comes for as long as the client waits."""
+    HANG_AFTER_COMMIT = "hang after commit"
+    """It was done, and no answer comes for as long as the client waits."""
+    SLOW_BODY = "slow body"
+    """It was done, and the body of the answer dribbles in for ``seconds``."""
     RATE_LIMITED = "rate limited"
     """429 with ``Retry-After``."""
     SERVER_ERROR_EMPTY = "server error, empty"
     """500 with an empty body."""
     SERVER_ERROR_HTML = "server error, html"
     """500 with a proxy's HTML page."""
+    BAD_GATEWAY = "bad gateway"
+    """It was done, and a proxy that did not wait for the answer says 502 with an HTML page."""
     TRUNCATED_JSON = "truncated json"
     """It was done, and the JSON of the answer ends in the middle."""
     WRONG_CONTENT_TYPE = "wrong content type"
@@ -37,7 +45,16 @@ class Fault(Enum):
     """The request's token is revoked before it is looked at."""
 
 
-AFTER_COMMIT = frozenset({Fault.DROP_AFTER_COMMIT, Fault.TRUNCATED_JSON, Fault.WRONG_CONTENT_TYPE})
+AFTER_COMMIT = frozenset(
+    {
+        Fault.DROP_AFTER_COMMIT,
+        Fault.HANG_AFTER_COMMIT,
+        Fault.SLOW_BODY,
+        Fault.BAD_GATEWAY,
+        Fault.TRUNCATED_JSON,
+        Fault.WRONG_CONTENT_TYPE,
+    }
+)
 
 
 @attrs.define(eq=False)
@@ -46,7 +63,7 @@ class ScheduledFault:
 
     Attributes:
         left: how many more requests it meets; None: all.
-        seconds: of latency.
+        seconds: of latency, or that a slow body takes.
         retry_after: the header's value, seconds or a date.
     """
 
@@ -80,7 +97,7 @@ class FaultScript:
             operation: its name, ``auth.token`` for the token endpoint, or ``*`` for every request.
             fault: what happens.
             times: how many requests meet it; None: all from now on.
-            seconds: how long ``Fault.LATENCY`` waits.
+            seconds: how long ``Fault.LATENCY`` waits, and how long ``Fault.SLOW_BODY`` takes.
             retry_after: the ``Retry-After`` of ``Fault.RATE_LIMITED``; seconds, or a text as it is.
 
         Raises:

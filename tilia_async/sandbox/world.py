@@ -47,6 +47,7 @@ class World:
     """Everything the sandbox knows. Its methods keep it whole: one change, all at once.
 
     Attributes:
+        nonces: for each redirect or user token that was issued, whom it lets in.
         notify: called with ``event_name`` and message after a change that Tilia tells by webhook.
     """
 
@@ -62,6 +63,7 @@ class World:
     escrows: dict[str, Deal] = attrs.field(factory=dict[str, Deal])
     repayments: list[Repayment] = attrs.field(factory=list[Repayment])
     payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
+    nonces: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
     notify: Callable[[str, JsonObject], None] = attrs.field(default=_tell_nobody, kw_only=True)
     publisher: SandboxAccount = attrs.field(init=False)
     tilia: SandboxAccount = attrs.field(init=False)

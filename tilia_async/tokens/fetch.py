@@ -7,17 +7,18 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import attrs
 
 from tilia_async import errors
 from tilia_async.config import Credentials, Environment, RetryPolicy, Service
 from tilia_async.json_value import JsonValue
-from tilia_async.secret import MASK, Secret
+from tilia_async.secret import Secret
 from tilia_async.tokens.token import AccessToken
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.mask import Mask
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.request import FORM, WireRequest
 from tilia_async.wire.retry import backoff
@@ -110,7 +111,10 @@ def _judge(
 ) -> AccessToken | errors.TiliaError:
     if isinstance(answer, NoAnswer):
         kind = errors.TransportError if answer.sent else errors.ConnectError
-        return kind(f"no token: {TOKEN.name}: {answer.reason}")
+        mask = Mask.of([secret])
+        failure = kind(f"no token: {TOKEN.name}: {mask.text(answer.reason)}")
+        failure.cause = mask.cause(answer.cause)
+        return failure
     try:
         body = envelope.read_json(answer)
     except ValueError:
@@ -148,8 +152,7 @@ def _quoted(text: JsonValue, secret: Secret) -> str | None:
     """A text of the endpoint, which might echo the form that it got."""
     if not isinstance(text, str):
         return None
-    for form in (secret.reveal(), quote_plus(secret.reveal())):
-        text = text.replace(form, MASK)
+    text = Mask.of([secret]).text(text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 

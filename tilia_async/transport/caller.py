@@ -6,24 +6,27 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from tilia_async import errors
+from tilia_async.call_record import AttemptRecord, CallRecord
 from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
 from tilia_async.json_value import JsonInput
-from tilia_async.secret import hide_body
+from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.exchange import exchange
 from tilia_async.transport.sessions import Passage, SessionPool
 from tilia_async.wire import envelope
-from tilia_async.wire.envelope import NoAnswer
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response, admit_inference, judge, no_answer, out_of_time
-from tilia_async.wire.request import WireRequest, build
+from tilia_async.wire.outcome import Response, Success, admit_inference, judge, no_answer, out_of_time
+from tilia_async.wire.request import WireRequest, build, described
 from tilia_async.wire.retry import decide
 
 T = TypeVar("T")
@@ -37,11 +40,13 @@ class _Call(Generic[T]):
     """How far one call has come.
 
     Attributes:
-        ends_at: the deadline, on the monotonic clock.
         attempts: how many times the request was given to the network.
         doubtful: an attempt that is over may have taken effect.
         passed: the attempt under way.
+        attempted: when that began, on the monotonic clock.
+        generation: of the token that it carries.
         waits_for: what the call is waiting for, in words.
+        records: of the attempts that failed.
     """
 
     operation: Operation[T]
@@ -52,11 +57,42 @@ class _Call(Generic[T]):
     doubtful: bool = False
     replaced_tokens: int = 0
     passed: Passage | None = None
+    attempted: float = 0.0
+    generation: int = 0
     waits_for: str = "a token"
+    records: tuple[AttemptRecord, ...] = ()
 
     @property
     def ends_at(self) -> float:
+        """The deadline, on the monotonic clock."""
         return self.started + self.timeout
+
+    def note(self, outcome: str, decision: str, cause: str | None = None) -> None:
+        """Keep what became of the attempt under way."""
+        outcome = outcome.removeprefix(f"{self.operation.name}: ")
+        self.records += (
+            AttemptRecord(
+                at=self.attempted - self.started,
+                elapsed=monotonic() - self.attempted,
+                sent=self.passed is not None and self.passed.sent,
+                token_generation=self.generation,
+                outcome=outcome,
+                cause=cause,
+                decision=decision,
+            ),
+        )
+
+    def record(self) -> CallRecord:
+        """The call so far."""
+        elapsed = monotonic() - self.started
+        return CallRecord(
+            self.operation.name,
+            described(self.operation, self.request),
+            datetime.now(UTC) - timedelta(seconds=elapsed),
+            elapsed,
+            self.timeout,
+            self.records,
+        )
 
 
 @attrs.frozen(eq=False)
@@ -120,10 +156,11 @@ class Caller:
         try:
             async with self.pool.deadline(call.timeout):
                 return await self._attempts(call, chosen.retry or self.retry)
-        except TimeoutError as error:
-            # One of ours comes from a token's exchange; the other one is the deadline.
-            if isinstance(error, errors.TiliaError):
-                raise
+        except errors.TiliaError as error:
+            error.call = call.record()
+            raise
+        except TimeoutError:
+            pass
         # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
         raise self._late(call)
 
@@ -133,10 +170,10 @@ class Caller:
             judged = await self._attempt(call, token)
             if isinstance(judged, Response):
                 return judged
-            failure = judged
-            if self._reauthorize(call, token, failure):
+            if self._reauthorize(call, token, judged):
+                call.note(str(judged), "try once more with a new token", _cause(judged))
                 continue
-            failure = _explained(call, token, failure)
+            failure = _explained(call, token, judged)
             decision = decide(
                 call.operation,
                 policy,
@@ -146,6 +183,7 @@ class Caller:
                 remaining=call.ends_at - monotonic(),
                 draw=random.random(),  # noqa: S311 - spreads load
             )
+            call.note(str(failure), decision.why, _cause(failure))
             _log.debug("%s; %s", failure, decision.why)
             if decision.wait is None:
                 try:
@@ -173,9 +211,12 @@ class Caller:
             return _in_doubt(call, failure)
         call.attempts += 1
         call.waits_for = "an answer"
-        call.passed = Passage(self.pool)
+        call.passed, call.attempted, call.generation = Passage(self.pool), monotonic(), token.generation
         answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
-        judged = judge(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful)
+        judged = _judge(call, answer, NO_MASK)
+        if isinstance(judged, errors.TiliaError):
+            # Once more without the secrets that it may repeat, which costs too much for the answers that are well.
+            judged = _judge(call, answer, Mask.of((Secret(token.value), *call.request.secrets)))
         if isinstance(judged, errors.TiliaError):
             return judged
         self.tokens.accept(call.operation.scopes)
@@ -196,23 +237,35 @@ class Caller:
 
     def _late(self, call: _Call[T]) -> errors.TiliaError:
         """The error for a call whose time is up, or whose client was closed."""
-        sent = call.passed is not None and call.passed.sent and call.waits_for == "an answer"
+        trying = call.waits_for == "an answer"
+        sent = trying and call.passed is not None and call.passed.sent
         what = call.waits_for
-        if what == "an answer" and not sent:
+        if trying and not sent:
             limits = self.pool.limits
             what = (
                 f"a connection, with {self.pool.waiting} more waiting and {self.pool.busy} in use "
                 f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
             )
-        over = "the client was closed" if self.pool.closed else f"{call.timeout:g} s are over"
-        late = out_of_time(
-            call.operation, call.request, NoAnswer(sent, f"{over} while waiting for {what}"), doubtful=call.doubtful
+        closed = self.pool.closed
+        over = "the client was closed" if closed else f"{call.timeout:g} s are over"
+        reason = f"{over} while waiting for {what}"
+        if trying:
+            call.note(f"no answer: {reason}", "nothing more" if closed else "the call's time is over")
+        late: errors.TiliaError = out_of_time(
+            call.operation, call.request, NoAnswer(sent, reason), doubtful=call.doubtful
         )
-        if self.pool.closed and late.took_effect is False:
-            return errors.ClientClosedError(f"{over} while waiting for {what}").during(
-                call.operation.name, call.request.reference
-            )
+        if closed and late.took_effect is False:
+            late = errors.ClientClosedError(reason).during(call.operation.name, call.request.reference)
+        late.call = call.record()
         return late
+
+
+def _judge(call: _Call[T], answer: RawAnswer | NoAnswer, mask: Mask) -> Success[T] | errors.TiliaError:
+    return judge(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful, mask=mask)
+
+
+def _cause(failure: errors.TiliaError) -> str | None:
+    return failure.cause if isinstance(failure, errors.TransportError) else None
 
 
 def _in_doubt(call: _Call[T], failure: errors.TiliaError) -> errors.TiliaError:

@@ -54,15 +54,15 @@ async def exchange(
             ) as response:
                 return await _read(response, response_bytes)
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
-        reason = _told(error)
+        reason, cause = _told(error), _cause(error)
     except RuntimeError as error:
         # aiohttp's words for a session that was closed while the call was on its way to it.
         if not session.closed:
             raise
-        reason = _told(error)
+        reason, cause = _told(error), _cause(error)
     finally:
         passage.reset(reset)
-    return NoAnswer(passed.sent, reason)
+    return NoAnswer(passed.sent, reason, cause)
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
@@ -78,7 +78,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
                 return RawAnswer(response.status, response.headers, None, f"it is larger than {limit} bytes")
         return RawAnswer(response.status, response.headers, bytes(body))
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
-        return RawAnswer(response.status, response.headers, None, f"it was cut off: {_told(error)}")
+        return RawAnswer(response.status, response.headers, None, f"it was cut off: {_told(error)}", _cause(error))
 
 
 def _told(error: Exception) -> str:
@@ -86,3 +86,12 @@ def _told(error: Exception) -> str:
     words = next((words for kind, words in _CONNECTING if isinstance(error, kind)), "the connection failed")
     detail = str(error.strerror or "") if isinstance(error, OSError) else ""
     return f"{words} ({type(error).__name__}{': ' if detail else ''}{detail})"
+
+
+def _cause(error: Exception) -> str:
+    """Type, place and message of a library's exception; whoever knows the secrets masks them."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}", trace.tb_next
+    message = str(error)
+    return f"{type(error).__module__}.{type(error).__qualname__} at {place}{': ' if message else ''}{message}"

@@ -17,6 +17,7 @@ import orjson
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.effect import Happened, answered, took_effect
+from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation, Repeat
 
 SUCCESS: Final = "Success"
@@ -42,12 +43,14 @@ class RawAnswer:
     Attributes:
         body: None if it could not be read to its end.
         defect: why it could not.
+        cause: the exception behind that, as text.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(repr=False)
     defect: str = ""
+    cause: str | None = None
 
 
 @attrs.frozen
@@ -57,10 +60,12 @@ class NoAnswer:
     Attributes:
         sent: the request, or a part of it, may have reached the server.
         reason: what happened, told without secrets.
+        cause: the exception behind it, as text: its type, message and place.
     """
 
     sent: bool
     reason: str
+    cause: str | None = None
 
 
 @attrs.frozen
@@ -127,6 +132,7 @@ def api_error(
     reference: Mapping[str, str],
     attempts: int,
     doubtful: bool = False,
+    mask: Mask = NO_MASK,
 ) -> errors.ApiError:
     """The error that an answer means. Its HTTP status decides the class."""
     try:
@@ -134,7 +140,7 @@ def api_error(
         messages, field_errors = _complaints(opened.payload)
     except ValueError:
         # An HTML page of a proxy, or nothing at all: its beginning is worth keeping, but it is nobody's message.
-        opened, messages, field_errors = Opened(False, _beginning(answer.body)), (), {}
+        opened, messages, field_errors = Opened(False, mask.beginning(answer.body, _LONGEST_TEXT)), (), {}
     status = answer.status
     error_class = _ERRORS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     account_id = _blocked_account(messages) if status == 403 else None
@@ -147,10 +153,10 @@ def api_error(
     error = error_class(
         status=status,
         operation=operation.name,
-        codes=opened.codes,
-        messages=(*opened.messages, *messages),
-        payload=opened.payload,
-        field_errors=field_errors,
+        codes=mask.texts(opened.codes),
+        messages=mask.texts((*opened.messages, *messages)),
+        payload=mask.json(opened.payload),
+        field_errors={mask.text(field): mask.texts(texts) for field, texts in field_errors.items()},
         attempts=attempts,
         retryable=may_be_answered_later(operation, status)
         and (effect is False or operation.repeat is not Repeat.NEVER),
@@ -172,6 +178,7 @@ def undecodable(
     reference: Mapping[str, str],
     confirmed: bool = False,
     doubtful: bool = False,
+    mask: Mask = NO_MASK,
 ) -> errors.ResponseDecodeError:
     """The error for a 2xx that cannot be read.
 
@@ -179,18 +186,20 @@ def undecodable(
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
-        payload = None if operation.confidential else open_envelope(read_json(answer)).payload
+        payload = None if operation.confidential else mask.json(open_envelope(read_json(answer)).payload)
     except ValueError:
-        payload = None if operation.confidential else _beginning(answer.body)
+        payload = None if operation.confidential else mask.beginning(answer.body, _LONGEST_TEXT)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
-    return errors.ResponseDecodeError(
-        f"the answer cannot be read: {why}",
+    error = errors.ResponseDecodeError(
+        f"the answer cannot be read: {mask.text(why)}",
         status=answer.status,
         payload=payload,
         operation=operation.name,
         took_effect=took_effect(operation, happened, doubtful=doubtful),
         reference=reference,
     )
+    error.cause = mask.cause(answer.cause)
+    return error
 
 
 def missing_scope(
@@ -271,7 +280,3 @@ def _blocked_account(messages: Iterable[str]) -> str | None:
         if message.startswith(_BLOCKED):
             return message.removeprefix(_BLOCKED).partition(")")[0]
     return None
-
-
-def _beginning(body: bytes | None) -> str | None:
-    return body[:_LONGEST_TEXT].decode(errors="replace") if body else None

@@ -14,6 +14,7 @@ from tilia_async.wire import envelope
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.request import WireRequest
 
@@ -58,14 +59,16 @@ def judge(
     *,
     attempts: int,
     doubtful: bool,
+    mask: Mask = NO_MASK,
 ) -> Success[T] | errors.TiliaError:
     """The value that an attempt brought, or the error.
 
     Args:
         attempts: how many times the request was sent, this time included.
         doubtful: an earlier attempt of the same call may have taken effect.
+        mask: the secrets that an error must not repeat, whatever the answer does.
     """
-    outcome = _judge(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    outcome = _judge(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
     if isinstance(outcome, errors.TiliaError):
         admit_inference(operation, outcome)
     return outcome
@@ -103,24 +106,25 @@ def _judge(
     *,
     attempts: int,
     doubtful: bool,
+    mask: Mask,
 ) -> Success[T] | errors.TiliaError:
     if isinstance(answer, NoAnswer):
-        return no_answer(operation, request, answer, doubtful=doubtful)
+        return no_answer(operation, request, answer, doubtful=doubtful, mask=mask)
     if not 200 <= answer.status < 300:
-        return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
+        return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
     confirmed = False
     try:
         body = _body(operation, answer)
         opened = envelope.open_envelope(body)
         if not opened.success:
-            return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful)
+            return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
         confirmed = opened.confirmed
         value = decode(opened.payload, operation.returns)
         return Success(value, opened.payload, answer.status, answer.headers)
     except (PayloadError, ValueError) as error:
         why = str(error)
     return envelope.undecodable(
-        operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful
+        operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful, mask=mask
     )
 
 
@@ -130,9 +134,11 @@ def _body(operation: Operation[object], answer: RawAnswer) -> JsonValue:
 
 
 def _refusal(
-    operation: Operation[T], request: WireRequest, answer: RawAnswer, *, attempts: int, doubtful: bool
+    operation: Operation[T], request: WireRequest, answer: RawAnswer, *, attempts: int, doubtful: bool, mask: Mask
 ) -> errors.ApiError:
-    error = envelope.api_error(operation, answer, reference=request.reference, attempts=attempts, doubtful=doubtful)
+    error = envelope.api_error(
+        operation, answer, reference=request.reference, attempts=attempts, doubtful=doubtful, mask=mask
+    )
     if isinstance(error, errors.AccountExistsError) and operation.conflict is not None:
         # A 409 to a registration carries the account that is there; without one it still says that there is one.
         with contextlib.suppress(PayloadError):
@@ -141,7 +147,7 @@ def _refusal(
 
 
 def no_answer(
-    operation: Operation[T], request: WireRequest, ended: NoAnswer, *, doubtful: bool
+    operation: Operation[T], request: WireRequest, ended: NoAnswer, *, doubtful: bool, mask: Mask = NO_MASK
 ) -> errors.TransportError:
     """The error for an attempt without an answer."""
     happened = Happened.NO_ANSWER if ended.sent else Happened.NOT_SENT
@@ -156,7 +162,10 @@ def no_answer(
         error, what = errors.TransportError, "no answer came"
     else:
         error, what = errors.ConnectError, "not sent"
-    return error(f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference)
+    reason = mask.text(ended.reason)
+    told = error(f"{what}: {reason}", operation=operation.name, took_effect=effect, reference=request.reference)
+    told.cause = mask.cause(ended.cause)
+    return told
 
 
 def out_of_time(

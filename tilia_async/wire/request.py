@@ -12,7 +12,8 @@ import orjson
 
 from tilia_async.config import Environment, RequestOptions
 from tilia_async.errors import InvalidRequestError
-from tilia_async.json_value import JsonInput
+from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.secret import Secret
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation, Repeat
 
@@ -30,6 +31,7 @@ class WireRequest:
         headers: without ``Authorization``.
         body: encoded; it may hold a password, so it is never shown.
         reference: what identifies its effect.
+        secrets: what of the body no error may repeat.
     """
 
     operation: str
@@ -38,6 +40,7 @@ class WireRequest:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes | None = attrs.field(default=None, repr=False)
     reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
 
 
 _JSON_HEADERS: Mapping[str, str] = {"Content-Type": JSON}
@@ -76,8 +79,18 @@ def build(
         url,
         headers,
         None if body is None else encode(operation, body),
-        _reference(operation, path or {}, body or {}),
+        _reference(operation, path or {}, body or {}, key),
+        () if body is None else _secrets(body),
     )
+
+
+def _secrets(body: Mapping[str, JsonInput]) -> tuple[Secret, ...]:
+    """What the typed methods hide, and what a caller of ``send`` gives under that name."""
+    hidden = [value for value in body.values() if isinstance(value, Secret)]
+    password = body.get("password")
+    if isinstance(password, str) and not isinstance(password, Secret):
+        hidden.append(Secret(password))
+    return tuple(hidden)
 
 
 def _check_kinds(operation: Operation[object], **given: object) -> None:
@@ -161,9 +174,26 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
     return str(given)
 
 
-def _reference(operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput]) -> Mapping[str, str]:
+def _reference(
+    operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput], key: str | None
+) -> Mapping[str, str]:
     if not operation.reference:
         return path
     fields = {**body, **path}
     named = {name: fields.get(name) for name in operation.reference}
-    return {name: checks.plain(value) for name, value in named.items() if isinstance(value, str)}
+    told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
+    return told if key is None else {**told, "idempotency_key": key}
+
+
+def _told(value: str | int) -> str:
+    return checks.plain(value) if isinstance(value, str) else str(value)
+
+
+def described(operation: Operation[object], request: WireRequest) -> str:
+    """What is sent, in words: the names of its fields and not their values, which may be a user's secrets."""
+    words = f"{request.method} {operation.service} {operation.path}"
+    if request.body is not None:
+        body: JsonValue = orjson.loads(request.body)
+        fields = ", ".join(body) if isinstance(body, dict) else ""
+        words += f", {len(request.body)} bytes of JSON{' with ' if fields else ''}{fields}"
+    return f"{words}; headers {', '.join(['Authorization', *request.headers])}"

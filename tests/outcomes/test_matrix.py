@@ -1,0 +1,213 @@
+"""Every operation meets every condition: at most one effect, the error that is true, in time, and no secret.
+
+In the normal run pairs are chosen by a seed, which stands in the run's header: each condition with some operations, and
+each write with some conditions. At night all are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+
+import pytest
+from canaries import all_logs, places, search
+from conditions import CONDITIONS, OK, Condition
+from counts import count
+from effects import state_of
+from quick import QUICK
+from scenes import PASSWORD, SCENES, Call, Stage
+
+from tilia_async import Scope, TiliaClient, Verdict, errors
+from tilia_async.api import OPERATIONS
+from tilia_async.sandbox import Sandbox
+from tilia_async.tokens import TokenCache
+
+SLACK = 0.25
+SEED = os.environ["TILIA_OUTCOMES_SEED"]
+NETWORKS = ("warm", "fresh")
+"""A connection that has served the token's request before, and one that has served none."""
+
+ALL = [
+    (name, condition, network)
+    for name in OPERATIONS
+    for condition in CONDITIONS
+    for network in NETWORKS
+    if not (condition.on_token and network == "fresh")
+]
+
+
+def sample() -> list[tuple[str, Condition, str]]:
+    """Each condition meets a few operations and each operation a few conditions."""
+    chance = random.Random(SEED)
+    names, chosen = list(OPERATIONS), set[int]()
+    places_of = {case: number for number, case in enumerate((n, c.name, w) for n, c, w in ALL)}
+    for condition in CONDITIONS:
+        for name in chance.sample(names, 5):
+            network = "warm" if condition.on_token else chance.choice(NETWORKS)
+            chosen.add(places_of[name, condition.name, network])
+    writing = [name for name in names if not OPERATIONS[name].reads]
+    for name in writing:
+        for condition in chance.sample(CONDITIONS, 2):
+            chosen.add(places_of[name, condition.name, "warm"])
+    for name in names:
+        # What aiohttp would send again by itself, if it were let.
+        if OPERATIONS[name].method in {"PUT", "DELETE"}:
+            chosen |= {places_of[name, f"drop {when} commit, once", "warm"] for when in ("before", "after")}
+    return [ALL[number] for number in sorted(chosen)]
+
+
+def ids(case: tuple[str, Condition, str]) -> str:
+    return f"{case[0]}-{case[1].name}-{case[2]}"
+
+
+async def set_stage(sandbox: Sandbox, name: str) -> Call:
+    """Everything that the operation needs, done by a client of its own."""
+    async with TiliaClient(
+        sandbox.client_id, sandbox.client_secret, sandbox.environment, scopes=tuple(Scope), token_cache=TokenCache()
+    ) as arranging:
+        stage = Stage(sandbox, arranging)
+        await stage.set()
+        return await SCENES[name](stage)
+
+
+async def states(name: str) -> tuple[Counter[tuple[object, ...]], Counter[tuple[object, ...]]]:
+    """Before and after the operation, when nothing goes wrong."""
+    async with Sandbox(wallet_delay=0) as sandbox:
+        call = await set_stage(sandbox, name)
+        before = state_of(sandbox)
+        async with TiliaClient(
+            sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache()
+        ) as tilia:
+            await call(tilia)
+        return before, state_of(sandbox)
+
+
+_STATES: dict[str, tuple[Counter[tuple[object, ...]], Counter[tuple[object, ...]]]] = {}
+
+
+async def effects(name: str, sandbox: Sandbox) -> int | str:
+    """How often the operation took effect: 0, 1, or what is different."""
+    if name not in _STATES:
+        _STATES[name] = await states(name)
+    none, once = _STATES[name]
+    now = state_of(sandbox)
+    if now in (none, once):
+        return 0 if now == none else 1
+    return f"more or other than one effect: {sorted(map(str, (now - once) + (once - now)))}"
+
+
+async def meet(name: str, condition: Condition, network: str) -> None:
+    """One operation meets one condition."""
+    operation = OPERATIONS[name]
+    expected = condition.expected(operation)
+    async with Sandbox(wallet_delay=0) as sandbox:
+        call = await set_stage(sandbox, name)
+        cache = TokenCache()
+        credentials = sandbox.client_id, sandbox.client_secret
+        if network == "fresh":
+            async with TiliaClient(*credentials, sandbox.environment, token_cache=cache) as other:
+                await other.access_token(operation.scopes)
+        async with condition.surroundings(sandbox, operation) as (environment, session):
+            if environment is not sandbox.environment and network == "fresh":
+                # Tokens belong to the address that they were fetched at.
+                async with TiliaClient(*credentials, environment, token_cache=cache, session=session) as other:
+                    if operation.service != "auth":
+                        await other.access_token(operation.scopes)
+            condition.arrange(sandbox, operation)
+            async with TiliaClient(
+                *credentials, environment, token_cache=cache, retry=QUICK, timeout=condition.timeout, session=session
+            ) as tilia:
+                with all_logs() as logged:
+                    started = time.monotonic()
+                    failure = await outcome(call, tilia)
+                    elapsed = time.monotonic() - started
+                assert elapsed < condition.timeout + SLACK
+                found = await effects(name, sandbox)
+                assert operation.reads or found in expected.effects, (found, failure)
+                count("effects found", found if isinstance(found, int) and not operation.reads else 0)
+                secrets = {sandbox.client_secret, PASSWORD, *sandbox._tokens._tokens}
+                shown = [repr(sandbox), repr(sandbox.requests), repr(sandbox._desk), repr(tilia), repr(cache)]
+                search(secrets, [*logged.texts, *shown, *(() if failure is None else places(failure))])
+                if expected.error is OK:
+                    assert failure is None, failure.explain() if failure else ""
+                    return
+                assert failure is not None, "it succeeded"
+                assert type(failure) is expected.error, failure.explain()
+                assert (failure.took_effect, failure.operation) == (expected.took_effect, name), failure.explain()
+                if failure.took_effect is None:
+                    await check_reconciliation(sandbox, tilia, failure, found)
+
+
+async def outcome(call: Call, tilia: TiliaClient) -> errors.TiliaError | None:
+    try:
+        await call(tilia)
+    except errors.TiliaError as error:
+        return error
+    return None
+
+
+async def check_reconciliation(
+    sandbox: Sandbox, tilia: TiliaClient, failure: errors.TiliaError, found: int | str
+) -> None:
+    """It never says more than is true."""
+    sandbox.faults.clear()
+    told = await tilia.reconcile(failure)
+    count("reconciliations")
+    truth = {1: Verdict.TOOK_EFFECT, 0: Verdict.NOT_SEEN}[int(found)]
+    assert told.verdict in (truth, Verdict.CANNOT_BE_KNOWN), told
+    if failure.operation not in UNKNOWABLE:
+        assert told.verdict is truth, told
+
+
+UNKNOWABLE = frozenset(
+    {
+        # Tilia has nothing that shows them.
+        "auth.create_redirect", "auth.create_user_token", "registration.start", "registration.complete",
+        "accounts.update", "wallets.create_custom", "payment_methods.update", "payment_methods.create_custom_wallet",
+        "token_exchanges.start_purchase", "token_exchanges.start_conversion", "invoices.authorize",
+        "refunds.refund_line_item", "compliance.onboard_entity",
+    }
+)  # fmt: skip
+
+
+def test_the_sample_leaves_out_no_write_and_no_condition() -> None:
+    assert set(SCENES) == set(OPERATIONS), "each operation has a scene"
+    chosen = sample()
+    assert {name for name, _, _ in chosen} >= {name for name in OPERATIONS if not OPERATIONS[name].reads}
+    assert {condition for _, condition, _ in chosen} == set(CONDITIONS)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if not OPERATIONS[name].reads])
+async def test_an_effect_can_be_told_from_none_and_from_two(name: str) -> None:
+    """Otherwise the matrix would be blind."""
+    async with Sandbox(wallet_delay=0) as sandbox:
+        call = await set_stage(sandbox, name)
+        async with TiliaClient(
+            sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache()
+        ) as tilia:
+            assert await effects(name, sandbox) == 0
+            assert await outcome(call, tilia) is None
+            assert await effects(name, sandbox) == 1
+            again = await outcome(call, tilia)
+            if again is None and OPERATIONS[name].repeat.value != "safe" and name != "accounts.update":
+                assert await effects(name, sandbox) not in (0, 1)
+            else:
+                assert await effects(name, sandbox) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", sample(), ids=ids)
+async def test_a_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
+    count("operations × conditions")
+    await meet(*case)
+
+
+@pytest.mark.nightly
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", ALL, ids=ids)
+async def test_every_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
+    count("operations × conditions")
+    await meet(*case)

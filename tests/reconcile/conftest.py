@@ -1,0 +1,5 @@
+"""``tilia`` is a client of each package in turn."""
+
+from both_packages import make, tilia
+
+__all__ = ["make", "tilia"]

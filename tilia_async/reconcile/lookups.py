@@ -1,0 +1,67 @@
+"""For each write: how it is looked up, or why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tilia_async.api import (
+    accounts,
+    auth,
+    compliance,
+    escrow,
+    invoices,
+    payment_methods,
+    payouts,
+    refunds,
+    registration,
+    token_exchanges,
+    transfers,
+    wallets,
+)
+from tilia_async.reconcile import money, people
+from tilia_async.reconcile.looking import Lookup
+
+_QUOTE = "Tilia lists no exchanges, but an exchange that is not executed moves nothing: start another one"
+_ACCESS = "Tilia lists no redirects or tokens, but one that is not used changes nothing: make another one"
+_AGAIN = "it ends in the same state however often it is sent: send it again"
+
+LOOKUPS: Mapping[str, Lookup | str] = MappingProxyType(
+    {
+        auth.CREATE_REDIRECT.name: _ACCESS,
+        auth.CREATE_USER_TOKEN.name: _ACCESS,
+        registration.START.name: (
+            "Tilia lists no registrations that are begun, but one that is not completed makes no account: start again"
+        ),
+        registration.COMPLETE.name: people.completed,
+        accounts.REGISTER.name: people.registered,
+        accounts.UPDATE.name: "Tilia's answers do not show all of an account's fields",
+        accounts.BLOCK.name: people.blocked,
+        accounts.UNBLOCK.name: people.unblocked,
+        accounts.BLOCK_CAPABILITY.name: people.blocked,
+        accounts.MERGE.name: people.merged,
+        wallets.CREATE_CUSTOM.name: "Tilia documents no way to list wallets that have no payment method",
+        payment_methods.UPDATE.name: _AGAIN,
+        payment_methods.CREATE_CUSTOM_WALLET.name: money.wallet_made,
+        token_exchanges.START_PURCHASE.name: _QUOTE,
+        token_exchanges.EXECUTE_PURCHASE.name: money.exchanged,
+        token_exchanges.START_CONVERSION.name: _QUOTE,
+        token_exchanges.EXECUTE_CONVERSION.name: money.exchanged,
+        invoices.CREATE.name: money.invoice_created,
+        invoices.PAY.name: money.invoice_paid,
+        invoices.AUTHORIZE.name: (
+            "Tilia lists no authorized invoices, but one that is not paid moves nothing: authorize again"
+        ),
+        escrow.CREATE.name: money.escrow_created,
+        escrow.PAY.name: money.escrow_paid,
+        escrow.COMMIT.name: money.escrow_committed,
+        escrow.CANCEL.name: money.escrow_cancelled,
+        refunds.REFUND_INVOICE.name: money.invoice_refunded,
+        refunds.REFUND_LINE_ITEM.name: money.line_item_refunded,
+        payouts.REQUEST.name: money.payout_requested,
+        payouts.CANCEL.name: money.payout_cancelled,
+        transfers.CREATE.name: money.transferred,
+        compliance.ONBOARD_ENTITY.name: _AGAIN,
+    }
+)
+"""By the operation's name."""
