@@ -4,14 +4,17 @@ import asyncio
 import gc
 import os
 import pickle
+import subprocess
+import sys
 import threading
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
 
 from tilia_async.config import Credentials
-from tilia_async.errors import ClientClosedError, ConnectError, TiliaError, TokenError
+from tilia_async.errors import ClientClosedError, ConfigurationError, ConnectError, TiliaError, TokenError
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, Identity, MemoryTokenStore, TokenCache
 from tilia_async.tokens.source import TokenSource
@@ -172,6 +175,61 @@ async def test_a_refusal_is_remembered_for_seconds_and_for_its_scopes_only(bench
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "asked", "remembered"), [(429, 30.0, 30), (503, 30.0, 30), (429, 86_400.0, 60), (429, None, 5)]
+)
+async def test_what_the_endpoint_asks_to_wait_is_waited_but_not_for_ever(
+    bench: Bench, status: int, asked: float | None, remembered: float
+) -> None:
+    bench.endpoint.failure = TokenError("slow down", status=status, scopes=READ, retry_after=asked)
+    with pytest.raises(TokenError):
+        await bench.acquire(READ)
+    bench.clock.now += remembered - 0.5
+    with pytest.raises(TokenError) as caught:
+        await bench.acquire(READ)
+    assert len(bench.endpoint.asked) == 1
+    assert caught.value.retry_after == (None if asked is None else asked - remembered + 0.5), "some of it has passed"
+    bench.clock.now += 0.6
+    bench.endpoint.failure = None
+    assert (await bench.acquire(READ)).value == "token-2"
+
+
+@pytest.mark.asyncio
+async def test_a_refresh_that_was_told_to_wait_waits_while_the_old_token_serves(bench: Bench) -> None:
+    bench.endpoint.lifetime = 1000
+    old = await bench.acquire(READ)
+    bench.clock.now += 760
+    bench.endpoint.failure = TokenError("slow down", status=429, scopes=READ, retry_after=600)
+    for _ in range(119):
+        assert await bench.acquire(READ) is old
+        await bench.settle()
+        bench.clock.now += 0.5
+    assert len(bench.endpoint.asked) == 2
+    bench.clock.now += 1
+    await bench.acquire(READ)
+    await bench.settle()
+    assert len(bench.endpoint.asked) == 3
+
+
+@pytest.mark.asyncio
+async def test_made_up_scopes_do_not_fill_the_memory(bench: Bench) -> None:
+    issued = [weakref.ref(await bench.acquire(frozenset({f"scope_{number}"}))) for number in range(600)]
+    bench.endpoint.failure = TokenError("refused", status=400, scopes=())
+    for number in range(600):
+        with pytest.raises(TokenError):
+            await bench.acquire(frozenset({f"other_{number}"}))
+    for number in range(600):
+        bench.shelf.refuse(
+            AccessToken(f"token-{number}", READ, 100, 0, datetime.now(UTC)), frozenset({str(number)}), expired=False
+        )
+    gc.collect()
+    assert sum(token() is not None for token in issued) <= 256
+    assert bench.endpoint.asked.count(frozenset({"other_599"})) == 1
+    for held in (bench.shelf._hot, bench.shelf._tokens, bench.shelf._refusals._refusals, bench.shelf.suspects):
+        assert len(held) <= 256
+
+
+@pytest.mark.asyncio
 async def test_an_outage_is_not_remembered(bench: Bench) -> None:
     bench.endpoint.failure = TokenError("down", status=503, scopes=READ)
     with pytest.raises(TokenError):
@@ -260,6 +318,18 @@ async def test_only_the_refused_token_is_dropped(bench: Bench) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_refused_token_is_dropped_also_where_it_is_no_hit(bench: Bench) -> None:
+    bench.endpoint.granted = READ
+    less = await bench.acquire(BOTH)
+    bench.clock.now += 96
+    bench.endpoint.granted = BOTH
+    await bench.acquire(BOTH)
+    bench.clock.now -= 96
+    assert bench.shelf.refuse(less, READ, expired=True)
+    assert (await bench.acquire(READ)).value == "token-2"
+
+
+@pytest.mark.asyncio
 async def test_a_replacement_that_was_accepted_may_be_replaced_again(bench: Bench) -> None:
     old = await bench.acquire(READ)
     assert bench.shelf.refuse(old, READ, expired=False)
@@ -305,6 +375,69 @@ async def test_a_client_that_closes_ends_its_flight_and_the_others_start_anew(be
     with pytest.raises(ClientClosedError):
         await starter
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_a_flight_of_a_client_that_closes_tells_nobody_else_that_it_is_closed(bench: Bench) -> None:
+    """On another loop a flight may see that its client's pool is closed before the client has ended its flights."""
+    seen: list[str] = []
+
+    async def closing(scopes: frozenset[str], generation: int) -> AccessToken:
+        seen.append("closing")
+        raise ClientClosedError("the client is closed")
+
+    starter = asyncio.create_task(bench.shelf.acquire(READ, closing, leaving := Owner()))
+    waiter = asyncio.create_task(bench.acquire(READ))
+    await asyncio.sleep(0)
+    leaving.closed = True
+    assert (await waiter).value == "token-1"
+    with pytest.raises(ClientClosedError):
+        await starter
+    assert seen == ["closing"]
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_was_closed_meanwhile_starts_no_flight(bench: Bench) -> None:
+    class Closing:
+        """Closed by another thread once somebody has looked."""
+
+        looks = 0
+
+        @property
+        def closed(self) -> bool:
+            assert bench.shelf._lock.locked(), "a look without the lock may be too early"
+            return True
+
+    with pytest.raises(ClientClosedError):
+        await bench.shelf.acquire(READ, bench.endpoint, Closing())
+    assert bench.endpoint.asked == []
+
+
+@pytest.mark.asyncio
+async def test_a_close_that_is_cancelled_has_ended_all_flights(bench: Bench) -> None:
+    leaving = Owner()
+    slow = Endpoint(bench.clock)
+    starters = [asyncio.create_task(bench.shelf.acquire(scopes, slow, leaving)) for scopes in (READ, WRITE)]
+    await bench.settle()
+    leaving.closed = True
+    closing = asyncio.create_task(bench.shelf.release(leaving))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing, *starters])
+    await bench.settle()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_an_older_flight_of_other_scopes_does_not_replace_a_newer_token(bench: Bench) -> None:
+    slow = Endpoint(bench.clock, granted=READ, same="slow")
+    late = asyncio.create_task(bench.shelf.acquire(BOTH, slow, NOBODY))
+    await bench.settle()
+    newer = await bench.acquire(READ)
+    slow.gate.set()
+    assert (await late).value == "slow"
+    assert bench.shelf.find(READ) is newer
+    assert bench.shelf.find(BOTH) is newer, "less is granted for both, and this is the newest of it"
 
 
 @pytest.mark.asyncio
@@ -420,6 +553,60 @@ async def test_a_refused_union_falls_back_to_what_is_needed(bench: Bench) -> Non
 
 
 @pytest.mark.asyncio
+async def test_a_refused_union_does_not_hold_up_a_token_that_serves(bench: Bench) -> None:
+    async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
+        if scopes == BOTH:
+            raise failure
+        return await bench.endpoint(scopes, generation)
+
+    failure: TiliaError = TokenError("no such scope", status=403, scopes=BOTH)
+    source = TokenSource(bench.shelf, fetch, BOTH)
+    own = await source.acquire(READ)
+    bench.clock.now += 80
+    failure = ConnectError("no route")
+    assert await source.acquire(READ) is own
+    await bench.settle()
+    assert bench.endpoint.asked == [READ, READ], "it is refreshed by itself"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+async def test_any_refusal_of_a_union_falls_back_once(bench: Bench, status: int) -> None:
+    bench.endpoint.failure = TokenError("no", status=status, scopes=BOTH)
+    source = TokenSource(bench.shelf, bench.endpoint, BOTH)
+    with pytest.raises(TokenError):
+        await source.acquire(READ)
+    assert bench.endpoint.asked == [BOTH, READ]
+
+
+@pytest.mark.asyncio
+async def test_an_outage_is_no_refusal_of_a_union(bench: Bench) -> None:
+    bench.endpoint.failure = TokenError("down", status=503, scopes=BOTH)
+    with pytest.raises(TokenError):
+        await TokenSource(bench.shelf, bench.endpoint, BOTH).acquire(READ)
+    assert bench.endpoint.asked == [BOTH]
+
+
+@pytest.mark.asyncio
+async def test_a_union_that_is_refreshed_is_refreshed_as_a_union(bench: Bench) -> None:
+    source = TokenSource(bench.shelf, bench.endpoint, BOTH)
+    old = await source.acquire(READ)
+    bench.clock.now += 80
+    assert await source.acquire(READ) is old
+    assert source.find(READ) is old, "a plain hit while the new one is on its way"
+    await bench.settle()
+    assert bench.endpoint.asked == [BOTH, BOTH]
+
+
+@pytest.mark.asyncio
+async def test_a_union_that_was_dropped_meanwhile_is_not_brought_back(bench: Bench) -> None:
+    union = await bench.acquire(BOTH)
+    bench.shelf.refuse(union, READ, expired=True)
+    bench.shelf.alias(READ, BOTH)
+    assert bench.shelf.find(READ) is None
+
+
+@pytest.mark.asyncio
 async def test_a_union_is_asked_for_once_and_found_without_waiting(bench: Bench) -> None:
     source = TokenSource(bench.shelf, bench.endpoint, BOTH)
     await source.acquire(READ)
@@ -501,8 +688,151 @@ async def test_a_stored_token_that_has_ended_is_not_served(bench: Bench) -> None
     assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
 
 
+class Faulty:
+    """A store of somebody's, which fails."""
+
+    def __init__(self, failure: Exception) -> None:
+        self.failure = failure
+
+    def load(self, identity: Identity) -> list[AccessToken]:
+        raise self.failure
+
+    def save(self, identity: Identity, token: AccessToken) -> None:
+        raise self.failure
+
+    def discard(self, identity: Identity, token: AccessToken) -> None:
+        raise self.failure
+
+    def claim(self, identity: Identity, scopes: frozenset[str]) -> None:
+        raise self.failure
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_fails_stops_no_call(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = TokenCache(Faulty(OSError("canary-token")), clock=bench.clock).shelf(bench.identity)
+    waiters = [asyncio.create_task(shelf.acquire(READ, bench.endpoint, NOBODY)) for _ in range(3)]
+    assert {token.value for token in await asyncio.gather(*waiters)} == {"token-1"}
+    assert shelf.refuse(shelf.find(READ), READ, expired=True)
+    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-2"
+    said = [record.getMessage() for record in caplog.records]
+    assert all("the token store could not" in text and "OSError" in text for text in said)
+    assert {text.split(" could not ")[1].split(",")[0] for text in said} == {"claim", "load", "save", "discard"}
+    assert "canary-token" not in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_refuses_to_be_used_says_so(bench: Bench) -> None:
+    shelf = TokenCache(Faulty(ConfigurationError("chmod 600")), clock=bench.clock).shelf(bench.identity)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        await shelf.acquire(READ, bench.endpoint, NOBODY)
+    assert bench.endpoint.asked == []
+
+
+class Forgetless(MemoryTokenStore):
+    """It keeps what it is told to discard."""
+
+    def discard(self, identity: Identity, token: AccessToken) -> None:
+        pass
+
+
+@pytest.mark.asyncio
+async def test_a_refused_token_that_a_store_keeps_is_not_served_again(bench: Bench) -> None:
+    store = Forgetless()
+    lasting = timedelta(seconds=100)
+    store.save(bench.identity, AccessToken("stored", READ, 100, 0.0, datetime.now(UTC) + lasting))
+    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
+    token = await shelf.acquire(READ, bench.endpoint, NOBODY)
+    assert (token.value, bench.endpoint.asked) == ("stored", [])
+    assert shelf.refuse(token, READ, expired=True)
+    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+
+
+@pytest.mark.asyncio
+async def test_another_processs_refresh_serves_at_the_soft_threshold_and_after_a_refusal(bench: Bench) -> None:
+    """Two caches are as two processes: they share a store and nothing else."""
+    store = MemoryTokenStore()
+    here, there = (TokenCache(store, clock=bench.clock).shelf(bench.identity) for _ in range(2))
+    exchanges: list[frozenset[str]] = []
+
+    async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
+        exchanges.append(scopes)
+        # The calendar runs with the test's clock.
+        ends = datetime.now(UTC) + timedelta(seconds=100 - (1000 - bench.clock.now if len(exchanges) == 1 else 0))
+        return AccessToken(f"token-{len(exchanges)}", scopes, 100, bench.clock.now, ends, generation)
+
+    old = await here.acquire(READ, fetch, NOBODY)
+    assert (await there.acquire(READ, fetch, NOBODY)).value == "token-1"
+    bench.clock.now += 80
+    store.save(bench.identity, attrs.evolve(old, expires_at=old.expires_at - timedelta(seconds=80)))
+    store.discard(bench.identity, old)
+    await here.acquire(READ, fetch, NOBODY)
+    await bench.settle()
+    assert (here.find(READ).value, len(exchanges)) == ("token-2", 2)
+    assert (await there.acquire(READ, fetch, NOBODY)).value == "token-1", "the old one serves"
+    await bench.settle()
+    new = there.find(READ)
+    assert (new.value, len(exchanges)) == ("token-2", 2), "found, not asked for"
+
+    assert here.refuse(here.find(READ), READ, expired=True)
+    assert (await here.acquire(READ, fetch, NOBODY)).value == "token-3"
+    assert there.refuse(new, READ, expired=True), "it drops the old one and not the newer one in the store"
+    assert (await there.acquire(READ, fetch, NOBODY)).value == "token-3"
+    assert len(exchanges) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_stored_token_from_before_the_clock_was_put_back_is_not_served_and_is_replaced(bench: Bench) -> None:
+    store = MemoryTokenStore()
+    future = AccessToken("future", READ, 100, 0.0, datetime.now(UTC) + timedelta(hours=2))
+    store.save(bench.identity, future)
+    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
+    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+    assert [token.value for token in store.load(bench.identity)] == ["token-1"]
+
+
+def test_a_store_keeps_the_token_that_was_issued_later(bench: Bench) -> None:
+    store = MemoryTokenStore()
+    now = datetime.now(UTC)
+    for value, lifetime, age in [("a", 3600, 100), ("b", 60, 50), ("c", 3600, 70), ("d", 60, 50)]:
+        ends = now + timedelta(seconds=lifetime - age)
+        store.save(bench.identity, AccessToken(value, READ, lifetime, 0.0, ends))
+        store.discard(bench.identity, AccessToken("other", READ, lifetime, 0.0, ends))
+    assert [token.value for token in store.load(bench.identity)] == ["d"]
+
+
 def test_a_cache_does_not_keep_the_identities_of_a_whole_life() -> None:
     cache = TokenCache()
     for number in range(1000):
         cache.shelf(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
-    assert len(cache._shelves) <= 256
+    gc.collect()
+    assert len(cache._shelves) == len(cache._latest) == 256
+
+
+def test_a_shelf_that_a_client_uses_is_the_one_of_its_identity_however_many_come_and_go() -> None:
+    cache = TokenCache()
+    identity = Identity.of("https://auth.example/token", Credentials("id", Secret("secret")))
+    used = cache.shelf(identity)
+    for number in range(1000):
+        cache.shelf(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
+    assert cache.shelf(identity) is used
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_the_process_makes_a_client_does_not_lock_the_child_out() -> None:
+    script = """
+import os, threading
+from tilia_async.config import Credentials
+from tilia_async.secret import Secret
+from tilia_async.tokens import Identity
+from tilia_async.tokens.cache import shared_cache, _shared
+identity = Identity.of("https://auth.example/token", Credentials("id", Secret("secret")))
+shelf = shared_cache().shelf(identity)
+with _shared.lock, _shared.cache._lock, shelf._lock:
+    child = os.fork()
+    if child == 0:
+        # A lock that stayed taken would keep the child here.
+        found = shared_cache().shelf(identity) is shelf and shelf.usable(frozenset({"read"})) is None
+        os._exit(0 if found else 2)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=20, check=False).returncode == 0

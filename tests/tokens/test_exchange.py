@@ -1,5 +1,8 @@
 """The exchange with the token endpoint, over HTTP."""
 
+import asyncio
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 from hostile import Connection, hostile_server
@@ -126,3 +129,28 @@ async def test_the_token_endpoints_retry_after_is_heeded(sandbox: Sandbox, tilia
         await tilia.access_token(["user_info"])
     assert (caught.value.status, caught.value.retry_after) == (429, 600)
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_wait_that_does_not_fit_into_the_time_is_not_begun(sandbox: Sandbox) -> None:
+    """And the endpoint's word reaches the caller, instead of a deadline that says nothing."""
+    sandbox.faults.add("auth.token", Fault.RATE_LIMITED, retry_after=30)
+    async with TiliaClient(
+        sandbox.client_id, sandbox.client_secret, sandbox.environment, timeout=20, token_cache=TokenCache()
+    ) as tilia:
+        started = asyncio.get_running_loop().time()
+        for _ in range(2):
+            with pytest.raises(errors.TokenError) as caught:
+                await tilia.access_token(["user_info"])
+            assert caught.value.status == 429
+        assert asyncio.get_running_loop().time() - started < 5
+    assert len(sandbox.requests) == 1, "and it is remembered"
+
+
+@pytest.mark.asyncio
+async def test_a_lifetime_that_no_calendar_can_hold_is_a_long_one() -> None:
+    async with hostile_server(answering({**GOOD, "expires_in": 1e300})) as server:
+        async with TiliaClient("id", SECRET, server.template, token_cache=TokenCache()) as tilia:
+            token = await tilia.access_token(["a"])
+            assert await tilia.access_token(["a"]) is token
+    assert token.issued_on.year == datetime.now(UTC).year

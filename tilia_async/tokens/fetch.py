@@ -30,6 +30,8 @@ TOKEN: Final = Operation("auth.token", "POST", Service.AUTH, "/token", AccessTok
 """Not one of the client's operations: its answer has no envelope and its body is a form."""
 
 _LONGEST_TEXT: Final = 300
+_LONGEST_LIFETIME: Final = timedelta(days=3650).total_seconds()
+"""Seconds; what is said beyond is no date that a calendar can hold."""
 
 Exchange = Callable[[WireRequest], Awaitable[RawAnswer | NoAnswer]]
 
@@ -56,13 +58,13 @@ class TokenFetcher:
         """
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._attempts(scopes, generation)
+                return await self._attempts(scopes, generation, asyncio.get_running_loop().time() + self.timeout)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
                 raise
         raise errors.DeadlineExceededError(f"{TOKEN.name} took longer than {self.timeout:g} s")
 
-    async def _attempts(self, scopes: frozenset[str], generation: int) -> AccessToken:
+    async def _attempts(self, scopes: frozenset[str], generation: int, ends_at: float) -> AccessToken:
         request = self._request(scopes)
         attempt = 0
         while True:
@@ -72,11 +74,14 @@ class TokenFetcher:
             judged = _judge(answer, scopes, asked_at, generation, self.credentials.client_secret)
             if isinstance(judged, AccessToken):
                 return judged
-            pause = backoff(self.retry, attempt, random.random())  # noqa: S311 - spreads load
-            asked = judged.retry_after if isinstance(judged, errors.TokenError) else None
-            if attempt >= self.retry.attempts or not _passes(judged) or (asked or 0) > self.retry.retry_after_limit:
+            asked = (judged.retry_after if isinstance(judged, errors.TokenError) else None) or 0.0
+            pause = max(asked, backoff(self.retry, attempt, random.random()))  # noqa: S311 - spreads load
+            if attempt >= self.retry.attempts or not _passes(judged) or asked > self.retry.retry_after_limit:
                 raise judged
-            await asyncio.sleep(max(pause, asked or 0.0))
+            # A wait that cannot end in time would only hide what the endpoint said.
+            if pause >= ends_at - asyncio.get_running_loop().time():
+                raise judged
+            await asyncio.sleep(pause)
 
     def _request(self, scopes: frozenset[str]) -> WireRequest:
         return WireRequest(
@@ -169,7 +174,7 @@ def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: 
         _granted(granted, scopes),
         lifetime,
         asked_at,
-        datetime.now(UTC) + timedelta(seconds=min(lifetime, timedelta(days=3650).total_seconds())),
+        datetime.now(UTC) + timedelta(seconds=lifetime),
         generation,
     )
 
@@ -186,9 +191,9 @@ def _seconds(value: JsonValue) -> float | None:
     if value is None:
         return DEFAULT_LIFETIME
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 20:
-        return float(value)
+        return min(float(value), _LONGEST_LIFETIME)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
+        return min(float(value), _LONGEST_LIFETIME)
     return None
 
 

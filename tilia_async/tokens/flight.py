@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from enum import Enum, auto
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from tilia_async.errors import TiliaError
 from tilia_async.tokens.token import AccessToken
+
+
+class Fetch(Protocol):
+    """Get a new token from the token endpoint."""
+
+    def __call__(self, scopes: frozenset[str], generation: int) -> Awaitable[AccessToken]: ...
+
+
+class Owner(Protocol):
+    """Whoever starts flights, and ends them when it is closed."""
+
+    @property
+    def closed(self) -> bool: ...
 
 
 class _Abandoned(Enum):
@@ -22,11 +36,14 @@ Outcome: TypeAlias = "AccessToken | TiliaError | _Abandoned"
 
 _Waiter: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Future[Outcome]]"
 
+_POLL_SECONDS: Final = 0.25
+_PATIENCE: Final = 2
+
 
 class Flight:
     """It belongs to nobody who waits for it: a cancelled waiter cancels only itself.
 
-    ``join`` and ``settle`` are called under the cache's lock; waiting is not.
+    ``join`` and ``settle`` are called under the shelf's lock; waiting is not.
 
     Attributes:
         loop: where it runs.
@@ -37,7 +54,7 @@ class Flight:
 
     __slots__ = ("_waiters", "generation", "left_behind", "loop", "owner", "task")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, owner: object, generation: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, generation: int) -> None:
         self.loop = loop
         self.owner = owner
         self.generation = generation
@@ -50,6 +67,21 @@ class Flight:
         self._waiters.append((loop, waiter))
         return waiter
 
+    async def wait(self, waiter: asyncio.Future[Outcome]) -> Outcome:
+        """What it ends with, for one who has joined."""
+        if self.loop is asyncio.get_running_loop():
+            return await waiter
+        stalled = 0
+        while not waiter.done():
+            # A loop that was closed or left lying with the flight aboard tells nobody. One that only rests between
+            # two runs is given the time of a few looks.
+            stalled = 0 if self.loop.is_running() else stalled + 1
+            if self.dead or stalled > _PATIENCE:
+                self.left_behind = True
+                return ABANDONED
+            await asyncio.wait([waiter], timeout=_POLL_SECONDS)
+        return waiter.result()
+
     def settle(self, outcome: Outcome) -> None:
         """Tell all who wait, each in its own loop. A second call tells nobody."""
         waiters, self._waiters = self._waiters, []
@@ -57,6 +89,18 @@ class Flight:
             # A loop that ended has nobody left who waits.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_tell, waiter, outcome)
+
+    def cancel(self) -> asyncio.Task[Outcome] | None:
+        """End it; the task to wait for, if it runs in the loop of the caller."""
+        if self.task is None or self.dead:
+            return None
+        if self.loop is asyncio.get_running_loop():
+            self.task.cancel()
+            return self.task
+        # A loop that ends at this moment ends the flight, too.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.task.cancel)
+        return None
 
     @property
     def dead(self) -> bool:

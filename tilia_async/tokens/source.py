@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from tilia_async.errors import TokenError
-from tilia_async.tokens.cache import Fetch, Shelf
+from tilia_async.tokens.flight import Fetch
+from tilia_async.tokens.shelf import Shelf
 from tilia_async.tokens.token import AccessToken
 
 
@@ -33,7 +34,7 @@ class TokenSource:
         A union that the token endpoint refuses is tried once with the scopes that are needed, so that one scope which
         was never granted does not stop the operations that do without it.
         """
-        if self.together > scopes:
+        if self.together > scopes and self._wants_union(scopes):
             try:
                 token = await self.shelf.acquire(self.together, self.fetch, self)
             except TokenError as error:
@@ -41,9 +42,14 @@ class TokenSource:
                     raise
             else:
                 if token.scopes >= scopes:
-                    self.shelf.alias(scopes, token)
+                    self.shelf.alias(scopes, self.together)
                     return token
         return await self.shelf.acquire(scopes, self.fetch, self)
+
+    def _wants_union(self, scopes: frozenset[str]) -> bool:
+        """A token of less than the union serves until its end: it is there because the union is not to be had."""
+        token = self.shelf.usable(scopes)
+        return token is None or token.scopes >= self.together
 
     def refuse(self, token: AccessToken, needed: frozenset[str], *, expired: bool) -> bool:
         """Drop a token that Tilia refused; False if a new one would not help."""

@@ -1,26 +1,28 @@
-"""Where tokens are kept."""
+"""Where tokens are kept beyond the memory of one cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tilia_async.tokens.token import AccessToken, Identity
 
 
 class TokenStore(Protocol):
-    """Keeps tokens for a :class:`~tilia_async.tokens.TokenCache`.
+    """Keeps tokens for several :class:`~tilia_async.tokens.TokenCache`.
 
-    The cache asks it only when it has no token at hand, one call at a time, under a lock: the methods must be quick
-    and must not call back. Implement it to share tokens further than one process; mind that a token is a secret.
+    A cache asks it only when it is about to ask the token endpoint, and tells it what came of that. The methods are
+    called from event loops, so they must be quick; for one identity one call at a time, for several perhaps from
+    several threads. Whatever they raise is logged and the call goes on without the store; only a
+    ``ConfigurationError`` of ``load`` reaches the caller. Mind that a token is a secret.
     """
 
     def load(self, identity: Identity) -> Iterable[AccessToken]:
-        """The tokens of an identity, expired ones included."""
+        """The tokens of an identity, expired ones included. Their ``issued_at`` is not looked at."""
         ...
 
     def save(self, identity: Identity, token: AccessToken) -> None:
-        """Keep a token; one with the same scopes is replaced."""
+        """Keep a token; one with the same scopes is replaced, unless it was issued later."""
         ...
 
     def discard(self, identity: Identity, token: AccessToken) -> None:
@@ -28,8 +30,25 @@ class TokenStore(Protocol):
         ...
 
 
+class Claim(Protocol):
+    """The right to ask for a token, while others wait for what comes of it."""
+
+    def release(self) -> None:
+        """Let the next one ask."""
+        ...
+
+
+@runtime_checkable
+class SharedTokenStore(TokenStore, Protocol):
+    """A store that lets one process at a time ask for a token, so that a fleet that starts asks once."""
+
+    def claim(self, identity: Identity, scopes: frozenset[str]) -> Claim | None:
+        """The right to ask for these scopes; None while somebody else has it. It ends with the process."""
+        ...
+
+
 class MemoryTokenStore:
-    """Keeps tokens in this process, one for each identity and set of granted scopes."""
+    """Keeps tokens in this process, one for each identity and set of granted scopes: for several caches, and tests."""
 
     def __init__(self) -> None:
         self._tokens: dict[Identity, dict[frozenset[str], AccessToken]] = {}
@@ -38,7 +57,10 @@ class MemoryTokenStore:
         return list(self._tokens.get(identity, {}).values())
 
     def save(self, identity: Identity, token: AccessToken) -> None:
-        self._tokens.setdefault(identity, {})[token.scopes] = token
+        kept = self._tokens.setdefault(identity, {})
+        known = kept.get(token.scopes)
+        if known is None or token.replaces(known):
+            kept[token.scopes] = token
 
     def discard(self, identity: Identity, token: AccessToken) -> None:
         kept = self._tokens.get(identity, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
@@ -40,7 +40,7 @@ class AccessToken:
         lifetime: seconds from issue to expiry, as the token endpoint said.
         issued_at: when, in seconds of the cache's monotonic clock.
         expires_at: when it ends, in UTC, for people and for stores that outlive the process.
-        generation: rises with every exchange of a cache, so that a slow one never replaces a newer token.
+        generation: rises with every flight of a cache, so that a slow one never replaces a newer token.
     """
 
     value: str = attrs.field(repr=False)
@@ -51,6 +51,11 @@ class AccessToken:
     generation: int = attrs.field(default=0, eq=False)
 
     @property
+    def issued_on(self) -> datetime:
+        """When, by the calendar: for those who do not share the monotonic clock."""
+        return self.expires_at - timedelta(seconds=self.lifetime)
+
+    @property
     def refresh_at(self) -> float:
         """From then on it is served while a new one is fetched. A fraction of the lifetime, so short ones work too."""
         return self.issued_at + self.lifetime * _SOFT
@@ -59,3 +64,10 @@ class AccessToken:
     def unusable_at(self) -> float:
         """From then on it is not served any more: it might end on its way to Tilia."""
         return self.issued_at + self.lifetime * _HARD
+
+    def replaces(self, other: AccessToken) -> bool:
+        """Whether a store keeps this one instead: unless the other was issued later.
+
+        One that was issued in the future dates from before the clock was put back, and is replaced as well.
+        """
+        return not self.issued_on < other.issued_on <= datetime.now(UTC)
