@@ -39,7 +39,7 @@ def read_book(content: bytes) -> dict[str, Section]:
     # orjson.JSONDecodeError is a ValueError.
     book: JsonValue = orjson.loads(content)
     if not isinstance(book, dict):
-        raise ValueError("no book")
+        raise ValueError("no book")  # noqa: TRY004 - the content is damaged, not of a wrong type
     version, identities = book.get("version"), book.get("identities")
     if isinstance(version, int) and version > _VERSION:
         raise NewerVersionError
