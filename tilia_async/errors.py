@@ -67,7 +67,7 @@ class TiliaError(Exception):
         took_effect: bool | None = False,
         reference: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message if operation is None else f"{operation}: {message}")
+        super().__init__(readable(message if operation is None else f"{operation}: {message}"))
         self.operation = operation
         self.took_effect = took_effect
         self.reference = dict(reference or {})
@@ -361,6 +361,13 @@ class TokenError(TiliaError):
 
 class WebhookError(TiliaError):
     """A notification that cannot be read or trusted."""
+
+
+def readable(text: str) -> str:
+    """The text on one line: what a server says must not forge a line of a log, nor command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def status_line(status: int) -> str:
