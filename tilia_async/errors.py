@@ -73,7 +73,7 @@ class TiliaError(Exception):
         took_effect: bool | None = False,
         reference: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message if operation is None else f"{operation}: {message}")
+        super().__init__(readable(message if operation is None else f"{operation}: {message}"))
         self.operation = operation
         self.took_effect = took_effect
         self.reference = dict(reference or {})
@@ -434,6 +434,13 @@ class WebhookError(TiliaError):
     """A notification that cannot be read or trusted."""
 
     remedy = "Answer 4xx and look at who sent it; Tilia repeats what was not taken."
+
+
+def readable(text: str) -> str:
+    """The text on one line: what a server says must not forge a line of a log, nor command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def status_line(status: int) -> str:

@@ -124,3 +124,11 @@ def test_a_shared_failure_is_told_as_each_calls_own() -> None:
     assert str(told) == "accounts.get: no token"
     assert (told.operation, told.reference) == ("accounts.get", {"account_id": "a"})
     assert str(shared) == "no token"
+
+
+def test_what_a_server_says_stays_on_one_line_and_commands_no_terminal() -> None:
+    said = "no\n2030-01-01 INFO all is well\x1b[2J \u202e\ud800 é"
+    error = errors.BadRequestError(status=400, operation="accounts.block", messages=[said])
+    assert str(error) == r"accounts.block: 400 Bad Request: no\n2030-01-01 INFO all is well\x1b[2J \u202e\ud800 é"
+    assert error.messages == (said,)
+    assert str(error).encode()

@@ -190,7 +190,8 @@ class Invoice:
 
 def _sort_order(item: JsonValue) -> int:
     order = item.get("sort_order") if isinstance(item, dict) else None
-    if isinstance(order, str) and order.isascii() and order.isdecimal():
+    # Python refuses to read a number of some thousand digits.
+    if isinstance(order, str) and len(order) <= 40 and order.isascii() and order.isdecimal():
         return int(order)
     return order if isinstance(order, int) else 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
@@ -23,6 +25,11 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientResponseError, "the answer is no HTTP"),
     (ConnectionResetError, "the connection was reset"),
 )
+
+# Two bytes of JSON can become a hundred of memory and some microseconds of a blocked loop. No list that Tilia documents
+# has fewer bytes to a value.
+_BYTES_OF_A_VALUE: Final = 16
+_FEW_VALUES: Final = 10_000
 
 
 async def exchange(
@@ -67,18 +74,24 @@ async def exchange(
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
     length = response.content_length
+    body: bytes | bytearray = bytearray()
     try:
         if length is not None and length <= limit and "Content-Encoding" not in response.headers:
-            return RawAnswer(response.status, response.headers, await response.read())
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                response.close()
-                return RawAnswer(response.status, response.headers, None, f"it is larger than {limit} bytes")
-        return RawAnswer(response.status, response.headers, bytes(body))
+            body = await response.read()
+        elif length is None or length <= limit:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    break
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
         return RawAnswer(response.status, response.headers, None, f"it was cut off: {_told(error)}", _cause(error))
+    if len(body) > limit or (length or 0) > limit:
+        response.close()
+        return RawAnswer(response.status, response.headers, None, f"it is larger than {limit} bytes")
+    most = max(_FEW_VALUES, limit // _BYTES_OF_A_VALUE)
+    if len(body) > most and body.count(b",") + body.count(b"[") + body.count(b"{") > most:
+        return RawAnswer(response.status, response.headers, None, f"it holds more than {most} values")
+    return RawAnswer(response.status, response.headers, bytes(body))
 
 
 def _told(error: Exception) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-import orjson
 
 from tilia_async.errors import WebhookError
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object
 from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
+from tilia_async.wire import nesting
 from tilia_async.wire.codec import PayloadError, decode, read_time
 
 _NAMELESS: Final = tuple(kind for kind in DOCUMENTED if kind.NAME is None)
@@ -59,16 +59,12 @@ def _envelope(raw: bytes | str) -> JsonObject:
     fault = ""
     envelope: JsonValue = None
     try:
-        envelope = orjson.loads(raw)
-        # What can be read may be nested too deeply to be written, which the digest of an event does.
-        orjson.dumps(envelope)
+        envelope = nesting.loads(raw)
     except ValueError as error:
         # Not raised here: the error's context would hold the whole body.
-        fault = f"is no JSON: {error}"
-    except TypeError:
-        fault = "is nested too deeply"
+        fault = str(error)
     if fault:
-        raise WebhookError(f"the notification {fault}")
+        raise WebhookError(f"the notification cannot be read: {fault}")
     if not isinstance(envelope, dict):
         raise WebhookError("the notification is no JSON object")
     return envelope

@@ -12,10 +12,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 import attrs
-import orjson
 
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
+from tilia_async.wire import nesting
 from tilia_async.wire.effect import Happened, answered, took_effect
 from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation, Repeat
@@ -90,15 +90,13 @@ def read_json(answer: RawAnswer) -> JsonValue:
     """The body as JSON.
 
     Raises:
-        ValueError: it could not be read to its end, or is no JSON.
+        ValueError: it could not be read to its end, is no JSON, or is nested too deeply.
     """
     if answer.body is None:
         raise ValueError(answer.defect)
     if not answer.body:
         raise ValueError("it is empty")
-    # orjson.JSONDecodeError is a ValueError.
-    value: JsonValue = orjson.loads(answer.body)
-    return value
+    return nesting.loads(answer.body)
 
 
 def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
