@@ -55,7 +55,7 @@ WHAT: tuple[tuple[str, str, str], ...] = (
     ("places searched for canaries", "texts searched for secrets: logs, errors, frames, reprs", "tests/outcomes"),
     ("cancellations injected", "cancellations, one at each place where a call waits", TRANSPORT),
     ("calls cancelled at random", "calls cancelled at random, and as many open files as before", TRANSPORT),
-    ("hostile answers tried", "hostile answers: a model or a `TiliaError`, nothing else", "tests/answers"),
+    ("fuzz inputs", "hostile answers: a model or a `TiliaError`, nothing else", "tests"),
     ("token cache examples", "histories of the token cache compared with a model", CACHE),
     ("token cache steps", "steps in these histories", CACHE),
     ("players of a game under fire", "players of the game server under fire", "tests/project/test_examples.py"),

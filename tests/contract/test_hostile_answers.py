@@ -21,7 +21,9 @@ from odd_json import bodies
 
 from tilia_async import Environment, Operation, Repeat, RetryPolicy, errors
 from tilia_async.api import OPERATIONS
+from tilia_async.secret import Secret
 from tilia_async.wire.envelope import RawAnswer
+from tilia_async.wire.mask import Mask
 from tilia_async.wire.outcome import Success, judge
 from tilia_async.wire.request import build
 from tilia_async.wire.retry import decide
@@ -37,6 +39,7 @@ SOME_CLASSES = {
     422: errors.UnprocessableError,
     429: errors.RateLimitedError,
 }
+MASK = Mask.of([Secret("id_1"), Secret("e")])
 EXPIRED = b"token is expired"
 
 statuses = st.sampled_from(
@@ -121,7 +124,11 @@ def test_an_odd_place_among_the_line_items_loses_no_invoice(order: object) -> No
 
 def judged(operation: Operation[Any], answer: RawAnswer, *, doubtful: bool = False) -> Success[Any] | errors.TiliaError:
     request = build(operation, THERE, path=dict.fromkeys(operation.parameters, "id_1"))
-    return judge(operation, request, answer, attempts=2 if doubtful else 1, doubtful=doubtful)
+    attempts = 2 if doubtful else 1
+    masked = judge(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=MASK)
+    outcome = judge(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    assert type(masked) is type(outcome), "what a mask hides does not change what happened"
+    return outcome
 
 
 def tells_the_truth(
@@ -135,6 +142,7 @@ def tells_the_truth(
     assert text.isprintable()
     assert len(text) < 2_000
     assert repr(error)
+    assert error.remedy in error.explain()
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.took_effect) == (type(error), text, error.took_effect)
     assert error.took_effect in effects(error, operation, status, body, doubtful=doubtful)

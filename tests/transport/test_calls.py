@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import os
+import random
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +12,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
+from counts import count
 from hostile import Connection, HostileServer, hostile_server
 from quick import QUICK
 
@@ -103,11 +106,20 @@ async def test_a_full_pool_is_an_error_that_says_so(hanging: HostileServer) -> N
         await tilia.access_token(())
         first = asyncio.create_task(tilia.send(WRITE))
         await hanging.arrived.wait()
+        others = [asyncio.create_task(tilia.send(READ)) for _ in range(3)]
         with pytest.raises(errors.DeadlineExceededError) as caught:
             await tilia.send(WRITE, options=RequestOptions(timeout=0.2))
         assert caught.value.took_effect is False
-        assert "1 in use" in str(caught.value)
-        assert "1 per host" in str(caught.value)
+        told = re.search(r"a connection, for ([0-9.]+) s, with (\d+) more waiting and (\d+) in use", str(caught.value))
+        assert told is not None, str(caught.value)
+        assert 0.1 < float(told[1]) < 0.2 + SLACK
+        assert told.groups()[1:] == ("3", "1")
+        assert "2 in all, 1 per host" in str(caught.value)
+        (attempt,) = caught.value.call.attempts
+        assert not attempt.sent
+        for other in others:
+            other.cancel()
+        await asyncio.wait(others)
         first.cancel()
         await asyncio.wait([first])
 
@@ -131,21 +143,33 @@ async def test_cancelling_a_call_frees_its_connection_and_leaves_nothing(hanging
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files as Linux shows them")
 @pytest.mark.parametrize("calls", [600, pytest.param(10_000, marks=pytest.mark.nightly)])
 async def test_many_calls_with_cancellations_leave_no_file_descriptor_and_no_task(sandbox: Sandbox, calls: int) -> None:
+    chance = random.Random(calls)
     descriptors = len(os.listdir("/proc/self/fd"))
+    cancelled = came_through = failed = 0
     async with TiliaClient(
         sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache(), retry=QUICK
     ) as tilia:
         account = await tilia.accounts.register("nyx", email="nyx@mail.example")
 
-        async def call(number: int) -> None:
-            async with asyncio.timeout((number % 17) / 1000):
-                await tilia.accounts.get(account.account_id)
+        async def cancel_at_random(task: asyncio.Task[object]) -> None:
+            for _ in range(chance.randrange(120)):
+                await asyncio.sleep(0)
+            task.cancel()
 
-        ended: set[type] = set()
-        for start in range(0, calls, 50):
-            batch = (call(number) for number in range(start, start + 50))
-            ended |= {type(result) for result in await asyncio.gather(*batch, return_exceptions=True)}
-        assert ended == {TimeoutError, type(None)}, "some calls were cancelled on their way, and some came through"
+        for _ in range(0, calls, 50):
+            for fault in chance.sample([Fault.DROP_AFTER_COMMIT, Fault.SLOW_BODY, Fault.TOKEN_REVOKED], 2):
+                sandbox.faults.add("accounts.get", fault, seconds=0.01)
+            tasks = [asyncio.create_task(tilia.accounts.get(account.account_id)) for _ in range(50)]
+            # The first is left alone, whatever the speed of the machine.
+            await asyncio.gather(*(cancel_at_random(task) for task in tasks[1:] if chance.random() < 0.8))
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            cancelled += sum(isinstance(result, asyncio.CancelledError) for result in results)
+            came_through += sum(not isinstance(result, BaseException) for result in results)
+            failed += sum(isinstance(result, errors.TiliaError) for result in results)
+        assert cancelled > calls / 10
+        assert came_through >= calls / 50
+        assert cancelled + came_through + failed == calls
+        sandbox.faults.clear()
         # A token's exchange belongs to nobody who waited for it, so it may still be under way until here.
         assert (await tilia.accounts.get(account.account_id)).username == "nyx"
         assert (tilia._pool.waiting, tilia._pool.busy) == (0, 0)
@@ -157,6 +181,7 @@ async def test_many_calls_with_cancellations_leave_no_file_descriptor_and_no_tas
         await asyncio.sleep(0.01)
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    count("calls cancelled at random", cancelled)
 
 
 def closed_port() -> int:

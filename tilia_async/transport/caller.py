@@ -243,7 +243,8 @@ class Caller:
         if trying and not sent:
             limits = self.pool.limits
             what = (
-                f"a connection, with {self.pool.waiting} more waiting and {self.pool.busy} in use "
+                f"a connection, for {monotonic() - call.attempted:.2f} s, "
+                f"with {self.pool.waiting} more waiting and {self.pool.busy} in use "
                 f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
             )
         closed = self.pool.closed
