@@ -185,7 +185,8 @@ class ResponseDecodeError(TransportError):
 
     Attributes:
         status: the HTTP status of the answer.
-        payload: what could be read of it: JSON, text of at most 2,000 characters, or None.
+        payload: what could be read of it: JSON, text of at most 2,000 characters, or None. Of more than 256 KiB only
+            the beginning is kept.
     """
 
     remedy = "Look at ``took_effect``: True, it is done; None, ``await tilia.reconcile(error)``. Report the payload."
@@ -217,7 +218,8 @@ class ApiError(TiliaError):
         status: the HTTP status.
         codes: Tilia's own codes, e.g. ``("INPUT_ERROR",)``; mostly empty.
         messages: the texts of the answer, whichever of its seven shapes it had.
-        payload: the answer's payload as it came, or the whole body if it has no envelope.
+        payload: the answer's payload, or the whole body if it has no envelope; what it repeats of a token or password
+            is masked. Of more than 256 KiB only the beginning is kept, as text of at most 2,000 characters.
         field_errors: for each field that Tilia complained about, its texts.
         attempts: how many times the request was sent.
         retryable: sending the same call again later may succeed and cannot have a second effect.

@@ -6,6 +6,7 @@ envelope, ``message`` and ``codes`` as list, list with nulls, null or absent, an
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,6 +25,9 @@ SUCCESS: Final = "Success"
 TOKEN_EXPIRED: Final = "token is expired"  # noqa: S105 - no password
 _BLOCKED: Final = "account is blocked ("
 _LONGEST_TEXT: Final = 2_000
+_LARGEST_KEPT: Final = 262_144
+_MOST_TEXTS: Final = 100
+"""An error is for people. What is larger is clipped, because masking it would hold up the loop."""
 
 _ERRORS: Final[Mapping[int, type[errors.ApiError]]] = {
     400: errors.BadRequestError,
@@ -151,10 +155,13 @@ def api_error(
     error = error_class(
         status=status,
         operation=operation.name,
-        codes=mask.texts(opened.codes),
-        messages=mask.texts((*opened.messages, *messages)),
-        payload=mask.json(opened.payload),
-        field_errors={mask.text(field): mask.texts(texts) for field, texts in field_errors.items()},
+        codes=mask.texts(opened.codes[:_MOST_TEXTS]),
+        messages=mask.texts((*opened.messages, *messages)[:_MOST_TEXTS]),
+        payload=_kept(opened.payload, answer, mask),
+        field_errors={
+            mask.text(field): mask.texts(texts[:_MOST_TEXTS])
+            for field, texts in itertools.islice(field_errors.items(), _MOST_TEXTS)
+        },
         attempts=attempts,
         retryable=may_be_answered_later(operation, status)
         and (effect is False or operation.repeat is not Repeat.NEVER),
@@ -184,7 +191,7 @@ def undecodable(
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
-        payload = None if operation.confidential else mask.json(open_envelope(read_json(answer)).payload)
+        payload = None if operation.confidential else _kept(open_envelope(read_json(answer)).payload, answer, mask)
     except ValueError:
         payload = None if operation.confidential else mask.beginning(answer.body, _LONGEST_TEXT)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
@@ -198,6 +205,12 @@ def undecodable(
     )
     error.cause = mask.cause(answer.cause)
     return error
+
+
+def _kept(payload: JsonValue, answer: RawAnswer, mask: Mask) -> JsonValue:
+    """The payload as an error keeps it: masked, or only its beginning as text."""
+    is_large = answer.body is not None and len(answer.body) > _LARGEST_KEPT
+    return mask.beginning(answer.body, _LONGEST_TEXT) if is_large else mask.json(payload)
 
 
 def missing_scope(
