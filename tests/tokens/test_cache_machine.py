@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
+from counts import count
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -84,6 +85,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.handed_out: list[AccessToken] = []
         self.dropped: set[str] = set()
         self.failures: list[BaseException] = []
+        self.steps = 0
         self.clients = [self.client(together) for together in TOGETHER]
 
     def client(self, together: Scopes) -> Client:
@@ -274,6 +276,7 @@ class TokenMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_endpoint_was_asked_as_often_as_need_be(self) -> None:
+        self.steps += 1
         assert self.asked == self.model.exchanges
         in_the_air = {exchange.scopes: exchange.generation for exchange in self.open}
         assert in_the_air == {scopes: flight.generation for scopes, flight in self.model.flights.items()}
@@ -341,6 +344,8 @@ class TokenMachine(RuleBasedStateMachine):
                 task.cancel()
             self.settle()
             self.loop.close()
+            count("token cache examples")
+            count("token cache steps", self.steps)
 
 
 @pytest.mark.timeout(600)

@@ -1,0 +1,303 @@
+"""The file of tokens that processes share: what others fetched serves, and nobody else can read it."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tilia_async import Environment, Scope, TiliaClient
+from tilia_async.config import Credentials
+from tilia_async.errors import ConfigurationError
+from tilia_async.sandbox import Sandbox
+from tilia_async.secret import Secret
+from tilia_async.tokens import AccessToken, FileTokenStore, Identity, TokenCache
+
+READ, WRITE = frozenset({"read"}), frozenset({"write"})
+CANARY = "canary-token-4711"
+SECRET = "canary-secret-4712"
+posix = pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+
+
+class Owner:
+    closed = False
+
+
+def identity(client_id: str = "id") -> Identity:
+    return Identity.of("https://auth.example/token", Credentials(client_id, Secret(SECRET)))
+
+
+def token(value: str, scopes: frozenset[str] = READ, *, age: float = 0, lifetime: float = 3600) -> AccessToken:
+    return AccessToken(value, scopes, lifetime, 0.0, datetime.now(UTC) + timedelta(seconds=lifetime - age))
+
+
+def values(store: FileTokenStore, whose: Identity | None = None) -> list[str]:
+    return sorted(kept.value for kept in store.load(whose or identity()))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tokens"
+
+
+def test_a_token_comes_back_as_it_was(path: Path) -> None:
+    kept = token("value", READ | WRITE)
+    FileTokenStore(path).save(identity(), kept)
+    (found,) = FileTokenStore(path).load(identity())
+    assert found == kept
+
+
+def test_identities_share_a_file_and_no_tokens(path: Path) -> None:
+    store = FileTokenStore(path)
+    store.save(identity("one"), token("first"))
+    store.save(identity("two"), token("second"))
+    store.discard(identity("two"), token("first"))
+    assert (values(store, identity("one")), values(store, identity("two"))) == (["first"], ["second"])
+    assert values(store, identity("three")) == []
+
+
+def test_a_wrong_key_sees_nothing_and_does_no_harm(path: Path) -> None:
+    store, other = FileTokenStore(path, key="k" * 16), FileTokenStore(path, key="l" * 16)
+    store.save(identity(), token("mine"))
+    assert values(other) == []
+    other.save(identity(), token("theirs"))
+    assert (values(store), values(other)) == (["mine"], ["theirs"])
+    with pytest.raises(ConfigurationError, match="at least 16"):
+        FileTokenStore(path, key="short")
+
+
+def test_discard_forgets_that_token_and_no_newer_one(path: Path) -> None:
+    store = FileTokenStore(path)
+    store.save(identity(), token("old", age=10))
+    store.save(identity(), token("new"))
+    store.discard(identity(), token("old", age=10))
+    store.save(identity(), token("late", age=20))
+    assert values(store) == ["new"]
+    store.discard(identity(), token("new"))
+    assert values(store) == []
+
+
+def test_what_has_ended_leaves_the_file(path: Path) -> None:
+    store = FileTokenStore(path)
+    store.save(identity("gone"), token("ended", WRITE, age=3601))
+    store.save(identity(), token("lives"))
+    store.save(identity(), token("ended", WRITE, age=3601))
+    assert values(store) == ["lives"]
+    assert values(store, identity("gone")) == []
+
+
+@posix
+def test_the_disk_holds_no_secret_and_is_the_users_alone(tmp_path: Path, path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = FileTokenStore(path)
+        store.save(identity("canary-client"), token(CANARY))
+        claim = store.claim(identity("canary-client"), READ)
+    finally:
+        os.umask(before)
+    assert claim is not None
+    claim.release()
+    on_disk = [place for place in tmp_path.rglob("*") if place.is_file()]
+    assert path in on_disk
+    for place in on_disk:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600, place
+        content = place.read_bytes() + place.name.encode()
+        for secret in (CANARY, SECRET, "canary-client", identity().secret_digest):
+            assert secret.encode() not in content
+    assert CANARY not in repr(store)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.chmod(0o640), "chmod 600"),
+        (lambda path: path.chmod(0o604), "chmod 600"),
+        (lambda path: path.rename(path.with_name("real")) and path.symlink_to("real"), "symbolic link"),
+        (lambda path: path.symlink_to("nowhere", path.unlink()), "symbolic link"),
+        (lambda path: os.mkfifo(path, 0o600 + (path.unlink() or 0)), "no file"),
+    ],
+)
+def test_a_file_that_others_could_reach_is_refused_and_left_alone(path: Path, spoil, why: str) -> None:
+    store = FileTokenStore(path)
+    store.save(identity(), token(CANARY))
+    spoil(path)
+    for step in (lambda: store.load(identity()), lambda: store.save(identity(), token("new"))):
+        with pytest.raises(ConfigurationError, match=why) as caught:
+            step()
+        assert str(path) in str(caught.value)
+        assert CANARY not in str(caught.value)
+
+
+@posix
+def test_a_directory_of_locks_that_others_can_write_to_is_refused(path: Path) -> None:
+    path.with_name("tokens.locks").mkdir()
+    path.with_name("tokens.locks").chmod(0o777)
+    with pytest.raises(ConfigurationError, match="others can write"):
+        FileTokenStore(path).claim(identity(), READ)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}', b"\xff\x00" * 99, b"null"])
+def test_a_damaged_file_is_set_aside(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+    store = FileTokenStore(path)
+    assert values(store) == []
+    assert path.with_name("tokens.corrupt").read_bytes() == content
+    assert "set aside" in caplog.text
+    store.save(identity(), token("new"))
+    assert values(store) == ["new"]
+
+
+def test_tokens_that_were_tampered_with_are_none(path: Path) -> None:
+    store = FileTokenStore(path)
+    store.save(identity(), token("value"))
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    assert values(store) == []
+
+
+async def ask_in_a_new_cache(path: Path, sandbox_url: str, client_id: str, secret: str) -> str:
+    cache = TokenCache(FileTokenStore(path))
+    async with TiliaClient(client_id, secret, Environment.at(sandbox_url), token_cache=cache) as tilia:
+        return (await tilia.access_token({Scope.READ_ACCOUNTS})).value
+
+
+PROGRAM = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_file_store import ask_in_a_new_cache
+secret = sys.stdin.readline().strip()
+print(asyncio.run(ask_in_a_new_cache(Path(sys.argv[1]), *sys.argv[2:], secret)))
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_stampede_of_eight_processes_asks_once(path: Path) -> None:
+    async with Sandbox() as sandbox:
+        arguments = [str(path), sandbox.environment.template, sandbox.client_id]
+        secret = f"{sandbox.client_secret}\n".encode()
+        fleet = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", PROGRAM, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            for _ in range(8)
+        ]
+        answers = await asyncio.gather(*(process.communicate(secret) for process in fleet))
+        asked = [request for request in sandbox.requests if request.path.endswith("/token")]
+    assert [process.returncode for process in fleet] == [0] * 8
+    assert len({said for said, _ in answers}) == 1
+    assert len(asked) == 1
+
+
+WRITER = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_file_store import write_for_ever
+print("ready", flush=True)
+write_for_ever(sys.argv[1])
+"""
+
+
+def write_for_ever(path: str) -> None:
+    store = FileTokenStore(path)
+    number = 0
+    while True:
+        number += 1
+        store.save(identity(), token("x" * 2000, frozenset({f"s{number % 50}"})))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+def test_kill_while_writing_leaves_a_whole_file_and_no_lock(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FileTokenStore(path)
+    for number in range(4):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+        with writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            while not path.exists() or path.stat().st_size < 10_000 * (number + 1):
+                assert writer.poll() is None
+            writer.kill()
+        assert store.load(identity()), "whole"
+        store.save(identity(), token(f"after-{number}"))
+        assert f"after-{number}" in values(store)
+    assert not path.with_name("tokens.corrupt").exists()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("method", [m for m in multiprocessing.get_all_start_methods() if m in {"fork", "spawn"}])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_writers_of_several_processes_lose_nothing(path: Path, method: str) -> None:
+    context = multiprocessing.get_context(method)
+    writers = [context.Process(target=write_some, args=(str(path), who)) for who in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 3
+    for who in range(3):
+        assert len(values(FileTokenStore(path), identity(str(who)))) == 10
+
+
+def write_some(path: str, who: int) -> None:
+    store = FileTokenStore(path)
+    for number in range(10):
+        store.save(identity(str(who)), token(f"{who}-{number}", frozenset({f"s{number}"})))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_release_its_parents_claim(path: Path) -> None:
+    store = FileTokenStore(path)
+    claim = store.claim(identity(), READ)
+    assert claim is not None
+    child = os.fork()
+    if child == 0:
+        del claim
+        os._exit(0 if store.claim(identity(), READ) is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert store.claim(identity(), READ) is None
+    claim.release()
+    assert store.claim(identity(), READ) is not None
+
+
+@pytest.mark.asyncio
+async def test_another_caches_token_serves_after_a_refusal_and_is_not_dropped_with_the_old(path: Path) -> None:
+    here, there = (TokenCache(FileTokenStore(path)).shelf(identity()) for _ in range(2))
+    asked: list[frozenset[str]] = []
+
+    async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
+        asked.append(scopes)
+        ends = datetime.now(UTC) + timedelta(seconds=100)
+        return AccessToken(f"token-{len(asked)}", scopes, 100, asyncio.get_running_loop().time(), ends, generation)
+
+    old = await here.acquire(READ, fetch, Owner())
+    assert (await there.acquire(READ, fetch, Owner())).value == old.value
+    assert here.refuse(old, READ, expired=True)
+    new = await here.acquire(READ, fetch, Owner())
+    there.refuse(old, READ, expired=True)
+    assert (await there.acquire(READ, fetch, Owner())).value == new.value == "token-2"
+    assert len(asked) == 2
+
+
+def test_it_costs_nothing_unless_used_and_says_what_to_install() -> None:
+    script = """
+import sys
+sys.modules["filelock"] = None
+import tilia_async, tilia_async.tokens
+assert "cryptography" not in sys.modules
+try:
+    from tilia_async.tokens import FileTokenStore
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'tilia-sdk[store]'" in said
