@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import orjson
 from filelock import FileLock, Timeout
 
 from tilia_async.config import expect
 from tilia_async.errors import ConfigurationError
+from tilia_async.json_value import JsonValue
 from tilia_async.secret import Secret, hide
 from tilia_async.tokens import private_file
-from tilia_async.tokens.book import NewerVersionError, Section, read_book, write_book
 from tilia_async.tokens.seal import Seal
 from tilia_async.tokens.store import Claim
 from tilia_async.tokens.token import AccessToken, Identity
@@ -25,6 +26,13 @@ _LOCK_POLL_SECONDS: Final = 0.001
 _SHORTEST_KEY: Final = 16
 
 _log = logging.getLogger("tilia_async")
+
+
+class _Section(NamedTuple):
+    """The tokens of one identity, closed; and when the last of them ends, in seconds since 1970, for all to see."""
+
+    until: float
+    closed: str
 
 
 class FileTokenStore:
@@ -68,7 +76,7 @@ class FileTokenStore:
         """The tokens of an identity.
 
         Raises:
-            ConfigurationError: the file is a symbolic link, of another user or version, or open to others.
+            ConfigurationError: the file is a symbolic link, of another user, or open to others.
             OSError: it cannot be read.
         """
         seal = Seal(identity, self._key)
@@ -138,24 +146,26 @@ class FileTokenStore:
             sections = {name: section for name, section in sections.items() if section.until > now.timestamp()}
             if kept:
                 until = max(token.expires_at.timestamp() for token in kept)
-                sections[seal.name] = Section(until, seal.close(kept))
-            private_file.replace(self._path, write_book(sections))
+                sections[seal.name] = _Section(until, seal.close(kept))
+            private_file.replace(self._path, orjson.dumps({name: tuple(section) for name, section in sections.items()}))
 
-    def _sections(self) -> dict[str, Section]:
-        """What the file holds.
+    def _sections(self) -> dict[str, _Section]:
+        """What the file holds, by the names that the seals gave.
 
         Raises:
             ValueError: nothing that can be read.
             ConfigurationError, OSError: as :meth:`load`.
         """
         content = private_file.read(self._path)
-        if content is None:
+        if not content:
             return {}
-        try:
-            return read_book(content)
-        except NewerVersionError:
-            text = f"the token store {self._path} was written by a newer version of the SDK; name another file"
-            raise ConfigurationError(text) from None
+        # orjson.JSONDecodeError is a ValueError.
+        rows: JsonValue = orjson.loads(content)
+        match rows:
+            case dict():
+                return {name: _section(row) for name, row in rows.items()}
+            case _:
+                raise ValueError("no sections")
 
     def _set_aside(self) -> None:
         with self._lock("change", seconds=_LOCK_SECONDS):
@@ -171,6 +181,14 @@ class FileTokenStore:
         _log.warning("the token store %s is damaged; it was set aside as %s", self._path, aside.name)
 
 
-def _tokens(sections: dict[str, Section], seal: Seal) -> Sequence[AccessToken]:
+def _section(row: JsonValue) -> _Section:
+    match row:
+        case [int() | float() as until, str(closed)]:
+            return _Section(until, closed)
+        case _:
+            raise ValueError("no section")
+
+
+def _tokens(sections: Mapping[str, _Section], seal: Seal) -> Sequence[AccessToken]:
     section = sections.get(seal.name)
     return () if section is None else seal.open(section.closed)

@@ -46,6 +46,7 @@ def replace(path: Path, content: bytes) -> None:
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_IS, 0o600), "wb") as file:
         file.write(content)
+    # Without fsync, which takes milliseconds: what a power cut takes is fetched anew.
     draft.replace(path)
 
 

@@ -38,8 +38,9 @@ class Seal:
 
     def close(self, tokens: Iterable[AccessToken]) -> str:
         """The tokens as text that only :meth:`open` can read."""
-        rows = [(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens]
-        return self._fernet.encrypt(orjson.dumps(rows)).decode()
+        return self._fernet.encrypt(
+            orjson.dumps([(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens])
+        ).decode()
 
     def open(self, closed: str) -> Sequence[AccessToken]:
         """The tokens; none if the text was damaged."""
