@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 
 import attrs
 
@@ -64,7 +65,7 @@ class HostileServer:
 
 
 @asynccontextmanager
-async def hostile_server(script: Script) -> AsyncIterator[HostileServer]:
+async def hostile_server(script: Script, tls: SSLContext | None = None) -> AsyncIterator[HostileServer]:
     served = HostileServer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -83,7 +84,7 @@ async def hostile_server(script: Script) -> AsyncIterator[HostileServer]:
             writer.close()
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -1,0 +1,374 @@
+"""A call that is interrupted at any of its awaits leaves no task, no socket and no slot, and the next one works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+import trustme
+import uvloop
+from counts import count
+from hostile import Connection, HostileServer
+from interruption import (
+    Interrupted,
+    assert_no_slot_is_held,
+    elsewhere,
+    flights_left,
+    settled,
+    tasks_left,
+)
+from quick import QUICK
+
+import tilia_sync
+from tilia_async import Limits, Operation, Repeat, RetryPolicy, Service, TiliaClient, errors
+from tilia_async.sandbox import Fault
+from tilia_async.tokens import TokenCache
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="sees sockets as Linux shows them")
+
+READ = Operation("things.read", "GET", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.SAFE)
+WRITE = Operation("things.write", "POST", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.NEVER)
+HOLD = Operation("things.hold", "GET", Service.ACCOUNTS, "/v1/hold", dict[str, str], scopes=(), repeat=Repeat.SAFE)
+BACKOFF = RetryPolicy(attempts=3, initial=0.002, maximum=0.002)
+
+Call = Callable[[], Coroutine[Any, Any, object]]
+
+
+@attrs.frozen(eq=False)
+class Stage:
+    """A client and the call that is interrupted.
+
+    Attributes:
+        after: what has to be done before the next call can succeed.
+    """
+
+    tilia: TiliaClient
+    port: int
+    call: Call
+    after: Callable[[], Awaitable[object]] | None = None
+
+
+class Scene:
+    """Sets the same stage as often as one likes."""
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        raise NotImplementedError
+
+    def stage(self) -> contextmanager[Stage]:
+        raise NotImplementedError
+
+
+@attrs.define(eq=False)
+class InSandbox(Scene):
+    warm: bool
+    faults: tuple[tuple[str, Fault, int], ...] = ()
+    writes: bool = False
+    sandbox: tilia_sync.Sandbox | None = None
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        with tilia_sync.Sandbox(wallet_delay=0) as self.sandbox:
+            yield
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        sandbox = self.sandbox
+        tilia = TiliaClient(
+            sandbox.client_id, sandbox.client_secret, sandbox.environment, retry=BACKOFF, token_cache=TokenCache()
+        )
+        async with tilia:
+            if self.warm:
+                await tilia.payment_methods.list("acct_1")
+            sandbox.faults.clear()
+            for operation, fault, times in self.faults:
+                sandbox.faults.add(operation, fault, times=times)
+
+            async def cleared() -> None:
+                sandbox.faults.clear()
+
+            yield Stage(tilia, sandbox.port, lambda: tilia.payment_methods.list("acct_1"), cleared)
+
+
+@attrs.define(eq=False)
+class OnHostileServer(Scene):
+    script: Callable[[Connection], Awaitable[None]]
+    operation: Operation[Any] = READ
+    warm: bool = True
+    host: str = "127.0.0.1"
+    limits: Limits = attrs.field(factory=Limits)
+    server: HostileServer | None = None
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        with elsewhere(self.script) as self.server:
+            yield
+
+    def client(self) -> TiliaClient:
+        template = self.server.template.replace("127.0.0.1", self.host)
+        return TiliaClient("id", "secret", template, retry=QUICK, limits=self.limits, token_cache=TokenCache())
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with self.client() as tilia:
+            if self.warm:
+                await tilia.access_token(())
+            yield Stage(tilia, self.server.port, lambda: tilia.send(self.operation))
+
+
+@attrs.define(eq=False)
+class FullPool(OnHostileServer):
+    """The only connection is in use, until the call has waited for it."""
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with self.client() as tilia:
+            await tilia.access_token(())
+            holder = asyncio.create_task(tilia.send(HOLD))
+            while not tilia._pool.busy:
+                await asyncio.sleep(0)
+
+            async def freed() -> None:
+                holder.cancel()
+                await asyncio.wait([holder])
+
+            async def call() -> object:
+                asyncio.get_running_loop().call_later(0.001, holder.cancel)
+                return await tilia.send(READ)
+
+            yield Stage(tilia, self.server.port, call, freed)
+
+
+@attrs.define(eq=False)
+class OverTls(OnHostileServer):
+    """A new TLS connection, through a session of the user's that trusts the test's own authority."""
+
+    authority: trustme.CA = attrs.field(factory=trustme.CA)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert("127.0.0.1").configure_cert(context)
+        with elsewhere(self.script, context) as self.server:
+            yield
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        import aiohttp
+
+        trusting = ssl.create_default_context()
+        self.authority.configure_trust(trusting)
+        template = self.server.template.replace("http:", "https:")
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
+            async with TiliaClient(
+                "id", "secret", template, retry=QUICK, token_cache=TokenCache(), session=session
+            ) as tilia:
+                yield Stage(tilia, self.server.port, lambda: tilia.send(self.operation))
+
+
+async def answer(connection: Connection) -> None:
+    while (line := await connection.tokens()) is not None:
+        if "hold" in line:
+            await asyncio.Event().wait()
+        await connection.answer()
+
+
+async def answer_slowly(connection: Connection) -> None:
+    while await connection.tokens() is not None:
+        connection.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for part in (b'{"sta', b'tus":"Success",', b'"pay', b'load":{}', b"}"):
+            connection.writer.write(b"%x\r\n%b\r\n" % (len(part), part))
+            await connection.writer.drain()
+            await asyncio.sleep(0.001)
+        connection.writer.write(b"0\r\n\r\n")
+
+
+async def drop_every_second(connection: Connection) -> None:
+    """Answer the token and one request on a connection, and drop it in the middle of the next."""
+    if await connection.tokens() is not None:
+        await connection.answer()
+        await connection.request()
+
+
+async def answer_and_close(connection: Connection) -> None:
+    while (line := await connection.request()) is not None:
+        body = b'{"access_token":"t"}' if "/token" in line else b'{"status":"Success","payload":{}}'
+        await connection.answer(body, b"Connection: close\r\n")
+        return
+
+
+SCENES = {
+    "cold": InSandbox(warm=False),
+    "warm": InSandbox(warm=True),
+    "retries with backoff": InSandbox(warm=True, faults=(("payment_methods.list", Fault.SERVER_ERROR_EMPTY, 2),)),
+    "dropped, then retried": InSandbox(warm=True, faults=(("payment_methods.list", Fault.DROP_BEFORE_COMMIT, 2),)),
+    "token refused": InSandbox(warm=True, faults=(("payment_methods.list", Fault.TOKEN_REVOKED, 1),)),
+    "token outage": InSandbox(warm=False, faults=(("auth.token", Fault.TOKEN_OUTAGE, 2),)),
+    "by name": OnHostileServer(answer, host="localhost", warm=False),
+    "slow body": OnHostileServer(answer_slowly),
+    "kept-alive connection dropped": OnHostileServer(drop_every_second),
+    "no connection is kept": OnHostileServer(answer_and_close, WRITE, warm=False),
+    "full pool": FullPool(answer, limits=Limits(connections=1, per_host=1)),
+    "TLS": OverTls(answer, warm=False),
+}
+
+
+async def cancel_task(call: Call, at: int, *, late: bool) -> tuple[Interrupted[object], bool]:
+    """Cancel the task; the way of ``Task.cancel()`` and of most frameworks."""
+    task = asyncio.current_task()
+    assert task is not None
+    interrupted = Interrupted(call(), at, task.cancel, late)
+    try:
+        await interrupted
+    except asyncio.CancelledError:
+        while task.uncancel():
+            pass
+        return interrupted, True
+    assert interrupted.suspensions < at or not task.cancelling(), "the cancellation was swallowed"
+    return interrupted, False
+
+
+async def leave_scope(call: Call, at: int, *, late: bool) -> tuple[Interrupted[object], bool]:
+    """Cancel a scope of anyio, which cancels every await until it is left."""
+    with anyio.move_on_after(30) as scope:
+        interrupted = Interrupted(call(), at, scope.cancel, late)
+        await interrupted
+    return interrupted, scope.cancelled_caught
+
+
+async def run_out_of_time(call: Call, at: int, *, late: bool) -> tuple[Interrupted[object], bool]:
+    """Let a timeout around the call end."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(30) as timeout:
+            interrupted = Interrupted(call(), at, lambda: timeout.reschedule(loop.time()), late)
+            await interrupted
+    except TimeoutError as error:
+        assert not isinstance(error, errors.TiliaError)
+        return interrupted, True
+    return interrupted, False
+
+
+WAYS = {"task": cancel_task, "scope": leave_scope, "timeout": run_out_of_time}
+
+
+@pytest.mark.parametrize(
+    "loop_factory",
+    [asyncio.new_event_loop, pytest.param(uvloop.new_event_loop, marks=pytest.mark.nightly)],
+    ids=["asyncio", "uvloop"],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as the answer arrives"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scene", SCENES)
+def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_await(
+    scene: str, way: str, late: bool, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def cancelled_at(at: int) -> bool:
+        async with SCENES[scene].stage() as stage:
+            before = tasks_left()
+            interrupted, cancelled = await WAYS[way](stage.call, at, late=late)
+            if stage.after is not None:
+                await stage.after()
+            await flights_landed()
+            assert tasks_left() <= before
+            await settled(port=stage.port, idle=assert_no_slot_is_held(stage.tilia))
+            await asyncio.wait_for(stage.call(), 5)
+            assert_no_slot_is_held(stage.tilia)
+        await everything_ended(stage.port)
+        assert cancelled or interrupted.suspensions <= at
+        return interrupted.suspensions >= at
+
+    run_to_the_end(SCENES[scene], loop_factory, cancelled_at)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as the answer arrives"])
+def test_a_client_that_is_closed_at_once_ends_the_flight_too(scene: str, late: bool) -> None:
+    async def closed_after(at: int) -> bool:
+        async with SCENES[scene].stage() as stage:
+            interrupted, _ = await cancel_task(stage.call, at, late=late)
+        await everything_ended(stage.port)
+        return interrupted.suspensions >= at
+
+    run_to_the_end(SCENES[scene], asyncio.new_event_loop, closed_after)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as the answer arrives"])
+def test_a_deadline_at_any_await_is_an_error_of_ours_and_leaves_nothing(scene: str, late: bool) -> None:
+    async def ended_at(at: int) -> bool:
+        async with SCENES[scene].stage() as stage:
+            before, loop = tasks_left(), asyncio.get_running_loop()
+
+            def strike() -> None:
+                for timeout in stage.tilia._pool._running:
+                    timeout.reschedule(loop.time())
+
+            interrupted = Interrupted(stage.call(), at, strike, late)
+            try:
+                await interrupted
+            except errors.TransportError as error:
+                assert isinstance(error, errors.DeadlineExceededError | errors.OutcomeUnknownError) or error.operation
+            if stage.after is not None:
+                await stage.after()
+            await flights_landed()
+            assert tasks_left() <= before
+            await settled(port=stage.port, idle=assert_no_slot_is_held(stage.tilia))
+            await asyncio.wait_for(stage.call(), 5)
+        await everything_ended(stage.port)
+        return interrupted.suspensions >= at
+
+    run_to_the_end(SCENES[scene], asyncio.new_event_loop, ended_at)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_closing_the_client_at_any_await_is_an_error_of_ours_and_leaves_nothing(scene: str) -> None:
+    async def closed_at(at: int) -> bool:
+        closing: list[asyncio.Task[None]] = []
+        async with SCENES[scene].stage() as stage:
+            interrupted = Interrupted(
+                stage.call(), at, lambda: closing.append(asyncio.create_task(stage.tilia.aclose()))
+            )
+            try:
+                await asyncio.wait_for(interrupted, 5)
+            except (errors.ClientClosedError, errors.TransportError) as error:
+                assert closing, error
+            await asyncio.gather(*closing)
+        await everything_ended(stage.port)
+        return interrupted.suspensions >= at
+
+    run_to_the_end(SCENES[scene], asyncio.new_event_loop, closed_at)
+
+
+async def flights_landed() -> None:
+    """A flight goes on, with tasks and a connection of its own, for whoever comes next."""
+    while flights_left():
+        await asyncio.wait(flights_left())
+
+
+async def everything_ended(port: int) -> None:
+    await settled(port=port, idle=0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert tasks_left() == set()
+
+
+def run_to_the_end(
+    scene: Scene,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    interrupted_at: Callable[[int], Coroutine[Any, Any, bool]],
+) -> None:
+    """Interrupt at the first await, at the second, and so on, until the call is through before."""
+    with scene.served(), asyncio.Runner(loop_factory=loop_factory) as runner:
+        at = 1
+        while runner.run(interrupted_at(at)):
+            at += 1
+        assert at > 1
+    count("cancellations injected", at - 1)
