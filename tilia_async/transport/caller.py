@@ -41,6 +41,7 @@ class _Call(Generic[T]):
         attempts: how many times the request was given to the network.
         doubtful: an attempt that is over may have taken effect.
         passed: the attempt under way.
+        attempted_at: when that began, on the monotonic clock.
         waits_for: what the call is waiting for, in words.
     """
 
@@ -52,6 +53,7 @@ class _Call(Generic[T]):
     doubtful: bool = False
     replaced_tokens: int = 0
     passed: Passage | None = None
+    attempted_at: float = 0.0
     waits_for: str = "a token"
 
     @property
@@ -174,6 +176,7 @@ class Caller:
         call.attempts += 1
         call.waits_for = "an answer"
         call.passed = Passage(self.pool)
+        call.attempted_at = monotonic()
         answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
         judged = judge(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful)
         if isinstance(judged, errors.TiliaError):
@@ -197,21 +200,18 @@ class Caller:
     def _late(self, call: _Call[T]) -> errors.TiliaError:
         """The error for a call whose time is up, or whose client was closed."""
         sent = call.passed is not None and call.passed.sent and call.waits_for == "an answer"
-        what = call.waits_for
-        if what == "an answer" and not sent:
+        waiting = f"while waiting for {call.waits_for}"
+        if call.waits_for == "an answer" and not sent:
             limits = self.pool.limits
-            what = (
-                f"a connection, with {self.pool.waiting} more waiting and {self.pool.busy} in use "
+            waiting = (
+                f"after {monotonic() - call.attempted_at:.2f} s of waiting for a connection, "
+                f"with {self.pool.waiting} more waiting and {self.pool.busy} in use "
                 f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
             )
-        over = "the client was closed" if self.pool.closed else f"{call.timeout:g} s are over"
-        late = out_of_time(
-            call.operation, call.request, NoAnswer(sent, f"{over} while waiting for {what}"), doubtful=call.doubtful
-        )
+        reason = f"{'the client was closed' if self.pool.closed else f'{call.timeout:g} s are over'} {waiting}"
+        late = out_of_time(call.operation, call.request, NoAnswer(sent, reason), doubtful=call.doubtful)
         if self.pool.closed and late.took_effect is False:
-            return errors.ClientClosedError(f"{over} while waiting for {what}").during(
-                call.operation.name, call.request.reference
-            )
+            return errors.ClientClosedError(reason).during(call.operation.name, call.request.reference)
         return late
 
 

@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.sessions import Passage, passage
+from tilia_async.transport.sessions import Passage, passage, wake_next
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -69,6 +69,8 @@ async def exchange(
         reason = _told(error)
     finally:
         passage.reset(reset)
+        if not passed.sent:
+            wake_next(session)
     return NoAnswer(passed.sent, reason)
 
 
