@@ -59,10 +59,16 @@ class Passage:
 passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
 
 
+class UnaskedAnswerError(aiohttp.ClientConnectionError):
+    """Something came on a connection on which nothing was asked: it would be taken for the next request's answer."""
+
+
 class _MarkedRequest(ClientRequest):
     """Tells the passage when a connection is there, which decides what a failure may have caused."""
 
     async def send(self, conn: Connection) -> ClientResponse:
+        if conn.protocol is not None and conn.protocol.should_close:
+            raise UnaskedAnswerError
         current = passage.get()
         if current is not None and not current.sent:
             current.mark_sent()
