@@ -297,7 +297,8 @@ def test_nothing_is_left_of_a_call_that_is_cancelled_at_any_await(
             await asyncio.wait_for(stage.call(), 5)
             assert_no_slot_is_held(stage.tilia)
         await everything_ended(stage.port)
-        assert cancelled or interrupted.suspensions <= at
+        # A scope of anyio that is left in time has cancelled nothing, also if it was about to.
+        assert cancelled or interrupted.suspensions <= at or (way == "scope" and late)
         return interrupted.suspensions >= at
 
     run_to_the_end(SCENES[scene], loop_factory, cancelled_at)
@@ -309,6 +310,7 @@ def test_a_client_that_is_closed_at_once_ends_the_flight_too(scene: str, late: b
     async def closed_after(at: int) -> bool:
         async with SCENES[scene].stage() as stage:
             interrupted, _ = await cancel_task(stage.call, at, late=late)
+        assert flights_left() == set()
         await everything_ended(stage.port)
         return interrupted.suspensions >= at
 
