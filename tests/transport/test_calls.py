@@ -110,7 +110,10 @@ async def test_a_full_pool_is_an_error_that_says_so(hanging: HostileServer) -> N
         with pytest.raises(errors.DeadlineExceededError) as caught:
             await tilia.send(WRITE, options=RequestOptions(timeout=0.2))
         assert caught.value.took_effect is False
-        told = re.search(r"a connection, for ([0-9.]+) s, with (\d+) more waiting and (\d+) in use", str(caught.value))
+        told = re.search(
+            r"after ([0-9.]+) s of waiting for a connection, with (\d+) more waiting and (\d+) in use",
+            str(caught.value),
+        )
         assert told is not None, str(caught.value)
         assert 0.1 < float(told[1]) < 0.2 + SLACK
         assert told.groups()[1:] == ("3", "1")

@@ -146,3 +146,9 @@ def test_an_odd_item_takes_no_other_with_it() -> None:
 def test_the_key_of_a_map_is_the_id_of_an_item_that_does_not_say_its_own() -> None:
     read = decode({"things": {"x": {"amount": 1}, "y": {"thing_id": "z", "amount": 2}}}, Shelf)
     assert [thing.thing_id for thing in read.things] == ["x", "z"]
+
+
+@pytest.mark.parametrize(("odd", "left"), [(1_000, 1), (1_001, 0)])
+def test_a_list_of_nothing_but_odd_items_is_given_up(odd: int, left: int) -> None:
+    thing = decode({**LEAST, "items": [0] * odd + [{"item_id": "i"}]}, Thing)
+    assert len(thing.items) == left

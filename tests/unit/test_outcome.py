@@ -1,5 +1,6 @@
 """What one attempt came to, row by row of the table."""
 
+import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilia_async import Environment, Evidence, Operation, Repeat, Service, errors
+from tilia_async.api import OPERATIONS
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer, open_envelope, retry_after
@@ -257,3 +259,17 @@ def test_an_error_that_may_be_due_to_an_inferred_fact_says_so(
     text = str(judged(guess, status, b"<html>"))
     assert text.startswith(f"a.guess: {status}")
     assert (told in text and "by its name" in text and "operations=" in text) if told else "inferred" not in text
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_of_a_large_answer_an_error_keeps_the_beginning(status: int) -> None:
+    texts = ["x" * 30] * 20_000
+    body = orjson.dumps({"status": "Failure", "message": texts, "codes": texts, "payload": {"errors": {"f": texts}}})
+    operation = OPERATIONS["invoices.pay"]
+    request = build(operation, THERE, path={"invoice_id": "inv_1"})
+    error = judge(operation, request, RawAnswer(status, {}, body), attempts=1, doubtful=False)
+    assert isinstance(error, errors.ApiError)
+    assert isinstance(error.payload, str)
+    assert len(error.payload) == 2_000
+    assert (len(error.messages), len(error.codes), len(error.field_errors["f"])) == (100, 100, 100)
+    assert len(pickle.dumps(error)) < 50_000

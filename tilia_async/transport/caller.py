@@ -239,17 +239,17 @@ class Caller:
         """The error for a call whose time is up, or whose client was closed."""
         trying = call.waits_for == "an answer"
         sent = trying and call.passed is not None and call.passed.sent
-        what = call.waits_for
+        waiting = f"while waiting for {call.waits_for}"
         if trying and not sent:
             limits = self.pool.limits
-            what = (
-                f"a connection, for {monotonic() - call.attempted:.2f} s, "
+            waiting = (
+                f"after {monotonic() - call.attempted:.2f} s of waiting for a connection, "
                 f"with {self.pool.waiting} more waiting and {self.pool.busy} in use "
                 f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
             )
         closed = self.pool.closed
         over = "the client was closed" if closed else f"{call.timeout:g} s are over"
-        reason = f"{over} while waiting for {what}"
+        reason = f"{over} {waiting}"
         if trying:
             call.note(f"no answer: {reason}", "nothing more" if closed else "the call's time is over")
         late: errors.TiliaError = out_of_time(

@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.sessions import Passage, passage
+from tilia_async.transport.sessions import Passage, UnaskedAnswerError, passage, wake_next
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -23,13 +23,15 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ServerDisconnectedError, "the server closed the connection"),
     (aiohttp.ClientPayloadError, "the answer was cut off"),
     (aiohttp.ClientResponseError, "the answer is no HTTP"),
+    (UnaskedAnswerError, "the server had answered before it was asked"),
     (ConnectionResetError, "the connection was reset"),
 )
 
-# Two bytes of JSON can become a hundred of memory and some microseconds of a blocked loop. No list that Tilia documents
-# has fewer bytes to a value.
+# Two bytes of JSON can become a hundred of memory and some microseconds of a blocked loop. No long list that Tilia
+# documents has fewer bytes to a value, or to an object, than these.
 _BYTES_OF_A_VALUE: Final = 16
-_FEW_VALUES: Final = 10_000
+_BYTES_OF_A_CONTAINER: Final = 48
+_FEW: Final = 10_000
 
 
 async def exchange(
@@ -69,6 +71,8 @@ async def exchange(
         reason, cause = _told(error), _cause(error)
     finally:
         passage.reset(reset)
+        if not passed.sent:
+            wake_next(session)
     return NoAnswer(passed.sent, reason, cause)
 
 
@@ -88,10 +92,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:
     if len(body) > limit or (length or 0) > limit:
         response.close()
         return RawAnswer(response.status, response.headers, None, f"it is larger than {limit} bytes")
-    most = max(_FEW_VALUES, limit // _BYTES_OF_A_VALUE)
-    if len(body) > most and body.count(b",") + body.count(b"[") + body.count(b"{") > most:
-        return RawAnswer(response.status, response.headers, None, f"it holds more than {most} values")
+    if len(body) > _FEW and (dense := _too_dense(body, limit)):
+        return RawAnswer(response.status, response.headers, None, dense)
     return RawAnswer(response.status, response.headers, bytes(body))
+
+
+def _too_dense(body: bytes | bytearray, limit: int) -> str:
+    """What an answer has too much of for its size. What stands in texts is counted, too: counting has to be cheap."""
+    containers = body.count(b"{") + body.count(b"[")
+    most = max(_FEW, limit // _BYTES_OF_A_CONTAINER)
+    if containers > most:
+        return f"it holds more than {most} objects and lists"
+    most = max(_FEW, limit // _BYTES_OF_A_VALUE)
+    return f"it holds more than {most} values" if containers + body.count(b",") > most else ""
 
 
 def _told(error: Exception) -> str:

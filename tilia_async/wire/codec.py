@@ -12,13 +12,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
 import attrs
 
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _Hook = Callable[[Any, Any], Any]
+
+_MOST_ODD_ITEMS: Final = 1_000
+"""A list with more than these is taken for unreadable as a whole, which costs less."""
 
 
 class PayloadError(ValueError):
@@ -237,9 +239,14 @@ def _item_by_item(target: Any, converter: Converter) -> _Hook | None:
     read = converter.get_structure_hook(item_type)
 
     def readable(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        odd = 0
         for key, item in items:
-            with contextlib.suppress(Exception):  # as in _lenient()
+            try:
                 yield key, read(item, item_type)
+            except Exception:  # as in _lenient()
+                odd += 1
+                if odd > _MOST_ODD_ITEMS:
+                    raise
 
     def read_items(value: Any, _: Any) -> Any:
         if _is_mapping(target) and isinstance(value, dict):

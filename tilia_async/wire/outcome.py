@@ -162,8 +162,7 @@ def no_answer(
         error, what = errors.TransportError, "no answer came"
     else:
         error, what = errors.ConnectError, "not sent"
-    reason = mask.text(ended.reason)
-    told = error(f"{what}: {reason}", operation=operation.name, took_effect=effect, reference=request.reference)
+    told = error(f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference)
     told.cause = mask.cause(ended.cause)
     return told
 
