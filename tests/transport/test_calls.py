@@ -138,7 +138,8 @@ async def test_many_calls_with_cancellations_leave_no_file_descriptor_and_no_tas
         account = await tilia.accounts.register("nyx", email="nyx@mail.example")
 
         async def call(number: int) -> None:
-            async with asyncio.timeout((number % 17) / 1000):
+            # One in seventeen has all the time it needs, also on a busy machine.
+            async with asyncio.timeout(30 if number % 17 == 16 else (number % 17) / 1000):
                 await tilia.accounts.get(account.account_id)
 
         ended: set[type] = set()
