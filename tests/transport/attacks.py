@@ -96,6 +96,15 @@ ATTACKS: Final = {
         + bomb(31)
         + b"\r\n0\r\n\r\n"
     ),
+    "gzip-twice": Attack(whole(gzip.compress(gzip.compress(GOOD)), b"Content-Encoding: gzip\r\n")),
+    "gzip-cut-off": Attack(whole(gzip.compress(GOOD)[:-9], b"Content-Encoding: gzip\r\n")),
+    "gzip-and-more": Attack(whole(gzip.compress(GOOD) + b"x" * 100_000, b"Content-Encoding: gzip\r\n"), ends_well=True),
+    "gzip-empty": Attack(whole(b"", b"Content-Encoding: gzip\r\n")),
+    "gzip": Attack(whole(gzip.compress(GOOD), b"Content-Encoding: GZIP\r\n"), ends_well=True),
+    "gzip-of-the-largest": Attack(
+        lambda: whole(gzip.compress(GOOD.ljust(LIMIT)), b"Content-Encoding: gzip\r\n"), ends_well=True
+    ),
+    "gzip-of-one-more": Attack(lambda: whole(gzip.compress(GOOD.ljust(LIMIT + 1)), b"Content-Encoding: gzip\r\n")),
     "brotli": Attack(whole(b"\x0b\x02\x80{}\x03" * 100, b"Content-Encoding: br\r\n")),
     "zstd": Attack(whole(b"\x28\xb5\x2f\xfd" * 100, b"Content-Encoding: zstd\r\n")),
     "gzip-garbage": Attack(whole(b"\x1f\x8b" + b"x" * 1000, b"Content-Encoding: gzip\r\n")),

@@ -87,6 +87,19 @@ def survived(tried: Attack, came: dict[str, object]) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("head", [b"HTTP/1.1 204 No Content", b"HTTP/1.1 200 OK\r\nContent-Length: 0"])
+async def test_nothing_is_nothing_in_any_encoding(head: bytes) -> None:
+    async def empty(connection: Connection) -> None:
+        while await connection.tokens() is not None:
+            connection.writer.write(head + b"\r\nContent-Encoding: gzip\r\n\r\n")
+
+    with elsewhere(empty) as server:
+        async with TiliaClient("id", "secret", server.template, token_cache=TokenCache()) as tilia:
+            for _ in range(2):
+                await tilia.accounts.merge("acct_1", "acct_2")
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 async def test_an_answer_that_nobody_asked_for_is_not_the_next_one(pause: float) -> None:
     async def ahead(connection: Connection) -> None:

@@ -23,6 +23,7 @@ from tilia_async.errors import ClientClosedError, ConfigurationError
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _HEADERS = {
     "Accept": "application/json",
+    "Accept-Encoding": "gzip",
     "User-Agent": f"tilia-sdk/{version('tilia-sdk')} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
 
@@ -188,6 +189,7 @@ class SessionPool:
         session = aiohttp.ClientSession(
             connector=self._connector(),
             connector_owner=self._foreign is None,
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=_NO_TIMEOUT,
