@@ -1,6 +1,6 @@
 """How fast a synchronous call is, beside ``requests`` and ``httpx``, and what crossing into the loop thread costs.
 
-Usage: ``python benchmarks/sync.py [--rounds N] [--check]``, with the dependency group ``bench`` and the extra ``speed``.
+Usage: ``python benchmarks/sync.py [--rounds N] [--check]``, with the group ``bench`` and the extra ``speed``.
 
 All contenders ask one minimal server (a raw asyncio protocol in a process of its own) for the same answer. The client's
 process is pinned to one core and the server to another. Contenders take turns in rounds, so that what else the machine
@@ -181,7 +181,7 @@ class Contenders:
         return self.tilia.accounts.get(ACCOUNT["account_id"])
 
     def ask_requests(self) -> object:
-        return self.requests.get(self.url + PATH, headers=self.headers).json()["payload"]  # noqa: S113 - as people do
+        return self.requests.get(self.url + PATH, headers=self.headers).json()["payload"]
 
     def ask_httpx(self) -> object:
         return self.httpx.get(self.url + PATH, headers=self.headers).json()["payload"]

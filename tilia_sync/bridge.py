@@ -34,12 +34,20 @@ class Run(Protocol):
 
 
 class Lease:
-    """One owner's share of the loop thread; its calls go through it."""
+    """One owner's share of the loop thread; its calls go through it.
 
-    def __init__(self, thread: LoopThread, owner: object, close: Close) -> None:
+    The owner's part is closed when nothing refers to the lease any more: neither the owner nor a service or an iterator
+    that somebody took from it.
+
+    Attributes:
+        key: stands for the lease where that must not be referred to.
+    """
+
+    def __init__(self, thread: LoopThread, close: Close) -> None:
         self._thread = thread
         self._close = close
-        self._end = weakref.finalize(owner, thread.abandon, id(self), close)
+        self.key = object()
+        self._end = weakref.finalize(self, thread.abandon, self.key, close)
         # At the end of the process LoopThread.leave() closes everything, in the right order.
         self._end.atexit = False
 
@@ -90,7 +98,7 @@ class Lease:
     def close(self) -> None:
         """Close the owner's part. A second time does nothing."""
         if self._end.detach() is not None:
-            self._thread.end_lease(id(self), self._close)
+            self._thread.end_lease(self.key, self._close)
 
 
 class LoopThread:
@@ -103,24 +111,23 @@ class LoopThread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runner: LoopRunner | None = None
-        self._leases: dict[int, Close] = {}
+        self._leases: dict[object, Close] = {}
         self._streams: set[Stream[Any]] = set()
         # What the garbage collector found. It may come by while this thread holds the lock, so it only writes it down.
-        self._abandoned: deque[tuple[int, Close]] = deque()
+        self._abandoned: deque[tuple[object, Close]] = deque()
         self._inherited: list[object] = []
         self._left = False
         self._warned = False
 
-    def lease(self, owner: object, close: Close) -> Lease:
+    def lease(self, close: Close) -> Lease:
         """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
 
         Args:
-            owner: whose lease it is.
-            close: closes the owner's part in the loop; it must not refer to the owner.
+            close: closes the owner's part in the loop; it must not refer to the owner or the lease.
         """
-        lease = Lease(self, owner, close)
+        lease = Lease(self, close)
         with self._lock:
-            self._leases[id(lease)] = close
+            self._leases[lease.key] = close
         return lease
 
     def run(self, coroutine: Coroutine[object, object, T]) -> T:
@@ -142,12 +149,14 @@ class LoopThread:
                 call.cancel()
             else:
                 self._end(runner, call)
+        if runner.failure is not None:
+            raise runner.failure
         _take_over(call.context)
-        if self._left and not call.answered:
+        if self._left and call.failed and threading.current_thread().daemon:
             self._refuse_to_stay()
         return call.result()
 
-    def end_lease(self, key: int, close: Close) -> None:
+    def end_lease(self, key: object, close: Close) -> None:
         """Close an owner's part, and wait for that, within limits."""
         with self._lock:
             runner = self._runner
@@ -169,7 +178,7 @@ class LoopThread:
                 self._leases.pop(key, None)
             self._end(runner, call)
 
-    def abandon(self, key: int, close: Close) -> None:
+    def abandon(self, key: object, close: Close) -> None:
         """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing."""
         self._abandoned.append((key, close))
         runner = self._runner
@@ -229,8 +238,9 @@ class LoopThread:
         with self._lock:
             if self._left:
                 self._refuse_to_stay()
-            runner, fresh = self._runner, self._runner is None
-            if runner is None:
+            runner = self._runner
+            fresh = runner is None or runner.over
+            if runner is None or runner.over:
                 runner = self._runner = LoopRunner()
                 # Their owners are garbage since before there was a loop, so nothing of theirs is open.
                 while self._abandoned:
@@ -269,7 +279,7 @@ class LoopThread:
             key, close = self._abandoned.popleft()
             runner.close(close, partial(self._lease_ended, runner, key))
 
-    def _lease_ended(self, runner: LoopRunner, key: int) -> None:
+    def _lease_ended(self, runner: LoopRunner, key: object) -> None:
         with self._lock:
             self._leases.pop(key, None)
             last = self._detach_if_unused(runner)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import sys
 import threading
 from collections.abc import Coroutine
 from time import monotonic
@@ -15,8 +14,9 @@ from tilia_async.errors import ClientClosedError
 
 T = TypeVar("T")
 
-# On Windows a wait without a limit cannot be interrupted by Ctrl-C.
-_POLL_SECONDS: Final = 0.1 if sys.platform == "win32" else None
+_POLL_SECONDS: Final = 0.1
+"""How long the main thread waits at once. A signal that comes just before a wait begins does not end it, and on Windows
+none does: it is seen when the wait is over."""
 
 
 class Call(Generic[T]):
@@ -28,7 +28,18 @@ class Call(Generic[T]):
         ended: nothing more will come of it.
     """
 
-    __slots__ = ("_begun", "_coroutine", "_end", "_error", "_task", "_value", "caller", "context", "ended")
+    __slots__ = (
+        "_begun",
+        "_cancelled",
+        "_coroutine",
+        "_end",
+        "_error",
+        "_task",
+        "_value",
+        "caller",
+        "context",
+        "ended",
+    )
 
     def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
         self.context = contextvars.copy_context()
@@ -39,6 +50,7 @@ class Call(Generic[T]):
         self._end = threading.Lock()
         self._end.acquire()
         self._begun = False
+        self._cancelled = False
         self._task: asyncio.Task[None] | None = None
         self._value: list[T] = []
         self._error: BaseException | None = None
@@ -49,6 +61,7 @@ class Call(Generic[T]):
 
     def cancel(self) -> None:
         """In the loop's thread, or where there is none: ask it to stop; one that has not begun will not."""
+        self._cancelled = True
         if self._task is not None:
             self._task.cancel()
         if not self._begun:
@@ -68,13 +81,14 @@ class Call(Generic[T]):
         return task is not None and self._task is task
 
     @property
-    def answered(self) -> bool:
-        """The coroutine came to an end of its own."""
-        return bool(self._value) or not (self._error is None or isinstance(self._error, asyncio.CancelledError))
+    def failed(self) -> bool:
+        """It has ended without a value."""
+        return not self._value
 
     def wait(self, seconds: float | None = None) -> bool:
         """In the caller's thread: until it ended; False if that took too long."""
-        if _POLL_SECONDS is None:
+        if self.caller != threading.main_thread().ident:
+            # Python handles signals in the main thread only.
             return self.ended or self._end.acquire(timeout=-1 if seconds is None else seconds)
         latest = None if seconds is None else monotonic() + seconds
         # The boolean says whether it ended. An exception that a signal handler raises here is the caller's own,
@@ -88,7 +102,7 @@ class Call(Generic[T]):
         """In the caller's thread, after it ended: what came of it."""
         if self._value:
             return self._value[0]
-        if self._error is None or not self.answered:
+        if self._error is None or (self._cancelled and isinstance(self._error, asyncio.CancelledError)):
             # Nobody who could have cancelled it is here any more: the thread was stopped.
             raise ClientClosedError("the loop thread was stopped during the call", took_effect=None)
         error, self._error = self._error, None

@@ -139,7 +139,7 @@ class TiliaClient:
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
-        self._lease = LOOP_THREAD.lease(self, client.aclose)
+        self._lease = LOOP_THREAD.lease(client.aclose)
         self.auth = Auth(client.auth, self._lease)
         self.registration = Registration(client.registration, self._lease)
         self.accounts = Accounts(client.accounts, self._lease)

@@ -27,11 +27,15 @@ class LoopRunner:
     Attributes:
         calls: those under way; guarded by the lock of whoever uses the runner.
         ready: set once the loop takes calls, or will never.
+        over: it takes no calls any more.
+        failure: why there is no loop.
     """
 
     def __init__(self) -> None:
         self.calls: set[Call[Any]] = set()
         self.ready = threading.Event()
+        self.over = False
+        self.failure: Exception | None = None
         self.thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -81,22 +85,31 @@ class LoopRunner:
         self._ending = loop.create_task(end())
 
     def _run(self) -> None:
-        loop = _new_loop()
+        try:
+            loop = _new_loop()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait for the loop
+            self.failure = error
+            self._end()
+            return
         try:
             loop.set_default_executor(DaemonThreads())
             asyncio.set_event_loop(loop)
             self._loop = loop
             self.ready.set()
-            loop.run_forever()
+            _run_until_stopped(loop)
             self._loop = None
             self._finish(loop)
         finally:
             self._loop = None
             asyncio.set_event_loop(None)
             loop.close()
-            self.ready.set()
-            for call in list(self.calls):
-                call.end()
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        self.ready.set()
+        for call in list(self.calls):
+            call.end()
 
     def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel what is left, and let it clean up for a while."""
@@ -109,6 +122,16 @@ class LoopRunner:
             with contextlib.suppress(RuntimeError):
                 loop.run_until_complete(asyncio.wait(tasks, timeout=CLEANUP_SECONDS))
         loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            # A task inside a call raised it. Its call tells the caller, and the loop has others to serve.
+            continue
+        return
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -63,7 +63,7 @@ class Sandbox:
             publisher_funds=publisher_funds,
             custom_wallets=custom_wallets,
         )
-        self._lease = LOOP_THREAD.lease(self, self._sandbox.aclose)
+        self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 
     @property
     def client_id(self) -> str:
