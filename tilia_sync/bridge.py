@@ -149,8 +149,6 @@ class LoopThread:
                 call.cancel()
             else:
                 self._end(runner, call)
-        if runner.failure is not None:
-            raise runner.failure
         _take_over(call.context)
         if self._left and call.failed and threading.current_thread().daemon:
             self._refuse_to_stay()
@@ -329,6 +327,8 @@ def _go_through(runner: LoopRunner, call: Call[T]) -> None:
         if runner.post(call.cancel):
             call.wait(CLEANUP_SECONDS)
         raise
+    if runner.failure is not None:
+        raise runner.failure
 
 
 def _check_progress(runner: LoopRunner, call: Call[T]) -> None:

@@ -54,12 +54,11 @@ def test_the_clients_own_variables_do_not_come_along() -> None:
     )
 
 
-@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "asyncio.CancelledError"])
-def test_an_exception_that_would_end_a_loop_is_its_callers_alone(error: str) -> None:
+def test_an_exception_that_would_end_a_loop_is_its_callers_alone() -> None:
     assert (
-        run(f"""
-        async def leave():
-            raise {error}
+        run("""
+        async def leave(error):
+            raise error
 
         def work():
             while not left.is_set():
@@ -70,16 +69,16 @@ def test_an_exception_that_would_end_a_loop_is_its_callers_alone(error: str) -> 
             left, found = threading.Event(), []
             thread = threading.Thread(target=work)
             thread.start()
-            for _ in range(20):
+            for error in [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError] * 5:
                 try:
-                    tilia._lease.run(leave())
-                except {error} as error:
-                    kind = type(error)
+                    tilia._lease.run(leave(error))
+                except error:
+                    found.append([])
             left.set()
             thread.join()
-            print(kind.__name__, set(map(len, found)), tilia.payment_methods.list("a"))
+            print(len(found) > 20, set(map(len, found)), tilia.payment_methods.list("a"))
     """)
-        == f"{error if error != 'asyncio.CancelledError' else 'CancelledError'} {{0}} []\n"
+        == "True {0} []\n"
     )
 
 

@@ -105,7 +105,7 @@ def test_the_garbage_collector_never_waits_for_a_lock() -> None:
             except errors.ConnectError:
                 pass
 
-        for threshold in range(1, 120, 7):
+        for threshold in range(1, 120, 13):
             box = [TiliaClient("id", "secret", "staging")]
             box.append(box)
             del box
