@@ -45,8 +45,8 @@ class ClientSettings(TypedDict, total=False):
 class TiliaClient:
     """A synchronous client for Tilia's API.
 
-    All clients of a process share one background thread, which runs one event loop. One client serves any number of
-    threads, and works after ``fork`` in parent and child.
+    Nothing happens before the first call, which starts one background thread for all clients of the process. One client
+    serves any number of threads, and works after ``fork`` in parent and child.
 
     ::
 
@@ -176,7 +176,7 @@ class TiliaClient:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.
 
         Args:
-            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is.
+            operation: from ``tilia_sync.api.OPERATIONS``, or of your own making; it is used as it is.
             path: the path parameters, unquoted.
             query: the query parameters.
             body: what is sent as JSON.
