@@ -193,13 +193,14 @@ def test_no_exception_keeps_its_frames_alive() -> None:
             except errors.NotFoundError:
                 pass
 
-        marks = []
         with Sandbox() as sandbox, connect(sandbox) as tilia:
-            call()
-            gc.disable()
-            for _ in range(3):
-                call()
-            print([mark() for mark in marks])
+            for full in ("", "1"):
+                os.environ["TILIA_SYNC_FULL_TRACEBACKS"] = full
+                marks = []
+                gc.disable()
+                for _ in range(3):
+                    call()
+                print([mark() for mark in marks])
     """)
-        == "[None, None, None, None]\n"
+        == "[None, None, None]\n" * 2
     )
