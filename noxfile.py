@@ -37,7 +37,7 @@ def works(python: str) -> bool:
 
 def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Test the package as it is installed, not the working tree: ``pytest`` alone leaves that off the path."""
-    session.install("-q", ".[all]", *group("tests"))
+    session.install("-q", ".[all]", *group("tests"), *group("frameworks"))
     session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
 
 

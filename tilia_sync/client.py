@@ -48,8 +48,8 @@ class ClientSettings(TypedDict, total=False):
 class TiliaClient:
     """A synchronous client for Tilia's API.
 
-    All clients of a process share one background thread, which runs one event loop. One client serves any number of
-    threads, and works after ``fork`` in parent and child.
+    Nothing happens before the first call, which starts one background thread for all clients of the process. One client
+    serves any number of threads, and works after ``fork`` in parent and child.
 
     ::
 
@@ -142,7 +142,7 @@ class TiliaClient:
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
-        self._lease = LOOP_THREAD.lease(self, client.aclose)
+        self._lease = LOOP_THREAD.lease(client.aclose)
         self.auth = Auth(client.auth, self._lease)
         self.registration = Registration(client.registration, self._lease)
         self.accounts = Accounts(client.accounts, self._lease)
@@ -179,7 +179,7 @@ class TiliaClient:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.
 
         Args:
-            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is.
+            operation: from ``tilia_sync.api.OPERATIONS``, or of your own making; it is used as it is.
             path: the path parameters, unquoted.
             query: the query parameters.
             body: what is sent as JSON.
@@ -213,7 +213,7 @@ class TiliaClient:
 
         Args:
             error_or_operation: the error; or, for a call that was cancelled and left none, its operation from
-                ``tilia_async.api.OPERATIONS``.
+                ``tilia_sync.api.OPERATIONS``.
             reference: fields that identify the write, by name, beside or instead of those of the error, e.g.
                 ``{"invoice_id": …}`` for the refund of a line item.
             since: when the call began, with a time zone; None: as the error says. Without it an earlier write cannot

@@ -34,7 +34,23 @@ class Sandbox:
         with Sandbox() as sandbox:
             tilia = TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment)
 
-    The arguments are those of ``tilia_async.sandbox.Sandbox``.
+    Args:
+        port: 0: a free one is picked.
+        seed: makes ids, and the choices where Tilia answers now so, now so, the same in every run.
+        scopes: what the credentials may ask for; all that are documented by default.
+        wallet_delay: seconds until a new account's wallets appear. At Tilia it takes some seconds.
+        token_lifetime: in seconds.
+        token_currency: the code of the publisher's own token.
+        record: how many requests, and how many notifications, are remembered at least.
+        tokens_per_cent: what a US cent buys, and what has to be converted for one.
+        publisher_funds: what the publisher has for refunds and conversions, in cents.
+        custom_wallets: the types of wallets of the publisher's own, each with its currency.
+
+    Attributes:
+        client_id, client_secret: the credentials it accepts.
+        clock: its time, which can be put forward.
+        faults: what goes wrong next.
+        requests: what arrived, in order.
     """
 
     def __init__(
@@ -63,7 +79,7 @@ class Sandbox:
             publisher_funds=publisher_funds,
             custom_wallets=custom_wallets,
         )
-        self._lease = LOOP_THREAD.lease(self, self._sandbox.aclose)
+        self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 
     @property
     def client_id(self) -> str:
@@ -77,12 +93,16 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Where it listens.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
         return self._sandbox.port
 
     @property
     def environment(self) -> Environment:
-        """For a client."""
+        """For a client: the services are told apart by the first segment of the path."""
         return self._sandbox.environment
 
     @property
@@ -107,12 +127,12 @@ class Sandbox:
 
     @property
     def publisher_account_id(self) -> str:
-        """The account that fees, refunds and your share of sales come from and go to."""
+        """The account that fees, refunds and your share of sales come from and go to; ``fund`` takes it, too."""
         return self._sandbox.publisher_account_id
 
     @property
     def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
-        """The publisher's wallets by currency."""
+        """The publisher's wallets by currency. They have no payment methods, so no listing shows their ids."""
         return self._sandbox.publisher_wallets
 
     @property
@@ -123,7 +143,16 @@ class Sandbox:
     def register_webhook(
         self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
     ) -> None:
-        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more."""
+        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
+
+        Args:
+            url: on loopback.
+            events: their ``event_name``; None: all. A URL may be registered several times.
+            basic_auth: user and password that each request carries.
+
+        Raises:
+            ConfigurationError: the URL is not on loopback, or an event has another name.
+        """
         self._change(lambda: self._sandbox.register_webhook(url, events=events, basic_auth=basic_auth))
 
     def notified(self) -> None:
@@ -131,11 +160,23 @@ class Sandbox:
         self._lease.run(self._sandbox.notified())
 
     def block_as_tilia(self, account_id: str) -> None:
-        """Block an account as Tilia itself does; a publisher cannot lift that."""
+        """Block an account as Tilia itself does; a publisher cannot lift that.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         self._change(lambda: self._sandbox.block_as_tilia(account_id))
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
-        """Put money or tokens into an account's wallet."""
+        """Put money or tokens into an account's wallet.
+
+        Args:
+            wallet: ``registration`` (money), ``standard`` or ``convertible`` (tokens); None: the first that fits.
+
+        Raises:
+            LookupError: there is no such account or wallet.
+            ValueError: the amount is negative.
+        """
         self._change(lambda: self._sandbox.fund(account_id, amount, wallet))
 
     def add_payment_method(
@@ -146,19 +187,47 @@ class Sandbox:
         currency: str = "USD",
         state: str = PaymentMethodState.ACTIVE,
     ) -> str:
-        """Add a way to pay from outside, as a user does in Tilia's web pages; returns its id."""
+        """Add a way to pay from outside, as a user does in Tilia's web pages.
+
+        Args:
+            kind: a card pays; a PayPal account pays and can be paid out to.
+            state: ``ACTIVE``; others are listed and cannot be used.
+
+        Returns:
+            Its id.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: there is no such kind.
+        """
         return self._change(lambda: self._sandbox.add_payment_method(account_id, kind, currency=currency, state=state))
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
-        """Decide about a user's data, as Tilia's compliance does."""
+        """Decide about a user's data, as Tilia's compliance does. Payouts take ``ACCEPT`` with ``FULL``.
+
+        Args:
+            pii_level: None: ``FULL`` for ``ACCEPT``, ``NONE`` for ``NODATA``, else ``BASIC``.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         self._change(lambda: self._sandbox.set_kyc(account_id, state, pii_level))
 
     def sign_tos(self, account_id: str) -> None:
-        """Let a user accept Tilia's terms of service."""
+        """Let a user accept Tilia's terms of service, which is done in Tilia's web pages.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         self._change(lambda: self._sandbox.sign_tos(account_id))
 
     def hold_payout(self, payout_status_id: str) -> None:
-        """Put a payout in escrow on hold."""
+        """Put a payout in escrow on hold: it does not go on by itself, and can still be cancelled.
+
+        Raises:
+            KeyError: there is no such payout.
+            ValueError: its funds are not in escrow.
+        """
         self._change(lambda: self._sandbox.hold_payout(payout_status_id))
 
     def revoke_tokens(self) -> None:
@@ -166,7 +235,12 @@ class Sandbox:
         self._change(self._sandbox.revoke_tokens)
 
     def start(self) -> None:
-        """Listen. ``with`` does it, too."""
+        """Listen. ``with`` does it, too.
+
+        Raises:
+            OSError: the port is taken.
+            RuntimeError: it runs already.
+        """
         self._lease.run(self._sandbox.start())
 
     def close(self) -> None:

@@ -61,9 +61,28 @@ class WebhookReceiver:
 
         application = receiver.wsgi
 
-    It promises what ``tilia_async.webhooks.WebhookReceiver`` does, and has its arguments, but for ``handler_timeout``:
-    a thread cannot be ended from outside. One receiver serves any number of threads. An event waits for an earlier one
-    of its entity for 30 seconds.
+    Handlers are called at least once for an event, and events come in any order. A delivery is left out as a repetition
+    only if it equals the last state that was handled of the same event and entity. It is remembered after all of its
+    handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
+
+    Tilia documents no signature. Without ``path_secret``, ``basic_auth`` or ``confirm`` anybody who finds the URL can
+    post events. With both a secret and credentials, both are asked for.
+
+    Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
+    path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
+    look-up failed · 503 an earlier event of the same entity is still being handled after 30 seconds. From 400 on Tilia
+    repeats.
+
+    Args:
+        tilia: the client that ``confirm`` asks.
+        ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
+        max_body: the largest body that is read, in bytes.
+        path_secret: what the last segment of the path has to be; several while you change it.
+        basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
+        confirm: before an event is handled, ask Tilia's API whether it is true, field by field: what the API says
+            differently is refused with 409, and what it does not say is left out of the event, of its ``message`` and
+            of its envelope. An event for which there is no look-up is refused with 500 and never handled.
+        remembered: of how many entities the last state is kept, the least recent are forgotten.
 
     Raises:
         ConfigurationError: a setting is wrong; ``confirm`` without ``tilia``.

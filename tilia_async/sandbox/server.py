@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import uuid
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -255,7 +256,9 @@ class Sandbox:
         runner = web.ServerRunner(server, shutdown_timeout=0.05)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", self._wanted_port, backlog=1024).start()
+            # Bound here: uvloop would look the address up in threads that a forked child cannot do without.
+            listening = socket.create_server(("127.0.0.1", self._wanted_port), backlog=1024)
+            await web.SockSite(runner, listening, backlog=1024).start()
         except BaseException:  # whatever it is, a port that was taken is given back
             await runner.cleanup()
             raise

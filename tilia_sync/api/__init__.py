@@ -1,1 +1,5 @@
-"""The services of the synchronous client, generated from those of the asynchronous one."""
+"""The services, mirrored from ``tilia_async.api``: one module per noun of Tilia's API."""
+
+from tilia_async.api import OPERATIONS
+
+__all__ = ["OPERATIONS"]

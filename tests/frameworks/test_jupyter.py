@@ -1,0 +1,108 @@
+"""Cells in a real kernel, whose event loop is running while they are executed."""
+
+from collections.abc import Iterator
+
+import pytest
+from settings import running_sandbox, variables
+
+from tilia_async.sandbox import Fault
+from tilia_sync import Sandbox
+
+jupyter_client = pytest.importorskip("jupyter_client")
+pytest.importorskip("ipykernel")
+# jupyter_client's own; the kernel's warnings are looked at in its output.
+pytestmark = [pytest.mark.filterwarnings("default::DeprecationWarning"), pytest.mark.filterwarnings("default:::zmq")]
+
+
+class Kernel:
+    """Executes cells and returns what they show."""
+
+    def __init__(self, manager: object, client: object) -> None:
+        self._manager = manager
+        self._client = client
+
+    def cell(self, code: str) -> list[tuple[str, str]]:
+        return self.shown(self._client.execute(code))
+
+    def shown(self, message_id: str) -> list[tuple[str, str]]:
+        outputs: list[tuple[str, str]] = []
+        while True:
+            message = self._client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            content = message["content"]
+            match message["msg_type"]:
+                case "stream":
+                    outputs.append((content["name"], content["text"]))
+                case "execute_result":
+                    outputs.append(("result", content["data"]["text/plain"]))
+                case "error":
+                    outputs.append((content["ename"], "\n".join(content["traceback"])))
+                case "status" if content["execution_state"] == "idle":
+                    return outputs
+
+    def begin(self, code: str) -> str:
+        return self._client.execute(code)
+
+    def interrupt(self) -> None:
+        self._manager.interrupt_kernel()
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as (sandbox, _):
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def kernel(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    patch = pytest.MonkeyPatch()
+    folder = str(tmp_path_factory.mktemp("jupyter"))
+    for name, value in {**variables(sandbox), "IPYTHONDIR": folder, "JUPYTER_RUNTIME_DIR": folder}.items():
+        patch.setenv(name, value)
+    manager, client = jupyter_client.manager.start_new_kernel(kernel_name="python3", startup_timeout=60)
+    try:
+        kernel = Kernel(manager, client)
+        assert kernel.cell("from tilia_sync import TiliaClient\ntilia = TiliaClient.from_env()") == []
+        yield kernel
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=False)
+        manager.cleanup_resources()
+        patch.undo()
+
+
+def text(outputs: list[tuple[str, str]], name: str) -> str:
+    return "".join(shown for kind, shown in outputs if kind == name)
+
+
+def test_a_cell_calls_and_is_warned_once(kernel: Kernel) -> None:
+    kernel.cell("from tilia_sync.bridge import LOOP_THREAD; LOOP_THREAD._warned = False")
+    assert text(kernel.cell("import asyncio; asyncio.get_running_loop().is_running()"), "result") == "True"
+    first = kernel.cell("tilia.payment_methods.list('a')")
+    assert text(first, "result") == "[]"
+    warning = text(first, "stderr")
+    assert "use tilia_async and await" in warning
+    # It points at the cell, not at the package.
+    assert "tilia_sync/" not in warning
+    assert kernel.cell("tilia.payment_methods.list('a')") == [("result", "[]")]
+    assert text(kernel.cell("list(tilia.invoices.list('a'))"), "result") == "[]"
+
+
+def test_a_traceback_shows_the_cell_and_no_bridge(kernel: Kernel) -> None:
+    ((name, shown),) = [each for each in kernel.cell("tilia.accounts.get('acct_1')") if each[0] != "stderr"]
+    assert name == "NotFoundError"
+    for file in ("bridge.py", "call.py"):
+        assert file not in shown
+    assert "caller.py" in shown
+
+
+def test_interrupting_the_kernel_ends_the_call_and_the_client_goes_on(kernel: Kernel, sandbox: Sandbox) -> None:
+    sandbox.faults.add("payment_methods.list", Fault.LATENCY, seconds=30)
+    seen = len(sandbox.requests)
+    cell = kernel.begin("tilia.payment_methods.list('slow')")
+    while not any(request.operation == "payment_methods.list" for request in sandbox.requests[seen:]):
+        sandbox.notified()
+    kernel.interrupt()
+    assert [name for name, _ in kernel.shown(cell) if name != "stderr"] == ["KeyboardInterrupt"]
+    assert text(kernel.cell("tilia.payment_methods.list('a')"), "result") == "[]"

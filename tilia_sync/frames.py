@@ -1,0 +1,79 @@
+"""What tracebacks, warnings and refusals show of a call: the user's lines and the cause, and nothing of the bridge."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from types import FrameType, TracebackType
+from typing import Final
+
+FULL_TRACEBACKS: Final = "TILIA_SYNC_FULL_TRACEBACKS"
+"""The environment variable that leaves the frames of the bridge in tracebacks."""
+
+_PACKAGE: Final = "tilia_sync"
+_BRIDGE: Final = frozenset({"bridge", "call", "frames", "loop_thread", "stream"})
+
+
+def trim(error: BaseException) -> None:
+    """Take the bridge's frames out of the tracebacks of an exception and of those that led to it."""
+    if os.environ.get(FULL_TRACEBACKS):
+        return
+    for each in _chain(error):
+        each.__traceback__ = _trimmed(each.__traceback__)
+
+
+def users_level() -> int:
+    """The ``stacklevel`` with which the caller of this function warns at the line that called the package."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and _module(frame).partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def stacks(threads: Iterable[int]) -> str:
+    """Where these threads are, as text: the innermost line of each last, without the bridge's."""
+    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented, for exactly this
+    return "\n".join(f"{_name(thread)}:\n{_stack(frames[thread])}" for thread in threads if thread in frames)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _trimmed(chain: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while chain is not None:
+        if not _is_bridge(chain.tb_frame):
+            kept.append(chain)
+        chain = chain.tb_next
+    result: TracebackType | None = None
+    for each in reversed(kept):
+        result = TracebackType(result, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return result
+
+
+def _stack(frame: FrameType) -> str:
+    shown = [(each, line) for each, line in traceback.walk_stack(frame) if not _is_bridge(each)]
+    return "".join(traceback.StackSummary.extract(reversed(shown)).format()).rstrip()
+
+
+def _name(thread: int) -> str:
+    return next((f"thread {each.name}" for each in threading.enumerate() if each.ident == thread), f"thread {thread}")
+
+
+def _is_bridge(frame: FrameType) -> bool:
+    package, _, module = _module(frame).partition(".")
+    return package == _PACKAGE and module in _BRIDGE
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
