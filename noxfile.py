@@ -64,7 +64,9 @@ def reliability(session: nox.Session) -> None:
     """The slow proofs, and ``docs/reliability.md`` from what they count."""
     counts = Path(session.create_tmp()) / "counts.jsonl"
     counts.unlink(missing_ok=True)
-    run_tests(session, "-m", "nightly", env={"TILIA_COUNTS": str(counts.resolve())})
+    env = {"TILIA_COUNTS": str(counts.resolve())}
+    run_tests(session, "-m", "nightly", env=env)
+    session.run("pytest", "tests/transport/test_hostile_servers.py", env=env)
     session.run("python", ".ci/reliability.py", str(counts))
 
 

@@ -155,7 +155,7 @@ async def test_many_calls_with_cancellations_leave_no_file_descriptor_and_no_tas
         account = await tilia.accounts.register("nyx", email="nyx@mail.example")
 
         async def cancel_at_random(task: asyncio.Task[object]) -> None:
-            for _ in range(chance.randrange(120)):
+            for _ in range(chance.randrange(25)):
                 await asyncio.sleep(0)
             task.cancel()
 
@@ -169,7 +169,7 @@ async def test_many_calls_with_cancellations_leave_no_file_descriptor_and_no_tas
             cancelled += sum(isinstance(result, asyncio.CancelledError) for result in results)
             came_through += sum(not isinstance(result, BaseException) for result in results)
             failed += sum(isinstance(result, errors.TiliaError) for result in results)
-        assert cancelled > calls / 10
+        assert cancelled > calls / 20
         assert came_through >= calls / 50
         assert cancelled + came_through + failed == calls
         sandbox.faults.clear()

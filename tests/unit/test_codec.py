@@ -152,3 +152,15 @@ def test_the_key_of_a_map_is_the_id_of_an_item_that_does_not_say_its_own() -> No
 def test_a_list_of_nothing_but_odd_items_is_given_up(odd: int, left: int) -> None:
     thing = decode({**LEAST, "items": [0] * odd + [{"item_id": "i"}]}, Thing)
     assert len(thing.items) == left
+
+
+@attrs.frozen
+class Painted:
+    colour: Colour | str
+
+
+def test_an_enumeration_that_is_required_is_not_null() -> None:
+    assert decode({"colour": "red"}, Painted).colour is Colour.RED
+    assert decode({"colour": "blue"}, Painted).colour == "blue"
+    with pytest.raises(PayloadError, match="colour"):
+        decode({"colour": None}, Painted)

@@ -228,6 +228,8 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
         read, member = converter.get_structure_hook(members[0]), members[0]
     else:
         raise TypeError(f"a model's field is X, X | None or Enumeration | str, not {target}")
+    if types.NoneType not in get_args(target):
+        return lambda value, _: read(value, member)
     return lambda value, _: None if value is None else read(value, member)
 
 
