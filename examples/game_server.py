@@ -44,10 +44,10 @@ FAULTS = (
     ("wallets.list", Fault.RATE_LIMITED),
     ("wallets.list", Fault.SLOW_BODY),
     ("accounts.block", Fault.DROP_AFTER_COMMIT),
-    ("accounts.block", Fault.TOKEN_REVOKED),
     ("auth.token", Fault.TOKEN_OUTAGE),
 )
 MOST_PENDING = 8
+TICKS_TO_REVOCATION = 300
 CALM, STOP = "calm", "stop"
 
 
@@ -56,7 +56,7 @@ async def run_sandbox(pipe: Connection, seed: int, faults_a_second: float) -> No
     chance = random.Random(seed)
     async with Sandbox(wallet_delay=0.05, seed=seed) as sandbox:
         pipe.send((sandbox.environment.template, sandbox.client_id, sandbox.client_secret))
-        known, raging, tick = 0, True, 0.01
+        known, raging, tick, ticks = 0, True, 0.01, 0
         while True:
             accounts = list(sandbox.accounts)
             for account_id in accounts[known:]:
@@ -65,6 +65,9 @@ async def run_sandbox(pipe: Connection, seed: int, faults_a_second: float) -> No
             # Those that nothing meets for a while must not pile up.
             if raging and sandbox.faults.pending < MOST_PENDING and chance.random() < faults_a_second * tick:
                 sandbox.faults.add(*chance.choice(FAULTS), seconds=0.05, retry_after=0)
+            ticks += 1
+            if raging and ticks % TICKS_TO_REVOCATION == 0:
+                sandbox.revoke_tokens()
             await asyncio.sleep(tick)
             if pipe.poll():
                 if pipe.recv() == STOP:

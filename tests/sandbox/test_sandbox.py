@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+import aiohttp.web
 import pytest
 from plain import Http
 
@@ -339,3 +340,19 @@ def test_every_operation_is_served() -> None:
         match = router.find(operation.method, operation.service, operation.path)
         assert isinstance(match, Match), operation.name
         assert operation.name in names_of_route(match.route.operation.name)
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_has_gone_before_a_slow_body_begins_disturbs_nobody(
+    http: Http, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(*_: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    http.sandbox.faults.add("auth.token", Fault.SLOW_BODY)
+    monkeypatch.setattr(aiohttp.web.StreamResponse, "prepare", gone)
+    with pytest.raises(aiohttp.ClientError):
+        await http.token()
+    monkeypatch.undo()
+    assert caplog.records == []
+    assert (await http.token())[0] == 200

@@ -130,11 +130,11 @@ class Desk:
         whole = self._response(answer)
         slow = web.StreamResponse(status=whole.status, headers=whole.headers)
         slow.content_length = len(answer.body)
-        await slow.prepare(request)
         parts = max(1, min(len(answer.body), round(seconds * 100)))
         size = -(-len(answer.body) // parts)
         # Whoever does not wait for the rest closes the connection.
         with contextlib.suppress(ConnectionError):
+            await slow.prepare(request)
             for start in range(0, len(answer.body), size):
                 await slow.write(answer.body[start : start + size])
                 await asyncio.sleep(seconds / parts)
