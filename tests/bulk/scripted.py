@@ -8,6 +8,7 @@ from time import monotonic
 from urllib.parse import unquote
 
 import attrs
+import orjson
 from hostile import Connection
 from quick import QUICK
 
@@ -16,7 +17,6 @@ from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
 
 ONCE = RetryPolicy(attempts=1)
-_TOKEN = b'{"access_token":"t","token_type":"Bearer","expires_in":3600}'
 
 
 @attrs.frozen
@@ -60,7 +60,8 @@ class ScriptedTilia:
 
     Attributes:
         answer: makes the reply to a request for an account.
-        tokens: how many were asked for.
+        token: what the token endpoint gives.
+        tokens: how often it was asked.
         arrived: the accounts of the requests, in order.
         arrived_at: when, on the monotonic clock.
         answered: the accounts whose reply has been given.
@@ -69,6 +70,7 @@ class ScriptedTilia:
     """
 
     answer: Answer = at_once
+    token: str = "t"
     tokens: int = 0
     arrived: list[str] = attrs.field(factory=list)
     arrived_at: list[float] = attrs.field(factory=list)
@@ -80,7 +82,7 @@ class ScriptedTilia:
         while (line := await connection.request()) is not None:
             if "/token" in line:
                 self.tokens += 1
-                await connection.answer(_TOKEN)
+                await connection.answer(orjson.dumps({"access_token": self.token, "expires_in": 3600}))
                 continue
             account_id = unquote(line.split()[1].split("/")[3])
             self.arrived.append(account_id)
