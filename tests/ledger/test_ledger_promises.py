@@ -935,10 +935,7 @@ async def test_no_secret_is_in_the_ledger_whatever_tilia_repeats(ledger: BlockLe
     assert len(records) == 8
     assert all(record.error for record in records)
     texts = [repr(ledger), *map(repr, records), *map(str, (record.error for record in records))]
-    if url.startswith("sqlite"):
-        stored = contents(tmp_path)
-    else:
-        stored = [row async for row in every_text(url)]
+    stored = contents(tmp_path) if url.startswith("sqlite") else [row async for row in every_text(url)]
     assert any("acct_3" in text for text in stored), "the search reads what is in there"
     search([SECRET, TOKEN, HEADER], [*texts, *stored])
 
