@@ -60,7 +60,7 @@ class ScriptedTilia:
 
     Attributes:
         answer: makes the reply to a request for an account.
-        token: what the token endpoint gives.
+        token: how the tokens begin.
         tokens: how often it was asked.
         arrived: the accounts of the requests, in order.
         arrived_at: when, on the monotonic clock.
@@ -82,7 +82,9 @@ class ScriptedTilia:
         while (line := await connection.request()) is not None:
             if "/token" in line:
                 self.tokens += 1
-                await connection.answer(orjson.dumps({"access_token": self.token, "expires_in": 3600}))
+                await connection.answer(
+                    orjson.dumps({"access_token": f"{self.token}{self.tokens}", "expires_in": 3600})
+                )
                 continue
             account_id = unquote(line.split()[1].split("/")[3])
             self.arrived.append(account_id)
