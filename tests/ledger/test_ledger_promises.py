@@ -267,6 +267,8 @@ async def test_the_same_job_run_again_sends_nothing(tilia: TiliaClient, sandbox:
     other = await tilia.bulk.block(accounts[:5], job_id="another wave")
     lifted = await tilia.bulk.unblock(accounts[:5], job_id="wave")
     assert (other.counts[BulkOutcome.DONE], lifted.counts[BulkOutcome.DONE]) == (5, 5)
+    unnamed = await tilia.bulk.block(accounts[:5])
+    assert sorted(await accounts_of(ledger.records(job_id=unnamed.job_id))) == sorted(accounts[:5])
 
 
 @pytest.mark.asyncio
