@@ -354,12 +354,12 @@ async def test_no_more_are_in_flight_than_allowed_and_as_many_if_nothing_speaks_
     start: Start, concurrency: int
 ) -> None:
     async def soon(_tilia: ScriptedTilia, _account_id: str) -> Reply:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.03)
         return DONE
 
     scripted, tilia = await start(soon)
-    report = await tilia.bulk.block(iter(ids(20 + 15 * concurrency)), concurrency=concurrency)
-    assert numbers(report) == {"DONE": 20 + 15 * concurrency}
+    report = await tilia.bulk.block(iter(ids(10 + 8 * concurrency)), concurrency=concurrency)
+    assert numbers(report) == {"DONE": 10 + 8 * concurrency}
     assert concurrency / 2 < scripted.peak <= concurrency
 
 
@@ -658,19 +658,19 @@ async def test_an_account_of_its_own_mind_does_not_stop_the_job_by_coming_first(
 @pytest.mark.asyncio
 async def test_accounts_that_are_all_forbidden_are_all_refused(sandbox: Sandbox) -> None:
     """Each for itself: Tilia has blocked them all, and lifts none of its blocks."""
-    accounts = people(sandbox, 120)
+    accounts = people(sandbox, 80)
     for each in accounts:
         sandbox.block_as_tilia(each)
     async with sandbox_client(sandbox) as tilia:
         report = await tilia.bulk.unblock(accounts, concurrency=16)
-    assert (numbers(report), report.complete) == ({"REFUSED": 120}, True)
+    assert (numbers(report), report.complete) == ({"REFUSED": 80}, True)
 
 
 @pytest.mark.asyncio
 async def test_accounts_that_are_all_unknown_to_tilia_stop_nothing(sandbox: Sandbox) -> None:
     async with sandbox_client(sandbox) as tilia:
-        report = await tilia.bulk.block(ids(150), concurrency=16)
-    assert (numbers(report), report.complete) == ({"NOT_FOUND": 150}, True)
+        report = await tilia.bulk.block(ids(80), concurrency=16)
+    assert (numbers(report), report.complete) == ({"NOT_FOUND": 80}, True)
 
 
 @pytest.mark.asyncio
@@ -1018,7 +1018,7 @@ async def test_two_jobs_of_one_client_do_not_mix(start: Start) -> None:
 
 @pytest.mark.asyncio
 async def test_tokens_that_expire_or_are_revoked_in_the_middle_disturb_nothing(sandbox: Sandbox) -> None:
-    accounts = people(sandbox, 120)
+    accounts = people(sandbox, 60)
     sandbox.faults.add("accounts.block", Fault.TOKEN_REVOKED, times=1)
     async with sandbox_client(sandbox) as tilia:
         taken = 0
@@ -1027,12 +1027,12 @@ async def test_tokens_that_expire_or_are_revoked_in_the_middle_disturb_nothing(s
             nonlocal taken
             for each in accounts:
                 taken += 1
-                if taken == 60:
+                if taken == 30:
                     sandbox.clock.advance(3_600)
                 yield each
 
         report = await tilia.bulk.block(hours_pass(), concurrency=8)
-    assert numbers(report) == {"DONE": 120}
+    assert numbers(report) == {"DONE": 60}
     assert len([each for each in sandbox.requests if each.operation == "auth.token"]) <= 4
 
 
