@@ -7,7 +7,7 @@ from typing import Final
 _FIRST: Final = 8
 _FAST: Final = 0.5
 _HALF: Final = 0.5
-_USUAL_DRIFT: Final = 1.01
+_FEW: Final = 2
 _RISING: Final = 1.5
 _RISING_SECONDS: Final = 0.02
 _RISEN: Final = 2.0
@@ -18,9 +18,9 @@ class Pace:
     """How many requests may be in flight at once.
 
     It begins low and grows by half with every round that goes well, until the first trouble or until answers begin to
-    take longer; from then on by one a round. A round is as many answers as may be in flight. A 429 or a 503 halves it. Answers that take more than twice
-    as long as usual, and 100 ms longer, lower it by as much as they are late, by half at most. Both count once for what
-    was in flight together.
+    take longer; from then on by one a round. A round is as many answers as may be in flight. A 429 or a 503 halves it.
+    Answers that take more than twice as long as usual, and 100 ms longer, lower it by as much as they are late, by half
+    at most. Both count once for what was in flight together.
 
     Attributes:
         most: the most that may be in flight, whatever happens.
@@ -71,12 +71,16 @@ class Pace:
             return
         took = self._round_took / self._round
         self._round, self._round_took = 0, 0.0
-        # What is usual drifts up, so that a server that has become slower for good is not mistrusted for ever.
-        self._usual = min(self._usual * _USUAL_DRIFT, took) if self._usual else took
+        self._usual = min(self._usual, took) if self._usual else took
         if took > self._usual * _RISING + _RISING_SECONDS:
             self._growing_fast = False
-        if took > self._usual * _RISEN and took > self._usual + _RISEN_SECONDS:
+        if took <= self._usual * _RISEN or took <= self._usual + _RISEN_SECONDS:
+            return
+        if self.limit > _FEW:
             self._slow(started, now, max(_HALF, self._usual * _RISEN / took))
+        else:
+            # So few are not what makes it slow: this is how it is now.
+            self._usual = took
 
     def _slow(self, started: float, now: float, factor: float) -> bool:
         if started < self._slowed_at:
