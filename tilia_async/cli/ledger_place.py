@@ -70,6 +70,10 @@ class LedgerPlace:
         place = cls.of(given)
         if place is None:
             raise typer.BadParameter(f"which ledger? Give --ledger, or set the variable {VARIABLE}")
-        if place.file is not None and not place.file.is_file():
+        if not place.exists():
             raise typer.BadParameter(f"there is no ledger at {str(place.file)!r}")
         return place
+
+    def exists(self) -> bool:
+        """Whether the file is there; of another database nobody knows before it is opened."""
+        return self.file is None or self.file.is_file()

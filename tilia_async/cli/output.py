@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tilia_async.errors import readable
 
-Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | None
+Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | Mapping[str, object] | None
 
 
 def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
