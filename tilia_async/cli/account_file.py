@@ -183,9 +183,15 @@ def _rows(lines: Iterable[_Line]) -> Iterator[_Row]:
                 break
             text += f"\n{following[1]}"
         try:
-            yield number, next(csv.reader([text], strict=True))
+            fields = next(csv.reader([text], strict=True))
+            # Two stray quotes make one field of all the ids between them.
+            why = "a quote is not closed on its line" if len(fields) == 1 and taken else None
         except csv.Error as error:
+            fields = []
             why = "a quote is not closed" if text.count('"') % 2 else str(error)
+        if why is None:
+            yield number, fields
+        else:
             yield number, Problem(number, Flaw.MALFORMED, f"is not CSV: {why}")
             again.extendleft(reversed(taken))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from heapq import nsmallest
 from itertools import islice
 from typing import Final
@@ -20,7 +20,7 @@ _CACHE_KIB: Final = 16_384
 
 
 class NoRoomError(Exception):
-    """The temporary database cannot be written, mostly because the disk is full."""
+    """The temporary database cannot be used, mostly because the disk is full."""
 
 
 @attrs.frozen
@@ -39,9 +39,14 @@ class AccountList:
     _database: sqlite3.Connection = attrs.field(repr=False)
 
     def __iter__(self) -> Iterator[str]:
-        """Every id, in the order of the file, read as it is asked for."""
-        for (account_id,) in self._database.execute("SELECT account_id FROM entry ORDER BY line"):
-            yield account_id
+        """Every id, in the order of the file, read as it is asked for.
+
+        Raises:
+            NoRoomError: the temporary database cannot be read any more.
+        """
+        with _told():
+            for (account_id,) in self._database.execute("SELECT account_id FROM entry ORDER BY line"):
+                yield account_id
 
     def __contains__(self, account_id: str) -> bool:
         found = self._database.execute("SELECT 1 FROM entry WHERE account_id = ?", (account_id,))
@@ -57,17 +62,21 @@ def first_pass(read: Iterable[Entry | Problem]) -> Iterator[AccountList]:
     """
     # A database without a name lives in a file that SQLite deletes by itself, also after a crash.
     database = sqlite3.connect("", isolation_level=None)
+    with closing(database):
+        with _told():
+            accounts = _filled(database, read)
+        yield accounts
+
+
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        try:
-            yield_ = _filled(database, read)
-        except sqlite3.Error as error:
-            raise NoRoomError(
-                f"the temporary database for the account ids cannot be written: {error}. "
-                "Nothing was sent. The variable SQLITE_TMPDIR names another directory for it"
-            ) from error
-        yield yield_
-    finally:
-        database.close()
+        yield
+    except sqlite3.Error as error:
+        raise NoRoomError(
+            f"the temporary database of the account ids cannot be used: {error}. "
+            "The variable SQLITE_TMPDIR names another directory for it"
+        ) from error
 
 
 def _filled(database: sqlite3.Connection, read: Iterable[Entry | Problem]) -> AccountList:
@@ -102,12 +111,10 @@ def _filled(database: sqlite3.Connection, read: Iterable[Entry | Problem]) -> Ac
 
 def _duplicates(database: sqlite3.Connection) -> tuple[int, list[Problem]] | None:
     """Take all but the first of each id out of the table; how many they are, and the first of them."""
-    try:
-        # One index at the end is a sort on disk; one that grows with every line would be ten times slower.
-        database.execute("CREATE UNIQUE INDEX by_id ON entry (account_id)")
-    except sqlite3.IntegrityError:
-        database.execute("CREATE INDEX by_id ON entry (account_id)")
-    else:
+    # One index at the end is a sort on disk; one that grows with every line would be ten times slower.
+    database.execute("CREATE INDEX by_id ON entry (account_id)")
+    twice = database.execute("SELECT 1 FROM entry GROUP BY account_id HAVING count(*) > 1 LIMIT 1")
+    if twice.fetchone() is None:
         return None
     database.execute(
         "CREATE TABLE duplicate AS SELECT line, first FROM"
