@@ -223,7 +223,9 @@ def test_memory_does_not_grow_with_the_file(line: bytes) -> None:
     tracemalloc.start()
     try:
         lines = iter([b"account-x\n", *[b"\n"] * 2])
-        stream = io.BufferedReader(Generated(each for part in (lines, (line % n for n in range(10_000))) for each in part))
+        stream = io.BufferedReader(
+            Generated(each for part in (lines, (line % n for n in range(10_000))) for each in part)
+        )
         with first_pass(read(stream)) as accounts:
             assert accounts.total + sum(accounts.flaws.values()) == 10_003
         assert tracemalloc.get_traced_memory()[1] < 700_000

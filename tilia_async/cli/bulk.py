@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import attrs
 import typer
 
-from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, Action, BulkOrder, made_job_id
+from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, STANDARD_STREAM, Action, BulkOrder, made_job_id
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.ledger_place import VARIABLE, LedgerOption, LedgerPlace
 from tilia_async.cli.moments import moment
@@ -124,11 +124,14 @@ def unblock(
     )
 
 
-@bulk.command(help=f"Look up the accounts of a file: which there are, and which are blocked.{_EXIT_STATUS}")
+@bulk.command(help=f"Look up the accounts of a file.{_EXIT_STATUS}")
 def lookup(
     file: File,
     output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write each account that is found to it, as JSON lines.")
+        str | None,
+        typer.Option(
+            metavar="FILE|-", help="Write what is found, as JSON lines; - is standard output, the summary then is not."
+        ),
     ] = None,
     column: Column = None,
     concurrency: Concurrency = DEFAULT_CONCURRENCY,
@@ -136,6 +139,8 @@ def lookup(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
+    if json and output == STANDARD_STREAM:
+        raise typer.BadParameter("standard output cannot have both the summary and the accounts", param_hint="--json")
     _run(
         BulkOrder(
             action=Action.LOOKUP,

@@ -13,7 +13,7 @@ import attrs
 
 from tilia_async.cli.ledger_place import LedgerPlace
 
-STANDARD_INPUT: Final = "-"
+STANDARD_STREAM: Final = "-"
 DEFAULT_CONCURRENCY: Final = 64
 
 
@@ -76,7 +76,7 @@ class BulkOrder:
             yield "--keep-going"
         if self.as_json:
             yield "--json"
-        if self.file.startswith("-") and self.file != STANDARD_INPUT:
+        if self.file.startswith("-") and self.file != STANDARD_STREAM:
             yield "--"
         yield shlex.quote(self.file)
 

@@ -7,14 +7,18 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import BinaryIO
 
+import attrs
+import orjson
 from rich.console import Console
 
-from tilia_async.bulk import BulkOutcome, BulkReport
+from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
+from tilia_async.bulk.tally import Tally
 from tilia_async.cli.account_file import AccountFileError, Flaw, read
 from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
-from tilia_async.cli.bulk_order import STANDARD_INPUT, Action, BulkOrder
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.client import TiliaClient
@@ -44,6 +48,9 @@ def run(order: BulkOrder) -> Status:
     except (NoRoomError, TiliaError) as error:
         _complain(str(error))
         return Status.STOPPED
+    except OSError as error:
+        _complain(f"{readable(str(order.output))} cannot be written: {error.strerror}")
+        return Status.STOPPED
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C before anything was sent")
         return Status.INTERRUPTED
@@ -72,7 +79,7 @@ def _checked(order: BulkOrder) -> Iterator[AccountList]:
 
 @contextmanager
 def _stream(file: str, console: Console) -> Iterator[BinaryIO]:
-    if file != STANDARD_INPUT:
+    if file != STANDARD_STREAM:
         with open(file, "rb") as stream:  # noqa: PTH123 - /dev/fd/63 is a name, too
             yield stream
         return
@@ -175,7 +182,43 @@ async def _sent(
                 job_id=order.job_id,
                 on_progress=progress.update,
             )
-        return await tilia.bulk.lookup(accounts, concurrency=order.concurrency, on_progress=progress.update)
+        return await _looked_up(order, accounts, tilia, progress)
+
+
+async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
+    """Written as they come: a report would hold every account in memory."""
+    tally = Tally(monotonic(), keeps_accounts=False)
+    with _output(order) as out:
+        async with tilia.bulk.stream_lookup(accounts, concurrency=order.concurrency) as items:
+            async for item in items:
+                tally.add(item)
+                if out is not None and item.account is not None:
+                    out.write(orjson.dumps(attrs.asdict(item.account), option=orjson.OPT_APPEND_NEWLINE))
+                now = monotonic()
+                progress.update(
+                    BulkProgress(
+                        total=tally.total,
+                        counts=tally.counts(),
+                        in_flight=0,
+                        limit=0,
+                        holding=0.0,
+                        elapsed=tally.elapsed(now),
+                        rate=tally.rate(now),
+                    )
+                )
+    return tally.report(order.action, None, monotonic())
+
+
+@contextmanager
+def _output(order: BulkOrder) -> Iterator[BinaryIO | None]:
+    if order.output is None:
+        yield None
+    elif order.output == STANDARD_STREAM:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with open(order.output, "wb") as out:  # noqa: PTH123 - /dev/fd/63 is a name, too
+            yield out
 
 
 def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | None = None) -> Ending:
@@ -196,7 +239,7 @@ def _ended(order: BulkOrder, ending: Ending) -> Status:
 
 
 def _name(order: BulkOrder) -> str:
-    return "standard input" if order.file == STANDARD_INPUT else readable(order.file)
+    return "standard input" if order.file == STANDARD_STREAM else readable(order.file)
 
 
 def _complain(what: str) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.cli.account_file import Flaw, Problem
-from tilia_async.cli.bulk_order import STANDARD_INPUT, Action, BulkOrder
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
 
@@ -82,11 +82,11 @@ class Ending:
 
 
 def tell(order: BulkOrder, ending: Ending) -> None:
-    """Print it on standard output."""
+    """Print it on standard output; on standard error, if what a look-up finds goes to standard output."""
     if order.as_json:
         show_fields(_fields(order, ending), as_json=True)
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=order.output == STANDARD_STREAM)
     rate = f", {ending.settled / ending.elapsed:,.0f} a second" if ending.elapsed else ""
     console.print(
         f"[bold]{order.action}[/]: {ending.settled:,} of {ending.input.accounts:,} accounts "
@@ -147,7 +147,7 @@ def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
     yield f"  {cell(order.command())}"
     if order.ledger.is_variable_to_be_set:
         yield "(Put the ledger's URL into TILIA_LEDGER first; it is not shown, because it may have a password in it.)"
-    if order.file == STANDARD_INPUT:
+    if order.file == STANDARD_STREAM:
         yield "(Give it the same ids at its standard input.)"
 
 

@@ -75,9 +75,7 @@ def blocked(
 
 @ledger.command()
 def due(
-    before: Annotated[
-        datetime, typer.Option(parser=moment, metavar="DATE", help="ISO 8601; UTC if it has no offset.")
-    ],
+    before: Annotated[datetime, typer.Option(parser=moment, metavar="DATE", help="ISO 8601; UTC if it has no offset.")],
     ledger: LedgerOption = None,
     limit: Limit = 1000,
     json: Json = False,
@@ -137,7 +135,7 @@ def _opened(file: str) -> Iterator[TextIO]:
     if file == _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
         # A device or a pipe has no other to take its place.
         there = sys.stdout.fileno() if file == _STANDARD_OUTPUT else path
-        with open(there, "w", encoding="utf-8", newline="", closefd=file != _STANDARD_OUTPUT) as out:  # noqa: PTH123 - a number has no open()
+        with open(there, "w", encoding="utf-8", newline="", closefd=file != _STANDARD_OUTPUT) as out:
             yield out
         return
     part = path.with_name(f"{path.name}.part")

@@ -154,7 +154,8 @@ def _pace(progress: BulkProgress, total: int) -> list[str]:
     left = total - progress.total
     if left and progress.rate > 0:
         parts.append(f"about {duration(left / progress.rate)} left")
-    parts.append(f"{progress.in_flight} in flight of {progress.limit}")
+    if progress.limit:
+        parts.append(f"{progress.in_flight} in flight, {progress.limit} at most for now")
     if progress.holding > 0:
         parts.append(f"held back for {progress.holding:.0f} s")
     return parts
