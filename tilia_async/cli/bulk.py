@@ -15,9 +15,12 @@ from tilia_async.cli.moments import moment
 
 _EXIT_STATUS = """
 
-Exit status: 0 every account is done, or was by an earlier run; 1 some are not, the summary says which and why;
-2 the input or the command is wrong, nothing was sent; 3 the job stopped, the cause and the command to go on are
-printed; 130 stopped by Ctrl-C."""
+Exit status:
+0    every account is done, now or by an earlier run of the job
+1    some are not: the summary says which, and why
+2    the input or the command is wrong; nothing was sent
+3    the job stopped: the cause and the command to go on are told
+130  stopped by Ctrl-C: the same"""
 
 bulk = typer.Typer(
     no_args_is_help=True,

@@ -33,7 +33,7 @@ class LedgerPlace:
     Attributes:
         url: as ``BlockLedger.open`` takes it.
         file: the SQLite file; None for another database.
-        option: how a command line names it, quoted for a shell. A URL that may hold a password is named by its variable.
+        option: how a command line names it, quoted for a shell; a URL that may hold a password, by its variable.
         is_variable_to_be_set: the option names the variable, which does not hold the URL yet.
     """
 

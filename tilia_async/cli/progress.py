@@ -155,7 +155,7 @@ def _pace(progress: BulkProgress, total: int) -> list[str]:
     if left and progress.rate > 0:
         parts.append(f"about {duration(left / progress.rate)} left")
     if progress.limit:
-        parts.append(f"{progress.in_flight} in flight, {progress.limit} at most for now")
+        parts.append(f"{progress.in_flight} of {progress.limit} in flight")
     if progress.holding > 0:
         parts.append(f"held back for {progress.holding:.0f} s")
     return parts
