@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import attrs
 import orjson
@@ -26,6 +27,7 @@ from tilia_async.config import Limits
 from tilia_async.errors import BulkStoppedError, ConfigurationError, InvalidRequestError, TiliaError, readable
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 
+_TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.LOOKUP: "look up"}
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
 
 
@@ -42,14 +44,17 @@ def run(order: BulkOrder) -> Status:
             if tilia is None:
                 return _dry(order, found, accounts, ledger)
             return _ended(order, _job(order, found, accounts, tilia, ledger))
-    except (AccountFileError, ConfigurationError, InvalidRequestError) as error:
+    except AccountFileError as error:
+        _complain(f"{_name(order.file)}: {error}; nothing was sent")
+        return Status.BAD_INPUT
+    except (ConfigurationError, InvalidRequestError) as error:
         _complain(str(error))
         return Status.BAD_INPUT
     except (NoRoomError, TiliaError) as error:
         _complain(str(error))
         return Status.STOPPED
     except OSError as error:
-        _complain(f"{readable(str(order.output))} cannot be written: {error.strerror}")
+        _complain(f"what was found cannot be written: {error.strerror}")
         return Status.STOPPED
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C before anything was sent")
@@ -73,7 +78,7 @@ def _checked(order: BulkOrder) -> Iterator[AccountList]:
                 stream = opened.enter_context(_stream(order.file, console))
                 accounts = opened.enter_context(first_pass(read(stream, order.column)))
         except OSError as error:
-            raise AccountFileError(f"cannot be read: {error.strerror}") from None
+            raise AccountFileError(f"it cannot be read: {error.strerror}") from None
         yield accounts
 
 
@@ -90,7 +95,7 @@ def _stream(file: str, console: Console) -> Iterator[BinaryIO]:
 
 def _is_usable(order: BulkOrder, found: Input) -> bool:
     """Say what is wrong with the file, and whether the job can begin all the same."""
-    name = _name(order)
+    name = _name(order.file)
     if number := sum(found.left_out.values()):
         lines = "1 line" if number == 1 else f"{number:,} lines"
         _complain(f"{name}: {lines} cannot be used: {listed(found.left_out)}")
@@ -115,7 +120,8 @@ def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLed
     ending = Ending(status=Status.ALL_DONE, input=found, counts={**_NOTHING, BulkOutcome.SKIPPED: confirmed})
     if order.as_json:
         return _ended(order, ending)
-    print(f"{found.accounts:,} accounts to {order.action}; nothing was sent, this was a dry run.")
+    accounts_are = "1 account" if found.accounts == 1 else f"{found.accounts:,} accounts"
+    print(f"{accounts_are} to {_TO[order.action]}; nothing was sent, this was a dry run.")
     if ledger is not None:
         print(f"{confirmed:,} of them are confirmed by job {readable(str(order.job_id))} already.")
     return Status.ALL_DONE
@@ -141,17 +147,9 @@ def _job(
             report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
     except BulkStoppedError as error:
         return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
-    except KeyboardInterrupt:
-        latest = progress.latest
-        under_way = 0 if latest is None else latest.in_flight
-        cause = f"Ctrl-C; {under_way} requests were under way" if under_way else "Ctrl-C"
-        return Ending(
-            status=Status.INTERRUPTED,
-            input=found,
-            counts=_NOTHING if latest is None else latest.counts,
-            elapsed=0.0 if latest is None else latest.elapsed,
-            cause=cause,
-        )
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        is_terminated = isinstance(error, asyncio.CancelledError)
+        return _cut_off(found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
     done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
     # An account that is twice in the file is done all the same; of another bad line nobody knows which it meant.
     lost = sum(number for flaw, number in found.left_out.items() if flaw is not Flaw.DUPLICATE)
@@ -159,9 +157,20 @@ def _job(
     return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
 
 
+def _cut_off(found: Input, progress: Progress, status: Status) -> Ending:
+    latest = progress.latest
+    why = "SIGTERM" if status is Status.TERMINATED else "Ctrl-C"
+    if latest is None:
+        return Ending(status=status, input=found, counts=_NOTHING, cause=why)
+    if latest.in_flight:
+        why += f"; {latest.in_flight:,} requests were under way"
+    return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=why)
+
+
 async def _sent(
     order: BulkOrder, accounts: AccountList, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
 ) -> BulkReport:
+    _end_at_sigterm()
     async with ledger or contextlib.nullcontext(), tilia:
         if order.action is Action.BLOCK:
             return await tilia.bulk.block(
@@ -183,6 +192,15 @@ async def _sent(
                 on_progress=progress.update,
             )
         return await _looked_up(order, accounts, tilia, progress)
+
+
+def _end_at_sigterm() -> None:
+    """What stops services shall find the same end as Ctrl-C."""
+    task = asyncio.current_task()
+    # Windows has no signal handlers in the loop, and no SIGTERM to speak of.
+    with contextlib.suppress(NotImplementedError):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
@@ -238,8 +256,8 @@ def _ended(order: BulkOrder, ending: Ending) -> Status:
     return ending.status
 
 
-def _name(order: BulkOrder) -> str:
-    return "standard input" if order.file == STANDARD_STREAM else readable(order.file)
+def _name(file: str) -> str:
+    return "standard input" if file == STANDARD_STREAM else readable(file)
 
 
 def _complain(what: str) -> None:

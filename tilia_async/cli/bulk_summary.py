@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -16,7 +18,8 @@ from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
 
-_SHOWN_FAILURES: Final = 10
+_SHOWN_REASONS: Final = 5
+_SHOWN_IDS: Final = 5
 
 _DONE: Final = {Action.BLOCK: "blocked", Action.UNBLOCK: "unblocked", Action.LOOKUP: "found"}
 _MEANING: Final = {
@@ -36,6 +39,8 @@ class Status(IntEnum):
     BAD_INPUT = 2
     STOPPED = 3
     INTERRUPTED = 130
+    """By Ctrl-C, as shells count."""
+    TERMINATED = 143
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +83,7 @@ class Ending:
     def leaves_something(self) -> bool:
         """Another run of the job would have something to do."""
         open_outcomes = self.counts.get(BulkOutcome.UNKNOWN, 0) + self.counts.get(BulkOutcome.FAILED, 0)
-        return self.status in {Status.STOPPED, Status.INTERRUPTED} or open_outcomes > 0
+        return self.status not in {Status.ALL_DONE, Status.SOME_NOT_DONE} or open_outcomes > 0
 
 
 def tell(order: BulkOrder, ending: Ending) -> None:
@@ -99,7 +104,7 @@ def tell(order: BulkOrder, ending: Ending) -> None:
     for outcome, number in ending.counts.items():
         if number or outcome is BulkOutcome.DONE:
             meaning = _DONE[order.action] if outcome is BulkOutcome.DONE else _MEANING[outcome]
-            table.add_row(outcome.replace("_", " "), f"{number:,}", meaning)
+            table.add_row(_words(outcome), f"{number:,}", meaning)
     if left_out := sum(ending.input.left_out.values()):
         table.add_row("left out", f"{left_out:,}", f"lines of the file: {listed(ending.input.left_out)}")
     console.print(table)
@@ -112,23 +117,32 @@ def tell(order: BulkOrder, ending: Ending) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _words(outcome: BulkOutcome) -> str:
+    return outcome.replace("_", " ")
+
+
 def listed(left_out: Mapping[Flaw, int]) -> str:
     """``2 duplicate, 1 empty id``."""
     return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
 
 
 def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
-    for item in ending.failures[:_SHOWN_FAILURES]:
-        why = "" if item.error is None else f": {cell(str(item.error))}"
-        yield f"  {cell(item.account_id)}  {item.outcome.replace('_', ' ')}[dim]{why}[/]"
-    settled_well = ending.counts.get(BulkOutcome.DONE, 0) + ending.counts.get(BulkOutcome.SKIPPED, 0)
-    more = ending.settled - settled_well - min(len(ending.failures), _SHOWN_FAILURES)
-    if more <= 0 or ending.status is Status.INTERRUPTED:
-        return
-    if order.ledger is not None and order.job_id is not None:
-        yield f"  … and {more:,} more: {cell(f'tilia ledger export --job {order.job_id} {order.ledger.option}')}"
-    else:
-        yield f"  … and {more:,} more; --json names up to a thousand"
+    """Those with the same reason together: of a thousand accounts most have few."""
+    groups: dict[tuple[BulkOutcome, str], list[str]] = {}
+    for item in ending.failures:
+        groups.setdefault((item.outcome, str(item.error or "")), []).append(item.account_id)
+    # What stopped the job is told once, at the end.
+    told = {key: ids for key, ids in groups.items() if key[1] != ending.cause}
+    for (outcome, why), ids in islice(told.items(), _SHOWN_REASONS):
+        yield f"[bold]{_words(outcome)}[/]: {cell(why)}"
+        more = f" and {len(ids) - _SHOWN_IDS:,} more" if len(ids) > _SHOWN_IDS else ""
+        yield f"  {cell(', '.join(ids[:_SHOWN_IDS]))}{more}"
+    is_cut = len(told) > _SHOWN_REASONS or any(len(ids) > _SHOWN_IDS for ids in told.values())
+    if is_cut and order.ledger is not None and order.job_id is not None:
+        export = f"tilia ledger export --job {shlex.quote(order.job_id)} {order.ledger.option}"
+        yield f"All of them: {cell(export)}"
+    elif is_cut:
+        yield "With --json there are up to a thousand of them."
 
 
 def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
@@ -165,7 +179,7 @@ def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
     ]
     return {
         "action": order.action,
-        "status": ending.status.name.lower(),
+        "status": "dry_run" if order.dry_run and ending.status is Status.ALL_DONE else ending.status.name.lower(),
         "job_id": order.job_id,
         "recorded": order.ledger is not None and not order.dry_run,
         "accounts": ending.input.accounts,

@@ -188,7 +188,7 @@ def _show(records: Sequence[BlockRecord], *, as_json: bool) -> None:
             soft_wrap=True,
         )
         if details := "; ".join(_details(record)):
-            console.print(Padding(f"[dim]{details}[/]", (0, 0, 0, 4)))
+            console.print(Padding.indent(f"[dim]{details}[/]", 4))
 
 
 def _details(record: BlockRecord) -> Iterator[str]:

@@ -61,7 +61,8 @@ class Bar:
         self.latest: BulkProgress | None = None
         self._action = action
         self._total = total
-        self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=5)
+        # Standard output is not drawn upon: it may be a pipe for what a look-up finds.
+        self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=5, redirect_stdout=False)
 
     def update(self, progress: BulkProgress, /) -> None:
         """Draw this next."""
@@ -82,6 +83,8 @@ class Bar:
         if latest is None:
             return Group(first, Text("starting", style="dim"), Text(""))
         outcomes = Text("  ").join(Text(part, _STYLES[outcome]) for outcome, part in _outcomes(latest))
+        if settled == self._total:
+            return Group(first, outcomes)
         return Group(first, Text(", ".join(_pace(latest, self._total)), style="dim"), outcomes)
 
     def __enter__(self) -> Self:
@@ -123,9 +126,10 @@ class Lines:
         if latest is None:
             line = f"0 of {self._total:,}, starting"
         else:
+            pace = [] if latest.total == self._total else _pace(latest, self._total)
             outcomes = ", ".join(part for _, part in _outcomes(latest))
-            parts = ", ".join(_pace(latest, self._total))
-            line = f"{latest.total:,} of {self._total:,} ({_percent(latest.total, self._total)}), {parts}; {outcomes}"
+            parts = [f"{latest.total:,} of {self._total:,} ({_percent(latest.total, self._total)})", *pace]
+            line = f"{', '.join(parts)}; {outcomes}"
         self._console.print(Text(f"{self._action}: {line}"), soft_wrap=True)
 
     def __enter__(self) -> Self:
@@ -137,7 +141,8 @@ class Lines:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        self._print()
+        if self.latest is not None:
+            self._print()
 
 
 def _outcomes(progress: BulkProgress) -> list[tuple[BulkOutcome, str]]:
