@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from heapq import nsmallest
 from itertools import islice
@@ -54,7 +54,7 @@ class AccountList:
 
 
 @contextmanager
-def first_pass(read: Iterable[Entry | Problem]) -> Iterator[AccountList]:
+def first_pass(read: Iterable[Entry | Problem]) -> Generator[AccountList, None, None]:
     """Read everything once, and find the duplicates. Memory stays bounded, whatever the length.
 
     Raises:
@@ -69,7 +69,7 @@ def first_pass(read: Iterable[Entry | Problem]) -> Iterator[AccountList]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None, None, None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from time import monotonic
 from typing import BinaryIO, Final
@@ -70,7 +70,7 @@ def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
 
 
 @contextmanager
-def _checked(order: BulkOrder) -> Iterator[AccountList]:
+def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
     console = Console(stderr=True, highlight=False)
     with contextlib.ExitStack() as opened:
         try:
@@ -83,7 +83,7 @@ def _checked(order: BulkOrder) -> Iterator[AccountList]:
 
 
 @contextmanager
-def _stream(file: str, console: Console) -> Iterator[BinaryIO]:
+def _stream(file: str, console: Console) -> Generator[BinaryIO, None, None]:
     if file != STANDARD_STREAM:
         with open(file, "rb") as stream:  # noqa: PTH123 - /dev/fd/63 is a name, too
             yield stream
@@ -228,7 +228,7 @@ async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient
 
 
 @contextmanager
-def _output(order: BulkOrder) -> Iterator[BinaryIO | None]:
+def _output(order: BulkOrder) -> Generator[BinaryIO | None, None, None]:
     if order.output is None:
         yield None
     elif order.output == STANDARD_STREAM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -129,7 +129,7 @@ def export(
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[TextIO]:
+def _opened(file: str) -> Generator[TextIO, None, None]:
     """A file to write, which takes the place of another only when it is whole."""
     path = Path(file)
     if file == _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
