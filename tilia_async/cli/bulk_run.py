@@ -149,7 +149,7 @@ def _job(
         return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         is_terminated = isinstance(error, asyncio.CancelledError)
-        return _cut_off(found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
+        return _cut_off(order.action, found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
     done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
     # An account that is twice in the file is done all the same; of another bad line nobody knows which it meant.
     lost = sum(number for flaw, number in found.left_out.items() if flaw is not Flaw.DUPLICATE)
@@ -157,13 +157,13 @@ def _job(
     return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
 
 
-def _cut_off(found: Input, progress: Progress, status: Status) -> Ending:
+def _cut_off(action: Action, found: Input, progress: Progress, status: Status) -> Ending:
     latest = progress.latest
     why = "SIGTERM" if status is Status.TERMINATED else "Ctrl-C"
     if latest is None:
         return Ending(status=status, input=found, counts=_NOTHING, cause=why)
-    if latest.in_flight:
-        why += f"; {latest.in_flight:,} requests were under way"
+    if action is not Action.LOOKUP:
+        why += "; what was under way may have taken effect"
     return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=why)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final, TextIO, TypeVar
 
@@ -131,11 +132,17 @@ def export(
 @contextmanager
 def _opened(file: str) -> Generator[TextIO, None, None]:
     """A file to write, which takes the place of another only when it is whole."""
+    if file == _STANDARD_OUTPUT:
+        out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        try:
+            yield out
+        finally:
+            out.detach()
+        return
     path = Path(file)
-    if file == _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
+    if path.exists() and not path.is_file():
         # A device or a pipe has no other to take its place.
-        there = sys.stdout.fileno() if file == _STANDARD_OUTPUT else path
-        with open(there, "w", encoding="utf-8", newline="", closefd=file != _STANDARD_OUTPUT) as out:
+        with path.open("w", encoding="utf-8", newline="") as out:
             yield out
         return
     part = path.with_name(f"{path.name}.part")
