@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest_asyncio
 from hostile import hostile_server
 from scripted import Answer, ScriptedTilia, at_once, client_of
-from tilia_async.ledger import BlockLedger
 
 from tilia_async import TiliaClient
+from tilia_async.ledger import BlockLedger
 
 Start = Callable[..., Awaitable[tuple[ScriptedTilia, TiliaClient]]]
 

@@ -28,11 +28,11 @@ from scripted import (
     sandbox_client,
     until,
 )
-from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport
-from tilia_async.ledger import BlockLedger, RecordState
 
 from tilia_async import Limits, RequestOptions, RetryPolicy, Scope, TiliaClient, errors
 from tilia_async.api import OPERATIONS
+from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport
+from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.sandbox import Fault, Sandbox
 
 Start = Callable[..., Awaitable[tuple[ScriptedTilia, TiliaClient]]]

@@ -10,9 +10,8 @@ import json
 import os
 import sys
 
-from tilia_async.ledger import BlockLedger
-
 from tilia_async import RetryPolicy, TiliaClient
+from tilia_async.ledger import BlockLedger
 
 
 async def run(settings: dict[str, object]) -> dict[str, object]:

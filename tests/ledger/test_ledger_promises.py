@@ -25,10 +25,10 @@ from canaries import places, search
 from hostile import hostile_server
 from postgres import every_text, new_database, terminate_connections, unreachable
 from scripted import DONE, ONCE, Reply, ScriptedTilia, blocks_sent, client_of, ids, people, sandbox_client, until
-from tilia_async.bulk import BulkOutcome
-from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
 
 from tilia_async import RequestOptions, TiliaClient, errors
+from tilia_async.bulk import BulkOutcome
+from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.webhooks import AccountBlockChanged, parse_event
 

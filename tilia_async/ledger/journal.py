@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    exists,
     func,
     literal,
     or_,
@@ -261,7 +260,8 @@ def _claiming(dialect: str, intent: Intent, run_id: str, names: Sequence[str]) -
     ]
     # SQLite needs the WHERE to tell ON CONFLICT from the ON of a join.
     chosen = select(*values).select_from(accounts).where(true())
-    in_live_hands = exists().where(RUNS.c.run_id == _R.run_id, RUNS.c.expires_at > database_now())
+    # Not as a correlated EXISTS: inside ON CONFLICT it would get a FROM of its own, and one live claim hold back all.
+    in_live_hands = _R.run_id.in_(select(RUNS.c.run_id).where(RUNS.c.expires_at > database_now()))
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(RECORDS).from_select([column.name for column in _COLUMNS], chosen)
     taken = statement.on_conflict_do_update(
