@@ -19,7 +19,7 @@ from tilia_async.cli.account_list import first_pass
 # With a digit in it, it heads no column.
 IDS = st.text("aZ-_09", max_size=35).map(lambda text: f"{text}7")
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=30)
-QUICK = settings(max_examples=50, deadline=None)
+QUICK = settings(max_examples=40, deadline=None)
 
 
 def both(content: bytes | str, column: str | None = None) -> tuple[list[Entry], list[Problem]]:
@@ -146,6 +146,8 @@ def zipped() -> bytes:
         ("account_id,Account-ID\na1,b2\n", "2 columns are named"),
         ('"account_id\na1\n', "a quote is not closed"),
     ],
+    # Archives have the time in them, and the name of a test has to be the same in every process.
+    ids=lambda value: value if isinstance(value, str) else "bytes",
 )
 def test_a_file_that_cannot_be_used_is_called_what_it_is(content: str | bytes, what: str) -> None:
     with pytest.raises(AccountFileError, match="line 1: ") as caught:
@@ -216,18 +218,16 @@ class Generated(io.RawIOBase):
         return len(taken)
 
 
-@pytest.mark.parametrize(
-    "line", [b"account-%d\n", b'"account-%d\n', b"\xff%d\n", b"%d/\n"], ids=["good", "quotes", "bytes", "slashes"]
-)
+@pytest.mark.parametrize("line", [b'"account-%d"\n', b"\xff%d\n"], ids=["good", "bad"])
 def test_memory_does_not_grow_with_the_file(line: bytes) -> None:
     tracemalloc.start()
     try:
         lines = iter([b"account-x\n", *[b"\n"] * 2])
         stream = io.BufferedReader(
-            Generated(each for part in (lines, (line % n for n in range(10_000))) for each in part)
+            Generated(each for part in (lines, (line % n for n in range(5_000))) for each in part)
         )
         with first_pass(read(stream)) as accounts:
-            assert accounts.total + sum(accounts.flaws.values()) == 10_003
-        assert tracemalloc.get_traced_memory()[1] < 700_000
+            assert accounts.total + sum(accounts.flaws.values()) == 5_003
+        assert tracemalloc.get_traced_memory()[1] < 500_000
     finally:
         tracemalloc.stop()

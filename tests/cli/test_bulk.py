@@ -201,7 +201,7 @@ def test_a_password_is_never_shown(settings: Settings, file: Path, is_set: bool)
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
-@examples(max_examples=20, deadline=None)
+@examples(max_examples=10, deadline=None)
 @given(
     st.builds(
         BulkOrder,

@@ -38,7 +38,11 @@ def stop_when_they_hang(served: tilia_sync.Sandbox, process: subprocess.Popen[st
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+    ("number", "status", "name"),
+    [
+        (signal.SIGINT, 130, "Ctrl-C"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_job_with_a_ledger_stops_at_once_and_says_how_to_go_on(
     served: tilia_sync.Sandbox,
@@ -67,8 +71,10 @@ def test_a_job_with_a_ledger_stops_at_once_and_says_how_to_go_on(
     served.faults.clear()
     went_on = run(settings, *shlex.split(command))
     assert went_on.exit_code == 0
-    assert f"skipped   {ANSWERED}" in went_on.stdout
-    assert f"done      {12 - ANSWERED}" in went_on.stdout
+    assert re.findall(r"^(done|skipped) +(\d+)", went_on.stdout, re.MULTILINE) == [
+        ("done", str(12 - ANSWERED)),
+        ("skipped", str(ANSWERED)),
+    ]
 
 
 def test_in_a_terminal_a_bar_is_drawn_and_ctrl_c_leaves_it_whole(
