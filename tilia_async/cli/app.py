@@ -12,6 +12,8 @@ from tilia_async.api import OPERATIONS
 from tilia_async.cli import demo as demo_module
 from tilia_async.cli import doctor as doctor_module
 from tilia_async.cli import sandbox as sandbox_module
+from tilia_async.cli.bulk import bulk
+from tilia_async.cli.ledger import ledger
 from tilia_async.cli.output import Cell, show, show_fields, show_rows
 from tilia_async.client import TiliaClient
 
@@ -28,6 +30,8 @@ accounts = typer.Typer(no_args_is_help=True, help="Look accounts up, block and u
 wallets = typer.Typer(no_args_is_help=True, help="See what users have.")
 app.add_typer(accounts, name="accounts")
 app.add_typer(wallets, name="wallets")
+app.add_typer(bulk, name="bulk")
+app.add_typer(ledger, name="ledger")
 
 AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

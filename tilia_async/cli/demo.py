@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from time import perf_counter
 
 import anyio
@@ -176,39 +177,45 @@ async def _faults(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox) -> None:
 
 async def _many(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, count: int) -> None:
     tell.chapter(f"Block {count:,} accounts")
-    tell.say(f"{_CONCURRENCY} at a time, over one token.")
-    account_ids: list[str] = []
-
-    async def register(number: int) -> None:
-        account = await tilia.accounts.register(f"bot-{number}", email=f"bot-{number}@mail.example")
-        account_ids.append(account.account_id)
-
-    async def block(number: int) -> None:
-        await tilia.accounts.block(account_ids[number], reason=_REASON)
-
+    tell.say(f"At most {_CONCURRENCY} at a time, over one token; slower by itself when Tilia asks for less.")
+    if _has_ledger():
+        tell.say(
+            "With [bold]TiliaClient(..., ledger=BlockLedger.open('sqlite:///blocks.db'))[/] each block is on record "
+            "before it is sent, and a job that is cut off goes on where it stopped."
+        )
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=tell.console) as progress:
-        await _spread(register, count, progress, "register")
-        seconds = await _spread(block, count, progress, "block")
+        account_ids = await _register(tilia, count, progress)
+        bar = progress.add_task("block", total=count)
+        report = await tilia.bulk.block(
+            account_ids,
+            _REASON,
+            concurrency=_CONCURRENCY,
+            on_progress=lambda so_far: progress.update(bar, completed=so_far.total),
+        )
     blocked = sum(sandbox.accounts[account_id].is_blocked for account_id in account_ids)
-    tell.result(f"{blocked:,} of {count:,} are blocked, {count / seconds:,.0f} in a second")
+    tell.result(f"{blocked:,} of {count:,} are blocked, {report.total / report.elapsed:,.0f} in a second")
 
 
-async def _spread(work: Callable[[int], Awaitable[None]], count: int, progress: Progress, what: str) -> float:
-    """Do it for each number, some at a time; the seconds it took."""
-    started = perf_counter()
-    bar = progress.add_task(what.ljust(8), total=count)
+async def _register(tilia: TiliaClient, count: int, progress: Progress) -> list[str]:
+    bar = progress.add_task("register", total=count)
+    account_ids: list[str] = []
     numbers = iter(range(count))
 
     async def worker() -> None:
         for number in numbers:
-            await work(number)
+            account = await tilia.accounts.register(f"bot-{number}", email=f"bot-{number}@mail.example")
+            account_ids.append(account.account_id)
             progress.advance(bar)
 
     async with anyio.create_task_group() as group:
         for _ in range(min(_CONCURRENCY, count)):
             group.start_soon(worker)
-    return perf_counter() - started
+    return account_ids
+
+
+def _has_ledger() -> bool:
+    return all(find_spec(name) is not None for name in ("sqlalchemy", "aiosqlite"))
 
 
 def _synchronously(tell: Narrator, sandbox: Sandbox) -> None:

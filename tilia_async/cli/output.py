@@ -11,7 +11,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | None
+from tilia_async.errors import readable
+
+Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | Mapping[str, object] | None
 
 
 def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
@@ -27,7 +29,7 @@ def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
     table = Table.grid(padding=(0, 2))
     for name, content in fields.items():
         if content not in (None, "", (), [], {}):
-            table.add_row(f"[dim]{name}[/]", _cell(content))
+            table.add_row(f"[dim]{name}[/]", cell(content))
     Console(highlight=False).print(table)
 
 
@@ -44,7 +46,7 @@ def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(content) for content in row.values()))
+        table.add_row(*(cell(content) for content in row.values()))
     console.print(table)
 
 
@@ -52,11 +54,13 @@ def _print_json(value: object) -> None:
     print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
-def _cell(content: Cell) -> str:
+def cell(content: Cell) -> str:
+    """The content as text with markup, in which nothing of the content is markup."""
     if isinstance(content, datetime):
         text = content.isoformat(sep=" ", timespec="seconds")
     elif isinstance(content, Sequence) and not isinstance(content, str):
         text = ", ".join(map(str, content))
     else:
         text = "" if content is None else str(content)
-    return text.replace("[", r"\[")
+    # What a file, a player or a server wrote must not command the terminal.
+    return readable(text).replace("[", r"\[")

@@ -1,0 +1,93 @@
+"""``tilia ledger``: what it shows and exports of the record of blocks."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from commands import run
+
+Settings = dict[str, str]
+WAVE = ("--reason", "cheats \x1b[2J[red]", "--actor", "ops@acme.example", "--job", "wave", "--review-at", "2031-01-01")
+
+
+@pytest.fixture
+def ledger(settings: Settings, account_ids: list[str], tmp_path: Path) -> str:
+    path = str(tmp_path / "b.db")
+    given = "".join(f"{account_id}\n" for account_id in [*account_ids[:3], "nobody"]).encode()
+    assert run(settings, "bulk", "block", "-", *WAVE, "--ledger", path, given=given).exit_code == 1
+    given = account_ids[0].encode()
+    assert run(settings, "bulk", "unblock", "-", "--ledger", path, "--job", "back", given=given).exit_code == 0
+    return path
+
+
+def test_the_history_of_an_account(ledger: str, account_ids: list[str]) -> None:
+    told = run({"TILIA_LEDGER": ledger}, "ledger", "history", account_ids[0])
+    lines = told.stdout.splitlines()
+    assert [line.split()[2:] for line in lines[::2]] == [
+        ["block", "confirmed", account_ids[0]], ["unblock", "confirmed", account_ids[0]],
+    ]  # fmt: skip
+    assert r"reason: cheats \x1b[2J[red]; by ops@acme.example; job wave; to be reviewed 2031-01-01" in " ".join(lines)
+    assert "\x1b" not in told.stdout
+    listed = json.loads(run({"TILIA_LEDGER": ledger}, "ledger", "history", account_ids[0], "--json").stdout)
+    assert [record["action"] for record in listed] == ["block", "unblock"]
+    assert listed[0]["reason"] == "cheats \x1b[2J[red]"
+
+
+def test_who_is_blocked_and_due(ledger: str, account_ids: list[str]) -> None:
+    for question in (("blocked",), ("blocked", "--issuer", "publisher"), ("due", "--before", "2031-01-02")):
+        listed = json.loads(run({}, "ledger", *question, "--ledger", ledger, "--json").stdout)
+        assert {record["account_id"] for record in listed} == set(account_ids[1:3])
+    assert run({}, "ledger", "due", "--before", "2031-01-01", "--ledger", ledger).stdout == "none\n"
+    cut = run({}, "ledger", "blocked", "--limit", "1", "--ledger", f"sqlite:///{ledger}")
+    assert cut.stdout.count("acct_") == 1
+    assert cut.stderr == "there are more than these 1: see --limit, or export them\n"
+    assert run({}, "ledger", "pending", "--job", "wave", "--ledger", ledger, "--json").stdout == "[]\n"
+
+
+def test_an_export(ledger: str, tmp_path: Path) -> None:
+    exported = run({}, "ledger", "export", "--job", "wave", "--state", "not_found", "--ledger", ledger)
+    (row,) = csv.DictReader(io.StringIO(exported.stdout))
+    assert (row["account_id"], row["state"], row["job_id"]) == ("nobody", "not_found", "wave")
+    file = tmp_path / "all.jsonl"
+    for since, number in (("2020-01-01", 5), ("2999-01-01T00:00:00+02:00", 0)):
+        done = run({}, "ledger", "export", str(file), "--format", "jsonl", "--since", since, "--ledger", ledger)
+        assert done.exit_code == 0
+        assert done.stderr == f"{number} records exported\n"
+        assert len([json.loads(line) for line in file.read_text().splitlines()]) == number
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("all")) == ["all.jsonl"]
+
+
+def test_an_export_that_fails_leaves_the_file_as_it_was(ledger: str, tmp_path: Path) -> None:
+    file = tmp_path / "all.csv"
+    file.write_text("as it was")
+    Path(ledger).write_bytes(b"no database, but text of some length" * 100)
+    assert run_failing("export", str(file), "--ledger", ledger).startswith("the ledger cannot be read or written")
+    assert file.read_text() == "as it was"
+    assert not (tmp_path / "all.csv.part").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("/dev/full", "No space left on device"), ("/no/x", "No such file or directory")]
+)
+def test_an_export_that_cannot_be_written(ledger: str, file: str, why: str) -> None:
+    done = run({}, "ledger", "export", file, "--ledger", ledger)
+    assert (done.exit_code, done.stderr) == (1, f"tilia: {file} cannot be written: {why}\n")
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    done = run({}, "ledger", "history", "acct_1", "--ledger", str(tmp_path / "typo.db"))
+    assert done.exit_code == 2
+    assert "there is no ledger at" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert "which ledger? Give --ledger, or set the variable TILIA_LEDGER" in run({}, "ledger", "pending").stderr
+
+
+def run_failing(*arguments: str) -> str:
+    """What it would end with: the errors of the package are told by ``main``."""
+    from tilia_async.errors import TiliaError
+
+    with pytest.raises(TiliaError) as caught:
+        run({}, "ledger", *arguments)
+    return str(caught.value)

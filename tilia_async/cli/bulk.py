@@ -1,0 +1,179 @@
+"""``tilia bulk``: block, unblock or look up the accounts of a file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import attrs
+import typer
+
+from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, STANDARD_STREAM, Action, BulkOrder, made_job_id
+from tilia_async.cli.bulk_run import run
+from tilia_async.cli.ledger_place import VARIABLE, LedgerOption, LedgerPlace
+from tilia_async.cli.moments import moment
+
+_EXIT_STATUS = """
+
+Exit status:
+0    every account is done, now or by an earlier run of the job
+1    some are not: the summary says which, and why
+2    the input or the command is wrong; nothing was sent
+3    the job stopped: the cause and the command to go on are told
+130  stopped by Ctrl-C: the same"""
+
+bulk = typer.Typer(
+    no_args_is_help=True,
+    help="Block, unblock or look up the accounts of a file.",
+)
+
+File: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|-",
+        show_default=False,
+        help="One account id per line, or CSV; - is standard input. All of it is checked before anything is sent.",
+    ),
+]
+Column: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The CSV column of the ids. Default: account_id; the first, if there is no header."
+    ),
+]
+KeepGoing: TypeAlias = Annotated[
+    bool, typer.Option("--keep-going", help="Leave out lines that cannot be used, and say which.")
+]
+Concurrency: TypeAlias = Annotated[
+    int, typer.Option(min=1, max=1000, help="The most requests at once; fewer, when Tilia asks for it.")
+]
+Job: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--job",
+        metavar="ID",
+        help="The job's name, with a ledger: the same again goes on where it stopped. Default: one is made.",
+    ),
+]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Check the file and send nothing.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the summary as JSON, for programs.")]
+Actor: TypeAlias = Annotated[str | None, typer.Option(help="Who does it, for the ledger.")]
+
+
+@bulk.command(help=f"Block the accounts of a file. A block does not expire.{_EXIT_STATUS}")
+def block(
+    file: File,
+    reason: Annotated[str, typer.Option(help="Why, for the ledger; Tilia keeps none.")],
+    actor: Actor = None,
+    review_at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=moment, metavar="DATE", help="When to look at the blocks again (ISO 8601; UTC if no offset)."
+        ),
+    ] = None,
+    job: Job = None,
+    ledger: LedgerOption = None,
+    column: Column = None,
+    concurrency: Concurrency = DEFAULT_CONCURRENCY,
+    keep_going: KeepGoing = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    _run(
+        BulkOrder(
+            action=Action.BLOCK,
+            file=file,
+            column=column,
+            keeps_going=keep_going,
+            concurrency=concurrency,
+            reason=reason,
+            actor=actor,
+            review_at=review_at,
+            ledger=LedgerPlace.of(ledger),
+            job_id=job,
+            dry_run=dry_run,
+            as_json=json,
+        )
+    )
+
+
+@bulk.command(help=f"Lift your own blocks of the accounts of a file.{_EXIT_STATUS}")
+def unblock(
+    file: File,
+    reason: Annotated[str | None, typer.Option(help="Why, for the ledger.")] = None,
+    actor: Actor = None,
+    job: Job = None,
+    ledger: LedgerOption = None,
+    column: Column = None,
+    concurrency: Concurrency = DEFAULT_CONCURRENCY,
+    keep_going: KeepGoing = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    _run(
+        BulkOrder(
+            action=Action.UNBLOCK,
+            file=file,
+            column=column,
+            keeps_going=keep_going,
+            concurrency=concurrency,
+            reason=reason,
+            actor=actor,
+            ledger=LedgerPlace.of(ledger),
+            job_id=job,
+            dry_run=dry_run,
+            as_json=json,
+        )
+    )
+
+
+@bulk.command(help=f"Look up the accounts of a file.{_EXIT_STATUS}")
+def lookup(
+    file: File,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|-", help="Write what is found, as JSON lines; - is standard output, the summary then is not."
+        ),
+    ] = None,
+    column: Column = None,
+    concurrency: Concurrency = DEFAULT_CONCURRENCY,
+    keep_going: KeepGoing = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    if json and output == STANDARD_STREAM:
+        raise typer.BadParameter("standard output cannot have both the summary and the accounts", param_hint="--json")
+    _run(
+        BulkOrder(
+            action=Action.LOOKUP,
+            file=file,
+            output=output,
+            column=column,
+            keeps_going=keep_going,
+            concurrency=concurrency,
+            dry_run=dry_run,
+            as_json=json,
+        )
+    )
+
+
+def _run(order: BulkOrder) -> None:
+    raise typer.Exit(run(_named(order)))
+
+
+def _named(order: BulkOrder) -> BulkOrder:
+    """The order with a job, if there is a ledger.
+
+    Raises:
+        typer.BadParameter: a job was named, and there is no ledger.
+    """
+    if order.ledger is None:
+        if order.job_id is None:
+            return order
+        raise typer.BadParameter(
+            f"a job is recorded in a ledger, and there is none: give --ledger or set {VARIABLE}", param_hint="--job"
+        )
+    if order.job_id is not None:
+        return order
+    return attrs.evolve(order, job_id=made_job_id(order.action))

@@ -1,0 +1,264 @@
+"""Runs what ``tilia bulk`` was asked for: the first pass over the file, then the job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import BinaryIO, Final
+
+import attrs
+import orjson
+from rich.console import Console
+
+from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
+from tilia_async.bulk.tally import Tally
+from tilia_async.cli.account_file import AccountFileError, Flaw, read
+from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
+from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
+from tilia_async.cli.progress import Progress, progress_of
+from tilia_async.client import TiliaClient
+from tilia_async.config import Limits
+from tilia_async.errors import BulkStoppedError, ConfigurationError, InvalidRequestError, TiliaError, readable
+from tilia_async.ledger import BlockAction, BlockLedger, RecordState
+
+_TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.LOOKUP: "look up"}
+_NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
+
+
+def run(order: BulkOrder) -> Status:
+    """Do it, tell about it, and return the exit status."""
+    try:
+        ledger = None if order.ledger is None else BlockLedger.open(order.ledger.url)
+        # Settings that are missing are told before a large file is read.
+        tilia = None if order.dry_run else _client(order, ledger)
+        with _checked(order) as accounts:
+            found = Input(accounts=accounts.total, left_out=accounts.flaws, problems=accounts.problems)
+            if not _is_usable(order, found):
+                return _ended(order, Ending(status=Status.BAD_INPUT, input=found, counts=_NOTHING))
+            if tilia is None:
+                return _dry(order, found, accounts, ledger)
+            return _ended(order, _job(order, found, accounts, tilia, ledger))
+    except AccountFileError as error:
+        _complain(f"{_name(order.file)}: {error}; nothing was sent")
+        return Status.BAD_INPUT
+    except (ConfigurationError, InvalidRequestError) as error:
+        _complain(str(error))
+        return Status.BAD_INPUT
+    except (NoRoomError, TiliaError) as error:
+        _complain(str(error))
+        return Status.STOPPED
+    except OSError as error:
+        _complain(f"what was found cannot be written: {error.strerror}")
+        return Status.STOPPED
+    except KeyboardInterrupt:
+        _complain("stopped by Ctrl-C before anything was sent")
+        return Status.INTERRUPTED
+
+
+def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
+    usual = Limits()
+    limits = Limits(
+        connections=max(usual.connections, order.concurrency), per_host=max(usual.per_host, order.concurrency)
+    )
+    return TiliaClient.from_env(limits=limits, ledger=ledger)
+
+
+@contextmanager
+def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
+    console = Console(stderr=True, highlight=False)
+    with contextlib.ExitStack() as opened:
+        try:
+            with console.status("checking the account ids") if console.is_terminal else contextlib.nullcontext():
+                stream = opened.enter_context(_stream(order.file, console))
+                accounts = opened.enter_context(first_pass(read(stream, order.column)))
+        except OSError as error:
+            raise AccountFileError(f"it cannot be read: {error.strerror}") from None
+        yield accounts
+
+
+@contextmanager
+def _stream(file: str, console: Console) -> Generator[BinaryIO, None, None]:
+    if file != STANDARD_STREAM:
+        with open(file, "rb") as stream:  # noqa: PTH123 - /dev/fd/63 is a name, too
+            yield stream
+        return
+    if sys.stdin.isatty():
+        console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
+    yield sys.stdin.buffer
+
+
+def _is_usable(order: BulkOrder, found: Input) -> bool:
+    """Say what is wrong with the file, and whether the job can begin all the same."""
+    name = _name(order.file)
+    if number := sum(found.left_out.values()):
+        lines = "1 line" if number == 1 else f"{number:,} lines"
+        _complain(f"{name}: {lines} cannot be used: {listed(found.left_out)}")
+        for problem in found.problems:
+            print(f"  line {problem.line}: {problem.what}", file=sys.stderr)
+        if number > len(found.problems):
+            print(f"  … and {number - len(found.problems):,} more", file=sys.stderr)
+        if not order.keeps_going:
+            print("Nothing was sent. Correct the file, or leave these lines out with --keep-going.", file=sys.stderr)
+            return False
+    if not found.accounts:
+        _complain(f"{name}: there is no account id in it; nothing was sent")
+        return False
+    return True
+
+
+def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLedger | None) -> Status:
+    confirmed = 0
+    # A ledger that is not there yet has nothing on record, and a dry run makes none.
+    if ledger is not None and order.ledger is not None and order.ledger.exists():
+        confirmed = asyncio.run(_confirmed(order, accounts, ledger))
+    ending = Ending(status=Status.ALL_DONE, input=found, counts={**_NOTHING, BulkOutcome.SKIPPED: confirmed})
+    if order.as_json:
+        return _ended(order, ending)
+    accounts_are = "1 account" if found.accounts == 1 else f"{found.accounts:,} accounts"
+    print(f"{accounts_are} to {_TO[order.action]}; nothing was sent, this was a dry run.")
+    if ledger is not None:
+        print(f"{confirmed:,} of them are confirmed by job {readable(str(order.job_id))} already.")
+    return Status.ALL_DONE
+
+
+async def _confirmed(order: BulkOrder, accounts: AccountList, ledger: BlockLedger) -> int:
+    number = 0
+    async with ledger:
+        action = BlockAction(order.action.value)
+        async for record in ledger.records(job_id=order.job_id, action=action, state=RecordState.CONFIRMED):
+            number += record.account_id in accounts
+    return number
+
+
+def _job(
+    order: BulkOrder, found: Input, accounts: AccountList, tilia: TiliaClient, ledger: BlockLedger | None
+) -> Ending:
+    if order.job_id is not None:
+        print(f"job {readable(order.job_id)}", file=sys.stderr)
+    progress = progress_of(order.action, found.accounts)
+    try:
+        with progress:
+            report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
+    except BulkStoppedError as error:
+        return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        is_terminated = isinstance(error, asyncio.CancelledError)
+        return _cut_off(order.action, found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
+    done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
+    # An account that is twice in the file is done all the same; of another bad line nobody knows which it meant.
+    lost = sum(number for flaw, number in found.left_out.items() if flaw is not Flaw.DUPLICATE)
+    is_all_done = done == found.accounts and not lost
+    return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
+
+
+def _cut_off(action: Action, found: Input, progress: Progress, status: Status) -> Ending:
+    latest = progress.latest
+    why = "SIGTERM" if status is Status.TERMINATED else "Ctrl-C"
+    if latest is None:
+        return Ending(status=status, input=found, counts=_NOTHING, cause=why)
+    if action is not Action.LOOKUP:
+        why += "; what was under way may have taken effect"
+    return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=why)
+
+
+async def _sent(
+    order: BulkOrder, accounts: AccountList, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
+) -> BulkReport:
+    _end_at_sigterm()
+    async with ledger or contextlib.nullcontext(), tilia:
+        if order.action is Action.BLOCK:
+            return await tilia.bulk.block(
+                accounts,
+                order.reason,
+                order.actor,
+                concurrency=order.concurrency,
+                job_id=order.job_id,
+                review_at=order.review_at,
+                on_progress=progress.update,
+            )
+        if order.action is Action.UNBLOCK:
+            return await tilia.bulk.unblock(
+                accounts,
+                order.reason,
+                order.actor,
+                concurrency=order.concurrency,
+                job_id=order.job_id,
+                on_progress=progress.update,
+            )
+        return await _looked_up(order, accounts, tilia, progress)
+
+
+def _end_at_sigterm() -> None:
+    """What stops services shall find the same end as Ctrl-C."""
+    task = asyncio.current_task()
+    # Windows has no signal handlers in the loop, and no SIGTERM to speak of.
+    with contextlib.suppress(NotImplementedError):
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
+    """Written as they come: a report would hold every account in memory."""
+    tally = Tally(monotonic(), keeps_accounts=False)
+    with _output(order) as out:
+        async with tilia.bulk.stream_lookup(accounts, concurrency=order.concurrency) as items:
+            async for item in items:
+                tally.add(item)
+                if out is not None and item.account is not None:
+                    out.write(orjson.dumps(attrs.asdict(item.account), option=orjson.OPT_APPEND_NEWLINE))
+                now = monotonic()
+                progress.update(
+                    BulkProgress(
+                        total=tally.total,
+                        counts=tally.counts(),
+                        in_flight=0,
+                        limit=0,
+                        holding=0.0,
+                        elapsed=tally.elapsed(now),
+                        rate=tally.rate(now),
+                    )
+                )
+    return tally.report(order.action, None, monotonic())
+
+
+@contextmanager
+def _output(order: BulkOrder) -> Generator[BinaryIO | None, None, None]:
+    if order.output is None:
+        yield None
+    elif order.output == STANDARD_STREAM:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with open(order.output, "wb") as out:  # noqa: PTH123 - /dev/fd/63 is a name, too
+            yield out
+
+
+def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | None = None) -> Ending:
+    return Ending(
+        status=status,
+        input=found,
+        counts=report.counts,
+        failures=report.failures,
+        elapsed=report.elapsed,
+        cause=cause,
+    )
+
+
+def _ended(order: BulkOrder, ending: Ending) -> Status:
+    if order.as_json or ending.status is not Status.BAD_INPUT:
+        tell(order, ending)
+    return ending.status
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == STANDARD_STREAM else readable(file)
+
+
+def _complain(what: str) -> None:
+    print(f"tilia: {what}", file=sys.stderr)

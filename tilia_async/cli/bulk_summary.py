@@ -1,0 +1,194 @@
+"""What ``tilia bulk`` says at its end: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from itertools import islice
+from typing import Final
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from tilia_async.bulk import BulkItem, BulkOutcome
+from tilia_async.cli.account_file import Flaw, Problem
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
+from tilia_async.cli.output import Cell, cell, show_fields
+from tilia_async.cli.progress import duration
+
+_SHOWN_REASONS: Final = 5
+_SHOWN_IDS: Final = 5
+
+_DONE: Final = {Action.BLOCK: "blocked", Action.UNBLOCK: "unblocked", Action.LOOKUP: "found"}
+_MEANING: Final = {
+    BulkOutcome.SKIPPED: "confirmed by an earlier run of this job",
+    BulkOutcome.NOT_FOUND: "Tilia knows no such account",
+    BulkOutcome.REFUSED: "Tilia refused it for this account",
+    BulkOutcome.UNKNOWN: "may have taken effect: no answer tells",
+    BulkOutcome.FAILED: "had no effect",
+}
+
+
+class Status(IntEnum):
+    """The exit status."""
+
+    ALL_DONE = 0
+    SOME_NOT_DONE = 1
+    BAD_INPUT = 2
+    STOPPED = 3
+    INTERRUPTED = 130
+    """By Ctrl-C, as shells count."""
+    TERMINATED = 143
+
+
+@attrs.frozen(kw_only=True)
+class Input:
+    """What the first pass found.
+
+    Attributes:
+        accounts: how many ids can be used.
+        left_out: for each kind of problem, how many lines.
+        problems: the first of these lines.
+    """
+
+    accounts: int
+    left_out: Mapping[Flaw, int]
+    problems: Sequence[Problem]
+
+
+@attrs.frozen(kw_only=True)
+class Ending:
+    """How a job ended.
+
+    Attributes:
+        elapsed: in seconds.
+        cause: why it stopped before its end.
+    """
+
+    status: Status
+    input: Input
+    counts: Mapping[BulkOutcome, int]
+    failures: Sequence[BulkItem] = ()
+    elapsed: float = 0.0
+    cause: str | None = None
+
+    @property
+    def settled(self) -> int:
+        """How many accounts have an outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def leaves_something(self) -> bool:
+        """Another run of the job would have something to do."""
+        open_outcomes = self.counts.get(BulkOutcome.UNKNOWN, 0) + self.counts.get(BulkOutcome.FAILED, 0)
+        return self.status not in {Status.ALL_DONE, Status.SOME_NOT_DONE} or open_outcomes > 0
+
+
+def tell(order: BulkOrder, ending: Ending) -> None:
+    """Print it on standard output; on standard error, if what a look-up finds goes to standard output."""
+    if order.as_json:
+        show_fields(_fields(order, ending), as_json=True)
+        return
+    console = Console(highlight=False, stderr=order.output == STANDARD_STREAM)
+    rate = f", {ending.settled / ending.elapsed:,.0f} a second" if ending.elapsed else ""
+    console.print(
+        f"[bold]{order.action}[/]: {ending.settled:,} of {ending.input.accounts:,} accounts "
+        f"in {duration(ending.elapsed) if ending.elapsed >= 10 else f'{ending.elapsed:.1f} s'}{rate}"
+    )
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for outcome, number in ending.counts.items():
+        if number or outcome is BulkOutcome.DONE:
+            meaning = _DONE[order.action] if outcome is BulkOutcome.DONE else _MEANING[outcome]
+            table.add_row(_words(outcome), f"{number:,}", meaning)
+    if left_out := sum(ending.input.left_out.values()):
+        table.add_row("left out", f"{left_out:,}", f"lines of the file: {listed(ending.input.left_out)}")
+    console.print(table)
+    for line in _failures(order, ending):
+        console.print(line, soft_wrap=True)
+    if ending.cause is not None:
+        console.print(f"[bold red]stopped[/]: {cell(ending.cause)}")
+    for line in _how_to_go_on(order, ending):
+        # A command that is broken into lines could not be copied.
+        console.print(line, soft_wrap=True)
+
+
+def _words(outcome: BulkOutcome) -> str:
+    return outcome.replace("_", " ")
+
+
+def listed(left_out: Mapping[Flaw, int]) -> str:
+    """``2 duplicate, 1 empty id``."""
+    return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
+
+
+def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
+    """Those with the same reason together: of a thousand accounts most have few."""
+    groups: dict[tuple[BulkOutcome, str], list[str]] = {}
+    for item in ending.failures:
+        groups.setdefault((item.outcome, str(item.error or "")), []).append(item.account_id)
+    # What stopped the job is told once, at the end.
+    told = {key: ids for key, ids in groups.items() if key[1] != ending.cause}
+    for (outcome, why), ids in islice(told.items(), _SHOWN_REASONS):
+        yield f"[bold]{_words(outcome)}[/]: {cell(why)}"
+        more = f" and {len(ids) - _SHOWN_IDS:,} more" if len(ids) > _SHOWN_IDS else ""
+        yield f"  {cell(', '.join(ids[:_SHOWN_IDS]))}{more}"
+    is_cut = len(told) > _SHOWN_REASONS or any(len(ids) > _SHOWN_IDS for ids in told.values())
+    if is_cut and order.ledger is not None and order.job_id is not None:
+        export = f"tilia ledger export --job {shlex.quote(order.job_id)} {order.ledger.option}"
+        yield f"All of them: {cell(export)}"
+    elif is_cut:
+        yield "With --json there are up to a thousand of them."
+
+
+def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
+    if order.action is Action.LOOKUP:
+        return
+    if order.ledger is None:
+        yield (
+            "Nothing was recorded: another run begins from the start. "
+            "With --ledger FILE (pip install 'tilia-sdk\\[ledger]') it would go on where this one ended."
+        )
+        return
+    if not ending.leaves_something:
+        yield f"Recorded as job {cell(order.job_id)}."
+        return
+    yield f"Recorded as job {cell(order.job_id)}. To go on:"
+    yield f"  {cell(order.command())}"
+    if order.ledger.is_variable_to_be_set:
+        yield "(Put the ledger's URL into TILIA_LEDGER first; it is not shown, because it may have a password in it.)"
+    if order.file == STANDARD_STREAM:
+        yield "(Give it the same ids at its standard input.)"
+
+
+def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
+    goes_on = order.ledger is not None and ending.leaves_something
+    problems = [{"line": each.line, "flaw": each.flaw, "what": each.what} for each in ending.input.problems]
+    failures = [
+        {
+            "account_id": item.account_id,
+            "outcome": item.outcome,
+            "attempts": item.attempts,
+            "error": None if item.error is None else str(item.error),
+        }
+        for item in ending.failures
+    ]
+    return {
+        "action": order.action,
+        "status": "dry_run" if order.dry_run and ending.status is Status.ALL_DONE else ending.status.name.lower(),
+        "job_id": order.job_id,
+        "recorded": order.ledger is not None and not order.dry_run,
+        "accounts": ending.input.accounts,
+        "settled": ending.settled,
+        "counts": {outcome.value: number for outcome, number in ending.counts.items()},
+        "elapsed": ending.elapsed,
+        "cause": ending.cause,
+        "left_out": {flaw.value: number for flaw, number in ending.input.left_out.items()},
+        "problems": problems,
+        "failures": failures,
+        "go_on": order.command() if goes_on else None,
+    }

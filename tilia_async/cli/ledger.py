@@ -1,0 +1,223 @@
+"""``tilia ledger``: read the record of blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Final, TextIO, TypeVar
+
+import attrs
+import typer
+from rich.console import Console
+from rich.padding import Padding
+
+from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
+from tilia_async.cli.moments import moment
+from tilia_async.cli.output import cell, show_rows
+from tilia_async.errors import readable
+from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.record import PUBLISHER
+
+T = TypeVar("T")
+
+_STANDARD_OUTPUT: Final = "-"
+_STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
+
+ledger = typer.Typer(
+    no_args_is_help=True,
+    help="Read the record of blocks: who was blocked, why, by whom, and what came of it.",
+)
+
+
+class Format(StrEnum):
+    """How records are exported."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Limit = Annotated[int, typer.Option(min=1, help="Show at most so many records; export writes all.")]
+Job = Annotated[str | None, typer.Option("--job", help="Only of this bulk job.")]
+
+
+@ledger.command()
+def history(
+    account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")],
+    ledger: LedgerOption = None,
+    json: Json = False,
+) -> None:
+    """Show all that was done to an account, oldest first."""
+    _show(_ask(ledger, lambda opened: opened.history(account_id)), as_json=json)
+
+
+@ledger.command()
+def pending(job: Job = None, ledger: LedgerOption = None, limit: Limit = 1000, json: Json = False) -> None:
+    """Show what is left to do: intended, unknown and failed. The next run of the job does it."""
+    _show_some(ledger, lambda opened: opened.pending(job), limit, as_json=json)
+
+
+@ledger.command()
+def blocked(
+    issuer: Annotated[str | None, typer.Option(help="Only blocks of this one, e.g. publisher (you).")] = None,
+    ledger: LedgerOption = None,
+    limit: Limit = 1000,
+    json: Json = False,
+) -> None:
+    """Show the blocks in force, as far as this ledger knows."""
+    _show_some(ledger, lambda opened: opened.blocked(issuer), limit, as_json=json)
+
+
+@ledger.command()
+def due(
+    before: Annotated[datetime, typer.Option(parser=moment, metavar="DATE", help="ISO 8601; UTC if it has no offset.")],
+    ledger: LedgerOption = None,
+    limit: Limit = 1000,
+    json: Json = False,
+) -> None:
+    """Show the blocks in force whose date of review is before DATE."""
+    _show_some(ledger, lambda opened: opened.due_for_review(before), limit, as_json=json)
+
+
+@ledger.command()
+def export(
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Where to; - is standard output.")] = _STANDARD_OUTPUT,
+    format: Annotated[Format, typer.Option(help="csv for spreadsheets, jsonl for programs.")] = Format.CSV,  # noqa: A002 - the option's name
+    job: Job = None,
+    account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    action: Annotated[BlockAction | None, typer.Option(help="Only of this kind.")] = None,
+    state: Annotated[RecordState | None, typer.Option(help="Only in this state.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only by this one.")] = None,
+    source: Annotated[RecordSource | None, typer.Option(help="Only entered this way.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=moment, metavar="DATE", help="Only asked for at or after it (ISO 8601; UTC if no offset)."),
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="DATE", help="Only asked for before it.")
+    ] = None,
+    ledger: LedgerOption = None,
+) -> None:
+    """Write records to a file, oldest first. A file that is there is replaced when all is written."""
+
+    async def write(opened: BlockLedger, out: TextIO) -> int:
+        return await opened.export(
+            out,
+            format.value,
+            job_id=job,
+            account_id=account,
+            action=action,
+            state=state,
+            actor=actor,
+            source=source,
+            since=since,
+            until=until,
+        )
+
+    try:
+        with _opened(file) as out:
+            number = _ask(ledger, lambda opened: write(opened, out))
+    except OSError as error:
+        typer.echo(f"tilia: {readable(file)} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{number:,} {'record' if number == 1 else 'records'} exported", err=True)
+
+
+@contextmanager
+def _opened(file: str) -> Generator[TextIO, None, None]:
+    """A file to write, which takes the place of another only when it is whole."""
+    if file == _STANDARD_OUTPUT:
+        out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+        try:
+            yield out
+        finally:
+            out.detach()
+        return
+    path = Path(file)
+    if path.exists() and not path.is_file():
+        # A device or a pipe has no other to take its place.
+        with path.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _ask(given: str | None, question: Callable[[BlockLedger], Awaitable[T]]) -> T:
+    place = LedgerPlace.existing(given)
+
+    async def ask() -> T:
+        async with BlockLedger.open(place.url) as opened:
+            return await question(opened)
+
+    return asyncio.run(ask())
+
+
+def _show_some(
+    given: str | None, question: Callable[[BlockLedger], AsyncIterator[BlockRecord]], limit: int, *, as_json: bool
+) -> None:
+    async def some(opened: BlockLedger) -> list[BlockRecord]:
+        found: list[BlockRecord] = []
+        async for record in question(opened):
+            found.append(record)
+            if len(found) > limit:
+                break
+        return found
+
+    found = _ask(given, some)
+    _show(found[:limit], as_json=as_json)
+    if len(found) > limit:
+        typer.echo(f"there are more than these {limit:,}: see --limit, or export them", err=True)
+
+
+def _show(records: Sequence[BlockRecord], *, as_json: bool) -> None:
+    if as_json:
+        show_rows([attrs.asdict(record) for record in records], as_json=True)
+        return
+    console = Console(highlight=False)
+    if not records:
+        console.print("[dim]none[/]")
+    for record in records:
+        # Two lines, because the columns of a table would have no room for the ids in a terminal of common width.
+        console.print(
+            f"{_when(record.requested_at)}  {record.action.value:7}  {_state(record.state)}  {cell(record.account_id)}",
+            soft_wrap=True,
+        )
+        if details := "; ".join(_details(record)):
+            console.print(Padding.indent(f"[dim]{details}[/]", 4))
+
+
+def _details(record: BlockRecord) -> Iterator[str]:
+    if record.reason:
+        yield f"reason: {cell(record.reason)}"
+    if record.actor:
+        yield f"by {cell(record.actor)}"
+    if record.job_id:
+        yield f"job {cell(record.job_id)}"
+    if record.issuer != PUBLISHER:
+        yield f"issued by {cell(record.issuer)}"
+    if record.source is RecordSource.WEBHOOK:
+        yield "told by a notification"
+    if record.review_at is not None:
+        yield f"to be reviewed {_when(record.review_at)}"
+    if record.error:
+        yield f"error: {cell(record.error)}"
+
+
+def _state(state: RecordState) -> str:
+    return f"[{_STYLES.get(state, 'yellow')}]{state.value:9}[/]"
+
+
+def _when(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"

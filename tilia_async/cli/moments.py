@@ -1,0 +1,22 @@
+"""Dates and times on the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import typer
+
+
+def moment(text: str) -> datetime:
+    """A date or a time as ISO 8601 writes it; without an offset it is UTC.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no date like 2026-03-31 and no time like 2026-03-31T18:00:00+02:00"
+        ) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
