@@ -86,6 +86,8 @@ class ScriptedTilia:
                     orjson.dumps({"access_token": f"{self.token}{self.tokens}", "expires_in": 3600})
                 )
                 continue
+            # Kept in ``arrived``, which a test may clear.
+            connection.server.requests.clear()
             account_id = unquote(line.split()[1].split("/")[3])
             self.arrived.append(account_id)
             self.arrived_at.append(monotonic())
