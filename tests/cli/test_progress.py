@@ -6,8 +6,8 @@ import threading
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from tilia_async.bulk import BulkOutcome, BulkProgress
 
+from tilia_async.bulk import BulkOutcome, BulkProgress
 from tilia_async.cli.progress import Bar, Lines, duration
 
 
