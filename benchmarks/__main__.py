@@ -20,11 +20,15 @@ from benchmarks.stage import set_stage
 ROUNDS = 15
 QUICK_ROUNDS = 3
 QUICK_EFFORT = 0.1
+WIDTH = 120
+"""Of what is printed into a file, in characters."""
 
 
 def main() -> int:
     options = arguments()
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     about = machine.described()
     for told in about:
         console.print(told, highlight=False)

@@ -1,4 +1,4 @@
-"""The server that all contenders ask: a raw asyncio protocol on a core of its own, so that it is never the bottleneck."""
+"""The server that all contenders ask: a raw asyncio protocol on a core of its own."""
 
 from __future__ import annotations
 

@@ -45,12 +45,13 @@ def measure(stage: Stage) -> Section:
     series = {series_name(contender): [each.processor for each in taken] for contender, taken in took.items()}
     return Section(
         f"A call, with {IN_FLIGHT} in flight",
-        f"GET of a JSON of {len(BODY)} bytes; processor time of the client's process for one call. Each contender has a "
-        f"warmed-up process of its own and a pool of {POOL} connections, and they take turns in {stage.rounds} rounds; "
-        "ratios are the median of the rounds' ratios, with the lowest and highest. `tilia` is this SDK, with a typed "
-        "result; `aiohttp`, `httpx` and `requests` are written by hand with orjson; `stripe` is that SDK's asynchronous "
-        f"client, built on httpx, as it comes; `requests` has {IN_FLIGHT} threads with a session each; `raw_socket` only "
-        "sends and receives the bytes.",
+        f"GET of a JSON of {len(BODY)} bytes from a raw asyncio protocol on the other core; processor time of the "
+        "client's process for one call. Each contender has a warmed-up process of its own and a pool of "
+        f"{POOL} connections, and they take turns in {stage.rounds} rounds; ratios are the median of the rounds' "
+        "ratios, with the lowest and highest. `tilia` is this SDK, with a typed result; `aiohttp`, `httpx` and "
+        "`requests` are written by hand with orjson; `stripe` is that SDK's asynchronous client, built on httpx, as it "
+        f"comes; `requests` has {IN_FLIGHT} threads with a session each; `raw_socket` only sends and receives the "
+        "bytes.",
         Table(
             ("client", "loop", "µs of processor", "calls/s", "× aiohttp by hand, same loop", "lowest to highest"),
             tuple(row(contender, taken, took) for contender, taken in took.items()),

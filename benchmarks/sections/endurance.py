@@ -63,8 +63,8 @@ def measure(stage: Stage) -> Section:
     before, after = stage.run(in_a_loop, stage.server.url, calls)
     return Section(
         "Endurance",
-        f"What the process of one client holds before and after {calls:,} calls with {IN_FLIGHT} in flight, on uvloop, after "
-        f"a warm-up of {calls * WARM_UP // CALLS:,}. A pool keeps up to {POOL} connections open.",
+        f"What the process of one client holds before and after {calls:,} calls with {IN_FLIGHT} in flight, on uvloop, "
+        f"after a warm-up of {calls * WARM_UP // CALLS:,}. A pool keeps up to {POOL} connections open.",
         Table(
             ("what", "before", "after"),
             (

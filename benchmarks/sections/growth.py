@@ -29,8 +29,8 @@ def measure(stage: Stage) -> Section:
                     costs[contender, n].append(took.processor)
     return Section(
         f"Growth from 1 to {IN_FLIGHT[-1]:,} calls in flight",
-        f"Processor time of a call on asyncio's loop, in µs, the median of {rounds} rounds; as above, each with a pool of "
-        f"{POOL} connections, for which more calls than that wait.",
+        f"Processor time of a call on asyncio's loop, in µs, the median of {rounds} rounds; as above, each with a pool "
+        f"of {POOL} connections, for which more calls than that wait.",
         Table(
             ("in flight", *(each.module for each in CONTENDERS), "httpx × tilia"),
             tuple(

@@ -35,7 +35,8 @@ def measure(stage: Stage) -> Section:
     times = stage.run(import_times, stage.rounds)
     return Section(
         "Import",
-        f"Processor time of `import …` in a fresh interpreter whose files are in the system's cache; {stage.rounds} rounds.",
+        "Processor time of `import …` in a fresh interpreter whose files are in the system's cache; "
+        f"{stage.rounds} rounds.",
         Table(
             ("module", "ms", "× aiohttp"),
             tuple(

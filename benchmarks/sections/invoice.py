@@ -105,8 +105,8 @@ def measure(stage: Stage) -> Section:
     }
     return Section(
         "A large invoice",
-        f"An answer of {size / 1000:.0f} kB: {LINE_ITEMS} line items with {SUBITEMS} subitems each, from bytes to objects. "
-        f"The median of {stage.rounds} rounds.",
+        f"An answer of {size / 1000:.0f} kB: {LINE_ITEMS} line items with {SUBITEMS} subitems each, from bytes to "
+        f"objects. The median of {stage.rounds} rounds.",
         Table(
             ("what reads it", "ms", "MB/s", "× json.loads"),
             tuple(

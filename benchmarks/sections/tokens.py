@@ -79,8 +79,8 @@ def measure(stage: Stage) -> Section:
     exchanges = (stage.server.tokens_issued() - before - 1) / rounds
     return Section(
         "Tokens",
-        f"Processor time in µs on asyncio's loop, the median of {rounds} rounds. The stampede: {TASKS:,} tasks of a fresh "
-        "client want the token at once; its figures are for one task, the task itself included.",
+        f"Processor time in µs on asyncio's loop, the median of {rounds} rounds. The stampede: {TASKS:,} tasks of a "
+        "fresh client want the token at once; its figures are for one task, the task itself included.",
         Table(
             ("what", "µs", "of a call"),
             (
