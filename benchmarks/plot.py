@@ -9,6 +9,7 @@ from statistics import median
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, ScalarFormatter
 
 from benchmarks.sections import calls, growth
 
@@ -27,11 +28,7 @@ def draw(series: Mapping[str, Sequence[float]], path: Path) -> None:
 
 
 def draw_calls(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
-    costs = {
-        contender: median(series[calls.series_name(contender)])
-        for contender in reversed(calls.CONTENDERS)
-        if contender.module != "raw_socket"
-    }
+    costs = {contender: median(series[calls.series_name(contender)]) for contender in reversed(calls.CONTENDERS)}
     names = [
         f"{contender.module}, {'threads' if contender.module in calls.THREADED else contender.loop}"
         for contender in costs
@@ -39,11 +36,9 @@ def draw_calls(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
     colours = [OURS if contender.module == "tilia" else OTHERS for contender in costs]
     bars = axes.barh(names, list(costs.values()), color=colours)
     axes.bar_label(bars, fmt=" {:.0f}")
-    # The slowest are more than ten times as slow as the others, which would be too short to be compared.
-    axes.set_xscale("log")
-    axes.set_xlim(right=3 * max(costs.values()))
+    axes.set_xlim(right=1.15 * max(costs.values()))
     axes.set_title(f"Processor time of a call, {calls.IN_FLIGHT} in flight")
-    axes.set_xlabel("µs (logarithmic)")
+    axes.set_xlabel("µs")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -54,6 +49,8 @@ def draw_growth(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(growth.IN_FLIGHT, [f"{n:,}" for n in growth.IN_FLIGHT])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()
     axes.set_title("Growth with the calls in flight, asyncio")
     axes.set_xlabel("calls in flight")
