@@ -55,6 +55,7 @@ RULES = Rules(
         "async for": "for",
         "async def": "def",
         "aclose()": "close()",
+        ":meth:`aclose`": ":meth:`close`",
         "AsyncIterator": "Iterator",
         "AsyncIterable": "Iterable",
         "Awaitable[object]": "object",
@@ -69,6 +70,9 @@ RULES = Rules(
         "any number of tasks and threads.": "any number of threads, and works after ``fork`` in parent and child.",
         "An embedded Tilia on 127.0.0.1.": "An embedded Tilia on 127.0.0.1, run in the loop thread.",
         "calls the handlers of their events.": "calls the handlers of their events, in the thread of the request.",
+        "It connects with the first use, in that event loop, and": "It connects with the first use, and",
+        "called after each account, a function or a coroutine function.": "called after each account, in this thread.",
+        "read as they are needed,": "read in this thread as they are needed,",
         "is still being handled.": "is still being handled after 30 seconds.",
         "the handler is no coroutine function": "the handler is a coroutine function",
     },
@@ -124,7 +128,11 @@ def _is_service(node: ast.ClassDef) -> bool:
 
 
 def _class(node: ast.ClassDef, module: str) -> str:
-    methods = [_method(member) for member in node.body if isinstance(member, ast.AsyncFunctionDef | ast.FunctionDef)]
+    methods = [
+        _method(member)
+        for member in node.body
+        if isinstance(member, ast.AsyncFunctionDef | ast.FunctionDef) and not member.name.startswith("_")
+    ]
     head = [
         "@attrs.frozen(eq=False)",
         f"class {node.name}:",

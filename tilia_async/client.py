@@ -21,6 +21,7 @@ from tilia_async.api.registration import Registration
 from tilia_async.api.token_exchanges import TokenExchanges
 from tilia_async.api.transfers import Transfers
 from tilia_async.api.wallets import Wallets
+from tilia_async.bulk.service import Bulk
 from tilia_async.config import (
     Credentials,
     Environment,
@@ -33,6 +34,7 @@ from tilia_async.config import (
     hidden,
 )
 from tilia_async.json_value import JsonInput
+from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import Secret, hide_body
@@ -65,6 +67,7 @@ class ClientSettings(TypedDict, total=False):
     token_cache: TokenCache | None
     session: aiohttp.ClientSession | None
     operations: Mapping[str, Operation[object]] | None
+    ledger: BlockLedger | None
 
 
 class TiliaClient:
@@ -91,6 +94,7 @@ class TiliaClient:
         session: an ``aiohttp.ClientSession`` of yours: its connector is used (proxies, certificates); it is neither
             changed nor closed.
         operations: corrected declarations by name, used by the typed methods.
+        ledger: where every block and unblock is recorded, before it is sent. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -108,6 +112,7 @@ class TiliaClient:
     payouts: Payouts
     transfers: Transfers
     compliance: Compliance
+    bulk: Bulk
 
     def __init__(
         self,
@@ -122,6 +127,7 @@ class TiliaClient:
         token_cache: TokenCache | None = None,
         session: aiohttp.ClientSession | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
+        ledger: BlockLedger | None = None,
     ) -> None:
         client_secret = hidden(client_secret)
         self._client_id = ""
@@ -129,6 +135,7 @@ class TiliaClient:
         expect("retry", retry, RetryPolicy)
         expect("token_cache", token_cache, TokenCache, type(None))
         expect("operations", operations, Mapping, type(None))
+        expect("ledger", ledger, BlockLedger, type(None))
         credentials = Credentials(client_id, client_secret)
         self._environment = Environment.of(environment)
         self._client_id = credentials.client_id
@@ -142,7 +149,7 @@ class TiliaClient:
         self._caller = Caller(self._environment, self._pool, self._tokens, budget, retry, _corrections(operations))
         self.auth = Auth(self._caller)
         self.registration = Registration(self._caller)
-        self.accounts = Accounts(self._caller)
+        self.accounts = Accounts(self._caller, ledger)
         self.wallets = Wallets(self._caller)
         self.payment_methods = PaymentMethods(self._caller)
         self.token_exchanges = TokenExchanges(self._caller)
@@ -152,6 +159,7 @@ class TiliaClient:
         self.payouts = Payouts(self._caller)
         self.transfers = Transfers(self._caller)
         self.compliance = Compliance(self._caller)
+        self.bulk = Bulk(self._caller, ledger)
 
     @classmethod
     def from_env(
@@ -171,17 +179,8 @@ class TiliaClient:
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
-        client_secret = from_environment("TILIA_CLIENT_SECRET") if client_secret is None else Secret(client_secret)
-        client_id = from_environment("TILIA_CLIENT_ID").reveal() if client_id is None else client_id
-        if environment is None:
-            try:
-                environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
-            except errors.ConfigurationError as error:
-                reason = str(error)
-                raise errors.ConfigurationError(
-                    f"TILIA_ENVIRONMENT: {reason}; set it to production, staging or a URL with {{service}} in it"
-                ) from None
-        return cls(client_id, client_secret, environment, **settings)
+        client_secret = None if client_secret is None else Secret(client_secret)
+        return cls(*from_variables(client_id, client_secret, environment), **settings)
 
     async def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.
@@ -303,6 +302,27 @@ class TiliaClient:
         session = await self._pool.session()
         passed = Passage(self._pool)
         return await exchange(session, request, None, passed, self._pool.limits.response_bytes)
+
+
+def from_variables(
+    client_id: str | None, client_secret: Secret | None, environment: str | Environment | None
+) -> tuple[str, Secret, str | Environment]:
+    """What is given, and for what is not, the environment variable of that name.
+
+    Raises:
+        ConfigurationError: a variable is not set, or wrong; the message names it.
+    """
+    client_secret = from_environment("TILIA_CLIENT_SECRET") if client_secret is None else client_secret
+    client_id = from_environment("TILIA_CLIENT_ID").reveal() if client_id is None else client_id
+    if environment is None:
+        try:
+            environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
+        except errors.ConfigurationError as error:
+            reason = str(error)
+            raise errors.ConfigurationError(
+                f"TILIA_ENVIRONMENT: {reason}; set it to production, staging or a URL with {{service}} in it"
+            ) from None
+    return client_id, client_secret, environment
 
 
 def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:

@@ -22,8 +22,10 @@
     │   │   └── AccountExistsError  the username is taken                                .account
     │   ├── UnprocessableError      422
     │   ├── RateLimitedError        429                                                  .retry_after
-    │   └── ServerError             5xx
+    │   └── ServerError             5xx                                                  .retry_after
     ├── TokenError                  the token endpoint refused                           .status .error …
+    ├── BulkStoppedError            a bulk job stopped before its end                    .report .cause .job_id
+    ├── LedgerError                 the record of blocks cannot be read or written
     └── WebhookError                a notification that cannot be read or trusted
 
 Every error can be pickled, names its operation first, and carries no secret.
@@ -41,6 +43,7 @@ from tilia_async.json_value import JsonValue
 
 if TYPE_CHECKING:
     from tilia_async.api.accounts import RegisteredAccount
+    from tilia_async.bulk.outcome import BulkReport
 
 E = TypeVar("E", bound="TiliaError")
 
@@ -389,9 +392,15 @@ class RateLimitedError(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx: a failure on Tilia's side. A write may have taken effect all the same."""
+    """5xx: a failure on Tilia's side. A write may have taken effect all the same.
+
+    Attributes:
+        retry_after: seconds to wait, as the answer says; None if it does not say.
+    """
 
     remedy = "A reading call: call again. A write: ``await tilia.reconcile(error)`` first, unless ``retryable``."
+
+    retry_after: float | None = None
 
 
 class TokenError(TiliaError):
@@ -430,6 +439,45 @@ class TokenError(TiliaError):
         self.error_description = error_description
         self.scopes = frozenset(str(scope) for scope in scopes)
         super().__init__(message, operation=operation)
+
+
+class BulkStoppedError(TiliaError):
+    """A bulk job stopped before its end, for a reason that is the job's and not one account's.
+
+    What was in flight has settled; nothing new was sent.
+
+    Attributes:
+        report: what was done until then.
+        cause: why it stopped.
+        job_id: run the same job again to go on where it stopped; None without a ledger.
+    """
+
+    remedy = "Mend what ``cause`` names, then run the job again with the same ``job_id``: it goes on where it stopped."
+
+    def __init__(
+        self, message: str, *, report: BulkReport, cause: TiliaError, job_id: str | None, operation: str
+    ) -> None:
+        doubtful = any(outcome not in _WITHOUT_EFFECT for outcome, number in report.counts.items() if number)
+        super().__init__(message, operation=operation, took_effect=None if doubtful else False)
+        self.report = report
+        self.cause = cause
+        self.job_id = job_id
+
+    def explain(self) -> str:
+        """The same, and then of the cause."""
+        return f"{super().explain()}\nbecause of:\n{self.cause.explain()}"
+
+
+_WITHOUT_EFFECT = frozenset({"not_found", "refused", "failed"})
+
+
+class LedgerError(TiliaError):
+    """The record of blocks cannot be read or written: the disk is full, the database is gone, or is a newer one.
+
+    A block that cannot be recorded is not sent.
+    """
+
+    remedy = "See to the database or the disk that the message names. A block that was not recorded was not sent."
 
 
 class WebhookError(TiliaError):

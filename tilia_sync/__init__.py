@@ -25,10 +25,12 @@ from tilia_async import (
     errors,
 )
 from tilia_sync.client import TiliaClient
+from tilia_sync.ledger import BlockLedger
 from tilia_sync.sandbox import Sandbox
 from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = [
+    "BlockLedger",
     "Environment",
     "Evidence",
     "Limits",

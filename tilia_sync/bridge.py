@@ -10,18 +10,20 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Final, NoReturn, Protocol, TypeVar
 
 from tilia_async.errors import ClientClosedError
 from tilia_sync import frames
 from tilia_sync.call import Call
+from tilia_sync.crossing import Crossing, Supply, supplies
 from tilia_sync.daemons import THREAD_NAME
 from tilia_sync.loop_thread import CLEANUP_SECONDS, CLOSE_SECONDS, Close, LoopRunner
 from tilia_sync.stream import Stream
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 STALL_SECONDS: Final = 30.0
 """How long the loop may do nothing at all, twice over, before a call that waits for it takes that for a deadlock."""
@@ -31,6 +33,20 @@ class Run(Protocol):
     """Runs a coroutine to its end, and returns or raises what it does."""
 
     def __call__(self, coroutine: Coroutine[object, object, T], /) -> T: ...
+
+
+class InThread(Protocol):
+    """What runs in the loop's thread for longer than a call.
+
+    Attributes:
+        over: set when it does not run.
+    """
+
+    over: threading.Event
+
+    def stop(self) -> None:
+        """In the loop's thread: end it."""
+        ...
 
 
 class Lease:
@@ -95,6 +111,43 @@ class Lease:
         finally:
             self._thread.end_stream(stream)
 
+    def do(self, job: Crossing[T, R], ids: Iterator[str], most: int, take: Callable[[T], object]) -> R:
+        """Run a job that is fed from this thread, and return what it returns.
+
+        Args:
+            ids: read here, some at a time, as the job asks for them.
+            most: how many are read at a time.
+            take: called here with each result.
+        """
+        for results in self._turns(job, ids, most):
+            for each in results:
+                take(each)
+        with self as run:
+            return run(job.result())
+
+    def results(self, job: Crossing[T, None], ids: Iterator[str], most: int) -> Generator[T, None, None]:
+        """The results of a job that is fed from the thread of their consumer. When that stops, so does the job."""
+        for results in self._turns(job, ids, most):
+            yield from results
+        with self as run:
+            run(job.result())
+
+    def _turns(self, job: Crossing[T, R], ids: Iterator[str], most: int) -> Iterator[Sequence[T]]:
+        """Cross the border until the job is over: each time with what has come on either side."""
+        waiting = supplies(ids, most)
+        supply = next(waiting)
+        try:
+            self._thread.begin_stream(job)
+            while True:
+                with self as run:
+                    results, hungry = run(job.turn(supply))
+                yield results
+                if not hungry and not results:
+                    return
+                supply = next(waiting, Supply(ended=True)) if hungry else Supply()
+        finally:
+            self._thread.end_stream(job)
+
     def close(self) -> None:
         """Close the owner's part. A second time does nothing."""
         if self._end.detach() is not None:
@@ -112,7 +165,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._runner: LoopRunner | None = None
         self._leases: dict[object, Close] = {}
-        self._streams: set[Stream[Any]] = set()
+        self._streams: set[InThread] = set()
         # What the garbage collector found. It may come by while this thread holds the lock, so it only writes it down.
         self._abandoned: deque[tuple[object, Close]] = deque()
         self._inherited: list[object] = []
@@ -183,11 +236,11 @@ class LoopThread:
         if runner is not None:
             runner.post(self._close_abandoned)
 
-    def begin_stream(self, stream: Stream[Any]) -> None:
+    def begin_stream(self, stream: InThread) -> None:
         """Somebody is about to read it here."""
         self._streams.add(stream)
 
-    def end_stream(self, stream: Stream[Any]) -> None:
+    def end_stream(self, stream: InThread) -> None:
         """Its consumer has stopped: end the reading, and wait for that, within limits.
 
         The garbage collector may call it anywhere, so it takes no lock that this thread may hold already.

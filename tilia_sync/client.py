@@ -9,6 +9,7 @@ from typing import Self, TypedDict, TypeVar, Unpack
 
 import tilia_async
 from tilia_async import errors
+from tilia_async.client import from_variables
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, hidden
 from tilia_async.errors import ClientClosedError
 from tilia_async.json_value import JsonInput
@@ -30,6 +31,8 @@ from tilia_sync.api.token_exchanges import TokenExchanges
 from tilia_sync.api.transfers import Transfers
 from tilia_sync.api.wallets import Wallets
 from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.bulk import Bulk
+from tilia_sync.ledger import BlockLedger, behind
 
 T = TypeVar("T")
 
@@ -43,6 +46,7 @@ class ClientSettings(TypedDict, total=False):
     limits: Limits
     token_cache: TokenCache | None
     operations: Mapping[str, Operation[object]] | None
+    ledger: BlockLedger | None
 
 
 class TiliaClient:
@@ -67,6 +71,7 @@ class TiliaClient:
         limits: connections, and the size of an answer.
         token_cache: share one between clients; None: the one of this process.
         operations: corrected declarations by name, used by the typed methods.
+        ledger: where every block and unblock is recorded, before it is sent. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -84,6 +89,7 @@ class TiliaClient:
     payouts: Payouts
     transfers: Transfers
     compliance: Compliance
+    bulk: Bulk
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class TiliaClient:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         token_cache: TokenCache | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
+        ledger: BlockLedger | None = None,
     ) -> None:
         client_secret = hidden(client_secret)
         self._wrap(
@@ -110,6 +117,7 @@ class TiliaClient:
                 limits=limits,
                 token_cache=token_cache,
                 operations=operations,
+                ledger=behind(ledger),
             )
         )
 
@@ -132,13 +140,7 @@ class TiliaClient:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
         client_secret = None if client_secret is None else Secret(client_secret)
-        client = cls.__new__(cls)
-        client._wrap(  # noqa: SLF001 - a client of this class, made without its constructor
-            tilia_async.TiliaClient.from_env(
-                client_id=client_id, client_secret=client_secret, environment=environment, **settings
-            )
-        )
-        return client
+        return cls(*from_variables(client_id, client_secret, environment), **settings)
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
@@ -155,6 +157,7 @@ class TiliaClient:
         self.payouts = Payouts(client.payouts, self._lease)
         self.transfers = Transfers(client.transfers, self._lease)
         self.compliance = Compliance(client.compliance, self._lease)
+        self.bulk = Bulk(client.bulk, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.

@@ -7,12 +7,20 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
-from tilia_async.api.paging import Pages
-
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 LONGEST_BATCH: Final = 256
 """How many items cross at once, and so how many wait at most for a consumer that takes its time."""
+
+
+@runtime_checkable
+class Paged(Protocol[T_co]):
+    """An iterator that can hand out what it has fetched already, as lists of Tilia and of a ledger do."""
+
+    async def page(self) -> Sequence[T_co]:
+        """The items that come next; none at the end."""
+        ...
 
 
 @runtime_checkable
@@ -38,6 +46,7 @@ class Stream(Generic[T]):
         self.over = threading.Event()
         self.over.set()
         self._items = items
+        self._pages: Paged[T] | None = items if isinstance(items, Paged) else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
@@ -51,8 +60,8 @@ class Stream(Generic[T]):
         Raises:
             RuntimeError: the stream was begun in another loop, as that of a process that this one was forked from.
         """
-        if isinstance(self._items, Pages):
-            return await self._items.page()
+        if self._pages is not None:
+            return await self._pages.page()
         self._begin()
         self._wanted.set()
         # One turn for the reader, which may find many items at once.

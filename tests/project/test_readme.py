@@ -47,7 +47,9 @@ def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
             timeout=30,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (0, "")
+        # How long a step took tells of the machine, not of the snippet.
+        complaints = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+        assert (done.returncode, complaints) == (0, [])
 
 
 def test_there_are_snippets_for_both_packages() -> None:

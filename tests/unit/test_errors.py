@@ -7,6 +7,16 @@ import pytest
 
 from tilia_async import errors
 from tilia_async.api.accounts import RegisteredAccount
+from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
+
+
+def stopped(outcome: BulkOutcome) -> errors.BulkStoppedError:
+    """A job that stopped after one account."""
+    failure = errors.LedgerError("the disk is full")
+    item = BulkItem("acct_1", outcome, failure, 1)
+    counts = {each: int(each is outcome) for each in BulkOutcome}
+    report = BulkReport("block", "wave-7", 1, counts, (item,), 0.5)
+    return errors.BulkStoppedError("stopped", report=report, cause=failure, job_id="wave-7", operation="a.b")
 
 
 def one_of_each() -> list[errors.TiliaError]:
@@ -44,6 +54,7 @@ def one_of_each() -> list[errors.TiliaError]:
             errors.ConnectError,
             errors.DeadlineExceededError,
             errors.OutcomeUnknownError,
+            errors.LedgerError,
             errors.WebhookError,
         )
     ]
@@ -54,6 +65,7 @@ def one_of_each() -> list[errors.TiliaError]:
         errors.ResponseDecodeError("odd", status=200, payload={"n": 1}, operation="a.b", took_effect=True),
         errors.MissingScopeError(needed={"x"}, granted={"y"}, status=401, operation="a.b"),
         errors.TokenError("no", status=400, scopes={"x"}, error="e", error_description="d", operation="a.b"),
+        stopped(BulkOutcome.DONE),
     ]
 
 
@@ -72,7 +84,8 @@ def test_an_error_survives_pickle_and_copy(error: errors.TiliaError, duplicate: 
     twin = duplicate(error)
     assert type(twin) is type(error)
     assert str(twin) == str(error)
-    assert vars(twin) == vars(error)
+    # An exception equals itself alone, and one may hold another.
+    assert repr(vars(twin)) == repr(vars(error))
     assert twin.__traceback__ is None
 
 
@@ -105,6 +118,22 @@ def test_the_tree_of_the_docstring_is_the_tree_of_the_classes() -> None:
         assert getattr(errors, name).__bases__[0].__name__ == parents[-1], name
         parents.append(name)
     assert len(drawn) == len(one_of_each()) - 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "took_effect"),
+    [(BulkOutcome.DONE, None), (BulkOutcome.UNKNOWN, None), (BulkOutcome.FAILED, False), (BulkOutcome.REFUSED, False)],
+)
+def test_a_stopped_job_had_no_effect_only_if_none_of_its_accounts_may_have_felt_one(
+    outcome: BulkOutcome, took_effect: bool | None
+) -> None:
+    assert stopped(outcome).took_effect is took_effect
+
+
+def test_a_stopped_job_explains_its_cause() -> None:
+    explained = stopped(BulkOutcome.DONE).explain()
+    assert "BulkStoppedError: a.b: stopped" in explained
+    assert "LedgerError: the disk is full" in explained
 
 
 def test_a_missing_scope_says_which() -> None:

@@ -13,6 +13,10 @@ from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.ledger.calls import on_record
+from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.ledger import BlockLedger
+from tilia_async.ledger.record import BlockAction
 from tilia_async.scopes import Scope
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
@@ -252,6 +256,7 @@ class Accounts:
     """``tilia.accounts``: register users, look them up, block and unblock them."""
 
     _caller: Caller
+    _ledger: BlockLedger | None = None
 
     async def register(
         self,
@@ -329,23 +334,26 @@ class Accounts:
         reason: str | None = None,
         actor: str | None = None,
         *,
+        review_at: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> BlockStatus:
         """Block an account: no transactions, no Tilia pages, until it is unblocked. A block does not expire.
 
         Args:
             account_id: at most 36 characters.
-            reason: why, for your own record. Tilia takes no reason and keeps none.
-            actor: who blocks, for your own record.
+            reason: why, for the client's ledger. Tilia takes no reason and keeps none.
+            actor: who blocks, for the ledger.
+            review_at: when somebody should look at the block again, with a time zone; for the ledger.
 
         Raises:
             InvalidRequestError: the id cannot be one.
             NotFoundError: there is no such account.
+            LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
         Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
-        _check_record(BLOCK.name, reason, actor)
-        return await self._caller.value(BLOCK, path={"account_id": account_id}, options=options)
+        intent = Intent(BlockAction.BLOCK, reason, actor, review_at)
+        return await self._change(BLOCK, intent, account_id, options)
 
     async def unblock(
         self,
@@ -359,19 +367,19 @@ class Accounts:
 
         Args:
             account_id: at most 36 characters.
-            reason: why, for your own record. Tilia takes no reason and keeps none.
-            actor: who unblocks, for your own record.
+            reason: why, for the client's ledger. Tilia takes no reason and keeps none.
+            actor: who unblocks, for the ledger.
 
         Raises:
             InvalidRequestError: the id cannot be one.
             MissingScopeError: the credentials have no ``unblock_accounts``.
             ForbiddenError: Tilia placed the block; only Tilia can lift it.
             ApiError: there is no such account; Tilia documents no status for it.
+            LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
-        _check_record(UNBLOCK.name, reason, actor)
-        return await self._caller.value(UNBLOCK, path={"account_id": account_id}, options=options)
+        return await self._change(UNBLOCK, Intent(BlockAction.UNBLOCK, reason, actor), account_id, options)
 
     async def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Whether an account is blocked, by you or by Tilia.
@@ -545,6 +553,17 @@ class Accounts:
         body = {"source_account_id": source_account_id, "destination_account_id": destination_account_id}
         await self._caller.value(MERGE, body=body, options=options)
 
+    async def _change(
+        self, operation: Operation[BlockStatus], intent: Intent, account_id: str, options: RequestOptions | None
+    ) -> BlockStatus:
+        """Block or unblock, on record if there is a ledger."""
+        checks.refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
+
+        async def send() -> BlockStatus:
+            return await self._caller.value(operation, path={"account_id": account_id}, options=options)
+
+        return await (send() if self._ledger is None else on_record(self._ledger, intent, account_id, send))
+
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:
     checks.refuse(operation, {"external_platforms": checks.mapping(platforms)})
@@ -592,10 +611,3 @@ def _profile(profile: AccountProfile) -> dict[str, list[str]]:
 
 def _told_profile(profile: AccountProfile) -> dict[str, JsonInput]:
     return {field: checks.plain(value) for field, value in profile.items() if isinstance(value, str)}
-
-
-def _check_record(operation: str, reason: object, actor: object) -> None:
-    checks.refuse(
-        operation,
-        {field: [] if value is None else checks.text(value) for field, value in (("reason", reason), ("actor", actor))},
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from tilia_async.errors import InvalidRequestError
 
@@ -65,11 +66,23 @@ def seconds(value: object) -> list[str]:
     return [] if is_number else [f"is a positive number of seconds, not {value!r}"]
 
 
+def moment(value: object) -> list[str]:
+    """A point in time, which nobody can tell without a time zone."""
+    if not isinstance(value, datetime):
+        return [f"is a datetime, not {type(value).__name__}"]
+    return ["has no time zone; give it one, e.g. datetime.now(UTC)"] if value.tzinfo is None else []
+
+
+def count(value: object) -> list[str]:
+    """How many, at least one."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return [] if is_count else [f"is a whole number, at least 1, not {value!r}"]
+
+
 def paging(page_size: object, sort_field: object, sort: object) -> dict[str, list[str]]:
     """How a list is asked for (fact sheet "money", 0.9)."""
-    count = isinstance(page_size, int) and not isinstance(page_size, bool) and page_size >= 1
     return {
-        "page_size": [] if count else [f"is a whole number, at least 1, not {page_size!r}"],
+        "page_size": count(page_size),
         "sort_field": [] if sort_field in (None, "created", "updated") else ["is 'created' or 'updated'"],
         "sort": [] if sort in (None, "asc", "desc") else ["is 'asc' or 'desc'"],
     }

@@ -170,7 +170,7 @@ def api_error(
     )
     if isinstance(error, errors.AccountBlockedError):
         error.account_id = account_id or ""
-    if isinstance(error, errors.RateLimitedError):
+    if isinstance(error, errors.RateLimitedError | errors.ServerError):
         error.retry_after = retry_after(answer.headers)
     return error
 

@@ -40,7 +40,7 @@ def decide(
     if attempt >= policy.attempts:
         return Decision(None, f"all {policy.attempts} attempts are used up")
     wait = backoff(policy, attempt, draw)
-    asked = failure.retry_after if isinstance(failure, errors.RateLimitedError) else None
+    asked = failure.retry_after if isinstance(failure, errors.RateLimitedError | errors.ServerError) else None
     if asked is not None:
         if asked > policy.retry_after_limit:
             return Decision(None, f"Retry-After asks for {asked:g} s; {policy.retry_after_limit:g} s are the most")

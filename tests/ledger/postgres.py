@@ -1,0 +1,94 @@
+"""A PostgreSQL database for one test.
+
+Used as a fixture: ``from postgres import postgres_database``, or ``new_database`` where a fixture does not fit.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+SERVER = os.environ.get("TILIA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
+
+
+@asynccontextmanager
+async def new_database() -> AsyncIterator[str]:
+    """The URL of an empty database, which is dropped afterwards, whoever is still connected to it.
+
+    Where no server answers, the test is skipped, or fails under ``TILIA_REQUIRE_SERVICES=1``.
+    """
+    try:
+        server = await asyncpg.connect(SERVER, timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        unavailable(f"no PostgreSQL answers at TILIA_TEST_POSTGRES: {type(error).__name__}")
+    name = f"tilia_{uuid.uuid4().hex}"
+    try:
+        await server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
+        finally:
+            await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    finally:
+        await server.close()
+
+
+def unavailable(why: str) -> None:
+    """Skip the test, or fail where services are required."""
+    if os.environ.get("TILIA_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{why}, and TILIA_REQUIRE_SERVICES=1 asks for it", pytrace=False)
+    pytest.skip(why)
+
+
+@pytest_asyncio.fixture
+async def postgres_database() -> AsyncIterator[str]:
+    async with new_database() as url:
+        yield url
+
+
+async def terminate_connections(url: str) -> int:
+    """End all connections to a database from the server's side, as a failover does; how many there were."""
+    server = await asyncpg.connect(SERVER)
+    try:
+        ended = await server.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", urlsplit(url).path[1:]
+        )
+    finally:
+        await server.close()
+    return len(ended)
+
+
+@asynccontextmanager
+async def unreachable(url: str) -> AsyncIterator[None]:
+    """No new connections to a database, and the end of those there are."""
+    name = urlsplit(url).path[1:]
+    server = await asyncpg.connect(SERVER)
+    try:
+        await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            await terminate_connections(url)
+            yield
+        finally:
+            await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    finally:
+        await server.close()
+
+
+async def every_text(url: str) -> AsyncIterator[str]:
+    """All rows of all tables of a database, as text."""
+    database = await asyncpg.connect(url)
+    try:
+        tables = await database.fetch(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        for schema, table in tables:
+            for (row,) in await database.fetch(f'SELECT each::text FROM "{schema}"."{table}" AS each'):
+                yield row
+    finally:
+        await database.close()

@@ -1,0 +1,103 @@
+"""What comes of a bulk job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from tilia_async.errors import TiliaError
+
+if TYPE_CHECKING:
+    from tilia_async.api.accounts import Account
+
+MOST_FAILURES: Final = 1_000
+"""How many items a report keeps that are neither done nor skipped; a ledger has them all."""
+
+
+class BulkOutcome(StrEnum):
+    """What came of one account."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    """This job had already confirmed it."""
+    NOT_FOUND = "not_found"
+    """Tilia knows no such account."""
+    REFUSED = "refused"
+    """Tilia refused it for this account (401, 403)."""
+    UNKNOWN = "unknown"
+    """It was sent, and nobody can know whether it took effect."""
+    FAILED = "failed"
+    """It had no effect, for certain: it was not sent, or Tilia said so; or the id cannot be one."""
+
+
+@attrs.frozen
+class BulkItem:
+    """One account of a job.
+
+    Attributes:
+        account_id: as it was given; of what is no text, its text.
+        outcome: what came of it.
+        error: why it is neither done nor skipped; else None. Of an earlier run of the job, its text alone.
+        attempts: how many times it was sent in this run.
+        account: what was found, by a look-up.
+    """
+
+    account_id: str
+    outcome: BulkOutcome
+    error: TiliaError | None = None
+    attempts: int = 0
+    account: Account | None = None
+
+
+@attrs.frozen
+class BulkReport:
+    """What came of a job.
+
+    Attributes:
+        action: ``block``, ``unblock`` or ``lookup``.
+        job_id: run it again with this to go on; None without a ledger.
+        total: how many accounts have an outcome.
+        counts: how many of each outcome; all outcomes are there.
+        failures: the first thousand that are neither done nor skipped.
+        elapsed: in seconds.
+        accounts: by id, what a look-up found.
+    """
+
+    action: str
+    job_id: str | None
+    total: int
+    counts: Mapping[BulkOutcome, int]
+    failures: tuple[BulkItem, ...] = attrs.field(repr=False)
+    elapsed: float
+    accounts: Mapping[str, Account] = attrs.field(factory=dict[str, "Account"], repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Each account has a final outcome: another run of the job would have nothing to do."""
+        return not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
+
+
+@attrs.frozen
+class BulkProgress:
+    """How far a job is.
+
+    Attributes:
+        total: how many accounts have an outcome.
+        counts: how many of each outcome.
+        in_flight: requests under way.
+        limit: how many there may be at the moment, by the pace that the API allows.
+        holding: seconds that nothing is sent for, because Tilia asked for it or does not answer.
+        elapsed: in seconds.
+        rate: accounts a second, over the last seconds.
+    """
+
+    total: int
+    counts: Mapping[BulkOutcome, int]
+    in_flight: int
+    limit: int
+    holding: float
+    elapsed: float
+    rate: float

@@ -1,0 +1,431 @@
+"""One run of a bulk job, from its first account to its last, or to its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from time import monotonic
+from typing import Final
+
+import anyio
+import attrs
+
+from tilia_async import errors
+from tilia_async.api.accounts import Account
+from tilia_async.bulk.arrivals import Arrivals
+from tilia_async.bulk.line import Line
+from tilia_async.bulk.outcome import BulkItem, BulkOutcome, BulkProgress, BulkReport
+from tilia_async.bulk.pace import Pace
+from tilia_async.bulk.record import JobRecord
+from tilia_async.bulk.tally import Tally
+from tilia_async.bulk.trouble import Trouble
+from tilia_async.bulk.work import Work
+from tilia_async.config import RetryPolicy
+from tilia_async.ledger.record import RecordState, state_after
+from tilia_async.wire.retry import backoff
+
+FAREWELL_SECONDS: Final = 0.8
+"""How long a job that is cancelled waits for its last words to be on record."""
+
+_POLLS: Final = (0.05, 1.0)
+"""Seconds between looks at accounts that another run has in hand: the first, and the longest."""
+
+_log = logging.getLogger("tilia_async")
+
+_OUTCOMES: Final = {
+    RecordState.CONFIRMED: BulkOutcome.DONE,
+    RecordState.NOT_FOUND: BulkOutcome.NOT_FOUND,
+    RecordState.REFUSED: BulkOutcome.REFUSED,
+    RecordState.UNKNOWN: BulkOutcome.UNKNOWN,
+    RecordState.FAILED: BulkOutcome.FAILED,
+}
+
+Sink = Callable[[BulkItem], Awaitable[None]]
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """What is done to each account.
+
+    Attributes:
+        action: ``block``, ``unblock`` or ``lookup``.
+        operation: the name of the operation that does it.
+        send: does it once; the account, where there is one to show.
+        retry: how often an account is tried, and how long is waited.
+        concurrency: the most that is in flight.
+        job_id: of its record; None without one.
+        record: None: nothing is recorded.
+    """
+
+    action: str
+    operation: str
+    send: Callable[[str], Awaitable[Account | None]]
+    retry: RetryPolicy
+    concurrency: int
+    job_id: str | None = None
+    record: JobRecord | None = None
+
+
+class Run:
+    """Does a job. One object for one run.
+
+    As many workers as may be in flight take accounts from a line, each when the pace allows. A failure that is the
+    job's closes the line: what is in flight settles, and nothing new is sent.
+
+    Args:
+        ids: the accounts.
+        sink: gets each item, one after the other from each worker; it may take its time.
+        keeps_accounts: the report has what a look-up found.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        ids: Iterable[object] | AsyncIterable[object],
+        *,
+        sink: Sink | None = None,
+        keeps_accounts: bool = False,
+    ) -> None:
+        self._job = job
+        self._record = job.record
+        self._sink = sink
+        self._pace = Pace(job.concurrency)
+        self._trouble = Trouble[Work]()
+        self._arrivals = Arrivals(ids, job.concurrency)
+        self._line = Line(job.concurrency)
+        self._tally = Tally(monotonic(), keeps_accounts=keeps_accounts)
+        self._sent: set[Work] = set()
+        self._in_flight = 0
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._read_to_the_end = False
+        self._cause: Exception | None = None
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> BulkReport:
+        """Do it.
+
+        Raises:
+            BulkStoppedError: it stopped, for a reason that is the job's.
+            Exception: as the iterable of the accounts, or the sink, does.
+        """
+        try:
+            await self._begin()
+            async with anyio.create_task_group() as company:
+                company.start_soon(self._read)
+                company.start_soon(self._feed)
+                if self._record is not None:
+                    company.start_soon(self._keep, self._record)
+                async with anyio.create_task_group() as workers:
+                    for _ in range(self._job.concurrency):
+                        workers.start_soon(self._work)
+                company.cancel_scope.cancel()
+            await self._finish_stopped()
+        finally:
+            await self._farewell()
+        report = self.report()
+        if self._cause is not None:
+            self._raise(self._cause, report)
+        return report
+
+    def report(self) -> BulkReport:
+        """What has come of it so far."""
+        return self._tally.report(self._job.action, self._job.job_id, monotonic())
+
+    def progress(self) -> BulkProgress:
+        """How far it is."""
+        now = monotonic()
+        return BulkProgress(
+            total=self._tally.total,
+            counts=self._tally.counts(),
+            in_flight=self._in_flight,
+            limit=self._pace.limit,
+            holding=max(0.0, self._pace.hold(now)),
+            elapsed=self._tally.elapsed(now),
+            rate=self._tally.rate(now),
+        )
+
+    async def _begin(self) -> None:
+        if self._record is not None:
+            try:
+                await self._record.begin()
+            except errors.LedgerError as error:
+                self._stop(error)
+
+    async def _keep(self, record: JobRecord) -> None:
+        try:
+            await record.keep()
+        except errors.LedgerError as error:
+            self._stop(error)
+
+    async def _read(self) -> None:
+        try:
+            await self._arrivals.read()
+        except Exception as error:  # noqa: BLE001 - it is the caller's iterable, and the caller gets what it raised
+            self._stop(error)
+
+    async def _feed(self) -> None:
+        """Bring what has arrived to the line, on record first."""
+        held: list[Work] = []
+        while arrived := await self._arrivals.take():
+            held += await self._admit([Work(each) for each in arrived])
+            held = await self._wait_for(held, 2 * self._job.concurrency)
+            await self._line.room()
+        self._read_to_the_end = True
+        await self._judge_if_idle()
+        await self._wait_for(held, 0)
+        self._line.complete()
+
+    async def _wait_for(self, held: list[Work], most: int) -> list[Work]:
+        """Ask again for works that somebody has in hand, until not more than so many are left."""
+        pause, longest = _POLLS
+        while len(held) > most and not self._stopped.is_set():
+            await self._pause(pause)
+            before = len(held)
+            held = await self._admit(held)
+            pause = min(pause * 2, longest) if len(held) == before else _POLLS[0]
+        return held
+
+    async def _admit(self, works: list[Work]) -> list[Work]:
+        """Bring works to the line; returns those that somebody has in hand."""
+        if self._stopped.is_set():
+            return works
+        if self._record is None:
+            self._line.bring(works)
+            return []
+        try:
+            admitted = await self._record.admit(works)
+        except errors.LedgerError as error:
+            self._stop(error)
+            return works
+        self._line.bring(admitted.mine)
+        for work, found in admitted.settled:
+            await self._emit(self._settled_before(work, found.state, found.error))
+        return list(admitted.held)
+
+    def _settled_before(self, work: Work, state: RecordState, text: str | None) -> BulkItem:
+        if state is RecordState.CONFIRMED:
+            return BulkItem(work.account_id, BulkOutcome.SKIPPED)
+        told = errors.TiliaError(f"as this job has on record: {text or state.value}", took_effect=None)
+        told.took_effect = None if state is RecordState.UNKNOWN else False
+        return BulkItem(work.account_id, _OUTCOMES[state], told)
+
+    async def _work(self) -> None:
+        while (work := await self._line.take()) is not None:
+            if work.problems:
+                refusal = errors.InvalidRequestError({"account_id": work.problems}, operation=self._job.operation)
+                await self._finish(work, RecordState.FAILED, refusal)
+            elif await self._turn():
+                await self._send(work)
+            else:
+                self._line.put_back(work)
+
+    async def _turn(self) -> bool:
+        """Wait until one more may be in flight; False if nothing more is sent."""
+        while not self._stopped.is_set():
+            now = monotonic()
+            wait = self._pace.hold(now)
+            if wait > 0:
+                await self._pause(wait)
+            elif self._record is not None and not self._record.is_live(now):
+                await self._revive(self._record)
+            elif self._in_flight < self._pace.limit:
+                self._in_flight += 1
+                return True
+            else:
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._turns.append(turn)
+                await turn
+        return False
+
+    async def _revive(self, record: JobRecord) -> None:
+        try:
+            await record.revive()
+        except errors.LedgerError as error:
+            self._stop(error)
+
+    async def _send(self, work: Work) -> None:
+        """Send once, and see what that means."""
+        self._sent.add(work)
+        work.attempts += 1
+        work.in_flight = True
+        started = monotonic()
+        account: Account | None = None
+        failure: errors.TiliaError | None = None
+        try:
+            account = await self._job.send(work.account_id)
+        except errors.TiliaError as error:
+            failure = error
+        self._in_flight -= 1
+        work.in_flight = False
+        work.failure = failure
+        if failure is None:
+            self._pace.answered(started, monotonic())
+        else:
+            work.doubtful = work.doubtful or failure.took_effect is None
+            if _asks_for_less(failure):
+                self._slow_down(work, failure, started)
+        self._wake()
+        if failure is None:
+            await self._clear(started)
+            await self._finish(work, RecordState.CONFIRMED, None, account)
+        elif not _asks_for_less(failure):
+            await self._judge(work, failure, started)
+
+    async def _judge(self, work: Work, failure: errors.TiliaError, started: float) -> None:
+        """What a failed attempt means for its account, and for the job."""
+        if isinstance(failure, errors.UnauthorizedError):
+            self._stop_if(self._trouble.refused(work, failure, monotonic()))
+            await self._judge_if_idle()
+        elif isinstance(failure, errors.ApiError) and failure.status < 500:
+            self._pace.answered(started, monotonic())
+            await self._clear(started)
+            await self._finish(work, _state(work, failure), failure)
+        elif isinstance(failure, errors.ServerError | errors.TransportError) and failure.took_effect is not True:
+            await self._unanswered(work, failure)
+        elif isinstance(failure, errors.TransportError):
+            # An odd answer that says yes all the same.
+            await self._clear(started)
+            await self._finish(work, RecordState.CONFIRMED, failure)
+        else:
+            self._stop(failure)
+            await self._finish(work, _state(work, failure), failure)
+
+    def _slow_down(self, work: Work, failure: errors.TiliaError, started: float) -> None:
+        """Tilia has too much to do: nothing is sent for a while, and then less. The account's turn comes again."""
+        asked = failure.retry_after if isinstance(failure, errors.RateLimitedError | errors.ServerError) else None
+        if asked is not None and asked > self._job.retry.retry_after_limit:
+            self._stop(failure)
+        wait = max(asked or 0.0, backoff(self._job.retry, self._trouble.rounds + 1, _draw()))
+        if self._pace.refused(started, monotonic(), wait):
+            self._stop_if(self._trouble.asked_for_less(failure))
+        self._line.put_back(work)
+
+    async def _unanswered(self, work: Work, failure: errors.TiliaError) -> None:
+        """Try the account again, or give it up; many in a row, and the job is given up."""
+        if work.attempts < self._job.retry.attempts and not self._stopped.is_set():
+            await self._pause(backoff(self._job.retry, work.attempts, _draw()))
+            self._line.put_back(work)
+            return
+        self._stop_if(self._trouble.unanswered(failure))
+        await self._finish(work, _state(work, failure), failure)
+
+    async def _clear(self, started: float) -> None:
+        """The credentials are good: those who were refused before were refused for themselves."""
+        for work, refusal in self._trouble.served(started):
+            await self._finish(work, _state(work, refusal), refusal)
+
+    async def _judge_if_idle(self) -> None:
+        """When nothing is left but accounts whose token was refused, nothing will clear the credentials any more."""
+        suspects = self._trouble.suspects
+        if not suspects or not self._read_to_the_end or self._line.unfinished > suspects or self._stopped.is_set():
+            return
+        self._stop_if(self._trouble.nothing_follows())
+        if not self._stopped.is_set():
+            for work, refusal in self._trouble.all_suspects():
+                await self._finish(work, _state(work, refusal), refusal)
+
+    async def _finish(
+        self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
+    ) -> None:
+        """Settle an account's record, then tell."""
+        if self._record is not None:
+            try:
+                await self._record.settle(work.key, state, None if failure is None else str(failure))
+            except errors.LedgerError as error:
+                self._stop(error)
+        self._sent.discard(work)
+        outcome = _OUTCOMES[state]
+        shown = None if outcome is BulkOutcome.DONE else failure
+        await self._emit(BulkItem(work.account_id, outcome, shown, work.attempts, account))
+        self._line.finished()
+        await self._judge_if_idle()
+
+    async def _emit(self, item: BulkItem) -> None:
+        self._tally.add(item)
+        if self._sink is None:
+            return
+        try:
+            await self._sink(item)
+        except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
+            self._stop(error)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not longer than the job goes on."""
+        with anyio.move_on_after(seconds):
+            await self._stopped.wait()
+
+    def _wake(self) -> None:
+        """Let as many go on as there is room for."""
+        room = self._pace.limit - self._in_flight
+        while room > 0 and self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1
+
+    def _wake_all(self) -> None:
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+
+    def _stop_if(self, cause: errors.TiliaError | None) -> None:
+        if cause is not None:
+            self._stop(cause)
+
+    def _stop(self, cause: Exception) -> None:
+        """Nothing new is sent from now on."""
+        if self._cause is None:
+            self._cause = cause
+        self._stopped.set()
+        self._line.close()
+        self._wake_all()
+
+    async def _finish_stopped(self) -> None:
+        """Accounts that were sent, and are not sent again because the job stopped, have an outcome too."""
+        async with anyio.create_task_group() as together:
+            for work in list(self._sent):
+                state = RecordState.UNKNOWN if work.doubtful else RecordState.FAILED
+                together.start_soon(self._finish, work, state, work.failure)
+
+    async def _farewell(self) -> None:
+        """Say on record what is not known, and let others go on at once."""
+        if self._record is None:
+            return
+        unknown = [work.key for work in self._sent if work.in_flight or work.doubtful]
+        with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
+            try:
+                await self._record.end(unknown)
+            except errors.LedgerError as error:
+                _log.warning("the end of a bulk job is not on record: %s", error)
+
+    def _raise(self, cause: Exception, report: BulkReport) -> None:
+        job_id = self._job.job_id
+        go_on = "" if job_id is None else f"; run it again with job_id={job_id!r} to go on"
+        if not isinstance(cause, errors.TiliaError):
+            cause.add_note(f"tilia.bulk.{self._job.action}: stopped with {report.total} accounts settled{go_on}")
+            raise cause
+        raise errors.BulkStoppedError(
+            f"the job stopped, with {report.total} accounts settled, because of {cause}{go_on}",
+            report=report,
+            cause=cause,
+            job_id=job_id,
+            operation=f"bulk.{self._job.action}",
+        )
+
+
+def _state(work: Work, failure: errors.TiliaError) -> RecordState:
+    """What an attempt's failure leaves; an earlier attempt may have taken effect although the last did not."""
+    state = state_after(failure)
+    return RecordState.UNKNOWN if state is RecordState.FAILED and work.doubtful else state
+
+
+def _asks_for_less(failure: errors.TiliaError) -> bool:
+    return isinstance(failure, errors.ApiError) and failure.status in {429, 503}
+
+
+def _draw() -> float:
+    return random.random()  # noqa: S311 - spreads load

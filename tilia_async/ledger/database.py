@@ -1,0 +1,210 @@
+"""The way to the database: SQLite through aiosqlite, PostgreSQL through asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import event, make_url
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import Double, TypeEngine
+
+from tilia_async.errors import ConfigurationError, LedgerError, TiliaError, readable
+from tilia_async.ledger.schema import migrate
+from tilia_async.secret import Secret
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 30.0
+"""How long a statement may take, and how long SQLite waits for another process that writes."""
+
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+_READS: Final = {"tilia_reads": True}
+
+
+class _Cursor(Protocol):
+    def execute(self, statement: str, /) -> object: ...
+
+    def close(self) -> object: ...
+
+
+class _DriverConnection(Protocol):
+    isolation_level: str | None
+
+    def cursor(self) -> _Cursor: ...
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - written like the SQL function that it is
+    """Seconds since 1970 by the database's clock, which all processes share."""
+
+    type: TypeEngine[float] = Double()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(_element: database_now, _compiler: SQLCompiler, **_options: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _postgresql_now(_element: database_now, _compiler: SQLCompiler, **_options: object) -> str:
+    return "(extract(epoch from clock_timestamp())::double precision)"
+
+
+class Database:
+    """One database, used from one event loop. Transactions that write run one at a time, each to its end.
+
+    A caller that is cancelled while its transaction runs leaves it to the database's own task: a commit that is cut in
+    the middle would leave nobody knowing what is on record.
+    """
+
+    def __init__(self, url: Secret) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._engine = _engine(url)
+        self._lock = asyncio.Lock()
+        self._writing: set[asyncio.Task[object]] = set()
+
+    async def open(self) -> None:
+        """Connect, and bring the tables to the version of this package.
+
+        Raises:
+            LedgerError: it cannot be reached or written, or is of a newer version.
+        """
+
+        async def bring_up(connection: AsyncConnection) -> None:
+            await connection.run_sync(migrate)
+
+        await self.write(bring_up)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do it in a transaction of its own; it is durable when this returns.
+
+        Raises:
+            LedgerError: it was not done.
+        """
+        task = self.loop.create_task(self._transaction(work))
+        self._writing.add(task)
+        task.add_done_callback(self._written)
+        return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
+        """A connection that sees one state of the database, and waits for no writer.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        with told():
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(**_READS)
+
+    async def aclose(self) -> None:
+        """Wait for what is being written, and close the connections."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+        await self._engine.dispose()
+
+    def abandon(self) -> None:
+        """The connections are those of another process, or of a loop that is gone: let go of them unclosed."""
+        self._engine.sync_engine.dispose(close=False)
+
+    def _written(self, task: asyncio.Task[object]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled():
+            # Its caller may be gone; a failure that nobody hears is none of the loop's business.
+            task.exception()
+
+    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._lock:
+            with told():
+                async with self._engine.begin() as connection:
+                    return await work(connection)
+
+
+def _engine(url: Secret) -> AsyncEngine:
+    parsed = checked_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        # A statement that is never answered must not hold a job for ever.
+        limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
+        return create_async_engine(parsed, connect_args=limits, pool_pre_ping=True, hide_parameters=True)
+    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def checked_url(url: Secret) -> URL:
+    """The URL with the driver that is used.
+
+    Raises:
+        ConfigurationError: it is no URL of a database that the ledger can use.
+    """
+    parsed = None
+    # Not chained: the library's exception repeats the URL, which may have a password in it.
+    with contextlib.suppress(ArgumentError, ValueError):
+        parsed = make_url(url.reveal())
+    driver = None if parsed is None else _DRIVERS.get(parsed.drivername.partition("+")[0])
+    if parsed is None or driver is None:
+        raise ConfigurationError(
+            "the ledger's URL is like sqlite:///blocks.db or postgresql://user:password@host/database"
+        )
+    if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
+        raise ConfigurationError("the ledger's URL names no file: a record that is kept in memory is none")
+    return parsed.set(drivername=driver)
+
+
+def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:
+    # The driver's own idea of when transactions begin does not know BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        # Readers do not wait for the writer; each commit is on the disk when it returns.
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins as a reader cannot become a writer while another writes: it fails instead of waiting.
+    reads = connection.get_execution_options().get("tilia_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def told() -> Generator[None, None, None]:
+    """Tell whatever the database or its driver raises as a LedgerError.
+
+    Raises:
+        LedgerError: with the driver's words, which hold neither parameters nor the URL.
+    """
+    try:
+        yield
+    except TiliaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - drivers raise what they like: OSError, their own, SQLAlchemy's
+        why = _words(error)
+    else:
+        return
+    # Not chained: the frames of the drivers hold the password.
+    raise LedgerError(f"the ledger cannot be read or written: {why}")
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, DBAPIError | StatementError) and error.orig is not None:
+        error = error.orig
+    # SQLAlchemy puts the driver's class before its words.
+    text = readable(str(error)).removeprefix(f"{type(error)}: ")
+    return f"{text} ({type(error).__name__})" if text else type(error).__name__

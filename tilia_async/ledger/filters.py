@@ -1,0 +1,51 @@
+"""Which records somebody wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypedDict
+
+from tilia_async.ledger.record import BlockAction, RecordSource, RecordState
+from tilia_async.wire import checks
+
+
+class RecordFilter(TypedDict, total=False):
+    """Records that have all of these: ``since`` and ``until`` are asked for at or after, and before."""
+
+    job_id: str | None
+    account_id: str | None
+    action: BlockAction | None
+    state: RecordState | None
+    actor: str | None
+    source: RecordSource | None
+    issuer: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+_KINDS = {"action": BlockAction, "state": RecordState, "source": RecordSource}
+_MOMENTS = frozenset({"since", "until"})
+
+
+def checked(wanted: RecordFilter) -> RecordFilter:
+    """The same, if each is a filter that there is.
+
+    Raises:
+        InvalidRequestError: with what is wrong with each.
+    """
+    given: Mapping[str, object] = {**wanted}
+    checks.refuse("ledger.records", {name: _problems(name, value) for name, value in given.items()})
+    return wanted
+
+
+def _problems(name: str, value: object) -> list[str]:
+    if name not in RecordFilter.__optional_keys__:
+        return [f"is no filter; known are {', '.join(sorted(RecordFilter.__optional_keys__))}"]
+    if value is None:
+        return []
+    if name in _MOMENTS:
+        return checks.moment(value)
+    if name in _KINDS and value not in [each.value for each in _KINDS[name]]:
+        return [f"is one of {', '.join(_KINDS[name])}, not {value!r}"]
+    return checks.text(value)

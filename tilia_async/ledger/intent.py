@@ -1,0 +1,40 @@
+"""What somebody is about to do to accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from tilia_async.ledger.record import BlockAction
+from tilia_async.wire import checks
+
+LONGEST_NAME = 255
+"""In characters: of a job's id and of an issuer."""
+
+
+@attrs.frozen
+class Intent:
+    """One block or unblock, or those of a job."""
+
+    action: BlockAction
+    reason: str | None = None
+    actor: str | None = None
+    review_at: datetime | None = None
+    job_id: str | None = None
+
+    def problems(self) -> dict[str, list[str]]:
+        """What is wrong with it, by field."""
+        return {
+            "reason": _text(self.reason),
+            "actor": _text(self.actor),
+            "review_at": [] if self.review_at is None else checks.moment(self.review_at),
+            "job_id": [] if self.job_id is None else checks.text(self.job_id, longest=LONGEST_NAME),
+        }
+
+
+def _text(value: object) -> list[str]:
+    problems = [] if value is None else checks.text(value)
+    if isinstance(value, str) and "\0" in value:
+        problems.append("has a zero character in it, which databases refuse")
+    return problems

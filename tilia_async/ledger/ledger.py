@@ -1,0 +1,296 @@
+"""The record of every block: who, why, when, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TextIO, Unpack
+
+from tilia_async.errors import ConfigurationError, LedgerError
+from tilia_async.ledger.export import Format, layout
+from tilia_async.ledger.filters import RecordFilter, checked
+from tilia_async.ledger.record import BlockRecord
+from tilia_async.secret import Secret, hide
+from tilia_async.wire import checks
+
+if TYPE_CHECKING:
+    from tilia_async.ledger.journal import Journal
+    from tilia_async.ledger.questions import Question
+    from tilia_async.webhooks.account_events import AccountBlockChanged
+
+LONGEST_LEASE: Final = 60.0
+
+
+class Records(AsyncIterator[BlockRecord]):
+    """Records, read some at a time, in the order in which they were entered.
+
+    One that is entered while they are read comes as well, one that changes comes as it is then.
+    """
+
+    def __init__(self, ledger: BlockLedger, question: Question) -> None:
+        self._ledger = ledger
+        self._question = question
+        self._after = 0
+        self._waiting: list[BlockRecord] = []
+
+    async def page(self) -> Sequence[BlockRecord]:
+        """Those that come next, some hundred at most; none at the end.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        if self._waiting:
+            waiting, self._waiting = self._waiting[::-1], []
+            return waiting
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        found, self._after = await questions.page(
+            (await journal_of(self._ledger)).database, self._question, self._after
+        )
+        return found
+
+    async def __anext__(self) -> BlockRecord:
+        if not self._waiting:
+            self._waiting = list(await self.page())[::-1]
+        if not self._waiting:
+            raise StopAsyncIteration
+        return self._waiting.pop()
+
+
+class BlockLedger:
+    """The record of every block and unblock, in a SQLite file or in PostgreSQL. It needs the extra ``ledger``.
+
+    Tilia's blocks never expire, and Tilia does not keep why you blocked: this does. Give it to a client, and each block
+    is on record before it is sent, and settled when the answer comes. Bulk jobs go on from it after a crash.
+
+    ::
+
+        async with BlockLedger.open("sqlite:///blocks.db") as ledger:
+            tilia = TiliaClient(..., ledger=ledger)
+            for record in await ledger.history(account_id): ...
+
+    It connects with the first use, in that event loop, and works in a forked child like in its parent. Several
+    processes may share a PostgreSQL database, and a SQLite file on one machine.
+
+    Attributes:
+        lease: seconds after which a job's claims can be taken over if its process died.
+    """
+
+    lease: float
+
+    def __init__(self, url: str, *, lease: float = 30.0) -> None:
+        url = checked_ledger_url(url)
+        if checks.seconds(lease) or lease > LONGEST_LEASE:
+            raise ConfigurationError(f"lease is a number of seconds, at most {LONGEST_LEASE:g}, not {lease!r}")
+        self.lease = float(lease)
+        self._url = url
+        self._journal: Journal | None = None
+        self._opening: asyncio.Lock | None = None
+        self._process = os.getpid()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str, *, lease: float = 30.0) -> Self:
+        """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
+
+        Args:
+            url: where it is. A relative file lies in the working directory.
+            lease: how long the claims of a bulk job live after its process has died, in seconds, 60 at most.
+
+        Raises:
+            ConfigurationError: the URL is of another kind, or the extra ``ledger`` is not installed.
+        """
+        url = hide(url)
+        return cls(url, lease=lease)
+
+    async def history(self, account_id: str) -> list[BlockRecord]:
+        """All that was done to an account, oldest first.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        return await questions.history((await journal_of(self)).database, account_id)
+
+    def records(self, **wanted: Unpack[RecordFilter]) -> AsyncIterator[BlockRecord]:
+        """The records that have all that is asked for, in the order in which they were entered.
+
+        Args:
+            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
+                ``until``, asked for at or after and before, with a time zone.
+
+        Raises:
+            InvalidRequestError: there is no such filter, or its value cannot be one.
+            LedgerError: the ledger cannot be read.
+        """
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        return Records(self, questions.matching(checked(wanted)))
+
+    def pending(self, job_id: str | None = None) -> AsyncIterator[BlockRecord]:
+        """The records with something left to do: intended, unknown or failed. The next run of their job does it.
+
+        Args:
+            job_id: of this job; None: of all jobs and calls.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        return Records(self, questions.pending(job_id))
+
+    def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> AsyncIterator[BlockRecord]:
+        """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
+
+        It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
+        applied to it know.
+
+        Args:
+            issuer: only this one's, e.g. ``publisher``.
+            by_tilia: True: only those that Tilia placed; False: only yours.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        return Records(self, questions.in_force(issuer, by_tilia=by_tilia))
+
+    def due_for_review(self, before: datetime) -> AsyncIterator[BlockRecord]:
+        """The blocks in force whose ``review_at`` is before that moment.
+
+        Raises:
+            InvalidRequestError: the moment has no time zone.
+            LedgerError: the ledger cannot be read.
+        """
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        checked({"until": before})
+        return Records(self, questions.due(before))
+
+    async def export(self, file: TextIO, format: Format = "csv", **wanted: Unpack[RecordFilter]) -> int:  # noqa: A002
+        """Write records to a text file, and return how many.
+
+        Args:
+            file: open for writing, with ``newline=""`` for CSV.
+            format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
+                spreadsheet would take for a formula gets an apostrophe before it.
+            wanted: as for :meth:`records`.
+
+        Raises:
+            ConfigurationError: there is no such format.
+            InvalidRequestError: there is no such filter, or its value cannot be one.
+            LedgerError: the ledger cannot be read.
+        """
+        written = layout(format)
+        file.write(written.head)
+        number = 0
+        async for record in self.records(**wanted):
+            file.write(written.line(record))
+            number += 1
+        return number
+
+    async def apply(self, event: AccountBlockChanged) -> None:
+        """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
+
+        Raises:
+            WebhookError: the notification says neither which account nor what.
+            LedgerError: the ledger cannot be written.
+        """
+        from tilia_async.ledger import reported  # noqa: PLC0415 - needs the extra
+
+        await reported.apply((await journal_of(self)).database, event)
+
+    async def aclose(self) -> None:
+        """Finish what is being written, and close the connections. A second time does nothing."""
+        self._closed = True
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        if self._process == os.getpid() and journal.database.loop is asyncio.get_running_loop():
+            await journal.aclose()
+        else:
+            journal.database.abandon()
+
+    async def __aenter__(self) -> Self:
+        await journal_of(self)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _connected(self) -> Journal:
+        if self._closed:
+            raise LedgerError("the ledger is closed: open another")
+        journal = self._journal
+        if journal is not None:
+            if journal.database.loop is asyncio.get_running_loop() and self._process == os.getpid():
+                return journal
+            self._let_go(journal)
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            return self._journal or await self._open()
+
+    async def _open(self) -> Journal:
+        from tilia_async.ledger.database import Database  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger.journal import Journal  # noqa: PLC0415 - needs the extra
+
+        database = Database(self._url)
+        try:
+            await database.open()
+        except BaseException:  # whatever it is, nothing stays open
+            with contextlib.suppress(LedgerError):
+                await database.aclose()
+            raise
+        self._journal = Journal(database)
+        self._process = os.getpid()
+        return self._journal
+
+    def _let_go(self, journal: Journal) -> None:
+        """Of what belongs to the parent process, or to a loop that has ended."""
+        if self._process == os.getpid() and not journal.database.loop.is_closed():
+            raise ConfigurationError("the ledger is in use in another event loop: open one for each")
+        journal.database.abandon()
+        self._journal = self._opening = None
+
+    def __repr__(self) -> str:
+        return f"<BlockLedger{', closed' if self._closed else ''}>"
+
+
+async def journal_of(ledger: BlockLedger) -> Journal:
+    """The ledger's journal in the running event loop, opened if it is not.
+
+    Raises:
+        LedgerError: it is closed, or the database cannot be opened.
+        ConfigurationError: it is in use in another event loop.
+    """
+    return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are no users
+
+
+def checked_ledger_url(url: str) -> Secret:
+    """The URL, hidden.
+
+    Raises:
+        ConfigurationError: it is none that a ledger can have, or the extra is not installed.
+    """
+    hidden = hide(url)
+    if not isinstance(hidden, Secret):
+        raise ConfigurationError(f"the ledger's URL is a text, not {type(url).__name__}")
+    missing = [name for name in ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg") if find_spec(name) is None]
+    if missing:
+        needed = " and ".join(missing)
+        raise ConfigurationError(f"the ledger needs {needed}, not installed here: pip install 'tilia-sdk[ledger]'")
+    from tilia_async.ledger.database import checked_url  # noqa: PLC0415 - only now is it known that it can be
+
+    checked_url(hidden)
+    return hidden

@@ -1,0 +1,132 @@
+"""What people ask of the record, as statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, or_, select
+
+from tilia_async.ledger.database import Database
+from tilia_async.ledger.filters import RecordFilter
+from tilia_async.ledger.record import (
+    NOT_SAID,
+    OPEN_STATES,
+    PUBLISHER,
+    BlockAction,
+    BlockRecord,
+    RecordSource,
+    RecordState,
+)
+from tilia_async.ledger.schema import RECORDS
+
+PAGE: Final = 500
+"""How many records are read at once."""
+
+Question = Select[tuple[object, ...]]
+
+_R = RECORDS.c
+
+
+def matching(wanted: RecordFilter) -> Question:
+    """The records that have all that is asked for."""
+    question = select(RECORDS)
+    for name in ("job_id", "account_id", "action", "state", "actor", "source", "issuer"):
+        value = wanted.get(name)
+        if value is not None:
+            question = question.where(_R[name] == str(value))
+    since, until = wanted.get("since"), wanted.get("until")
+    if since is not None:
+        question = question.where(_R.requested_at >= since)
+    return question if until is None else question.where(_R.requested_at < until)
+
+
+def pending(job_id: str | None) -> Question:
+    """The records that their jobs have something left to do for, and single calls of which nobody knows the outcome."""
+    return matching({"job_id": job_id}).where(_R.state.in_([state.value for state in OPEN_STATES]))
+
+
+def in_force(issuer: str | None, *, by_tilia: bool | None) -> Question:
+    """For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
+
+    Your unblock lifts your blocks. A notification that says "not blocked" says that nothing is left.
+    """
+    earlier = RECORDS.alias("earlier")
+    question = select(RECORDS).where(
+        *_is(RECORDS, BlockAction.BLOCK),
+        ~_lifted(RECORDS, "lift"),
+        ~exists().where(
+            *_is(earlier, BlockAction.BLOCK),
+            earlier.c.account_id == _R.account_id,
+            _ours(earlier) == _ours(RECORDS),
+            _before(earlier, RECORDS),
+            ~_lifted(earlier, "earlier_lift"),
+        ),
+    )
+    if issuer is not None:
+        question = question.where(_R.issuer == issuer)
+    if by_tilia is not None:
+        question = question.where(_R.issuer.not_in([PUBLISHER, NOT_SAID]) if by_tilia else _R.issuer == PUBLISHER)
+    return question
+
+
+def due(before: datetime) -> Question:
+    """The blocks in force that somebody should have looked at by then."""
+    return in_force(None, by_tilia=None).where(_R.review_at < before)
+
+
+def _is(records: FromClause, action: BlockAction) -> tuple[ColumnElement[bool], ...]:
+    return records.c.action == action.value, records.c.state == RecordState.CONFIRMED.value
+
+
+def _ours(records: FromClause) -> ColumnElement[bool]:
+    return records.c.issuer == PUBLISHER
+
+
+def _before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Asked for earlier; what was asked for at the same time, entered earlier."""
+    same = (one.c.requested_at == other.c.requested_at) & (one.c.id < other.c.id)
+    return or_(one.c.requested_at < other.c.requested_at, same)
+
+
+def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
+    lift = RECORDS.alias(name)
+    return exists().where(
+        *_is(lift, BlockAction.UNBLOCK),
+        lift.c.account_id == block.c.account_id,
+        _before(block, lift),
+        or_(lift.c.source == RecordSource.WEBHOOK.value, _ours(block)),
+    )
+
+
+async def history(database: Database, account_id: str) -> list[BlockRecord]:
+    """All records of an account, by when they were asked for."""
+    question = matching({"account_id": account_id}).order_by(_R.requested_at, _R.id)
+    async with database.reading() as connection:
+        return [record(row) for row in await connection.execute(question)]
+
+
+async def page(database: Database, question: Question, after: int) -> tuple[Sequence[BlockRecord], int]:
+    """The next records of an answer, in the order in which they were entered, and where it goes on."""
+    async with database.reading() as connection:
+        rows = (await connection.execute(question.where(_R.id > after).order_by(_R.id).limit(PAGE))).all()
+    return [record(row) for row in rows], rows[-1].id if rows else after
+
+
+def record(row: Row[tuple[object, ...]]) -> BlockRecord:
+    """A row as what users see."""
+    return BlockRecord(
+        account_id=row.account_id,
+        action=BlockAction(row.action),
+        state=RecordState(row.state),
+        source=RecordSource(row.source),
+        issuer=row.issuer,
+        requested_at=row.requested_at,
+        settled_at=row.settled_at,
+        reason=row.reason,
+        actor=row.actor,
+        job_id=row.job_id,
+        review_at=row.review_at,
+        error=row.error,
+    )

@@ -1,0 +1,97 @@
+"""What the ledger keeps of one block or unblock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+from tilia_async import errors
+
+
+class BlockAction(StrEnum):
+    """What was to be done."""
+
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+class RecordState(StrEnum):
+    """What came of it."""
+
+    INTENDED = "intended"
+    """It is about to be sent, or the process ended before an answer was on record."""
+    CONFIRMED = "confirmed"
+    """Tilia said yes."""
+    NOT_FOUND = "not_found"
+    """Tilia knows no such account."""
+    REFUSED = "refused"
+    """Tilia refused it for this account (401, 403)."""
+    UNKNOWN = "unknown"
+    """It was sent, and nobody can know whether it took effect; the next run of its job sends it again."""
+    FAILED = "failed"
+    """It had no effect, for certain; the next run of its job tries it again."""
+
+
+OPEN_STATES = (RecordState.INTENDED, RecordState.UNKNOWN, RecordState.FAILED)
+"""Those in which a job has something left to do."""
+
+
+class RecordSource(StrEnum):
+    """Who entered the record."""
+
+    CALL = "call"
+    BULK = "bulk"
+    WEBHOOK = "webhook"
+
+
+PUBLISHER = "publisher"
+"""The issuer of your own blocks, in Tilia's word (fact sheet "compliance-webhooks", A.4.1)."""
+
+NOT_SAID = "unknown"
+"""The issuer where a notification does not tell it."""
+
+
+@attrs.frozen(kw_only=True)
+class BlockRecord:
+    """One block or unblock: of whom, why, by whom, when, and what came of it.
+
+    Attributes:
+        account_id: the account; of an id that could not be one, its text.
+        action: block or unblock.
+        reason: why, as you gave it; of a notification, Tilia's word.
+        actor: who, as you gave it.
+        job_id: the bulk job that it belongs to; None for a single call or a notification.
+        state: what came of it.
+        issuer: ``publisher`` for your own, or Tilia's word; ``unknown`` where a notification does not say.
+        source: a call, a bulk job, or a notification of Tilia.
+        review_at: when somebody should look at the block again; Tilia's blocks do not expire.
+        requested_at: when it was asked for; of a notification, when Tilia sent it.
+        settled_at: when ``state`` became known; None while it is not.
+        error: the text of the error, if there was one.
+    """
+
+    account_id: str
+    action: BlockAction
+    state: RecordState
+    source: RecordSource
+    issuer: str
+    requested_at: datetime
+    settled_at: datetime | None = None
+    reason: str | None = None
+    actor: str | None = None
+    job_id: str | None = None
+    review_at: datetime | None = None
+    error: str | None = None
+
+
+def state_after(error: errors.TiliaError | None) -> RecordState:
+    """The state of a block whose call ended with this error, or with none."""
+    if error is None or error.took_effect is True:
+        return RecordState.CONFIRMED
+    if isinstance(error, errors.NotFoundError):
+        return RecordState.NOT_FOUND
+    if isinstance(error, errors.UnauthorizedError | errors.ForbiddenError):
+        return RecordState.REFUSED
+    return RecordState.UNKNOWN if error.took_effect is None else RecordState.FAILED

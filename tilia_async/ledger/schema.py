@@ -1,0 +1,133 @@
+"""The tables, and how a database of an older version becomes one of this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+    text,
+)
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
+from sqlalchemy.types import TypeDecorator
+
+from tilia_async.errors import LedgerError
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment, in UTC. SQLite keeps no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; for SQLite without saying so."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if dialect.name == "postgresql" else value.replace(tzinfo=UTC)
+
+
+METADATA: Final = MetaData()
+
+RECORDS: Final = Table(
+    "tilia_block_records",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("job_id", String(255)),
+    Column("action", String(16), nullable=False),
+    Column("account_id", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("issuer", String(255), nullable=False),
+    Column("reason", Text),
+    Column("actor", Text),
+    Column("review_at", Moment),
+    Column("requested_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    Column("error", Text),
+    # The run, call or notification that has the record in hand, or had it last.
+    Column("run_id", String(64), nullable=False),
+    UniqueConstraint("job_id", "action", "account_id", name="tilia_one_record_for_a_job"),
+)
+BY_ACCOUNT: Final = Index("tilia_records_of_an_account", RECORDS.c.account_id)
+BY_REVIEW: Final = Index(
+    "tilia_records_to_review",
+    RECORDS.c.review_at,
+    sqlite_where=RECORDS.c.review_at.is_not(None),
+    postgresql_where=RECORDS.c.review_at.is_not(None),
+)
+ONCE_FOR_EVENT: Final = Index(
+    "tilia_one_record_for_an_event",
+    RECORDS.c.run_id,
+    unique=True,
+    sqlite_where=text("source = 'webhook'"),
+    postgresql_where=text("source = 'webhook'"),
+)
+
+RUNS: Final = Table(
+    "tilia_bulk_runs",
+    METADATA,
+    Column("run_id", String(64), primary_key=True),
+    Column("job_id", String(255), nullable=False),
+    # Seconds since 1970, by the database's clock.
+    Column("expires_at", Double, nullable=False),
+)
+
+VERSIONS: Final = Table("tilia_ledger_version", METADATA, Column("version", Integer, primary_key=True))
+
+MIGRATIONS: Final[tuple[tuple[SchemaItem, ...], ...]] = (
+    (RECORDS, RUNS, BY_ACCOUNT),
+    (BY_REVIEW, ONCE_FOR_EVENT),
+)
+"""What each version adds to the one before it; the first adds to nothing."""
+
+_LOCK: Final = 0x7111A
+"""Of PostgreSQL's advisory locks: processes that open a new database at once migrate it one after the other."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to the version of this package, in the transaction under way.
+
+    Raises:
+        LedgerError: the database was made by a newer version of this package.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    VERSIONS.create(connection, checkfirst=True)
+    found = connection.execute(select(VERSIONS.c.version)).scalar() or 0
+    if found > len(MIGRATIONS):
+        raise LedgerError(
+            f"the ledger is of version {found}, and this package knows {len(MIGRATIONS)} at most: update tilia-sdk"
+        )
+    for added in MIGRATIONS[found:]:
+        for each in added:
+            connection.execute(CreateTable(each) if isinstance(each, Table) else CreateIndex(_index(each)))
+    if found != len(MIGRATIONS):
+        connection.execute(VERSIONS.delete())
+        connection.execute(VERSIONS.insert().values(version=len(MIGRATIONS)))
+
+
+def _index(item: SchemaItem) -> Index:
+    if not isinstance(item, Index):
+        raise TypeError(f"a migration adds tables and indexes, not {item!r}")
+    return item

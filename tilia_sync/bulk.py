@@ -1,0 +1,292 @@
+"""``tilia.bulk`` for code without an event loop: ids are read, and progress is told, in the caller's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from tilia_async import bulk as asynchronous
+from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
+from tilia_async.bulk.service import DEFAULT_CONCURRENCY, check_account_ids
+from tilia_async.config import RequestOptions
+from tilia_sync.bridge import Lease
+from tilia_sync.crossing import Crossing, Feed, Put
+from tilia_sync.stream import LONGEST_BATCH
+
+AccountIds = Iterable[str]
+OnProgress = Callable[[BulkProgress], object]
+
+
+class BulkStream(Iterator[BulkItem]):
+    """Yields the items of a job as they settle. It begins with the first item that is asked for.
+
+    A consumer that stops early ends the job: with ``with`` or :meth:`close` at once, else when nothing refers to
+    the stream any more. At most 256 items wait for the consumer; then the job waits.
+    """
+
+    def __init__(self, items: Generator[BulkItem, None, None]) -> None:
+        self._items = items
+
+    def __next__(self) -> BulkItem:
+        return next(self._items)
+
+    def close(self) -> None:
+        """End the job, if it is not over: what is in flight is cancelled. A second time does nothing."""
+        self._items.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@attrs.frozen(eq=False)
+class Bulk:
+    """``tilia.bulk``: block, unblock or look up many accounts.
+
+    The pace follows the API: it slows down on 429, 503 and rising answer times, and grows again when they pass;
+    ``Retry-After`` holds back the whole job. With a ledger each intent is on record before it is sent, and a job that
+    was cut off goes on where it stopped when it is run again with its ``job_id``.
+    """
+
+    _service: asynchronous.Bulk
+    _lease: Lease
+
+    def block(
+        self,
+        account_ids: AccountIds,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        job_id: str | None = None,
+        review_at: datetime | None = None,
+        on_progress: OnProgress | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkReport:
+        """Block many accounts.
+
+        Args:
+            account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead. An
+                id that cannot be one becomes a failed item; a repeated one does no harm.
+            reason: why, for your ledger. Tilia takes no reason and keeps none.
+            actor: who, for your ledger.
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            review_at: when somebody should look at these blocks again, with a time zone.
+            on_progress: called after each account, in this thread.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: a ``job_id`` and no ledger.
+            BulkStoppedError: the job stopped, for a reason that is the job's: credentials, a scope, the ledger, twenty
+                calls in a row without an answer. ``.report`` has what was done.
+
+        Source: seed 002; scope ``block_accounts``.
+        """
+        feed = Feed()
+
+        async def work(put: Put[BulkProgress]) -> BulkReport:
+            return await self._service.block(
+                feed,
+                reason,
+                actor,
+                concurrency=concurrency,
+                job_id=job_id,
+                review_at=review_at,
+                on_progress=None if on_progress is None else put,
+                options=options,
+            )
+
+        return self._report("block", Crossing(feed, work), account_ids, concurrency, on_progress)
+
+    def unblock(
+        self,
+        account_ids: AccountIds,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        job_id: str | None = None,
+        on_progress: OnProgress | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkReport:
+        """Lift your own blocks of many accounts. Those that Tilia placed are refused.
+
+        Args:
+            account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
+            reason: why, for your ledger.
+            actor: who, for your ledger.
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            on_progress: called after each account, in this thread.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: a ``job_id`` and no ledger.
+            BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
+
+        Source: seed 002; scope ``unblock_accounts``.
+        """
+        feed = Feed()
+
+        async def work(put: Put[BulkProgress]) -> BulkReport:
+            return await self._service.unblock(
+                feed,
+                reason,
+                actor,
+                concurrency=concurrency,
+                job_id=job_id,
+                on_progress=None if on_progress is None else put,
+                options=options,
+            )
+
+        return self._report("unblock", Crossing(feed, work), account_ids, concurrency, on_progress)
+
+    def lookup(
+        self,
+        account_ids: AccountIds,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkReport:
+        """Look many accounts up. The report's ``accounts`` has them all; to keep less in memory, stream them.
+
+        Args:
+            account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            on_progress: called after each account, in this thread.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
+
+        Source: seed 002; scope ``search_accounts``.
+        """
+        feed = Feed()
+
+        async def work(put: Put[BulkProgress]) -> BulkReport:
+            return await self._service.lookup(
+                feed, concurrency=concurrency, on_progress=None if on_progress is None else put, options=options
+            )
+
+        return self._report("lookup", Crossing(feed, work), account_ids, concurrency, on_progress)
+
+    def stream_block(
+        self,
+        account_ids: AccountIds,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        job_id: str | None = None,
+        review_at: datetime | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkStream:
+        """Block many accounts, and yield each as it settles. See :meth:`block`; what that raises, the stream raises.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: a ``job_id`` and no ledger.
+        """
+        return self._stream(
+            "block",
+            lambda ids: self._service.stream_block(
+                ids, reason, actor, concurrency=concurrency, job_id=job_id, review_at=review_at, options=options
+            ),
+            account_ids,
+            concurrency,
+        )
+
+    def stream_unblock(
+        self,
+        account_ids: AccountIds,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        job_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkStream:
+        """Unblock many accounts, and yield each as it settles. See :meth:`unblock`; what that raises, the stream does.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: a ``job_id`` and no ledger.
+        """
+        return self._stream(
+            "unblock",
+            lambda ids: self._service.stream_unblock(
+                ids, reason, actor, concurrency=concurrency, job_id=job_id, options=options
+            ),
+            account_ids,
+            concurrency,
+        )
+
+    def stream_lookup(
+        self,
+        account_ids: AccountIds,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        options: RequestOptions | None = None,
+    ) -> BulkStream:
+        """Look many accounts up, and yield each as it comes. See :meth:`lookup`; what that raises, the stream raises.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+        """
+        return self._stream(
+            "lookup",
+            lambda ids: self._service.stream_lookup(ids, concurrency=concurrency, options=options),
+            account_ids,
+            concurrency,
+        )
+
+    def _report(
+        self,
+        action: str,
+        job: Crossing[BulkProgress, BulkReport],
+        account_ids: AccountIds,
+        concurrency: int,
+        on_progress: OnProgress | None,
+    ) -> BulkReport:
+        check_account_ids(action, account_ids)
+        return self._lease.do(job, iter(account_ids), _batch(concurrency), on_progress or _nobody)
+
+    def _stream(
+        self,
+        action: str,
+        start: Callable[[Feed], asynchronous.BulkStream],
+        account_ids: AccountIds,
+        concurrency: int,
+    ) -> BulkStream:
+        check_account_ids(action, account_ids)
+        feed = Feed()
+        stream = start(feed)
+
+        async def work(put: Put[BulkItem]) -> None:
+            async with stream:
+                async for item in stream:
+                    await put(item)
+
+        return BulkStream(self._lease.results(Crossing(feed, work), iter(account_ids), _batch(concurrency)))
+
+
+def _batch(concurrency: object) -> int:
+    """How many ids are read at a time. What is no number the job itself refuses."""
+    return max(1, min(concurrency, LONGEST_BATCH)) if isinstance(concurrency, int) else 1
+
+
+def _nobody(_progress: BulkProgress) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,184 @@
+"""The record of every block, for code without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO, Unpack
+
+from tilia_async import ledger as asynchronous
+from tilia_async.errors import LedgerError
+from tilia_async.ledger.export import Format, layout
+from tilia_async.ledger.filters import RecordFilter
+from tilia_async.ledger.record import BlockRecord
+from tilia_async.secret import hide
+from tilia_sync.bridge import LOOP_THREAD
+
+if TYPE_CHECKING:
+    from tilia_async.webhooks.account_events import AccountBlockChanged
+
+
+class BlockLedger:
+    """The record of every block and unblock, in a SQLite file or in PostgreSQL. It needs the extra ``ledger``.
+
+    Tilia's blocks never expire, and Tilia does not keep why you blocked: this does. Give it to a client, and each block
+    is on record before it is sent, and settled when the answer comes. Bulk jobs go on from it after a crash.
+
+    ::
+
+        with BlockLedger.open("sqlite:///blocks.db") as ledger:
+            tilia = TiliaClient(..., ledger=ledger)
+            for record in ledger.history(account_id): ...
+
+    It connects with the first use, and works in a forked child like in its parent. Several processes may share a
+    PostgreSQL database, and a SQLite file on one machine.
+
+    Attributes:
+        lease: seconds after which a job's claims can be taken over if its process died.
+    """
+
+    lease: float
+
+    def __init__(self, url: str, *, lease: float = 30.0) -> None:
+        url = hide(url)
+        self._ledger = asynchronous.BlockLedger(url, lease=lease)
+        self._lease = LOOP_THREAD.lease(self._ledger.aclose)
+        self.lease = self._ledger.lease
+
+    @classmethod
+    def open(cls, url: str, *, lease: float = 30.0) -> Self:
+        """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
+
+        Args:
+            url: where it is. A relative file lies in the working directory.
+            lease: how long the claims of a bulk job live after its process has died, in seconds, 60 at most.
+
+        Raises:
+            ConfigurationError: the URL is of another kind, or the extra ``ledger`` is not installed.
+        """
+        url = hide(url)
+        return cls(url, lease=lease)
+
+    def history(self, account_id: str) -> list[BlockRecord]:
+        """All that was done to an account, oldest first.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        with self._lease as run:
+            return run(self._ledger.history(account_id))
+
+    def records(self, **wanted: Unpack[RecordFilter]) -> Iterator[BlockRecord]:
+        """The records that have all that is asked for, in the order in which they were entered.
+
+        Args:
+            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
+                ``until``, asked for at or after and before, with a time zone.
+
+        Raises:
+            InvalidRequestError: there is no such filter, or its value cannot be one.
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        return self._lease.iterate(self._ledger.records(**wanted))
+
+    def pending(self, job_id: str | None = None) -> Iterator[BlockRecord]:
+        """The records with something left to do: intended, unknown or failed. The next run of their job does it.
+
+        Args:
+            job_id: of this job; None: of all jobs and calls.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        return self._lease.iterate(self._ledger.pending(job_id))
+
+    def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> Iterator[BlockRecord]:
+        """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
+
+        It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
+        applied to it know.
+
+        Args:
+            issuer: only this one's, e.g. ``publisher``.
+            by_tilia: True: only those that Tilia placed; False: only yours.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        return self._lease.iterate(self._ledger.blocked(issuer, by_tilia=by_tilia))
+
+    def due_for_review(self, before: datetime) -> Iterator[BlockRecord]:
+        """The blocks in force whose ``review_at`` is before that moment.
+
+        Raises:
+            InvalidRequestError: the moment has no time zone.
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        return self._lease.iterate(self._ledger.due_for_review(before))
+
+    def export(self, file: TextIO, format: Format = "csv", **wanted: Unpack[RecordFilter]) -> int:  # noqa: A002
+        """Write records to a text file, and return how many.
+
+        Args:
+            file: open for writing, with ``newline=""`` for CSV.
+            format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
+                spreadsheet would take for a formula gets an apostrophe before it.
+            wanted: as for :meth:`records`.
+
+        Raises:
+            ConfigurationError: there is no such format.
+            InvalidRequestError: there is no such filter, or its value cannot be one.
+            LedgerError: the ledger cannot be read.
+        """
+        written = layout(format)
+        records = self.records(**wanted)
+        file.write(written.head)
+        number = 0
+        for record in records:
+            file.write(written.line(record))
+            number += 1
+        return number
+
+    def apply(self, event: AccountBlockChanged) -> None:
+        """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
+
+        Raises:
+            WebhookError: the notification says neither which account nor what.
+            LedgerError: the ledger cannot be written.
+        """
+        self._check_open()
+        with self._lease as run:
+            run(self._ledger.apply(event))
+
+    def close(self) -> None:
+        """Finish what is being written, and close the connections. A second time does nothing."""
+        self._lease.close()
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        with self._lease as run:
+            run(self._ledger.__aenter__())
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<tilia_sync.BlockLedger{', closed' if self._lease.closed else ''}>"
+
+    def _check_open(self) -> None:
+        if self._lease.closed:
+            raise LedgerError("the ledger is closed: open another")
+
+
+def behind(ledger: BlockLedger | None) -> asynchronous.BlockLedger | None:
+    """The asynchronous ledger, for the asynchronous client."""
+    return ledger._ledger if isinstance(ledger, BlockLedger) else ledger  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - our own
