@@ -14,7 +14,7 @@ from benchmarks.section import Section, Table
 from benchmarks.stage import Stage
 
 MODULES = ("tilia", "aiohttp", "httpx")
-CLIENTS = 100
+CLIENTS = 50
 IN_FLIGHT = 250
 ROUNDS = 3
 PATIENCE = 60

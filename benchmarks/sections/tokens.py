@@ -19,7 +19,7 @@ from tilia_async.api.accounts import GET
 
 IN_FLIGHT = 64
 TASKS = 10_000
-ROUNDS = 5
+ROUNDS = 3
 
 
 @attrs.frozen
