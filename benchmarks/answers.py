@@ -29,4 +29,5 @@ def whole(body: bytes) -> bytes:
 
 
 ANSWER = whole(BODY)
+BLOCKED = whole(b'{"status":"Success","message":[],"codes":[],"payload":{"is_blocked":true}}')
 TOKEN = whole(json.dumps({"access_token": TOKEN_TEXT, "token_type": "Bearer", "expires_in": 3600}).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.section import Section
-from benchmarks.sections import calls, endurance, growth, imports, invoice, memory, sync, tokens
+from benchmarks.sections import bulk, calls, endurance, growth, imports, invoice, memory, pace, sync, tokens
 from benchmarks.stage import Stage
 
 SECTIONS: dict[str, Callable[[Stage], Section]] = {
@@ -14,6 +14,8 @@ SECTIONS: dict[str, Callable[[Stage], Section]] = {
     "tokens": tokens.measure,
     "invoice": invoice.measure,
     "sync": sync.measure,
+    "bulk": bulk.measure,
+    "pace": pace.measure,
     "imports": imports.measure,
     "memory": memory.measure,
     "endurance": endurance.measure,

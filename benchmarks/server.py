@@ -10,18 +10,22 @@ from multiprocessing.connection import Connection
 
 import attrs
 
-from benchmarks.answers import ANSWER, HELD_PATH, TOKEN
+from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, TOKEN
 from benchmarks.cores import pin
 from benchmarks.loops import new_loop
 from benchmarks.open_files import allow_many_open_files
 
+BLOCK = b"/block HTTP/1.1"
 HELD = f"GET {HELD_PATH} ".encode()
 ISSUED = "how many tokens were issued?"
 ENOUGH = "enough"
 
 
 class Answers(asyncio.Protocol):
-    """Answers a token to each POST and the account to each GET. Requests come whole: they are small, on loopback."""
+    """Answers the account to each GET, yes to each block, and a token to any other POST.
+
+    Requests come whole: they are small, and on loopback.
+    """
 
     issued = 0
 
@@ -37,6 +41,10 @@ class Answers(asyncio.Protocol):
                 self.received = b""
                 if not held:
                     self.transport.write(ANSWER)
+        elif BLOCK in self.received:
+            if self.received.endswith(b"\r\n\r\n"):
+                self.received = b""
+                self.transport.write(BLOCKED)
         elif b"\r\n\r\n" in self.received and not self.received.endswith(b"\r\n\r\n"):
             self.received = b""
             Answers.issued += 1
