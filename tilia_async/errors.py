@@ -449,14 +449,12 @@ class BulkStoppedError(TiliaError):
     Attributes:
         report: what was done until then.
         cause: why it stopped.
-        job_id: run the same job again to go on where it stopped; None without a ledger.
+        job_id: the job's name; with a ledger, run it again with this to go on where it stopped.
     """
 
-    remedy = "Mend what ``cause`` names, then run the job again with the same ``job_id``: it goes on where it stopped."
+    remedy = "Mend what ``cause`` names, and run it again: with a ledger and the same ``job_id`` it goes on from there."
 
-    def __init__(
-        self, message: str, *, report: BulkReport, cause: TiliaError, job_id: str | None, operation: str
-    ) -> None:
+    def __init__(self, message: str, *, report: BulkReport, cause: TiliaError, job_id: str, operation: str) -> None:
         doubtful = any(outcome not in _WITHOUT_EFFECT for outcome, number in report.counts.items() if number)
         super().__init__(message, operation=operation, took_effect=None if doubtful else False)
         self.report = report

@@ -11,7 +11,7 @@ import attrs
 
 from tilia_async import bulk as asynchronous
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
-from tilia_async.bulk.service import DEFAULT_CONCURRENCY, check_account_ids
+from tilia_async.bulk.service import DEFAULT_CONCURRENCY, check_account_ids, check_on_progress
 from tilia_async.config import RequestOptions
 from tilia_sync.bridge import Lease
 from tilia_sync.crossing import Crossing, Feed, Put
@@ -25,7 +25,7 @@ class BulkStream(Iterator[BulkItem]):
     """Yields the items of a job as they settle. It begins with the first item that is asked for.
 
     A consumer that stops early ends the job: with ``with`` or :meth:`close` at once, else when nothing refers to
-    the stream any more. At most 256 items wait for the consumer; then the job waits.
+    the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
     def __init__(self, items: Generator[BulkItem, None, None]) -> None:
@@ -262,6 +262,7 @@ class Bulk:
         on_progress: OnProgress | None,
     ) -> BulkReport:
         check_account_ids(action, account_ids)
+        check_on_progress(on_progress)
         return self._lease.do(job, iter(account_ids), _batch(concurrency), on_progress or _nobody)
 
     def _stream(

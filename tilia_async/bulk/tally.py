@@ -56,8 +56,15 @@ class Tally:
         since, before = self._samples[0]
         return (self.total - before) / (now - since) if now > since else 0.0
 
-    def report(self, action: str, job_id: str | None, now: float) -> BulkReport:
+    def report(self, action: str, job_id: str, now: float, *, stopped: bool) -> BulkReport:
         """All of it."""
         return BulkReport(
-            action, job_id, self.total, self.counts(), tuple(self._failures), self.elapsed(now), dict(self._accounts)
+            action,
+            job_id,
+            self.total,
+            self.counts(),
+            tuple(self._failures),
+            self.elapsed(now),
+            stopped,
+            dict(self._accounts),
         )

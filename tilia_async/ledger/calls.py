@@ -34,8 +34,12 @@ async def on_record(ledger: BlockLedger, intent: Intent, account_id: str, call: 
     """
     from tilia_async.ledger.journal import new_run_id  # noqa: PLC0415 - needs the extra
 
-    journal, run_id = await journal_of(ledger), new_run_id()
-    await journal.intend(run_id, account_id, intent)
+    run_id = new_run_id()
+    try:
+        journal = await journal_of(ledger)
+        await journal.intend(run_id, account_id, intent)
+    except LedgerError as error:
+        raise error.during(f"accounts.{intent.action.value}", {"account_id": account_id}) from None
     try:
         value = await call()
     except asyncio.CancelledError:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import event, make_url
@@ -64,17 +63,23 @@ def _postgresql_now(_element: database_now, _compiler: SQLCompiler, **_options: 
 
 
 class Database:
-    """One database, used from one event loop. Transactions that write run one at a time, each to its end.
+    """One database, used from one event loop. Transactions that write run one at a time.
 
-    A caller that is cancelled while its transaction runs leaves it to the database's own task: a commit that is cut in
-    the middle would leave nobody knowing what is on record.
+    A caller that is cancelled leaves its transaction to a task of the database's own, which does it to its end: after a
+    commit that is cut in the middle nobody knows what is on record, and drivers lose connections on the way.
+
+    Attributes:
+        loop: the event loop that it belongs to.
+        name: where it is, for people.
     """
 
     def __init__(self, url: Secret) -> None:
         self.loop = asyncio.get_running_loop()
-        self._engine = _engine(url)
+        parsed = checked_url(url)
+        self.name = _shown(parsed)
+        self._engine = _engine(parsed)
         self._lock = asyncio.Lock()
-        self._writing: set[asyncio.Task[object]] = set()
+        self._doing: set[asyncio.Task[object]] = set()
 
     async def open(self) -> None:
         """Connect, and bring the tables to the version of this package.
@@ -94,47 +99,70 @@ class Database:
         Raises:
             LedgerError: it was not done.
         """
-        task = self.loop.create_task(self._transaction(work))
-        self._writing.add(task)
-        task.add_done_callback(self._written)
-        return await asyncio.shield(task)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[AsyncConnection, None]:
-        """A connection that sees one state of the database, and waits for no writer.
+        async def change() -> T:
+            async with self._lock, self._engine.begin() as connection:
+                return await work(connection)
+
+        return await self._to_the_end(change())
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do it with a connection that sees one state of the database, and waits for no writer.
 
         Raises:
             LedgerError: it cannot be read.
         """
-        with told():
+
+        async def look() -> T:
             async with self._engine.connect() as connection:
-                yield await connection.execution_options(**_READS)
+                return await work(await connection.execution_options(**_READS))
+
+        return await self._to_the_end(look())
 
     async def aclose(self) -> None:
-        """Wait for what is being written, and close the connections."""
-        if self._writing:
-            await asyncio.wait(self._writing)
+        """Wait for what is under way, and close the connections."""
+        if self._doing:
+            await asyncio.wait(self._doing)
         await self._engine.dispose()
 
     def abandon(self) -> None:
         """The connections are those of another process, or of a loop that is gone: let go of them unclosed."""
         self._engine.sync_engine.dispose(close=False)
 
-    def _written(self, task: asyncio.Task[object]) -> None:
-        self._writing.discard(task)
+    async def _to_the_end(self, doing: Coroutine[object, object, T]) -> T:
+        task = self.loop.create_task(self._told(doing))
+        self._doing.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._doing.discard(task)
         if not task.cancelled():
             # Its caller may be gone; a failure that nobody hears is none of the loop's business.
             task.exception()
 
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._lock:
-            with told():
-                async with self._engine.begin() as connection:
-                    return await work(connection)
+    async def _told(self, doing: Coroutine[object, object, T]) -> T:
+        """Tell whatever the database or its driver raises as a LedgerError, in the driver's words.
+
+        They hold neither parameters nor the URL. The frames of the drivers hold the password, so nothing is chained.
+        """
+        try:
+            return await doing
+        except TiliaError:
+            raise
+        except Exception as error:  # noqa: BLE001 - drivers raise what they like: OSError, their own, SQLAlchemy's
+            why = _words(error)
+        raise LedgerError(f"the ledger at {self.name} cannot be read or written: {why}")
 
 
-def _engine(url: Secret) -> AsyncEngine:
-    parsed = checked_url(url)
+def _shown(url: URL) -> str:
+    """Where it is, for people: who connects with what is not told."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"{url.host or 'localhost'}/{url.database or ''}"
+
+
+def _engine(parsed: URL) -> AsyncEngine:
     if parsed.get_backend_name() == "postgresql":
         # A statement that is never answered must not hold a job for ever.
         limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
@@ -181,25 +209,6 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that begins as a reader cannot become a writer while another writes: it fails instead of waiting.
     reads = connection.get_execution_options().get("tilia_reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def told() -> Generator[None, None, None]:
-    """Tell whatever the database or its driver raises as a LedgerError.
-
-    Raises:
-        LedgerError: with the driver's words, which hold neither parameters nor the URL.
-    """
-    try:
-        yield
-    except TiliaError:
-        raise
-    except Exception as error:  # noqa: BLE001 - drivers raise what they like: OSError, their own, SQLAlchemy's
-        why = _words(error)
-    else:
-        return
-    # Not chained: the frames of the drivers hold the password.
-    raise LedgerError(f"the ledger cannot be read or written: {why}")
 
 
 def _words(error: BaseException) -> str:

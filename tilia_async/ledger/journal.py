@@ -260,8 +260,7 @@ def _claiming(dialect: str, intent: Intent, run_id: str, names: Sequence[str]) -
     ]
     # SQLite needs the WHERE to tell ON CONFLICT from the ON of a join.
     chosen = select(*values).select_from(accounts).where(true())
-    # Not as a correlated EXISTS: inside ON CONFLICT it would get a FROM of its own, and one live claim hold back all.
-    in_live_hands = _R.run_id.in_(select(RUNS.c.run_id).where(RUNS.c.expires_at > database_now()))
+    live_runs = select(RUNS.c.run_id).where(RUNS.c.expires_at > database_now())
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(RECORDS).from_select([column.name for column in _COLUMNS], chosen)
     taken = statement.on_conflict_do_update(
@@ -272,6 +271,6 @@ def _claiming(dialect: str, intent: Intent, run_id: str, names: Sequence[str]) -
             # What had failed for certain may be sent again now.
             "state": case((_R.state == RecordState.FAILED.value, RecordState.INTENDED.value), else_=_R.state),
         },
-        where=_IS_OPEN & (_R.run_id != statement.excluded.run_id) & ~in_live_hands,
+        where=_IS_OPEN & (_R.run_id != statement.excluded.run_id) & _R.run_id.not_in(live_runs),
     )
     return taken.returning(_R.account_id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.filters import RecordFilter
@@ -103,15 +104,20 @@ def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
 async def history(database: Database, account_id: str) -> list[BlockRecord]:
     """All records of an account, by when they were asked for."""
     question = matching({"account_id": account_id}).order_by(_R.requested_at, _R.id)
-    async with database.reading() as connection:
-        return [record(row) for row in await connection.execute(question)]
+    return [record(row) for row in await _answer(database, question)]
 
 
 async def page(database: Database, question: Question, after: int) -> tuple[Sequence[BlockRecord], int]:
     """The next records of an answer, in the order in which they were entered, and where it goes on."""
-    async with database.reading() as connection:
-        rows = (await connection.execute(question.where(_R.id > after).order_by(_R.id).limit(PAGE))).all()
+    rows = await _answer(database, question.where(_R.id > after).order_by(_R.id).limit(PAGE))
     return [record(row) for row in rows], rows[-1].id if rows else after
+
+
+async def _answer(database: Database, question: Question) -> Sequence[Row[tuple[object, ...]]]:
+    async def ask(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
+        return (await connection.execute(question)).all()
+
+    return await database.read(ask)
 
 
 def record(row: Row[tuple[object, ...]]) -> BlockRecord:

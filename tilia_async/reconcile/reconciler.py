@@ -16,7 +16,7 @@ from tilia_async.reconcile.lookups import LOOKUPS
 from tilia_async.reconcile.reconciliation import Reconciliation, Verdict
 from tilia_async.reconcile.server_clock import ServerClock
 from tilia_async.reconcile.sought import Finding, Sought
-from tilia_async.transport.caller import Caller
+from tilia_async.transport.caller import Caller, TokenWatch
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
@@ -42,9 +42,10 @@ class _ClockedCaller(Caller):
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, JsonInput] | None = None,
         options: RequestOptions | None = None,
+        watch: TokenWatch | None = None,
     ) -> Response[T]:
         asked_at = datetime.now(UTC)
-        response = await super().send(operation, path=path, query=query, body=body, options=options)
+        response = await super().send(operation, path=path, query=query, body=body, options=options, watch=watch)
         self.clock.note(response.headers.get("Date"), asked_at, datetime.now(UTC))
         return response
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -35,11 +35,26 @@ _log = logging.getLogger("tilia_async")
 _NO_OPTIONS = RequestOptions()
 
 
+class TokenWatch(Protocol):
+    """Whoever makes many calls, and sees more than one of them does.
+
+    Attributes:
+        generation: of the token that the call carried last.
+    """
+
+    generation: int
+
+    def may_renew(self) -> bool:
+        """The token was refused, and has not expired: whether to ask for another and try once more."""
+        ...
+
+
 @attrs.define(eq=False)
 class _Call(Generic[T]):
     """How far one call has come.
 
     Attributes:
+        watch: is told of its token, and asked whether a refused one is to be replaced.
         attempts: how many times the request was given to the network.
         doubtful: an attempt that is over may have taken effect.
         passed: the attempt under way.
@@ -53,6 +68,7 @@ class _Call(Generic[T]):
     request: WireRequest
     started: float
     timeout: float
+    watch: TokenWatch | None
     attempts: int = 0
     doubtful: bool = False
     replaced_tokens: int = 0
@@ -118,14 +134,19 @@ class Caller:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, JsonInput] | None = None,
         options: RequestOptions | None = None,
+        watch: TokenWatch | None = None,
     ) -> T:
         """The value of an operation's answer; a corrected declaration of it is used instead.
+
+        Args:
+            watch: is told which token is used, and asked whether a refused one is to be replaced; None: it is.
 
         Raises:
             TiliaError: as :meth:`send` does.
         """
         declared: Operation[T] = self.corrected.get(operation.name, operation)
-        return (await self.send(declared, path=path, query=query, body=body, options=options)).value
+        answer = await self.send(declared, path=path, query=query, body=body, options=options, watch=watch)
+        return answer.value
 
     async def send(
         self,
@@ -135,6 +156,7 @@ class Caller:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, JsonInput] | None = None,
         options: RequestOptions | None = None,
+        watch: TokenWatch | None = None,
     ) -> Response[T]:
         """Call an operation and wait for its answer, at most as long as the call may last.
 
@@ -152,7 +174,7 @@ class Caller:
         body = None if body is None else hide_body(body)
         request = build(operation, self.environment, path=path, query=query, body=body, options=options)
         chosen = options or _NO_OPTIONS
-        call = _Call(operation, request, monotonic(), chosen.timeout or self.timeout)
+        call = _Call(operation, request, monotonic(), chosen.timeout or self.timeout, watch)
         try:
             async with self.pool.deadline(call.timeout):
                 return await self._attempts(call, chosen.retry or self.retry)
@@ -212,6 +234,8 @@ class Caller:
         call.attempts += 1
         call.waits_for = "an answer"
         call.passed, call.attempted, call.generation = Passage(self.pool), monotonic(), token.generation
+        if call.watch is not None:
+            call.watch.generation = token.generation
         answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
         judged = _judge(call, answer, NO_MASK)
         if isinstance(judged, errors.TiliaError):
@@ -228,7 +252,7 @@ class Caller:
         if call.replaced_tokens or not isinstance(failure, errors.ApiError):
             return False
         expired = envelope.token_expired(failure.payload)
-        if failure.status != 401 and not expired:
+        if not expired and (failure.status != 401 or (call.watch is not None and not call.watch.may_renew())):
             return False
         if not self.tokens.refuse(token, call.operation.scopes, expired=expired):
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -21,6 +21,9 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
+_SHORTEST_SECRET: Final = 8
+
+
 @attrs.frozen
 class WireRequest:
     """A request as it goes on the wire, all of it but the token.
@@ -31,7 +34,7 @@ class WireRequest:
         headers: without ``Authorization``.
         body: encoded; it may hold a password, so it is never shown.
         reference: what identifies its effect.
-        secrets: what of the body no error may repeat.
+        secrets: what of the body and of the caller's own headers no error may repeat.
     """
 
     operation: str
@@ -67,12 +70,15 @@ def build(
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
     headers = _NO_HEADERS if body is None else _JSON_HEADERS
+    secrets = () if body is None else _secrets(body)
     key = idempotency_key(operation, options)
     if key is not None or (options is not None and options.headers):
         extra = dict(options.headers or {}) if options is not None else {}
         if key is not None:
             extra["Idempotency-Key"] = key
         headers = {**extra, **headers}
+        # A header of the caller's own may be a key to a gateway; short ones are words that answers are full of.
+        secrets += tuple(Secret(value) for value in extra.values() if len(value) >= _SHORTEST_SECRET)
     return WireRequest(
         operation.name,
         operation.method,
@@ -80,7 +86,7 @@ def build(
         headers,
         None if body is None else encode(operation, body),
         _reference(operation, path or {}, body or {}, key),
-        () if body is None else _secrets(body),
+        secrets,
     )
 
 
