@@ -194,7 +194,9 @@ def test_a_password_is_never_shown(settings: Settings, file: Path, is_set: bool)
     named = ((), {"TILIA_LEDGER": url}) if is_set else (("--ledger", url), {})
     done = run({**settings, **named[1]}, "bulk", "block", str(file), "--reason", "x", *named[0])
     assert done.exit_code == 3
-    assert "the ledger cannot be" in done.stderr
+    assert "/blocks cannot be read or written" in done.stdout
+    assert '--ledger "$TILIA_LEDGER"' in done.stdout
+    assert ("Put the ledger's URL into TILIA_LEDGER first" in done.stdout) is not is_set
     assert "geheim" not in done.output
 
 
@@ -268,10 +270,10 @@ def test_a_ledger_without_room_stops_the_job(
 ) -> None:
     ledger = tmp_path / "b.db"
     block = ("bulk", "block", str(file), "--reason", "x", "--concurrency", "1", "--job", "j", "--ledger", str(ledger))
-    with at_most(40_000):
+    with at_most(60_000):
         stopped = run(settings, *block)
     assert stopped.exit_code == 3
-    assert "the ledger cannot be read or written" in stopped.output
+    assert f"stopped: the ledger at {ledger} cannot be read or written: " in stopped.stdout
     with contextlib.closing(sqlite3.connect(ledger)) as database:
         (recorded,) = database.execute("SELECT count(*) FROM tilia_block_records WHERE job_id = 'j'").fetchone()
     assert blocks(served) <= recorded < 12

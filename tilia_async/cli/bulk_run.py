@@ -19,12 +19,19 @@ from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
 from tilia_async.bulk.tally import Tally
 from tilia_async.cli.account_file import AccountFileError, Flaw, read
 from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
-from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_job_id
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
-from tilia_async.errors import BulkStoppedError, ConfigurationError, InvalidRequestError, TiliaError, readable
+from tilia_async.errors import (
+    BulkStoppedError,
+    ConfigurationError,
+    InvalidRequestError,
+    LedgerError,
+    TiliaError,
+    readable,
+)
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.LOOKUP: "look up"}
@@ -147,6 +154,8 @@ def _job(
             report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
     except BulkStoppedError as error:
         return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
+    except LedgerError as error:
+        return Ending(status=Status.STOPPED, input=found, counts=_NOTHING, cause=str(error))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         is_terminated = isinstance(error, asyncio.CancelledError)
         return _cut_off(order.action, found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
@@ -224,7 +233,7 @@ async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient
                         rate=tally.rate(now),
                     )
                 )
-    return tally.report(order.action, None, monotonic())
+    return tally.report(order.action, made_job_id(order.action), monotonic(), stopped=False)
 
 
 @contextmanager
