@@ -1,0 +1,21 @@
+"""What is measured, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.section import Section
+from benchmarks.sections import calls, endurance, growth, imports, invoice, memory, sync, tokens
+from benchmarks.stage import Stage
+
+SECTIONS: dict[str, Callable[[Stage], Section]] = {
+    "calls": calls.measure,
+    "growth": growth.measure,
+    "tokens": tokens.measure,
+    "invoice": invoice.measure,
+    "sync": sync.measure,
+    "imports": imports.measure,
+    "memory": memory.measure,
+    "endurance": endurance.measure,
+}
+"""By the name that the command knows them by."""
