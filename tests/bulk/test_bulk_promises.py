@@ -204,33 +204,28 @@ async def test_a_text_is_no_list_of_accounts(start: Start) -> None:
     assert scripted.arrived == []
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("concurrency", 0),
-        ("concurrency", -1),
-        ("concurrency", 2.5),
-        ("concurrency", True),
-        ("concurrency", "8"),
-        ("reason", ""),
-        ("reason", 7),
-        ("actor", ""),
-        ("review_at", datetime(2030, 1, 1)),  # noqa: DTZ001 - naive on purpose
-        ("review_at", "2030-01-01"),
-        ("job_id", ""),
-        ("options", {"timeout": 1}),
-        ("on_progress", "print"),
-    ],
+NONSENSE = (
+    ("concurrency", (0, -1, 2.5, True, "8")),
+    ("reason", ("", 7)),
+    ("actor", ("",)),
+    ("review_at", (datetime(2030, 1, 1), "2030-01-01")),  # noqa: DTZ001 - naive on purpose
+    ("job_id", ("",)),
+    ("options", ({"timeout": 1},)),
+    ("on_progress", ("print",)),
 )
+
+
+@pytest.mark.asyncio
 async def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_read(
-    start: Start, ledger: BlockLedger, name: str, value: object
+    start: Start, ledger: BlockLedger
 ) -> None:
     scripted, tilia = await start(ledger=ledger)
     read: list[str] = []
-    for job in (tilia.bulk.block, tilia.bulk.stream_block):
-        with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError, TypeError), match=name):
-            await finished(job(noting(ids(3), read), **{name: value}))
+    for name, values in NONSENSE:
+        for value in values:
+            for job in (tilia.bulk.block, tilia.bulk.stream_block):
+                with pytest.raises((errors.InvalidRequestError, errors.ConfigurationError, TypeError), match=name):
+                    await finished(job(noting(ids(3), read), **{name: value}))
     assert (read, scripted.arrived) == ([], [])
     assert [record async for record in ledger.records()] == []
 
@@ -384,8 +379,14 @@ class Source:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("asynchronous", [False, True])
-@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize(
+    ("asynchronous", "recorded"),
+    [
+        (False, False),
+        (True, True),
+        *(pytest.param(each, not each, marks=pytest.mark.nightly) for each in (False, True)),
+    ],
+)
 async def test_the_accounts_are_read_a_little_ahead_of_the_answers(
     start: Start, ledger: BlockLedger, asynchronous: bool, recorded: bool
 ) -> None:
@@ -396,7 +397,7 @@ async def test_the_accounts_are_read_a_little_ahead_of_the_answers(
         nonlocal furthest
         await asyncio.sleep(0.001)
         furthest = max(furthest, source.taken - len(scripted.answered))
-        if len(scripted.answered) > 150:
+        if len(scripted.answered) > 80:
             await never(scripted, "")
         return DONE
 
@@ -405,7 +406,7 @@ async def test_the_accounts_are_read_a_little_ahead_of_the_answers(
     with anyio.move_on_after(10) as scope:
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: tilia.bulk.block(accounts, concurrency=4))
-            await until(lambda: len(scripted.answered) > 150 and scripted.in_flight)
+            await until(lambda: len(scripted.answered) > 80 and scripted.in_flight)
             await asyncio.sleep(0.05)
             group.cancel_scope.cancel()
     assert not scope.cancelled_caught
@@ -499,12 +500,15 @@ async def test_the_pace_gives_way_to_server_errors_and_comes_back(start: Start) 
     began = monotonic()
     report = await tilia.bulk.block(until_it_is_over(), concurrency=32)
     assert set(numbers(report)) <= {"DONE", "UNKNOWN"}, "a 503 to a write does not say that nothing happened"
-    assert max(during) <= 16
-    assert max(after) >= 2 * max(during)
+    in_the_outage = sum(during[-30:]) / len(during[-30:])
+    assert in_the_outage <= 16
+    assert max(after) >= 1.5 * in_the_outage
+    assert max(after) > 12, "and not only a little"
     assert report.total > 100
 
 
 @pytest.mark.asyncio
+@pytest.mark.nightly
 async def test_the_pace_gives_way_to_rising_latency(start: Start) -> None:
     """Eight at once are answered quickly; more than that only make each other slow."""
     flying: list[int] = []
@@ -551,7 +555,7 @@ async def test_progress_is_true(start: Start, coroutine: bool) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("coroutine", [False, True])
+@pytest.mark.parametrize("coroutine", [False, pytest.param(True, marks=pytest.mark.nightly)])
 async def test_a_progress_callback_that_raises_is_not_silenced_and_loses_nothing(
     start: Start, ledger: BlockLedger, coroutine: bool
 ) -> None:
@@ -658,19 +662,19 @@ async def test_an_account_of_its_own_mind_does_not_stop_the_job_by_coming_first(
 @pytest.mark.asyncio
 async def test_accounts_that_are_all_forbidden_are_all_refused(sandbox: Sandbox) -> None:
     """Each for itself: Tilia has blocked them all, and lifts none of its blocks."""
-    accounts = people(sandbox, 80)
+    accounts = people(sandbox, 60)
     for each in accounts:
         sandbox.block_as_tilia(each)
     async with sandbox_client(sandbox) as tilia:
         report = await tilia.bulk.unblock(accounts, concurrency=16)
-    assert (numbers(report), report.complete) == ({"REFUSED": 80}, True)
+    assert (numbers(report), report.complete) == ({"REFUSED": 60}, True)
 
 
 @pytest.mark.asyncio
 async def test_accounts_that_are_all_unknown_to_tilia_stop_nothing(sandbox: Sandbox) -> None:
     async with sandbox_client(sandbox) as tilia:
-        report = await tilia.bulk.block(ids(80), concurrency=16)
-    assert (numbers(report), report.complete) == ({"NOT_FOUND": 80}, True)
+        report = await tilia.bulk.block(ids(60), concurrency=16)
+    assert (numbers(report), report.complete) == ({"NOT_FOUND": 60}, True)
 
 
 @pytest.mark.asyncio
@@ -895,7 +899,13 @@ async def by_cancelling_the_reader(tilia: TiliaClient, scripted: ScriptedTilia) 
 
 
 Way = Callable[[TiliaClient, ScriptedTilia], Awaitable[None]]
-WAYS = (by_task, by_task_again_and_again, by_scope, by_leaving, by_closing, by_raising, by_cancelling_the_reader)
+WAYS = (
+    by_task_again_and_again,
+    by_scope,
+    by_closing,
+    by_raising,
+    *(pytest.param(way, marks=pytest.mark.nightly) for way in (by_task, by_leaving, by_cancelling_the_reader)),
+)
 
 
 @pytest.mark.asyncio
@@ -1052,11 +1062,11 @@ async def test_a_token_endpoint_that_is_away_for_a_moment_loses_nothing(sandbox:
 @pytest.mark.asyncio
 @pytest.mark.nightly
 @pytest.mark.timeout(300)
-async def test_a_hundred_thousand_accounts_are_blocked_in_little_memory(start: Start) -> None:
+async def test_ten_thousand_accounts_take_no_more_memory_than_a_few(start: Start) -> None:
     import tracemalloc
 
     scripted, tilia = await start()
-    number = 100_000
+    number = 10_000
 
     async def forgets(_tilia: ScriptedTilia, _account_id: str) -> Reply:
         for each in (scripted.arrived, scripted.arrived_at, scripted.answered):
@@ -1071,5 +1081,5 @@ async def test_a_hundred_thousand_accounts_are_blocked_in_little_memory(start: S
     after, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert numbers(report) == {"DONE": number}
-    assert peak - before < 30 * 1024 * 1024
-    assert after - before < 5 * 1024 * 1024
+    assert peak - before < 10 * 1024 * 1024
+    assert after - before < 1024 * 1024

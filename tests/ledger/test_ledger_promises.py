@@ -35,7 +35,11 @@ from tilia_async.webhooks import AccountBlockChanged, parse_event
 SETTLED = {RecordState.CONFIRMED, RecordState.NOT_FOUND, RecordState.REFUSED}
 
 
-@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+QUICKLY_ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
+"""For what depends on the database; the rest is proved over PostgreSQL by night."""
+
+
+@pytest_asyncio.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/blocks.db"
@@ -172,6 +176,7 @@ async def test_each_end_of_a_call_has_its_state(tilia: TiliaClient, sandbox: San
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_the_intent_is_on_disk_before_the_request_is_on_the_wire(
     tilia: TiliaClient, sandbox: Sandbox, url: str
 ) -> None:
@@ -203,6 +208,7 @@ async def test_many_calls_at_once_are_all_on_record(tilia: TiliaClient, sandbox:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_any_text_is_kept_or_refused_before_anything_is_sent(
     tilia: TiliaClient, sandbox: Sandbox, ledger: BlockLedger
 ) -> None:
@@ -272,6 +278,7 @@ async def test_the_same_job_run_again_sends_nothing(tilia: TiliaClient, sandbox:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_what_was_unknown_or_failed_is_done_by_the_next_run(
     tilia: TiliaClient, sandbox: Sandbox, ledger: BlockLedger
 ) -> None:
@@ -337,7 +344,11 @@ async def test_a_job_cancelled_at_any_moment_loses_no_account_and_repeats_none_t
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("shared", [True, False], ids=["one ledger", "a ledger each"])
+@pytest.mark.parametrize(
+    "shared",
+    [pytest.param(True, id="one ledger", marks=pytest.mark.nightly), pytest.param(False, id="a ledger each")],
+)
+@QUICKLY_ON_BOTH
 async def test_two_clients_that_share_a_job_block_each_account_once(sandbox: Sandbox, url: str, shared: bool) -> None:
     accounts = people(sandbox, 60)
     sandbox.faults.add("accounts.block", Fault.LATENCY, times=3, seconds=0.3)
@@ -374,6 +385,7 @@ async def test_two_jobs_over_one_ledger_do_not_mix(tilia: TiliaClient, sandbox: 
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_several_may_open_a_new_ledger_at_once(url: str) -> None:
     async def opens() -> list[BlockRecord]:
         async with BlockLedger.open(url) as ledger:
@@ -474,10 +486,11 @@ async def lost(url: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_a_ledger_that_is_lost_stops_the_job_before_the_next_request(
     tilia: TiliaClient, sandbox: Sandbox, url: str
 ) -> None:
-    accounts = people(sandbox, 600)
+    accounts = people(sandbox, 300)
     async with AsyncExitStack() as outage:
 
         async def until_it_is_lost() -> AsyncIterator[str]:
@@ -504,11 +517,12 @@ async def test_a_ledger_that_is_lost_stops_the_job_before_the_next_request(
         sandbox.requests.clear()
         async with sandbox_client(sandbox, ledger=ledger) as again, asyncio.timeout(20):
             report = await again.bulk.block(accounts, job_id="wave", concurrency=32)
-        assert (report.total, report.complete) == (600, True)
+        assert (report.total, report.complete) == (300, True)
         assert await states(ledger) == dict.fromkeys(accounts, RecordState.CONFIRMED)
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_a_call_whose_intent_cannot_be_written_is_not_sent(
     tilia: TiliaClient, sandbox: Sandbox, url: str, ledger: BlockLedger
 ) -> None:
@@ -526,6 +540,7 @@ async def test_a_call_whose_intent_cannot_be_written_is_not_sent(
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_a_block_that_tilia_confirmed_is_not_told_as_failed_when_the_ledger_is_lost_meanwhile(
     tilia: TiliaClient, sandbox: Sandbox, url: str, ledger: BlockLedger
 ) -> None:
@@ -546,7 +561,7 @@ async def test_a_block_that_tilia_confirmed_is_not_told_as_failed_when_the_ledge
 
 @pytest.mark.asyncio
 async def test_a_database_that_drops_all_connections_loses_no_record(sandbox: Sandbox) -> None:
-    accounts = people(sandbox, 200)
+    accounts = people(sandbox, 100)
     async with new_database() as url, BlockLedger.open(url, lease=1.0) as ledger:
         async with sandbox_client(sandbox, ledger=ledger) as tilia:
             ended = 0
@@ -554,7 +569,7 @@ async def test_a_database_that_drops_all_connections_loses_no_record(sandbox: Sa
             async def drops() -> AsyncIterator[str]:
                 nonlocal ended
                 for number, each in enumerate(accounts):
-                    if number == 80:
+                    if number == 40:
                         ended = await terminate_connections(url)
                     yield each
 
@@ -602,19 +617,17 @@ async def test_what_was_written_is_there_after_closing(sandbox: Sandbox, url: st
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("bad", ["mysql://localhost/x", "blocks.db", "", "sqlite", "http://127.0.0.1/x", 7])
-async def test_a_url_that_is_none_is_told(bad: object) -> None:
-    with pytest.raises((errors.ConfigurationError, errors.LedgerError)):
-        async with BlockLedger.open(bad):
+async def test_a_url_or_a_lease_that_makes_no_sense_is_told(tmp_path: Path) -> None:
+    async def opens(url: object, **settings: object) -> None:
+        async with BlockLedger.open(url, **settings):
             pass
 
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("lease", [0, -1, 61, 3_600, float("nan"), float("inf"), "30", True])
-async def test_a_lease_that_makes_no_sense_is_told(tmp_path: Path, lease: object) -> None:
-    with pytest.raises((errors.ConfigurationError, errors.InvalidRequestError, TypeError), match="lease"):
-        async with BlockLedger.open(f"sqlite:///{tmp_path}/blocks.db", lease=lease):
-            pass
+    for url in ("mysql://localhost/x", "blocks.db", "", "sqlite", "http://127.0.0.1/x", 7):
+        with pytest.raises((errors.ConfigurationError, errors.LedgerError)):
+            await opens(url)
+    for lease in (0, -1, 61, 3_600, float("nan"), float("inf"), "30", True):
+        with pytest.raises((errors.ConfigurationError, errors.InvalidRequestError, TypeError), match="lease"):
+            await opens(f"sqlite:///{tmp_path}/blocks.db", lease=lease)
 
 
 @pytest.mark.asyncio
@@ -659,6 +672,7 @@ async def make_newer(url: str) -> int:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_a_ledger_of_a_newer_release_is_not_touched(url: str) -> None:
     async with BlockLedger.open(url):
         pass
@@ -672,6 +686,7 @@ async def test_a_ledger_of_a_newer_release_is_not_touched(url: str) -> None:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_the_questions_of_a_review_have_answers(
     tilia: TiliaClient, sandbox: Sandbox, ledger: BlockLedger
 ) -> None:
@@ -746,6 +761,7 @@ async def test_a_naive_time_is_refused(ledger: BlockLedger) -> None:
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_who_reads_may_write_meanwhile_and_may_break_off(
     tilia: TiliaClient, sandbox: Sandbox, ledger: BlockLedger
 ) -> None:
@@ -802,6 +818,7 @@ async def test_a_notification_counts_once_and_in_the_order_of_its_time(ledger: B
 
 
 @pytest.mark.asyncio
+@QUICKLY_ON_BOTH
 async def test_several_deliveries_at_once_count_once(ledger: BlockLedger) -> None:
     event = changed("acct_1", sent_at=NOON)
     async with asyncio.timeout(10):
