@@ -99,3 +99,10 @@ def docs(session: nox.Session) -> None:
     session.install("-q", ".")
     session.run("python", ".ci/coverage.py", *session.posargs)
     session.run("python", ".ci/errors.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a call costs, beside other clients; with ``-- --check`` fail where a budget is missed."""
+    session.install("-q", ".[all]", *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -37,7 +37,11 @@ again only if certainly nothing was sent, or if it was refused for its token. No
 
 **A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts
 and reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a
-log record of any logger, an error's text, attributes, pickle or frames, or a `repr`.
+log record of any logger, an error's text, attributes, pickle or frames, a `repr`, or the ledger.
+
+**A bulk job with a ledger loses no account.** Each intent is on disk before its request leaves. A process that is
+killed has sent at most `concurrency` requests that are not settled on record; the next run of the job sends these again
+and goes on.
 
 ## The tests
 
@@ -47,6 +51,7 @@ runs everything; `nox -s reliability` does so too, and writes the numbers below.
 """
 
 MATRIX, TRANSPORT = "tests/outcomes/test_matrix.py", "tests/transport"
+CRASHES = "tests/ledger/test_crashes.py"
 CACHE, SERVERS = "tests/tokens/test_cache_machine.py", "tests/transport/test_hostile_servers.py"
 WHAT: tuple[tuple[str, str, str], ...] = (
     ("operations × conditions", "operations under faults, on a fresh and on a used connection each", MATRIX),
@@ -59,6 +64,8 @@ WHAT: tuple[tuple[str, str, str], ...] = (
     ("hostile answers tried", "attacks over real sockets, with memory and time measured", SERVERS),
     ("token cache examples", "histories of the token cache compared with a model", CACHE),
     ("token cache steps", "steps in these histories", CACHE),
+    ("processes killed in the middle of a bulk job", "processes killed with SIGKILL in a bulk job", CRASHES),
+    ("accounts of killed bulk jobs, each blocked and on record", "accounts of these jobs, none of them lost", CRASHES),
     ("players of a game under fire", "players of the game server under fire", "tests/project/test_examples.py"),
 )
 """Of each count: its name, what it says, and where it comes from."""

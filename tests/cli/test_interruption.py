@@ -62,7 +62,7 @@ def test_a_job_with_a_ledger_stops_at_once_and_says_how_to_go_on(
         took = stop_when_they_hang(served, process, number)
         stdout, stderr = process.communicate()
     assert process.returncode == status, stdout + stderr
-    assert took < 2, "a second, and one more for a machine that is busy"
+    assert took < 5, "well before the answers would be given up; a busy machine needs more than the second it takes"
     assert f"block: {ANSWERED} of 12 accounts" in stdout
     assert f"stopped: {name}; what was under way may have taken effect" in stdout
     assert "Traceback" not in stderr

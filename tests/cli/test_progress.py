@@ -1,13 +1,16 @@
 """What is shown of a bulk job while it runs."""
 
 import io
+import re
 import threading
+from time import monotonic
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from tilia_async.bulk import BulkOutcome, BulkProgress
 
+from tilia_async.bulk import BulkOutcome, BulkProgress
+from tilia_async.cli import progress
 from tilia_async.cli.progress import Bar, Lines, duration
 
 
@@ -65,6 +68,15 @@ def test_a_bar_fits_in_the_terminal(width: int, settled: int) -> None:
         assert f"done {settled - 7:,}  failed 7" in screen.getvalue()
     else:
         assert "starting" in screen.getvalue()
+
+
+def test_it_is_said_when_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    with Bar("block", 100, Console(file=screen, width=80, force_terminal=True, color_system=None)) as bar:
+        bar.update(at(50, done=50, holding=30))
+        now = monotonic()
+        monkeypatch.setattr(progress, "monotonic", lambda: now + 12)
+    assert re.search(r"nothing settled for 12 s, held back for 18 s\s", screen.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """The README and the other pages are true: their commands exist, and their Python runs as printed."""
 
+import inspect
 import os
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
+from tilia_async import TiliaClient
 from tilia_async.api import OPERATIONS
 from tilia_sync import Sandbox
 
@@ -63,4 +66,10 @@ def test_every_method_is_listed() -> None:
         for service, methods in re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE)
         for method in re.findall(r"`(\w+)`", methods)
     }
-    assert listed - {"accounts.get_or_register", "wallets.wait_until_ready", "token_exchanges.buy"} == set(OPERATIONS)
+    services = typing.get_type_hints(TiliaClient)
+    assert listed == {f"{name}.{method}" for name, kind in services.items() for method in public_methods(kind)}
+    assert listed >= set(OPERATIONS)
+
+
+def public_methods(service: type) -> list[str]:
+    return [name for name, member in vars(service).items() if inspect.isfunction(member) and not name.startswith("_")]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = {"cryptography", "filelock", "rich", "typer", "uvloop"}
 
 
 def test_arrows_run_one_way() -> None:
@@ -23,8 +24,8 @@ def test_arrows_run_one_way() -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("tilia_async", {"typer", "rich", "uvloop", "cattrs", "aiohttp.web", "tilia_async.sandbox", "tilia_sync"}),
-        ("tilia_sync.client", {"typer", "rich", "uvloop", "cattrs"}),
+        ("tilia_async", {*EXTRAS, "cattrs", "aiohttp.web", "tilia_async.sandbox", "tilia_sync"}),
+        ("tilia_sync.client", {*EXTRAS, "cattrs"}),
         ("tilia_async.webhooks", {"cattrs", "aiohttp.web", "tilia_async.sandbox", "tilia_sync"}),
         ("tilia_async.sandbox", {"typer", "rich", "cattrs", "tilia_sync"}),
     ],

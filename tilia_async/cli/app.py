@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Annotated, TypeVar
 
 import typer
@@ -14,8 +15,10 @@ from tilia_async.cli import doctor as doctor_module
 from tilia_async.cli import sandbox as sandbox_module
 from tilia_async.cli.bulk import bulk
 from tilia_async.cli.ledger import ledger
+from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
 from tilia_async.cli.output import Cell, show, show_fields, show_rows
 from tilia_async.client import TiliaClient
+from tilia_async.ledger import BlockLedger
 
 T = TypeVar("T")
 
@@ -35,12 +38,14 @@ app.add_typer(ledger, name="ledger")
 
 AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Reason = Annotated[str | None, typer.Option(help="Why, for your own record; Tilia keeps none.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the ledger; Tilia keeps none.")]
+Actor = Annotated[str | None, typer.Option(help="Who does it, for the ledger.")]
 
 
-def _ask(question: Callable[[TiliaClient], Awaitable[T]]) -> T:
+def _ask(question: Callable[[TiliaClient], Awaitable[T]], place: LedgerPlace | None = None) -> T:
     async def ask() -> T:
-        async with TiliaClient.from_env() as tilia:
+        record = None if place is None else BlockLedger.open(place.url)
+        async with record or nullcontext(), TiliaClient.from_env(ledger=record) as tilia:
             return await question(tilia)
 
     return asyncio.run(ask())
@@ -124,15 +129,29 @@ def find_account(username: Annotated[str, typer.Argument(metavar="USERNAME")], j
 
 
 @accounts.command("block")
-def block_account(account_id: AccountId, reason: Reason = None, json: Json = False) -> None:
+def block_account(
+    account_id: AccountId,
+    reason: Reason = None,
+    actor: Actor = None,
+    ledger: LedgerOption = None,
+    json: Json = False,
+) -> None:
     """Block an account. A block does not expire."""
-    show(_ask(lambda tilia: tilia.accounts.block(account_id, reason=reason)), as_json=json)
+    place = LedgerPlace.of(ledger)
+    show(_ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), place), as_json=json)
 
 
 @accounts.command("unblock")
-def unblock_account(account_id: AccountId, reason: Reason = None, json: Json = False) -> None:
+def unblock_account(
+    account_id: AccountId,
+    reason: Reason = None,
+    actor: Actor = None,
+    ledger: LedgerOption = None,
+    json: Json = False,
+) -> None:
     """Lift a block of your own."""
-    show(_ask(lambda tilia: tilia.accounts.unblock(account_id, reason=reason)), as_json=json)
+    place = LedgerPlace.of(ledger)
+    show(_ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), place), as_json=json)
 
 
 @wallets.command("list")

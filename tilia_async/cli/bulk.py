@@ -174,6 +174,6 @@ def _named(order: BulkOrder) -> BulkOrder:
         raise typer.BadParameter(
             f"a job is recorded in a ledger, and there is none: give --ledger or set {VARIABLE}", param_hint="--job"
         )
-    if order.job_id is not None:
+    if order.job_id is not None or order.dry_run:
         return order
     return attrs.evolve(order, job_id=made_job_id(order.action))

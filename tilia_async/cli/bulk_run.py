@@ -7,7 +7,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import BinaryIO, Final
 
@@ -19,16 +19,27 @@ from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
 from tilia_async.bulk.tally import Tally
 from tilia_async.cli.account_file import AccountFileError, Flaw, read
 from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
-from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
+from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_job_id
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
-from tilia_async.errors import BulkStoppedError, ConfigurationError, InvalidRequestError, TiliaError, readable
+from tilia_async.errors import (
+    BulkStoppedError,
+    ConfigurationError,
+    InvalidRequestError,
+    LedgerError,
+    TiliaError,
+    readable,
+)
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.LOOKUP: "look up"}
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
+
+
+class OutputError(Exception):
+    """What a look-up found cannot be written."""
 
 
 def run(order: BulkOrder) -> Status:
@@ -51,10 +62,7 @@ def run(order: BulkOrder) -> Status:
         _complain(str(error))
         return Status.BAD_INPUT
     except (NoRoomError, TiliaError) as error:
-        _complain(str(error))
-        return Status.STOPPED
-    except OSError as error:
-        _complain(f"what was found cannot be written: {error.strerror}")
+        _complain(f"{error}; nothing was sent")
         return Status.STOPPED
     except KeyboardInterrupt:
         _complain("stopped by Ctrl-C before anything was sent")
@@ -74,23 +82,20 @@ def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
     console = Console(stderr=True, highlight=False)
     with contextlib.ExitStack() as opened:
         try:
-            with console.status("checking the account ids") if console.is_terminal else contextlib.nullcontext():
-                stream = opened.enter_context(_stream(order.file, console))
+            stream = opened.enter_context(_stream(order.file))
+            if stream.isatty():
+                console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
+            shows = console.is_terminal and not stream.isatty()
+            with console.status("checking the account ids") if shows else contextlib.nullcontext():
                 accounts = opened.enter_context(first_pass(read(stream, order.column)))
         except OSError as error:
             raise AccountFileError(f"it cannot be read: {error.strerror}") from None
         yield accounts
 
 
-@contextmanager
-def _stream(file: str, console: Console) -> Generator[BinaryIO, None, None]:
-    if file != STANDARD_STREAM:
-        with open(file, "rb") as stream:  # noqa: PTH123 - /dev/fd/63 is a name, too
-            yield stream
-        return
-    if sys.stdin.isatty():
-        console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
-    yield sys.stdin.buffer
+def _stream(file: str) -> AbstractContextManager[BinaryIO]:
+    # Not a Path: /dev/fd/63 is a name, too, and its file cannot be opened by another.
+    return contextlib.nullcontext(sys.stdin.buffer) if file == STANDARD_STREAM else open(file, "rb")  # noqa: PTH123
 
 
 def _is_usable(order: BulkOrder, found: Input) -> bool:
@@ -115,15 +120,15 @@ def _is_usable(order: BulkOrder, found: Input) -> bool:
 def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLedger | None) -> Status:
     confirmed = 0
     # A ledger that is not there yet has nothing on record, and a dry run makes none.
-    if ledger is not None and order.ledger is not None and order.ledger.exists():
+    if ledger is not None and order.job_id is not None and order.ledger is not None and order.ledger.exists():
         confirmed = asyncio.run(_confirmed(order, accounts, ledger))
     ending = Ending(status=Status.ALL_DONE, input=found, counts={**_NOTHING, BulkOutcome.SKIPPED: confirmed})
     if order.as_json:
         return _ended(order, ending)
     accounts_are = "1 account" if found.accounts == 1 else f"{found.accounts:,} accounts"
     print(f"{accounts_are} to {_TO[order.action]}; nothing was sent, this was a dry run.")
-    if ledger is not None:
-        print(f"{confirmed:,} of them are confirmed by job {readable(str(order.job_id))} already.")
+    if order.job_id is not None:
+        print(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
     return Status.ALL_DONE
 
 
@@ -147,9 +152,14 @@ def _job(
             report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
     except BulkStoppedError as error:
         return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
+    except (LedgerError, NoRoomError, OutputError) as error:
+        return _cut_off(found, progress, Status.STOPPED, str(error))
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         is_terminated = isinstance(error, asyncio.CancelledError)
-        return _cut_off(order.action, found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED)
+        why = "SIGTERM" if is_terminated else "Ctrl-C"
+        if progress.latest is not None and order.action is not Action.LOOKUP:
+            why += "; what was under way may have taken effect"
+        return _cut_off(found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED, why)
     done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
     # An account that is twice in the file is done all the same; of another bad line nobody knows which it meant.
     lost = sum(number for flaw, number in found.left_out.items() if flaw is not Flaw.DUPLICATE)
@@ -157,14 +167,12 @@ def _job(
     return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
 
 
-def _cut_off(action: Action, found: Input, progress: Progress, status: Status) -> Ending:
+def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> Ending:
+    """The end of a job that left no report: what was last heard of it."""
     latest = progress.latest
-    why = "SIGTERM" if status is Status.TERMINATED else "Ctrl-C"
     if latest is None:
-        return Ending(status=status, input=found, counts=_NOTHING, cause=why)
-    if action is not Action.LOOKUP:
-        why += "; what was under way may have taken effect"
-    return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=why)
+        return Ending(status=status, input=found, counts=_NOTHING, cause=cause)
+    return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=cause)
 
 
 async def _sent(
@@ -224,19 +232,21 @@ async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient
                         rate=tally.rate(now),
                     )
                 )
-    return tally.report(order.action, None, monotonic())
+    return tally.report(order.action, made_job_id(order.action), monotonic(), stopped=False)
 
 
 @contextmanager
 def _output(order: BulkOrder) -> Generator[BinaryIO | None, None, None]:
     if order.output is None:
         yield None
-    elif order.output == STANDARD_STREAM:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    else:
-        with open(order.output, "wb") as out:  # noqa: PTH123 - /dev/fd/63 is a name, too
+        return
+    is_standard = order.output == STANDARD_STREAM
+    try:
+        with contextlib.nullcontext(sys.stdout.buffer) if is_standard else open(order.output, "wb") as out:  # noqa: PTH123 - /dev/fd/63 is a name, too
             yield out
+            out.flush()
+    except OSError as error:
+        raise OutputError(f"what was found cannot be written: {error.strerror}") from None
 
 
 def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | None = None) -> Ending:

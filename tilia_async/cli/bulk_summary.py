@@ -111,7 +111,7 @@ def tell(order: BulkOrder, ending: Ending) -> None:
     for line in _failures(order, ending):
         console.print(line, soft_wrap=True)
     if ending.cause is not None:
-        console.print(f"[bold red]stopped[/]: {cell(ending.cause)}")
+        console.print(f"[bold red]stopped[/]: {cell(ending.cause)}", soft_wrap=True)
     for line in _how_to_go_on(order, ending):
         # A command that is broken into lines could not be copied.
         console.print(line, soft_wrap=True)
@@ -157,7 +157,7 @@ def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
     if not ending.leaves_something:
         yield f"Recorded as job {cell(order.job_id)}."
         return
-    yield f"Recorded as job {cell(order.job_id)}. To go on:"
+    yield f"To go on with job {cell(order.job_id)}:"
     yield f"  {cell(order.command())}"
     if order.ledger.is_variable_to_be_set:
         yield "(Put the ledger's URL into TILIA_LEDGER first; it is not shown, because it may have a password in it.)"
@@ -190,5 +190,6 @@ def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
         "left_out": {flaw.value: number for flaw, number in ending.input.left_out.items()},
         "problems": problems,
         "failures": failures,
-        "go_on": order.command() if goes_on else None,
+        # Arguments of a command may be no text, which JSON has no way to say.
+        "go_on": order.command().encode("utf-8", "backslashreplace").decode() if goes_on else None,
     }

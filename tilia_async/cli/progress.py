@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from tilia_async.bulk import BulkOutcome, BulkProgress
 
 SECONDS_BETWEEN_LINES: Final = 5.0
+_SILENT_SECONDS: Final = 3.0
 
 _STYLES: Final = {
     BulkOutcome.DONE: "green",
@@ -59,6 +61,7 @@ class Bar:
 
     def __init__(self, action: str, total: int, console: Console) -> None:
         self.latest: BulkProgress | None = None
+        self._heard = monotonic()
         self._action = action
         self._total = total
         # Standard output is not drawn upon: it may be a pipe for what a look-up finds.
@@ -67,6 +70,7 @@ class Bar:
     def update(self, progress: BulkProgress, /) -> None:
         """Draw this next."""
         self.latest = progress
+        self._heard = monotonic()
 
     def _drawn(self) -> Group:
         latest = self.latest
@@ -85,7 +89,9 @@ class Bar:
         outcomes = Text("  ").join(Text(part, _STYLES[outcome]) for outcome, part in _outcomes(latest))
         if settled == self._total:
             return Group(first, outcomes)
-        return Group(first, Text(", ".join(_pace(latest, self._total)), style="dim"), outcomes)
+        return Group(
+            first, Text(", ".join(_pace(latest, self._total, monotonic() - self._heard)), style="dim"), outcomes
+        )
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
@@ -106,6 +112,7 @@ class Lines:
 
     def __init__(self, action: str, total: int, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> None:
         self.latest: BulkProgress | None = None
+        self._heard = monotonic()
         self._action = action
         self._total = total
         self._console = console
@@ -116,6 +123,7 @@ class Lines:
     def update(self, progress: BulkProgress, /) -> None:
         """Print this next."""
         self.latest = progress
+        self._heard = monotonic()
 
     def _print_from_time_to_time(self) -> None:
         while not self._ended.wait(self._seconds):
@@ -126,7 +134,8 @@ class Lines:
         if latest is None:
             line = f"0 of {self._total:,}, starting"
         else:
-            pace = [] if latest.total == self._total else _pace(latest, self._total)
+            silent = monotonic() - self._heard
+            pace = [] if latest.total == self._total else _pace(latest, self._total, silent)
             outcomes = ", ".join(part for _, part in _outcomes(latest))
             parts = [f"{latest.total:,} of {self._total:,} ({_percent(latest.total, self._total)})", *pace]
             line = f"{', '.join(parts)}; {outcomes}"
@@ -154,15 +163,19 @@ def _outcomes(progress: BulkProgress) -> list[tuple[BulkOutcome, str]]:
     ]
 
 
-def _pace(progress: BulkProgress, total: int) -> list[str]:
-    parts = [f"{progress.rate:,.0f} a second"]
-    left = total - progress.total
-    if left and progress.rate > 0:
-        parts.append(f"about {duration(left / progress.rate)} left")
-    if progress.limit:
-        parts.append(f"{progress.in_flight} of {progress.limit} in flight")
-    if progress.holding > 0:
-        parts.append(f"held back for {progress.holding:.0f} s")
+def _pace(progress: BulkProgress, total: int, silent: float) -> list[str]:
+    """How fast it goes; or that it does not, after some seconds without news."""
+    held_back = progress.holding - silent
+    if silent >= _SILENT_SECONDS:
+        parts = [f"nothing settled for {duration(silent)}"]
+    else:
+        parts = [f"{progress.rate:,.0f} a second"]
+        if progress.rate > 0:
+            parts.append(f"about {duration((total - progress.total) / progress.rate)} left")
+        if progress.limit:
+            parts.append(f"{progress.in_flight} of {progress.limit} in flight")
+    if held_back > 0:
+        parts.append(f"held back for {held_back:.0f} s")
     return parts
 
 

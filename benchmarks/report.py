@@ -1,0 +1,59 @@
+"""The same tables on the screen and in ``results.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import rich.table
+from rich.console import Console
+
+from benchmarks.budgets import Verdict
+from benchmarks.section import Section, Table
+
+RESULTS = Path(__file__).parent / "results.md"
+PLOT = RESULTS.with_suffix(".svg")
+
+
+def of_budgets(verdicts: Sequence[Verdict]) -> Table:
+    return Table(
+        ("budget", "wanted", "found", ""),
+        tuple(
+            (verdict.budget.name, verdict.budget.told, f"{verdict.found:.3g}", "met" if verdict.met else "MISSED")
+            for verdict in verdicts
+        ),
+    )
+
+
+def show(console: Console, title: str, table: Table) -> None:
+    shown = rich.table.Table(title=title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if number else "left")
+    for row in table.rows:
+        shown.add_row(*row, style="bold red" if "MISSED" in row else None)
+    console.print(shown)
+
+
+def write(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Sequence[str]) -> None:
+    RESULTS.write_text("\n".join(lines(sections, verdicts, machine)), encoding="utf-8")
+
+
+def lines(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Sequence[str]) -> Iterator[str]:
+    yield from ("# What a call costs", "", "Written by `nox -s bench`. All of it on loopback, in one run:", "")
+    yield from (f"* {line}" for line in machine)
+    yield from ("", f"![The cost of a call]({PLOT.name})", "", "## Budgets", "")
+    yield from rows(of_budgets(verdicts))
+    for section in sections:
+        yield from ("", f"## {section.title}", "", section.how, "")
+        yield from rows(section.table)
+    yield ""
+
+
+def rows(table: Table) -> Iterator[str]:
+    yield line(table.columns)
+    yield line([":---", *("---:" for _ in table.columns[1:])])
+    yield from (line(row) for row in table.rows)
+
+
+def line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

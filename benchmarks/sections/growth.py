@@ -1,0 +1,56 @@
+"""How the cost of a call grows with the calls in flight."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from statistics import median
+
+from benchmarks.contenders.load import POOL
+from benchmarks.section import Section, Table
+from benchmarks.stage import Contender, Player, Stage, turns
+
+IN_FLIGHT = (1, 8, 64, 256, 1_000)
+SECONDS = 0.25
+"""Of one turn, roughly."""
+ROUNDS = 3
+CONTENDERS = (Contender("tilia", "asyncio"), Contender("aiohttp", "asyncio"), Contender("httpx", "asyncio"))
+
+
+def measure(stage: Stage) -> Section:
+    costs: dict[tuple[Contender, int], list[float]] = {(each, n): [] for each in CONTENDERS for n in IN_FLIGHT}
+    rounds = min(stage.rounds, ROUNDS)
+    with ExitStack() as opened:
+        players = {contender: opened.enter_context(stage.player(contender)) for contender in CONTENDERS}
+        calls = {(contender, n): enough(player, n, stage) for contender, player in players.items() for n in IN_FLIGHT}
+        for n in IN_FLIGHT:
+            for order in turns(CONTENDERS, rounds):
+                for contender in order:
+                    took = players[contender].turn(n, calls[contender, n])
+                    costs[contender, n].append(took.processor)
+    return Section(
+        f"Growth from 1 to {IN_FLIGHT[-1]:,} calls in flight",
+        f"Processor time of a call on asyncio's loop, in µs, the median of {rounds} rounds; as above, each with a pool "
+        f"of {POOL} connections, for which more calls than that wait.",
+        Table(
+            ("in flight", *(each.module for each in CONTENDERS), "httpx × tilia"),
+            tuple(
+                (
+                    f"{n:,}",
+                    *(f"{median(costs[each, n]):.0f}" for each in CONTENDERS),
+                    f"{median(costs[CONTENDERS[2], n]) / median(costs[CONTENDERS[0], n]):.1f}",
+                )
+                for n in IN_FLIGHT
+            ),
+        ),
+        {series_name(contender, n): taken for (contender, n), taken in costs.items()},
+    )
+
+
+def series_name(contender: Contender, in_flight: int) -> str:
+    return f"growth: {contender}, {in_flight} in flight"
+
+
+def enough(player: Player, in_flight: int, stage: Stage) -> int:
+    """As many calls as make a turn; a slow client with many in flight makes one each."""
+    trial = player.turn(min(in_flight, POOL), 2 * min(in_flight, POOL))
+    return max(in_flight, int(stage.calls(1_000_000) * SECONDS / trial.wall))

@@ -1,0 +1,55 @@
+"""A bulk job in a child process that is there to be killed. The children are forks of one that has imported all."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from multiprocessing.process import BaseProcess
+
+import attrs
+
+from tilia_async import RetryPolicy, TiliaClient
+from tilia_async.ledger import BlockLedger
+
+JOB = "ban-wave-7"
+
+
+@attrs.frozen
+class Order:
+    """What a child is to do, with the sandbox of its parent."""
+
+    client_id: str
+    client_secret: str
+    environment: str
+    ledger: str
+    accounts: tuple[str, ...]
+    concurrency: int
+    lease: float
+
+
+def start(order: Order) -> BaseProcess:
+    """A child that works at the job until it is done or killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["killed_job", "tilia_async.ledger.journal", "aiosqlite", "asyncpg"])
+    child = context.Process(target=work, args=(order,), daemon=True)
+    child.start()
+    return child
+
+
+def work(order: Order) -> None:
+    """In the child."""
+    asyncio.run(block(order))
+
+
+async def block(order: Order) -> None:
+    async with (
+        BlockLedger.open(order.ledger, lease=order.lease) as ledger,
+        TiliaClient(
+            order.client_id,
+            order.client_secret,
+            order.environment,
+            retry=RetryPolicy(attempts=5, initial=0.01),
+            ledger=ledger,
+        ) as tilia,
+    ):
+        await tilia.bulk.block(order.accounts, reason="chargebacks", job_id=JOB, concurrency=order.concurrency)
