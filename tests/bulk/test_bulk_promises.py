@@ -752,12 +752,37 @@ async def test_after_a_stop_the_same_job_goes_on(start: Start, ledger: BlockLedg
     broken = False
     first = scripted.arrived[:20]
     scripted.arrived.clear()
-    async with client_of(f"{tilia_template(tilia)}", ledger=ledger) as again:
+    async with client_of(tilia_template(tilia), ledger=ledger) as again:
         async with asyncio.timeout(10):
             report = await again.bulk.block(ids(100), concurrency=4, job_id="wave")
     assert (report.total, report.counts[BulkOutcome.SKIPPED]) == (100, 20)
     assert not set(first) & set(scripted.arrived)
     assert await states(ledger, "wave") == dict.fromkeys(ids(100), RecordState.CONFIRMED), "a job's 401 is no account's"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("left", [1, 3])
+async def test_credentials_that_are_withdrawn_near_the_end_lose_no_account(
+    start: Start, ledger: BlockLedger, left: int
+) -> None:
+    """However few are left: nobody has said that these may not be blocked."""
+    withdrawn = True
+
+    async def until_then(scripted: ScriptedTilia, _account_id: str) -> Reply:
+        return failing(401) if withdrawn and len(scripted.arrived) > 40 else DONE
+
+    scripted, tilia = await start(until_then, ledger=ledger)
+    try:
+        report = await tilia.bulk.block(ids(40 + left), concurrency=4, job_id="wave")
+    except errors.BulkStoppedError as error:
+        report = error.report
+    withdrawn = False
+    missing = set(ids(40 + left)) - set(scripted.arrived[:40])
+    assert not report.complete, "they are still to be blocked"
+    assert {record.account_id async for record in ledger.pending("wave")} == missing
+    async with client_of(tilia_template(tilia), ledger=ledger) as again:
+        assert (await again.bulk.block(ids(40 + left), concurrency=4, job_id="wave")).complete
+    assert await states(ledger, "wave") == dict.fromkeys(ids(40 + left), RecordState.CONFIRMED)
 
 
 @pytest.mark.asyncio
