@@ -53,7 +53,7 @@ async def exchange(
     try:
         with passed:
             # The token is in no variable here: frames can be printed with their variables.
-            async with session.request(
+            response = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=request.headers
@@ -61,8 +61,16 @@ async def exchange(
                 else {**request.headers, "Authorization": f"Bearer {token.value}"},
                 data=request.body,
                 allow_redirects=False,
-            ) as response:
+            )
+            # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.
+            try:
                 return await _read(response, response_bytes)
+            finally:
+                if not response.closed:
+                    response.close()
+                if request.body is not None:
+                    # The task that writes the body may still be there, if the server did not wait for its end.
+                    await response.wait_for_close()
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
         reason, cause = _told(error), _cause(error)
     except RuntimeError as error:
@@ -96,7 +104,9 @@ async def _body(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes | N
     if encoding not in {"identity", "gzip"}:
         return None, "it came in an encoding that was not asked for"
     if length is not None and length <= limit and encoding == "identity":
-        return await response.read(), ""
+        # A short answer is there as a whole when its headers are.
+        content = response.content
+        return content.read_nowait() if content.is_eof() else await response.read(), ""
     body, came = bytearray(), False
     gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     if length is None or length <= limit:
