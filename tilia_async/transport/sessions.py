@@ -130,8 +130,13 @@ class SessionPool:
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._forks = _forks
 
+    def find(self) -> aiohttp.ClientSession | None:
+        """The session of the running event loop, if it is open."""
+        session = self._sessions.get(asyncio.get_running_loop()) if self._forks == _forks else None
+        return None if session is None or session.closed else session
+
     async def session(self) -> aiohttp.ClientSession:
-        """The session of the running event loop; it does not wait where there is one already.
+        """The session of the running event loop, opened if need be.
 
         Raises:
             ClientClosedError: the pool is closed.
@@ -139,15 +144,13 @@ class SessionPool:
         """
         if self._forks != _forks:
             self._leave_to_parent()
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            await self._close_ended()
-            session = self._sessions.get(loop)
-        if session is None or session.closed:
+        await self._close_ended()
+        # Another call may have opened it meanwhile.
+        session = self.find()
+        if session is None:
             session = self._open()
             with self._lock:
-                self._sessions[loop] = session
+                self._sessions[asyncio.get_running_loop()] = session
         return session
 
     def deadline(self, seconds: float) -> Deadline:
