@@ -252,14 +252,14 @@ class Caller:
     def _late(self, call: _Call[T]) -> errors.TiliaError:
         """The error for a call whose time is up, or whose client was closed."""
         trying = call.waits_for == "an answer"
-        sent = trying and call.passed is not None and call.passed.sent
+        passed = call.passed if trying else None
+        sent = passed is not None and passed.sent
         waiting = f"while waiting for {call.waits_for}"
-        if trying and not sent:
-            limits = self.pool.limits
+        if passed is not None and not passed.sent:
+            places = passed.places
             waiting = (
                 f"after {monotonic() - call.attempted:.2f} s of waiting for a connection, "
-                f"with {self.pool.waiting} more waiting and {self.pool.busy} in use "
-                f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
+                f"with {places.waiting} more waiting and {places.taken} in use (Limits: {places.limits})"
             )
         closed = self.pool.closed
         over = "the client was closed" if closed else f"{call.timeout:g} s are over"
