@@ -285,8 +285,11 @@ def _lenient(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
     make: Callable[[], Any] = getattr(default, "factory", lambda: default)
     target = _without_none(field.type)
     read = _item_by_item(target, converter) or converter.get_structure_hook(target)
+    as_it_is = target if target in {str, bool, int, float} else None
 
     def read_or_default(value: Any, _: Any) -> Any:
+        if type(value) is as_it_is:
+            return value
         if value is None:
             return make()
         try:
