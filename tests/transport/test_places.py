@@ -8,10 +8,11 @@ import aiohttp
 import pytest
 from hostile import Connection, hostile_server
 
-from tilia_async import Operation, Repeat, Service, TiliaClient
+from tilia_async import Limits, Operation, Repeat, Service, TiliaClient
 from tilia_async.tokens import TokenCache
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.places import Places
+from tilia_async.transport.sessions import SessionPool
 
 READ = Operation("things.read", "GET", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.SAFE)
 
@@ -128,3 +129,15 @@ async def test_a_deadline_that_ends_with_a_cancellation_lets_that_one_pass() -> 
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+def test_a_pool_keeps_no_loop_that_has_ended() -> None:
+    pool = SessionPool(Limits())
+
+    async def look_for_a_token() -> None:
+        async with pool.deadline(60):
+            """One is at hand, so no session is opened."""
+
+    for _ in range(3):
+        asyncio.run(look_for_a_token())
+    assert len(pool._parts) == 1

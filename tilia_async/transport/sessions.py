@@ -175,6 +175,9 @@ class SessionPool:
         if part is None:
             part = _Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
             with self._lock:
+                # What ended without a session needs no closing; the others wait for the next session.
+                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
+                    del self._parts[ended]
                 self._parts[loop] = part
         return part
 
