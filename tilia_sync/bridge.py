@@ -339,7 +339,7 @@ class LoopThread:
 
     def _check_caller(self) -> None:
         runner = self._runner
-        if runner is not None and threading.current_thread() is runner.thread:
+        if runner is not None and threading.get_ident() == runner.thread.ident:
             _refuse_to_wait_for_itself(runner)
         if self._warned:
             return

@@ -87,10 +87,15 @@ class Call(Generic[T]):
 
     def wait(self, seconds: float | None = None) -> bool:
         """In the caller's thread: until it ended; False if that took too long."""
+        # Most calls end within this time, and the rest of the rules costs more than the lock.
+        at_once = _POLL_SECONDS if seconds is None else min(seconds, _POLL_SECONDS)
+        if self.ended or self._end.acquire(timeout=at_once):
+            return True
+        left = None if seconds is None else seconds - at_once
         if self.caller != threading.main_thread().ident:
             # Python handles signals in the main thread only.
-            return self.ended or self._end.acquire(timeout=-1 if seconds is None else seconds)
-        latest = None if seconds is None else monotonic() + seconds
+            return self.ended or self._end.acquire(timeout=-1 if left is None else left)
+        latest = None if left is None else monotonic() + left
         # The boolean says whether it ended. An exception that a signal handler raises here is the caller's own,
         # whatever its class, so none is caught.
         while not (self.ended or self._end.acquire(timeout=_POLL_SECONDS)):

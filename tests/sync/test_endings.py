@@ -73,9 +73,9 @@ def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
             gc.collect()
             for _ in range(500):
                 LOOP_THREAD.run(asyncio.sleep(0.01))
-                if pool.closed and not pool._sessions:
+                if pool.closed and not pool._parts:
                     break
-            print(pool.closed, pool._sessions, len(LOOP_THREAD._leases))
+            print(pool.closed, pool._parts, len(LOOP_THREAD._leases))
         print([thread.name for thread in threading.enumerate()])
     """)
         == "True {} 1\n['MainThread']\n"

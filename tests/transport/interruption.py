@@ -137,10 +137,13 @@ def flights_left() -> set[asyncio.Task[Any]]:
 def assert_no_slot_is_held(tilia: TiliaClient) -> int:
     """Nothing waits, nothing is in use; returns how many connections are idle."""
     pool = tilia._pool
-    assert (pool.waiting, pool.busy, len(pool._running)) == (0, 0, 0)
+    assert (pool.waiting, pool.busy, pool.running) == (0, 0, 0)
     idle = 0
-    for session in pool._sessions.values():
-        connector = session.connector
+    for part in pool._parts.values():
+        assert not part.places._taken_to
+        if part.session is None:
+            continue
+        connector = part.session.connector
         assert connector is not None
         assert not connector._acquired
         assert not any(connector._acquired_per_host.values())

@@ -324,7 +324,7 @@ def test_one_client_works_in_several_loops() -> None:
 
         async def call() -> int:
             methods = await tilia.payment_methods.list("acct_1")
-            await tilia._pool._sessions[asyncio.get_running_loop()].close()
+            await tilia._pool._parts[asyncio.get_running_loop()].session.close()
             return len(methods)
 
         for _ in range(3):

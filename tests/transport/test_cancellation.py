@@ -325,8 +325,7 @@ def test_a_deadline_at_any_await_is_an_error_of_ours_and_leaves_nothing(scene: s
             before, loop = tasks_left(), asyncio.get_running_loop()
 
             def strike() -> None:
-                for timeout in stage.tilia._pool._running:
-                    timeout.reschedule(loop.time())
+                stage.tilia._pool._parts[loop].deadlines.end_all()
 
             interrupted = Interrupted(stage.call(), at, strike, late)
             try:

@@ -19,7 +19,6 @@ from tilia_async.reconcile.sought import Finding, Sought
 from tilia_async.transport.caller import Caller, TokenWatch
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response
 
 T = TypeVar("T")
 
@@ -34,7 +33,7 @@ class _ClockedCaller(Caller):
 
     clock: ServerClock = attrs.field(factory=ServerClock, kw_only=True)
 
-    async def send(
+    async def value(
         self,
         operation: Operation[T],
         *,
@@ -43,11 +42,14 @@ class _ClockedCaller(Caller):
         body: Mapping[str, JsonInput] | None = None,
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
-    ) -> Response[T]:
+    ) -> T:
+        if watch is not None:
+            raise TypeError("a look-up watches no tokens")
+        declared: Operation[T] = self.corrected.get(operation.name, operation)
         asked_at = datetime.now(UTC)
-        response = await super().send(operation, path=path, query=query, body=body, options=options, watch=watch)
+        response = await self.send(declared, path=path, query=query, body=body, options=options)
         self.clock.note(response.headers.get("Date"), asked_at, datetime.now(UTC))
-        return response
+        return response.value
 
 
 async def reconcile(

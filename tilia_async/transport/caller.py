@@ -68,7 +68,7 @@ class _Call(Generic[T]):
     request: WireRequest
     started: float
     timeout: float
-    watch: TokenWatch | None
+    watch: TokenWatch | None = None
     attempts: int = 0
     doubtful: bool = False
     replaced_tokens: int = 0
@@ -145,8 +145,9 @@ class Caller:
             TiliaError: as :meth:`send` does.
         """
         declared: Operation[T] = self.corrected.get(operation.name, operation)
-        answer = await self.send(declared, path=path, query=query, body=body, options=options, watch=watch)
-        return answer.value
+        call = self._begin(declared, path=path, query=query, body=body, options=options)
+        call.watch = watch
+        return (await self._finish(call, options or _NO_OPTIONS)).value
 
     async def send(
         self,
@@ -156,7 +157,6 @@ class Caller:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, JsonInput] | None = None,
         options: RequestOptions | None = None,
-        watch: TokenWatch | None = None,
     ) -> Response[T]:
         """Call an operation and wait for its answer, at most as long as the call may last.
 
@@ -167,17 +167,33 @@ class Caller:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
+        call = self._begin(operation, path=path, query=query, body=body, options=options)
+        came = await self._finish(call, options or _NO_OPTIONS)
+        elapsed = monotonic() - call.started
+        return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
+
+    def _begin(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None,
+        query: Mapping[str, str | int] | None,
+        body: Mapping[str, JsonInput] | None,
+        options: RequestOptions | None,
+    ) -> _Call[T]:
         if self.pool.closed:
             raise errors.ClientClosedError("the client is closed", operation=operation.name)
         if options is not None:
             expect("options", options, RequestOptions)
         body = None if body is None else hide_body(body)
         request = build(operation, self.environment, path=path, query=query, body=body, options=options)
-        chosen = options or _NO_OPTIONS
-        call = _Call(operation, request, monotonic(), chosen.timeout or self.timeout, watch)
+        timeout = self.timeout if options is None else options.timeout or self.timeout
+        return _Call(operation, request, monotonic(), timeout)
+
+    async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
         try:
             async with self.pool.deadline(call.timeout):
-                return await self._attempts(call, chosen.retry or self.retry)
+                return await self._attempts(call, options.retry or self.retry)
         except errors.TiliaError as error:
             error.call = call.record()
             raise
@@ -186,11 +202,11 @@ class Caller:
         # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
         raise self._late(call)
 
-    async def _attempts(self, call: _Call[T], policy: RetryPolicy) -> Response[T]:
+    async def _attempts(self, call: _Call[T], policy: RetryPolicy) -> Success[T]:
         while True:
             token = self.tokens.find(call.operation.scopes) or await self._token(call)
             judged = await self._attempt(call, token)
-            if isinstance(judged, Response):
+            if isinstance(judged, Success):
                 return judged
             if self._reauthorize(call, token, judged):
                 call.note(str(judged), "try once more with a new token", _cause(judged))
@@ -225,9 +241,9 @@ class Caller:
             failure = error.during(call.operation.name, call.request.reference)
         raise _in_doubt(call, failure)
 
-    async def _attempt(self, call: _Call[T], token: AccessToken) -> Response[T] | errors.TiliaError:
+    async def _attempt(self, call: _Call[T], token: AccessToken) -> Success[T] | errors.TiliaError:
         try:
-            session = await self.pool.session()
+            session = self.pool.find() or await self.pool.session()
         except errors.TiliaError as error:
             failure = error.during(call.operation.name, call.request.reference)
             return _in_doubt(call, failure)
@@ -238,14 +254,11 @@ class Caller:
             call.watch.generation = token.generation
         answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
         judged = _judge(call, answer, NO_MASK)
-        if isinstance(judged, errors.TiliaError):
-            # Once more without the secrets that it may repeat, which costs too much for the answers that are well.
-            judged = _judge(call, answer, Mask.of((Secret(token.value), *call.request.secrets)))
-        if isinstance(judged, errors.TiliaError):
+        if isinstance(judged, Success):
+            self.tokens.accept(call.operation.scopes)
             return judged
-        self.tokens.accept(call.operation.scopes)
-        elapsed = monotonic() - call.started
-        return Response(judged.value, judged.payload, judged.status, judged.headers, call.attempts, elapsed)
+        # Once more without the secrets that it may repeat, which costs too much for the answers that are well.
+        return _judge(call, answer, Mask.of((Secret(token.value), *call.request.secrets)))
 
     def _reauthorize(self, call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> bool:
         """After the first refusal of the token, whether a new one is worth a try."""
@@ -262,14 +275,14 @@ class Caller:
     def _late(self, call: _Call[T]) -> errors.TiliaError:
         """The error for a call whose time is up, or whose client was closed."""
         trying = call.waits_for == "an answer"
-        sent = trying and call.passed is not None and call.passed.sent
+        passed = call.passed if trying else None
+        sent = passed is not None and passed.sent
         waiting = f"while waiting for {call.waits_for}"
-        if trying and not sent:
-            limits = self.pool.limits
+        if passed is not None and not passed.sent:
+            places = passed.places
             waiting = (
                 f"after {monotonic() - call.attempted:.2f} s of waiting for a connection, "
-                f"with {self.pool.waiting} more waiting and {self.pool.busy} in use "
-                f"(Limits: {limits.connections} in all, {limits.per_host} per host)"
+                f"with {places.waiting} more waiting and {places.taken} in use (Limits: {places.limits})"
             )
         closed = self.pool.closed
         over = "the client was closed" if closed else f"{call.timeout:g} s are over"

@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.sessions import Passage, UnaskedAnswerError, passage, wake_next
+from tilia_async.transport.sessions import Passage, UnaskedAnswerError, passage
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -49,20 +49,29 @@ async def exchange(
         passed: learns when the request was sent.
         response_bytes: the largest body that is read.
     """
+    url = URL(request.url, encoded=True)
+    places, host = passed.places, url.raw_authority
+    if not places.take(host):
+        await places.wait(host)
     reset = passage.set(passed)
     try:
-        with passed:
-            # The token is in no variable here: frames can be printed with their variables.
-            async with session.request(
-                request.method,
-                URL(request.url, encoded=True),
-                headers=request.headers
-                if token is None
-                else {**request.headers, "Authorization": f"Bearer {token.value}"},
-                data=request.body,
-                allow_redirects=False,
-            ) as response:
-                return await _read(response, response_bytes)
+        # The token is in no variable here: frames can be printed with their variables.
+        response = await session.request(
+            request.method,
+            url,
+            headers=request.headers if token is None else {**request.headers, "Authorization": f"Bearer {token.value}"},
+            data=request.body,
+            allow_redirects=False,
+        )
+        # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.
+        try:
+            return await _read(response, response_bytes)
+        finally:
+            if not response.closed:
+                response.close()
+            if request.body is not None:
+                # The task that writes the body may still be there, if the server did not wait for its end.
+                await response.wait_for_close()
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
         reason, cause = _told(error), _cause(error)
     except RuntimeError as error:
@@ -72,8 +81,7 @@ async def exchange(
         reason, cause = _told(error), _cause(error)
     finally:
         passage.reset(reset)
-        if not passed.sent:
-            wake_next(session)
+        places.give_back(host)
     return NoAnswer(passed.sent, reason, cause)
 
 
@@ -96,7 +104,9 @@ async def _body(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes | N
     if encoding not in {"identity", "gzip"}:
         return None, "it came in an encoding that was not asked for"
     if length is not None and length <= limit and encoding == "identity":
-        return await response.read(), ""
+        # A short answer is there as a whole when its headers are.
+        content = response.content
+        return content.read_nowait() if content.is_eof() else await response.read(), ""
     body, came = bytearray(), False
     gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     if length is None or length <= limit:

@@ -10,15 +10,16 @@ import threading
 import warnings
 from contextvars import ContextVar
 from importlib.metadata import version
-from types import TracebackType
-from typing import Self
 
 import aiohttp
+import attrs
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
 from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
+from tilia_async.transport.deadlines import Deadline, Deadlines
+from tilia_async.transport.places import Places
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _HEADERS = {
@@ -29,32 +30,18 @@ _HEADERS = {
 
 
 class Passage:
-    """One request's way through a session: waiting for a connection, then sent.
+    """One request's way through a session: it takes a place, and is sent.
 
     Attributes:
+        places: of the running event loop.
         sent: a connection was there, and the request may be on the wire.
     """
 
-    __slots__ = ("_pool", "sent")
+    __slots__ = ("places", "sent")
 
     def __init__(self, pool: SessionPool) -> None:
+        self.places = pool.places
         self.sent = False
-        self._pool = pool
-
-    def __enter__(self) -> Self:
-        self._pool.waiting += 1
-        return self
-
-    def mark_sent(self) -> None:
-        self.sent = True
-        self._pool.waiting -= 1
-        self._pool.busy += 1
-
-    def __exit__(self, *_: object) -> None:
-        if self.sent:
-            self._pool.busy -= 1
-        else:
-            self._pool.waiting -= 1
 
 
 passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
@@ -71,8 +58,8 @@ class _MarkedRequest(ClientRequest):
         if conn.protocol is not None and conn.protocol.should_close:
             raise UnaskedAnswerError
         current = passage.get()
-        if current is not None and not current.sent:
-            current.mark_sent()
+        if current is not None:
+            current.sent = True
         return await super().send(conn)
 
 
@@ -89,70 +76,72 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
-class Deadline:
-    """``async with`` it: raises TimeoutError when the time is up, or when it is ended from outside."""
+@attrs.define(eq=False)
+class _Part:
+    """What a client has in one event loop.
 
-    __slots__ = ("_running", "_timeout")
+    Attributes:
+        places: those of ``session``.
+        session: None until the first call needs it.
+    """
 
-    def __init__(self, running: dict[asyncio.Timeout, asyncio.AbstractEventLoop], seconds: float) -> None:
-        self._running = running
-        self._timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-        self._running[self._timeout] = asyncio.get_running_loop()
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._running.pop(self._timeout, None)
-        await self._timeout.__aexit__(exc_type, exc, traceback)
+    deadlines: Deadlines
+    places: Places
+    session: aiohttp.ClientSession | None = None
 
 
 class SessionPool:
-    """Opens a session on the first call in each event loop, and closes what it opened.
-
-    Attributes:
-        waiting: requests that wait for a connection.
-        busy: requests that have one.
-    """
+    """Opens a session on the first call in each event loop, and closes what it opened."""
 
     def __init__(self, limits: Limits, session: aiohttp.ClientSession | None = None) -> None:
         expect("limits", limits, Limits)
         expect("session", session, aiohttp.ClientSession, type(None))
         self.limits = limits
-        self.waiting = 0
-        self.busy = 0
         self.closed = False
         self._foreign = session
         self._lock = threading.Lock()
-        self._running: dict[asyncio.Timeout, asyncio.AbstractEventLoop] = {}
-        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._parts: dict[asyncio.AbstractEventLoop, _Part] = {}
         self._forks = _forks
 
+    @property
+    def running(self) -> int:
+        """Calls under way, in all loops."""
+        return sum(len(part.deadlines) for part in list(self._parts.values()))
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place, in all loops."""
+        return sum(part.places.waiting for part in list(self._parts.values()))
+
+    @property
+    def busy(self) -> int:
+        """Requests that have one, in all loops."""
+        return sum(part.places.taken for part in list(self._parts.values()))
+
+    @property
+    def places(self) -> Places:
+        """Those of the running event loop."""
+        return self._part().places
+
+    def find(self) -> aiohttp.ClientSession | None:
+        """The session of the running event loop, if it is open."""
+        session = self._part().session
+        return None if session is None or session.closed else session
+
     async def session(self) -> aiohttp.ClientSession:
-        """The session of the running event loop; it does not wait where there is one already.
+        """The session of the running event loop, opened if need be.
 
         Raises:
             ClientClosedError: the pool is closed.
             ConfigurationError: the session that the client was given belongs to another loop, or is closed.
         """
-        if self._forks != _forks:
-            self._leave_to_parent()
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            await self._close_ended()
-            session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = self._open()
-            with self._lock:
-                self._sessions[loop] = session
-        return session
+        await self._close_ended()
+        # Another call may have opened it meanwhile.
+        return self.find() or self._open()
 
     def deadline(self, seconds: float) -> Deadline:
         """Bound a call, and end it when the pool is closed: then its time is up at once."""
-        return Deadline(self._running, seconds)
+        return Deadline(self._part().deadlines, seconds)
 
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
@@ -160,34 +149,52 @@ class SessionPool:
         if self._forks != _forks:
             self._leave_to_parent()
         here = asyncio.get_running_loop()
-        for timeout, loop in list(self._running.items()):
+        with self._lock:
+            parts, self._parts = self._parts, {}
+        for loop, part in parts.items():
             if loop is here:
-                _end_now(timeout, loop)
+                part.deadlines.end_all()
             else:
                 # The loop may have ended, and its calls with it.
                 with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_end_now, timeout, loop)
-        with self._lock:
-            sessions, self._sessions = self._sessions, {}
-        for loop, session in sessions.items():
+                    loop.call_soon_threadsafe(part.deadlines.end_all)
+        for loop, part in parts.items():
+            if part.session is None:
+                continue
             if loop is here or loop.is_closed():
-                await session.close()
+                await part.session.close()
             else:
                 with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_close_there, session)
+                    loop.call_soon_threadsafe(_close_there, part.session)
+
+    def _part(self) -> _Part:
+        if self._forks != _forks:
+            self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        part = self._parts.get(loop)
+        if part is None:
+            part = _Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
+            with self._lock:
+                # What ended without a session needs no closing; the others wait for the next session.
+                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
+                    del self._parts[ended]
+                self._parts[loop] = part
+        return part
 
     async def _close_ended(self) -> None:
         """A client that lives through many short loops keeps no session of those that ended."""
         with self._lock:
-            ended = [self._sessions.pop(loop) for loop in list(self._sessions) if loop.is_closed()]
-        for session in ended:
-            await session.close()
+            ended = [self._parts.pop(loop) for loop in list(self._parts) if loop.is_closed()]
+        for part in ended:
+            if part.session is not None:
+                await part.session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         if self.closed:
             raise ClientClosedError("the client is closed")
+        connector = self._connector()
         session = aiohttp.ClientSession(
-            connector=self._connector(),
+            connector=connector,
             connector_owner=self._foreign is None,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -199,11 +206,16 @@ class SessionPool:
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+        part = self._part()
+        part.session = session
+        if self._foreign is not None:
+            part.places = Places(connector.limit, connector.limit_per_host)
         return session
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._foreign is None:
-            return aiohttp.TCPConnector(limit=self.limits.connections, limit_per_host=self.limits.per_host)
+            # Places are what limits it.
+            return aiohttp.TCPConnector(limit=0)
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
@@ -216,29 +228,10 @@ class SessionPool:
 
     def _leave_to_parent(self) -> None:
         """After a fork the connections are the parent's; they are neither used, closed nor collected here."""
-        _inherited.append(self._sessions)
-        self._sessions = {}
-        self._running = {}
+        _inherited.append(self._parts)
+        self._parts = {}
         self._lock = threading.Lock()
         self._forks = _forks
-        self.waiting = self.busy = 0
-
-
-def wake_next(session: aiohttp.ClientSession) -> None:
-    """Tell the next waiter to look for a free connection, because one gave up that may have been told.
-
-    aiohttp forgets to: a waiter that is cancelled in the very turn of the loop in which a connection comes takes the
-    news with it, and the others wait beside a free connection until their time is up. There is no public way;
-    tests/transport/test_pool.py fails if a release of aiohttp renames this one. Who is told in vain waits on.
-    """
-    if session.connector is not None:
-        session.connector._release_waiter()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-
-
-def _end_now(timeout: asyncio.Timeout, loop: asyncio.AbstractEventLoop) -> None:
-    # A call that has ended meanwhile, or is being timed out already, says so with a RuntimeError.
-    with contextlib.suppress(RuntimeError):
-        timeout.reschedule(loop.time())
 
 
 def _close_there(session: aiohttp.ClientSession) -> None:

@@ -250,14 +250,17 @@ def _item_by_item(target: Any, converter: Converter) -> _Hook | None:
                 if odd > _MOST_ODD_ITEMS:
                     raise
 
-    def read_items(value: Any, _: Any) -> Any:
-        if _is_mapping(target) and isinstance(value, dict):
-            return dict(readable(value.items()))
-        if _is_sequence(target) and isinstance(value, list | dict):
-            return build(item for _, item in readable(enumerate(_items(value, item_type))))
+    def read_map(value: Any, _: Any) -> Any:
+        if isinstance(value, dict):
+            return dict(readable(value.items())) if value else {}
+        raise TypeError(f"expected a map, got {type(value).__name__}")
+
+    def read_list(value: Any, _: Any) -> Any:
+        if isinstance(value, list | dict):
+            return build(item for _, item in readable(enumerate(_items(value, item_type)))) if value else build()
         raise TypeError(f"expected a list or a map, got {type(value).__name__}")
 
-    return read_items
+    return read_map if _is_mapping(target) else read_list
 
 
 def _without_none(target: Any) -> Any:
@@ -282,8 +285,11 @@ def _lenient(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
     make: Callable[[], Any] = getattr(default, "factory", lambda: default)
     target = _without_none(field.type)
     read = _item_by_item(target, converter) or converter.get_structure_hook(target)
+    as_it_is = target if target in {str, bool, int, float} else None
 
     def read_or_default(value: Any, _: Any) -> Any:
+        if type(value) is as_it_is:
+            return value
         if value is None:
             return make()
         try:

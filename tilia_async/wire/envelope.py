@@ -40,7 +40,7 @@ _ERRORS: Final[Mapping[int, type[errors.ApiError]]] = {
 }
 
 
-@attrs.frozen
+@attrs.define
 class RawAnswer:
     """An HTTP answer as it came.
 
@@ -72,7 +72,7 @@ class NoAnswer:
     cause: str | None = None
 
 
-@attrs.frozen
+@attrs.define
 class Opened:
     """An answer with its envelope taken off.
 

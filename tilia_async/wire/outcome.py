@@ -42,7 +42,7 @@ class Response(Generic[T]):
     elapsed: float
 
 
-@attrs.frozen
+@attrs.define
 class Success(Generic[T]):
     """The typed value of an answer, beside the payload it was read from."""
 

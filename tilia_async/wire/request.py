@@ -24,7 +24,7 @@ FORM = "application/x-www-form-urlencoded"
 _SHORTEST_SECRET: Final = 8
 
 
-@attrs.frozen
+@attrs.define
 class WireRequest:
     """A request as it goes on the wire, all of it but the token.
 
@@ -65,7 +65,9 @@ def build(
         InvalidRequestError: a path parameter is missing, unknown, empty, too long or a path of its own; the body is
             not JSON; an idempotency key is no UUID4 or the operation takes none.
     """
-    _check_kinds(operation, path=path, query=query, body=body)
+    for given in (path, query, body):
+        if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+            _refuse_kinds(operation, path=path, query=query, body=body)
     url = environment.url(operation.service) + expand(operation, path or {})
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
@@ -99,7 +101,7 @@ def _secrets(body: Mapping[str, JsonInput]) -> tuple[Secret, ...]:
     return tuple(hidden)
 
 
-def _check_kinds(operation: Operation[object], **given: object) -> None:
+def _refuse_kinds(operation: Operation[object], **given: object) -> None:
     checks.refuse(operation.name, {name: checks.mapping(value) for name, value in given.items()})
 
 
@@ -112,11 +114,12 @@ def _query_value(operation: Operation[object], name: str, value: object) -> str:
 
 def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
     """The path with its parameters, each of them one quoted segment."""
-    url = ""
+    url, found = "", 0
     for literal, name in operation.segments:
         url += literal
         if name is None:
             continue
+        found += 1
         value = path.get(name)
         if _is_plain(value):
             url += value
@@ -125,7 +128,7 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
         else:
             url += quote(value, safe="")
     else:
-        if len(path) == len(operation.parameters):
+        if len(path) == found:
             return url
     raise InvalidRequestError(_path_problems(operation, path), operation=operation.name)
 
