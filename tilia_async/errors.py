@@ -226,6 +226,7 @@ class ApiError(TiliaError):
         field_errors: for each field that Tilia complained about, its texts.
         attempts: how many times the request was sent.
         retryable: sending the same call again later may succeed and cannot have a second effect.
+        structured: the body was JSON, as Tilia's answers are; False: a proxy's page, or nothing.
     """
 
     remedy = (
@@ -239,6 +240,7 @@ class ApiError(TiliaError):
     field_errors: dict[str, tuple[str, ...]]
     attempts: int
     retryable: bool
+    structured: bool = True
 
     def __init__(
         self,

@@ -120,10 +120,16 @@ class Lease:
             take: called here with each result.
         """
         for results in self._turns(job, ids, most):
-            for each in results:
-                take(each)
+            try:
+                for each in () if job.refusal else results:
+                    take(each)
+            except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
+                job.refusal = error
         with self as run:
-            return run(job.result())
+            result = run(job.result())
+        if job.refusal is not None:
+            raise job.refusal
+        return result
 
     def results(self, job: Crossing[T, None], ids: Iterator[str], most: int) -> Generator[T, None, None]:
         """The results of a job that is fed from the thread of their consumer. When that stops, so does the job."""
@@ -144,7 +150,10 @@ class Lease:
                 yield results
                 if not hungry and not results:
                     return
-                supply = next(waiting, Supply(ended=True)) if hungry else Supply()
+                if job.refusal is not None:
+                    supply = Supply(ended=True, error=job.refusal)
+                else:
+                    supply = next(waiting, Supply(ended=True)) if hungry else Supply()
         finally:
             self._thread.end_stream(job)
 

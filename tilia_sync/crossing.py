@@ -35,6 +35,8 @@ class Feed(AsyncIterator[str]):
     def give(self, supply: Supply) -> None:
         """In the loop's thread: hand over what was read."""
         self._ids.extend(supply.ids)
+        if supply.error is not None:
+            self._ids.clear()
         self._ended = self._ended or supply.ended
         self._error = self._error or supply.error
         if self._ids or self._ended:
@@ -96,7 +98,10 @@ class Crossing(Generic[T, R]):
 
     Attributes:
         over: set when the job has ended, or has not begun.
+        refusal: what the caller's function raised that takes the results; the job stops for it.
     """
+
+    refusal: Exception | None = None
 
     def __init__(self, feed: Feed, work: Callable[[Put[T]], Awaitable[R]]) -> None:
         self.over = threading.Event()

@@ -162,8 +162,15 @@ def test_the_column_that_is_named() -> None:
         both(content, "account")
 
 
-def test_without_a_header_the_first_column_is_taken() -> None:
-    assert ids("a1,nyx\nb2,vex\n") == ["a1", "b2"]
+def test_without_a_header_there_is_one_column_of_ids() -> None:
+    assert ids("a1\nb2\n") == ["a1", "b2"]
+
+
+@pytest.mark.parametrize("first", ["a1,nyx", "reporter_id,offender_id", "42,7"])
+def test_of_several_columns_without_the_name_none_is_guessed(first: str) -> None:
+    """Else those who reported a player would be blocked in his place."""
+    with pytest.raises(AccountFileError, match="line 1: .*--column"):
+        ids(f"{first}\nb2,vex\n")
 
 
 def test_a_quote_that_is_never_closed_costs_only_its_own_line() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import attrs
 
 from tilia_async.api.tag import Tag
-from tilia_async.config import RequestOptions, Service
+from tilia_async.config import RequestOptions, Service, expect
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.ledger.calls import on_record
@@ -559,10 +559,17 @@ class Accounts:
         """Block or unblock, on record if there is a ledger."""
         checks.refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
 
-        async def send() -> BlockStatus:
-            return await self._caller.value(operation, path={"account_id": account_id}, options=options)
+        path = {"account_id": account_id}
+        if self._ledger is None:
+            return await self._caller.value(operation, path=path, options=options)
+        expect("options", options, RequestOptions, type(None))
+        chosen = options or RequestOptions()
 
-        return await (send() if self._ledger is None else on_record(self._ledger, intent, account_id, send))
+        async def send(seconds: float) -> BlockStatus:
+            return await self._caller.value(operation, path=path, options=attrs.evolve(chosen, timeout=seconds))
+
+        timeout = chosen.timeout or self._caller.timeout
+        return await on_record(self._ledger, intent, account_id, timeout, send)
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:

@@ -6,10 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 _SLICE_SECONDS: Final = 0.002
 """How long a plain iterable may be read in one go; then the event loop has its turn."""
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
 
 
 class Arrivals:
@@ -43,6 +48,9 @@ class Arrivals:
         finally:
             self._over = True
             self._some.set()
+            # A job that stops in the middle leaves no generator half done.
+            if isinstance(self._ids, _Closable):
+                await self._ids.aclose()
 
     async def take(self) -> list[object]:
         """Those that are there, at least one; none at the end."""

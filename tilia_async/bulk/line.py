@@ -41,9 +41,12 @@ class Line:
         self.unfinished += added
         self._wake(added)
 
-    def put_back(self, work: Work) -> None:
-        """A work that was taken has to be sent again, before the others."""
-        self._ready.appendleft(work)
+    def put_back(self, work: Work, *, last: bool = False) -> None:
+        """A work that was taken has to be sent again, before the others or after them."""
+        if last:
+            self._ready.append(work)
+        else:
+            self._ready.appendleft(work)
         self._wake(1)
 
     def finished(self) -> None:

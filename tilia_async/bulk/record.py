@@ -31,7 +31,7 @@ class Admitted:
     Attributes:
         mine: they are on record as intended, and this run's to send.
         settled: they have an outcome already, and it is this.
-        held: somebody has them in hand: another run, or this one, of which they are repetitions.
+        held: another run has them in hand.
     """
 
     mine: Sequence[Work]
@@ -50,10 +50,11 @@ class _Asked:
 class JobRecord:
     """One run of a job in a ledger. Its claims live as long as it renews its lease."""
 
-    def __init__(self, ledger: BlockLedger, intent: Intent, job_id: str, concurrency: int) -> None:
+    def __init__(self, ledger: BlockLedger, intent: Intent, job_id: str, origin: str, concurrency: int) -> None:
         self._ledger = ledger
         self._intent = attrs.evolve(intent, job_id=job_id)
         self._job_id = job_id
+        self._origin = origin
         self._journal: Journal | None = None
         self._run_id = ""
         self._live_until = float("-inf")
@@ -72,9 +73,10 @@ class JobRecord:
 
         Raises:
             LedgerError: the ledger cannot be written.
+            ConfigurationError: the job was begun in another environment.
         """
         journal, run_id, asked = await journal_of(self._ledger), new_run_id(), monotonic()
-        await journal.begin_run(run_id, self._job_id, self._ledger.lease)
+        await journal.begin_run(run_id, self._job_id, self._origin, self._ledger.lease)
         self._journal, self._run_id = journal, run_id
         self._live_until = asked + self._ledger.lease
 
@@ -101,19 +103,21 @@ class JobRecord:
     async def admit(self, works: Sequence[Work]) -> Admitted:
         """Put the intents on record, for those that this run may send.
 
+        Args:
+            works: of different accounts.
+
         Raises:
             LedgerError: they are not on record.
         """
-        first: dict[str, Work] = {}
-        held = [work for work in works if first.setdefault(work.key, work) is not work]
-        asked = _Asked(list(first))
+        asked = _Asked([work.key for work in works])
         await self._entries.add(asked)
         claims = asked.claims
         mine: list[Work] = []
         settled: list[tuple[Work, Found]] = []
-        for key, work in first.items():
-            found = claims.others.get(key)
-            if key in claims.mine:
+        held: list[Work] = []
+        for work in works:
+            found = claims.others.get(work.key)
+            if work.key in claims.mine:
                 mine.append(work)
             elif found is not None and found.settled:
                 settled.append((work, found))

@@ -21,7 +21,7 @@ from tilia_async.bulk.outcome import BulkItem, BulkOutcome, BulkProgress, BulkRe
 from tilia_async.bulk.pace import Pace
 from tilia_async.bulk.record import JobRecord
 from tilia_async.bulk.tally import Tally
-from tilia_async.bulk.trouble import Trouble, Verdict
+from tilia_async.bulk.trouble import Trouble
 from tilia_async.bulk.work import Work
 from tilia_async.config import RetryPolicy
 from tilia_async.ledger.record import RecordState, state_after
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 FAREWELL_SECONDS: Final = 0.8
 """How long a job that is cancelled waits for its last words to be on record."""
+
+_WITNESS_SECONDS: Final = 30.0
+"""How long ago an account may have been served to be sent once more: nobody has changed it since."""
+
+_LONELY_SECONDS: Final = 1.0
+"""How long a refused account waits for another to come, where none has been served."""
 
 _POLLS: Final = (0.05, 1.0)
 """Seconds between looks at accounts that another run has in hand: the first, and the longest."""
@@ -47,6 +53,21 @@ _OUTCOMES: Final = {
 }
 
 Sink = Callable[[BulkItem], Awaitable[None]]
+
+
+@attrs.define(eq=False)
+class _Question:
+    """Is told with which token it was asked; a refused one is replaced.
+
+    Attributes:
+        answered: set when nobody waits for the answer any more.
+    """
+
+    generation: int
+    answered: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def may_renew(self) -> bool:
+        return True
 
 
 @attrs.frozen(eq=False)
@@ -97,10 +118,14 @@ class Run:
         self._sink = sink
         self._pace = Pace(job.concurrency)
         self._trouble = Trouble()
-        self._arrivals = Arrivals(ids, 2 * job.concurrency)
+        # A ledger is asked for many at once.
+        self._arrivals = Arrivals(ids, job.concurrency * (1 if job.record is None else 2))
         self._line = Line(job.concurrency)
         self._tally = Tally(monotonic(), keeps_accounts=keeps_accounts)
         self._sent: set[Work] = set()
+        self._in_hand: dict[str, Work] = {}
+        self._question: _Question | None = None
+        self._confirmed: tuple[float, str] | None = None
         self._in_flight = 0
         self._turns: deque[asyncio.Future[None]] = deque()
         self._read_to_the_end = False
@@ -155,7 +180,7 @@ class Run:
         if self._record is not None:
             try:
                 await self._record.begin()
-            except errors.LedgerError as error:
+            except errors.TiliaError as error:
                 self._stop(error)
 
     async def _keep(self, record: JobRecord) -> None:
@@ -173,14 +198,26 @@ class Run:
     async def _feed(self) -> None:
         """Bring what has arrived to the line, on record first."""
         held: list[Work] = []
-        while arrived := await self._arrivals.take():
-            held += await self._admit([Work(each, self._trouble) for each in arrived])
+        while (arrived := await self._arrivals.take()) and not self._stopped.is_set():
+            held += await self._admit(self._new([Work(each) for each in arrived]))
             held = await self._wait_for(held, 2 * self._job.concurrency)
+            await self._judge_if_idle()
             await self._line.room()
-        self._read_to_the_end = True
-        await self._judge_if_idle()
         await self._wait_for(held, 0)
+        self._read_to_the_end = True
         self._line.complete()
+        await self._judge_if_idle()
+
+    def _new(self, works: list[Work]) -> list[Work]:
+        """Those that are not in hand already. With a record, one that is given twice is sent once."""
+        if self._record is None:
+            return works
+        new = [work for work in works if self._in_hand.setdefault(work.key, work) is work]
+        for work in works:
+            first = self._in_hand[work.key]
+            if first is not work:
+                first.twins += 1
+        return new
 
     async def _wait_for(self, held: list[Work], most: int) -> list[Work]:
         """Ask again for works that somebody has in hand, until not more than so many are left."""
@@ -194,7 +231,7 @@ class Run:
 
     async def _admit(self, works: list[Work]) -> list[Work]:
         """Bring works to the line; returns those that somebody has in hand."""
-        if self._stopped.is_set():
+        if not works or self._stopped.is_set():
             return works
         if self._record is None:
             self._line.bring(works)
@@ -206,7 +243,7 @@ class Run:
             return works
         self._line.bring(admitted.mine)
         for work, found in admitted.settled:
-            await self._emit(self._settled_before(work, found.state, found.error))
+            await self._tell(work, self._settled_before(work, found.state, found.error))
         return list(admitted.held)
 
     def _settled_before(self, work: Work, state: RecordState, text: str | None) -> BulkItem:
@@ -233,6 +270,9 @@ class Run:
             wait = self._pace.hold(now)
             if wait > 0:
                 await self._pause(wait)
+            elif self._question is not None:
+                # Until it is known whether the token serves.
+                await self._question.answered.wait()
             elif self._record is not None and not self._record.is_live(now):
                 await self._revive(self._record)
             elif self._in_flight < self._pace.limit:
@@ -255,7 +295,6 @@ class Run:
         self._sent.add(work)
         work.attempts += 1
         work.in_flight = True
-        work.renewed = False
         started = monotonic()
         account: Account | None = None
         failure: errors.TiliaError | None = None
@@ -271,43 +310,54 @@ class Run:
         else:
             work.doubtful = work.doubtful or failure.took_effect is None
             if _asks_for_less(failure):
-                self._slow_down(work, failure, started)
+                self._slow_down(failure, started)
         self._wake()
         if failure is None:
-            await self._clear(work, started)
+            self._confirmed = (started, work.account_id)
+            await self._clear(started, work.generation)
             await self._finish(work, RecordState.CONFIRMED, None, account)
-        elif not _asks_for_less(failure):
+        else:
             await self._judge(work, failure, started)
 
     async def _judge(self, work: Work, failure: errors.TiliaError, started: float) -> None:
         """What a failed attempt means for its account, and for the job."""
-        if isinstance(failure, errors.UnauthorizedError):
-            self._stop_if(self._trouble.refused(work, failure, monotonic()))
-            await self._judge_if_idle()
-        elif isinstance(failure, errors.ApiError) and failure.status < 500:
-            self._pace.answered(started, monotonic())
-            await self._clear(work, started)
-            await self._finish(work, _state(work, failure), failure)
-        elif isinstance(failure, errors.ServerError | errors.TransportError) and failure.took_effect is not True:
-            await self._unanswered(work, failure)
-        elif isinstance(failure, errors.TransportError):
+        if failure.took_effect is True:
             # An odd answer that says yes all the same.
-            await self._clear(work, started)
+            await self._clear(started, work.generation)
             await self._finish(work, RecordState.CONFIRMED, failure)
+        elif _asks_for_less(failure):
+            await self._try_later(work, failure)
+        elif isinstance(failure, errors.UnauthorizedError) and failure.structured:
+            await self._suspect(work, failure)
+        elif isinstance(failure, errors.ApiError) and failure.status < 500 and failure.structured:
+            self._pace.answered(started, monotonic())
+            await self._clear(started, work.generation)
+            await self._finish(work, _state(work, failure), failure)
+        elif isinstance(failure, errors.ApiError | errors.TransportError):
+            await self._unanswered(work, failure)
         else:
             self._stop(failure)
             await self._finish(work, _state(work, failure), failure)
 
-    def _slow_down(self, work: Work, failure: errors.TiliaError, started: float) -> None:
-        """Tilia has too much to do: nothing is sent for a while, and then less. The account's turn comes again."""
-        asked = failure.retry_after if isinstance(failure, errors.RateLimitedError | errors.ServerError) else None
-        if asked is not None and asked > self._job.retry.retry_after_limit:
+    def _slow_down(self, failure: errors.TiliaError, started: float) -> None:
+        """Tilia has too much to do: nothing is sent for a while, and then less."""
+        asked = _retry_after(failure)
+        if asked > self._job.retry.retry_after_limit:
             self._stop(failure)
-        wait = max(asked or 0.0, backoff(self._job.retry, self._trouble.rounds + 1, _draw()))
         now = monotonic()
-        if self._pace.refused(started, now, wait):
-            self._stop_if(self._trouble.asked_for_less(failure, now))
-        self._line.put_back(work)
+        wait = max(asked, backoff(self._job.retry, self._trouble.rounds + 1, _draw()))
+        if self._pace.refused(started, now, wait) and self._trouble.asked_for_less(now):
+            self._stop(failure)
+
+    async def _try_later(self, work: Work, failure: errors.TiliaError) -> None:
+        """Its turn comes again; but Tilia may ask for less for this account alone, whoever else is served."""
+        others_were_served = self._trouble.served_calls > work.served_before >= 0
+        work.served_before = self._trouble.served_calls
+        work.lesser += others_were_served
+        if work.lesser < self._job.retry.attempts:
+            self._line.put_back(work, last=others_were_served)
+        else:
+            await self._finish(work, _state(work, failure), failure)
 
     async def _unanswered(self, work: Work, failure: errors.TiliaError) -> None:
         """Try the account again, or give it up; many in a row, and the job is given up."""
@@ -315,31 +365,106 @@ class Run:
             await self._pause(backoff(self._job.retry, work.attempts, _draw()))
             self._line.put_back(work)
             return
-        self._stop_if(self._trouble.unanswered(failure))
+        if self._trouble.unanswered():
+            self._stop(failure)
         await self._finish(work, _state(work, failure), failure)
 
-    async def _clear(self, work: Work, started: float) -> None:
-        """A call was served: its token is good."""
-        await self._acquit(self._trouble.served(started, work.generation))
+    async def _suspect(self, work: Work, failure: errors.UnauthorizedError) -> None:
+        """The token was refused: the account waits for a verdict."""
+        asks = self._trouble.refused(work, monotonic())
+        if self._question is not None:
+            return
+        if self._trouble.is_hopeless(failure) and not self._witness():
+            self._stop(failure)
+        elif asks:
+            await self._ask()
+        else:
+            await self._judge_if_idle()
 
-    async def _acquit(self, verdict: Verdict) -> None:
-        """Settle the refusals that are the accounts' own; ask once more for the others."""
+    async def _judge_if_idle(self) -> None:
+        """When nothing is under way but accounts whose token was refused, no other call will clear it."""
+        suspect = self._trouble.first_suspect
+        if suspect is None or not self._is_idle():
+            return
+        if suspect.asked and self._witness() is None and not self._read_to_the_end:
+            # It was refused by a new token, too. Whoever comes next tells whose fault that is; if somebody does.
+            await self._pause(_LONELY_SECONDS)
+            if self._is_idle() and suspect.failure is not None:
+                self._stop(suspect.failure)
+        else:
+            await self._ask()
+
+    def _is_idle(self) -> bool:
+        """Nothing is under way but accounts whose token was refused."""
+        waiting = self._trouble.suspects
+        return self._line.idle and 0 < self._line.unfinished <= waiting and not self._stopped.is_set()
+
+    def _witness(self) -> str | None:
+        """An account that was served a moment ago: to do the same to it once more changes nothing."""
+        if self._confirmed is None or monotonic() - self._confirmed[0] > _WITNESS_SECONDS:
+            return None
+        return self._confirmed[1]
+
+    async def _ask(self) -> None:
+        """Ask Tilia about the token: send once more what it has just served, or else the first that it refused.
+
+        A token that is refused then is replaced. What serves tells whose refusals were their own. If neither token
+        serves, they are the job's.
+        """
+        suspect = self._trouble.first_suspect
+        if self._question is not None or suspect is None:
+            return
+        self._question = question = _Question(suspect.generation)
+        witness = self._witness()
+        started = monotonic()
+        failure: errors.TiliaError | None = None
+        try:
+            await self._job.send(witness or suspect.account_id, question)
+        except errors.TiliaError as error:
+            failure = error
+        finally:
+            self._question = None
+            question.answered.set()
+        await self._hear(question, witness, suspect, failure, started)
+
+    async def _hear(
+        self,
+        question: _Question,
+        witness: str | None,
+        suspect: Work,
+        failure: errors.TiliaError | None,
+        started: float,
+    ) -> None:
+        """The answer to the question about the token."""
+        if witness is None:
+            self._trouble.acquit(suspect)
+            suspect.generation, suspect.failure = question.generation, failure or suspect.failure
+            suspect.attempts += 1
+            suspect.asked = True
+        if failure is None:
+            self._confirmed = (started, witness or suspect.account_id)
+            await self._clear(started, question.generation)
+            if witness is None:
+                await self._finish(suspect, RecordState.CONFIRMED, None)
+        elif isinstance(failure, errors.UnauthorizedError) and (witness is not None or self._read_to_the_end):
+            self._stop(failure)
+        elif witness is None:
+            await self._judge(suspect, failure, started)
+        else:
+            # No answer about the token: the next one that it refuses asks again, or nobody is left to.
+            await self._pause(backoff(self._job.retry, 1, _draw()))
+            if self._trouble.unanswered():
+                self._stop(failure)
+            await self._judge_if_idle()
+
+    async def _clear(self, started: float, generation: int) -> None:
+        """A call was served: its token is good."""
+        verdict = self._trouble.served(started, generation)
         for work in verdict.again:
             self._line.put_back(work)
         for work in verdict.own:
             if work.failure is not None:
                 await self._finish(work, _state(work, work.failure), work.failure)
-
-    async def _judge_if_idle(self) -> None:
-        """When nothing is left but accounts whose token was refused, no other call will clear it any more."""
-        suspects = self._trouble.suspects
-        if not suspects or not self._read_to_the_end or self._line.unfinished > suspects or self._stopped.is_set():
-            return
-        verdict = self._trouble.nothing_follows()
-        if isinstance(verdict, Verdict):
-            await self._acquit(verdict)
-        else:
-            self._stop(verdict)
 
     async def _finish(
         self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
@@ -353,9 +478,20 @@ class Run:
         self._sent.discard(work)
         outcome = _OUTCOMES[state]
         shown = None if outcome is BulkOutcome.DONE else failure
-        await self._emit(BulkItem(work.account_id, outcome, shown, work.attempts, account))
+        await self._tell(work, BulkItem(work.account_id, outcome, shown, work.attempts, account))
         self._line.finished()
         await self._judge_if_idle()
+
+    async def _tell(self, work: Work, item: BulkItem) -> None:
+        """Tell of an account, as many times as it was given."""
+        if self._record is None:
+            await self._emit(item)
+            return
+        self._in_hand.pop(work.key, None)
+        await self._emit(item)
+        done = item.outcome is BulkOutcome.DONE
+        for _ in range(work.twins):
+            await self._emit(BulkItem(item.account_id, BulkOutcome.SKIPPED) if done else item)
 
     async def _emit(self, item: BulkItem) -> None:
         self._tally.add(item)
@@ -385,10 +521,6 @@ class Run:
             turn = self._turns.popleft()
             if not turn.done():
                 turn.set_result(None)
-
-    def _stop_if(self, cause: errors.TiliaError | None) -> None:
-        if cause is not None:
-            self._stop(cause)
 
     def _stop(self, cause: Exception) -> None:
         """Nothing new is sent from now on."""
@@ -449,6 +581,11 @@ def _state(work: Work, failure: errors.TiliaError) -> RecordState:
     """What an attempt's failure leaves; an earlier attempt may have taken effect although the last did not."""
     state = state_after(failure)
     return RecordState.UNKNOWN if state is RecordState.FAILED and work.doubtful else state
+
+
+def _retry_after(failure: errors.TiliaError) -> float:
+    asked = failure.retry_after if isinstance(failure, errors.RateLimitedError | errors.ServerError) else None
+    return asked or 0.0
 
 
 def _asks_for_less(failure: errors.TiliaError) -> bool:

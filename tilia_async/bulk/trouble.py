@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tilia_async.bulk.work import Work
 
 MOST_REFUSED: Final = 20
-"""Calls in a row whose token is refused, after which the token is to blame and not the accounts."""
+"""Calls in a row whose token is refused, after which the job stops, if nothing speaks for the token."""
 
-ENOUGH_TO_RENEW: Final = 8
-"""Calls in a row whose token is refused, after which a new one is worth a try."""
+ENOUGH_TO_ASK: Final = 8
+"""Calls in a row whose token is refused, after which it is worth a question."""
 
 MOST_UNANSWERED: Final = 20
 """Calls in a row without a usable answer, after which the job stops."""
@@ -33,8 +33,8 @@ class Verdict:
     """What is known now of accounts whose token was refused.
 
     Attributes:
-        own: the refusal is the account's own.
-        again: nobody knows; they are asked for once more.
+        own: the refusal is the account's own: the same token served another.
+        again: it was an older token; they are asked for once more.
     """
 
     own: Sequence[Work] = ()
@@ -48,17 +48,15 @@ class Trouble:
     """Watches the ends of a job's calls.
 
     A 401 may be the account's own, or that of a token which has lost its power. So an account that is refused waits for
-    a verdict. If the same token serves another call that began later, the refusal was the account's own; also if it was
-    refused with a new token, and that served others. A new token is asked for when many are refused in a row, or when
-    nothing else is left that could tell.
+    a verdict: only if the same token serves a call that began later was the refusal its own. When no such call comes, a
+    question is asked: of an account that was served a moment ago.
     """
 
     def __init__(self) -> None:
         self._suspects: list[tuple[float, Work]] = []
-        self._first: errors.TiliaError | None = None
-        self._served = False
         self._refused = 0
-        self._renewal_at = ENOUGH_TO_RENEW
+        self._ask_at = ENOUGH_TO_ASK
+        self._served = 0
         self._unanswered = 0
         self._rounds = 0
         self._asking_since = 0.0
@@ -68,60 +66,63 @@ class Trouble:
         """How many wait for a verdict."""
         return len(self._suspects)
 
-    def may_renew(self) -> bool:
-        """Whether a new token may help a call whose token was just refused: it may once, and then not for a while."""
-        if self._refused < self._renewal_at:
-            return False
-        self._renewal_at = self._refused + ENOUGH_TO_RENEW
-        return True
+    @property
+    def served_calls(self) -> int:
+        """How many calls Tilia served."""
+        return self._served
 
     @property
     def rounds(self) -> int:
         """How often in a row Tilia asked for less."""
         return self._rounds
 
+    @property
+    def first_suspect(self) -> Work | None:
+        """The one that waits for the longest time."""
+        return self._suspects[0][1] if self._suspects else None
+
     def served(self, started: float, generation: int) -> Verdict:
         """A call that began then was served with that token: it is good."""
-        self._served = True
+        self._served += 1
         self._unanswered = self._rounds = 0
         if not self._suspects:
             return NONE
         judged = [work for refused_at, work in self._suspects if refused_at <= started]
         if not judged:
             return NONE
-        self._refused, self._renewal_at = 0, ENOUGH_TO_RENEW
+        self._refused, self._ask_at = 0, ENOUGH_TO_ASK
         self._suspects = [each for each in self._suspects if each[0] > started]
-        own = [work for work in judged if work.renewed or work.generation == generation]
-        return Verdict(own, [work for work in judged if work not in own])
+        own = [work for work in judged if work.generation == generation]
+        return Verdict(own, [work for work in judged if work.generation != generation])
 
-    def refused(self, work: Work, error: errors.UnauthorizedError, now: float) -> errors.TiliaError | None:
-        """The token was refused. Returns why the job has to stop, if it has to."""
+    def refused(self, work: Work, now: float) -> bool:
+        """The token was refused. Returns whether it is time to ask about it."""
         self._unanswered = 0
         self._refused += 1
         self._suspects.append((now, work))
-        self._first = self._first or error
+        if self._refused < self._ask_at:
+            return False
+        self._ask_at = self._refused + ENOUGH_TO_ASK
+        return True
+
+    def acquit(self, work: Work) -> None:
+        """A suspect was sent again, so it is none any more."""
+        self._suspects = [each for each in self._suspects if each[1] is not work]
+
+    def is_hopeless(self, error: errors.UnauthorizedError) -> bool:
+        """Whether the job has to stop, because nothing speaks for its token."""
         lacks = isinstance(error, errors.MissingScopeError) and bool(error.granted) and error.needed - error.granted
-        return error if self._refused >= MOST_REFUSED or (lacks and not self._served) else None
+        return self._refused >= MOST_REFUSED or (bool(lacks) and not self._served)
 
-    def nothing_follows(self) -> Verdict | errors.TiliaError:
-        """Nothing is left but suspects. Returns the verdict, or why the job has to stop: new tokens serve nobody."""
-        suspects = [work for _, work in self._suspects]
-        own = [work for work in suspects if work.renewed]
-        if own and not self._served and self._first is not None:
-            return self._first
-        self._suspects = []
-        self._refused = self._renewal_at = 0
-        return Verdict(own, [work for work in suspects if not work.renewed])
-
-    def unanswered(self, error: errors.TiliaError) -> errors.TiliaError | None:
-        """A call ended without a usable answer. Returns why the job has to stop, if it has to."""
+    def unanswered(self) -> bool:
+        """A call ended without a usable answer. Returns whether the job has to stop."""
         self._unanswered += 1
-        return error if self._unanswered >= MOST_UNANSWERED else None
+        return self._unanswered >= MOST_UNANSWERED
 
-    def asked_for_less(self, error: errors.TiliaError, now: float) -> errors.TiliaError | None:
-        """Tilia asked for less once more. Returns why the job has to stop, if it has to."""
+    def asked_for_less(self, now: float) -> bool:
+        """Tilia asked for less once more. Returns whether the job has to stop."""
         self._unanswered = 0
         if not self._rounds:
             self._asking_since = now
         self._rounds += 1
-        return error if self._rounds >= MOST_ROUNDS and now - self._asking_since >= LONGEST_ROUNDS else None
+        return self._rounds >= MOST_ROUNDS and now - self._asking_since >= LONGEST_ROUNDS

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from tilia_async import errors
-from tilia_async.bulk.trouble import Trouble
 from tilia_async.wire import checks
 
 _LONGEST_TEXT: Final = 255
@@ -24,38 +23,47 @@ class Work:
         failure: of the last attempt, if that failed.
         doubtful: an attempt may have taken effect.
         generation: of the token that the last attempt carried.
-        renewed: that token replaced one that was refused.
+        renews: a token that is refused is to be replaced, and the account tried once more.
+        served_before: how many calls of the job had been served when Tilia asked for less instead of serving this one.
+        lesser: how often Tilia asked for less although it served others meanwhile.
+        asked: it was asked for a second time, with a token that would be replaced.
+        twins: how many more times it was given while it was in hand.
     """
 
     __slots__ = (
-        "_trouble",
         "account_id",
+        "asked",
         "attempts",
         "doubtful",
         "failure",
         "generation",
         "in_flight",
         "key",
+        "lesser",
         "problems",
-        "renewed",
+        "renews",
+        "served_before",
+        "twins",
     )
 
-    def __init__(self, given: object, trouble: Trouble) -> None:
+    def __init__(self, given: object) -> None:
         self.problems: Sequence[str] = checks.identifier(given)
         self.account_id = given if isinstance(given, str) else _described(given)
         self.key = _storable(self.account_id) if self.problems else self.account_id
-        self._trouble = trouble
         self.attempts = 0
         self.in_flight = False
         self.doubtful = False
         self.generation = 0
-        self.renewed = False
+        self.renews = False
+        self.served_before = -1
+        self.lesser = 0
+        self.asked = False
+        self.twins = 0
         self.failure: errors.TiliaError | None = None
 
     def may_renew(self) -> bool:
         """Its token was refused: whether to ask for another and try once more."""
-        self.renewed = self._trouble.may_renew()
-        return self.renewed
+        return self.renews
 
 
 def _described(given: object) -> str:

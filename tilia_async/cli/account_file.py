@@ -211,6 +211,10 @@ def _layout_of(line: int, first: list[str], column: str | None) -> _Layout:
             f"line {line}: this looks like a header without {DEFAULT_COLUMN}; "
             f"name the column of the ids with --column: {there}"
         )
+    if len(names) > 1:
+        raise AccountFileError(
+            f"line {line}: no column is named {DEFAULT_COLUMN}; name the column of the ids with --column: {there}"
+        )
     return _Layout(0, len(names), has_header=False)
 
 

@@ -32,6 +32,17 @@ _DRIVERS: Final = {
 }
 
 
+_COLLIDED: Final = frozenset({"40001", "40P01"})
+"""PostgreSQL's words for a transaction that it gave up in favour of another: serialization failure and deadlock."""
+
+_COLLISIONS: Final = 5
+"""How often a transaction is repeated that was given up for another."""
+
+
+class _CollisionError(Exception):
+    """A transaction was given up in favour of another."""
+
+
 class _Cursor(Protocol):
     def execute(self, statement: str, /) -> object: ...
 
@@ -93,13 +104,19 @@ class Database:
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do it in a transaction of its own; it is durable when this returns.
 
+        Args:
+            work: done again from its beginning when PostgreSQL gives it up because of another's transaction.
+
         Raises:
             LedgerError: it was not done.
         """
 
         async def change() -> T:
-            async with self._lock, self._engine.begin() as connection:
-                return await work(connection)
+            async with self._lock:
+                for _ in range(_COLLISIONS):
+                    with contextlib.suppress(_CollisionError):
+                        return await self._change_once(work)
+                return await self._change_once(work)
 
         return await self._to_the_end(change())
 
@@ -125,6 +142,15 @@ class Database:
     def abandon(self) -> None:
         """The connections are those of another process, or of a loop that is gone: let go of them unclosed."""
         self._engine.sync_engine.dispose(close=False)
+
+    async def _change_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await work(connection)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _COLLIDED:
+                raise
+            raise _CollisionError(str(error.orig)) from None
 
     async def _to_the_end(self, doing: Coroutine[object, object, T]) -> T:
         task = self.loop.create_task(self._told(doing))
@@ -163,7 +189,9 @@ def _engine(parsed: URL) -> AsyncEngine:
     if parsed.get_backend_name() == "postgresql":
         # A statement that is never answered must not hold a job for ever.
         limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
-        return create_async_engine(parsed, connect_args=limits, pool_pre_ping=True, hide_parameters=True)
+        return create_async_engine(
+            parsed, connect_args=limits, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True
+        )
     engine = create_async_engine(
         parsed,
         # The driver begins a transaction before a statement that writes, as a writer: one that begins as a reader
@@ -191,6 +219,10 @@ def checked_url(url: Secret) -> URL:
     if parsed is None or driver is None:
         raise ConfigurationError(
             "the ledger's URL is like sqlite:///blocks.db or postgresql://user:password@host/database"
+        )
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError(
+            "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"
         )
     if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
         raise ConfigurationError("the ledger's URL names no file: a record that is kept in memory is none")

@@ -41,16 +41,21 @@ class GroupCommit(Generic[T]):
         Raises:
             LedgerError: they were not written.
         """
-        loop = asyncio.get_running_loop()
+        if not rows:
+            return
         # One for each who waits: the one that is cancelled takes its own along and no other.
-        durable: asyncio.Future[None] = loop.create_future()
-        self._rows += rows
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(durable)
+        self.put(*rows)
+        await durable
+
+    def put(self, *rows: T) -> None:
+        """Hand rows in, and do not wait for them."""
+        self._rows += rows
         if len(self._rows) >= self._enough:
             self._filled.set()
         if self._writer is None:
-            self._writer = loop.create_task(self._write_all())
-        await durable
+            self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
     async def aclose(self) -> None:
         """Write all that was handed in, and wait for that."""

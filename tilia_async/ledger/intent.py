@@ -12,6 +12,9 @@ from tilia_async.wire import checks
 LONGEST_NAME = 255
 """In characters: of a job's id and of an issuer."""
 
+LONGEST_LEASE = 60.0
+"""Seconds that a run's claims may live without being renewed."""
+
 
 @attrs.frozen
 class Intent:

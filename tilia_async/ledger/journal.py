@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 
 import attrs
 import orjson
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tilia_async.errors import ConfigurationError
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
 from tilia_async.ledger.database import Database, database_now
 from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.prepared import Row
 from tilia_async.ledger.record import PUBLISHER, RecordSource, RecordState
-from tilia_async.ledger.schema import RECORDS, RUNS
+from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
 from tilia_async.ledger.statements import OPEN, Statements, statements
 
 
@@ -75,6 +77,10 @@ class Journal:
         """
         await self._entries.add(_Settled(run_id, settlements))
 
+    def settle_soon(self, run_id: str, settlement: Settlement) -> None:
+        """The same, without waiting for it."""
+        self._entries.put(_Settled(run_id, [settlement]))
+
     async def advance(
         self, run_id: str, intent: Intent, settlements: Sequence[Settlement], account_ids: Sequence[str]
     ) -> Claims:
@@ -99,16 +105,21 @@ class Journal:
         await self._entries.add(*entries)
         return claiming.claims
 
-    async def begin_run(self, run_id: str, job_id: str, lease: float) -> None:
+    async def begin_run(self, run_id: str, job_id: str, origin: str, lease: float) -> None:
         """Enter a run of a job, whose claims live as long as it renews its lease (in seconds).
+
+        Args:
+            origin: the environment that the job's accounts are in.
 
         Raises:
             LedgerError: it is not on record.
+            ConfigurationError: the job was begun in another environment.
         """
 
         async def work(connection: AsyncConnection) -> None:
             # A day is longer than any lease: these belong to processes that died, and their claims have ended.
             await connection.execute(delete(RUNS).where(RUNS.c.expires_at < database_now() - 86_400.0))
+            await _enter_job(connection, job_id, origin)
             await _enter_run(connection, run_id, job_id, lease)
 
         await self.database.write(work)
@@ -147,15 +158,26 @@ class Journal:
 
         async def work(connection: AsyncConnection) -> None:
             known = statements(connection.dialect.name)
-            if settled:
-                await _settle(connection, known, settled, now)
             if intents:
                 rows = [_row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id) for each in intents]
                 await connection.execute(RECORDS.insert(), rows)
+            if settled:
+                await _settle(connection, known, settled, now)
             for each in claiming:
                 each.claims = await _claim(connection, known, each, now)
 
         await self.database.write(work)
+
+
+async def _enter_job(connection: AsyncConnection, job_id: str, origin: str) -> None:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    await connection.execute(insert(JOBS).values(job_id=job_id, origin=origin).on_conflict_do_nothing())
+    begun_in = (await connection.execute(select(JOBS.c.origin).where(JOBS.c.job_id == job_id))).scalar_one()
+    if begun_in != origin:
+        raise ConfigurationError(
+            f"the job {job_id!r} of this ledger was begun at {begun_in}, and this client is for {origin}: "
+            "take another job_id"
+        )
 
 
 async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, lease: float) -> None:

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TextIO, Unpack
+from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
 from tilia_async.errors import ConfigurationError, LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter, checked
+from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.record import BlockRecord
 from tilia_async.secret import Secret, hide
 from tilia_async.wire import checks
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tilia_async.ledger.journal import Journal
     from tilia_async.ledger.questions import Question
     from tilia_async.webhooks.account_events import AccountBlockChanged
-
-LONGEST_LEASE: Final = 60.0
 
 
 class Records(AsyncIterator[BlockRecord]):
@@ -90,7 +89,7 @@ class BlockLedger:
         self.lease = float(lease)
         self._url = url
         self._journal: Journal | None = None
-        self._opening: asyncio.Lock | None = None
+        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._process = os.getpid()
         self._closed = False
 
@@ -231,14 +230,14 @@ class BlockLedger:
     async def _connected(self) -> Journal:
         if self._closed:
             raise LedgerError("the ledger is closed: open another")
-        journal = self._journal
+        journal, here = self._journal, asyncio.get_running_loop()
         if journal is not None:
-            if journal.database.loop is asyncio.get_running_loop() and self._process == os.getpid():
+            if journal.database.loop is here and self._process == os.getpid():
                 return journal
             self._let_go(journal)
-        if self._opening is None:
-            self._opening = asyncio.Lock()
-        async with self._opening:
+        if self._opening is None or self._opening[0] is not here:
+            self._opening = (here, asyncio.Lock())
+        async with self._opening[1]:
             return self._journal or await self._open()
 
     async def _open(self) -> Journal:

@@ -93,10 +93,18 @@ RUNS: Final = Table(
     Column("expires_at", Double, nullable=False),
 )
 
+JOBS: Final = Table(
+    "tilia_bulk_jobs",
+    METADATA,
+    Column("job_id", String(255), primary_key=True),
+    # Of the environment that its accounts are in: a rehearsal in another must not pass for the job.
+    Column("origin", String(1024), nullable=False),
+)
+
 VERSIONS: Final = Table("tilia_ledger_version", METADATA, Column("version", Integer, primary_key=True))
 
 MIGRATIONS: Final[tuple[tuple[SchemaItem, ...], ...]] = (
-    (RECORDS, RUNS),
+    (RECORDS, RUNS, JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
 )
 """What each version adds to the one before it; the first adds to nothing."""

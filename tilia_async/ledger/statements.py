@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.dml import ReturningInsert
 
 from tilia_async.ledger.database import database_now
+from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.prepared import Prepared, prepare
 from tilia_async.ledger.record import OPEN_STATES, RecordState
 from tilia_async.ledger.schema import RECORDS, RUNS, Moment
@@ -108,13 +109,15 @@ def _claim(dialect: str, names: FromClause) -> ReturningInsert[tuple[str]]:
     # SQLite needs the WHERE to tell ON CONFLICT from the ON of a join.
     chosen = select(*values).select_from(names).where(true())
     # No correlated EXISTS: inside ON CONFLICT that gets a FROM of its own, and one live claim would hold back all.
-    live_runs = select(RUNS.c.run_id).where(RUNS.c.expires_at > database_now())
+    # A lease that ends further ahead than any may was given before the clock was set back.
+    live_runs = select(RUNS.c.run_id).where(RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE))
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(RECORDS).from_select([column.name for column in INTENT_COLUMNS], chosen)
     taken: Insert = statement.on_conflict_do_update(
         index_elements=[_R.account_id, _R.job_id, _R.action],
         set_={
-            "run_id": statement.excluded.run_id,
+            # Whoever takes over does it for reasons of his own, and does it now.
+            **{name: statement.excluded[name] for name in ("reason", "actor", "review_at", "requested_at", "run_id")},
             "settled_at": None,
             # What had failed for certain may be sent again now.
             "state": case((_R.state == RecordState.FAILED.value, RecordState.INTENDED.value), else_=_R.state),

@@ -140,9 +140,11 @@ def api_error(
     try:
         opened = open_envelope(read_json(answer), success=False)
         messages, field_errors = _complaints(opened.payload)
+        structured = True
     except ValueError:
         # An HTML page of a proxy, or nothing at all: its beginning is worth keeping, but it is nobody's message.
         opened, messages, field_errors = Opened(False, mask.beginning(answer.body, _LONGEST_TEXT)), (), {}
+        structured = False
     status = answer.status
     error_class = _ERRORS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     account_id = _blocked_account(messages) if status == 403 else None
@@ -168,6 +170,7 @@ def api_error(
         took_effect=effect,
         reference=reference,
     )
+    error.structured = structured
     if isinstance(error, errors.AccountBlockedError):
         error.account_id = account_id or ""
     if isinstance(error, errors.RateLimitedError | errors.ServerError):
