@@ -8,18 +8,21 @@ import os
 import platform
 import threading
 import warnings
-from contextvars import ContextVar
+from collections.abc import Awaitable
 from importlib.metadata import version
 
 import aiohttp
 import attrs
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
-from aiohttp.connector import Connection
 
 from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
+from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
+from tilia_async.transport.exchange import exchange
+from tilia_async.transport.passage import MarkedRequest, Passage
 from tilia_async.transport.places import Places
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.request import WireRequest
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _HEADERS = {
@@ -27,40 +30,6 @@ _HEADERS = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"tilia-sdk/{version('tilia-sdk')} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
-
-
-class Passage:
-    """One request's way through a session: it takes a place, and is sent.
-
-    Attributes:
-        places: of the running event loop.
-        sent: a connection was there, and the request may be on the wire.
-    """
-
-    __slots__ = ("places", "sent")
-
-    def __init__(self, pool: SessionPool) -> None:
-        self.places = pool.places
-        self.sent = False
-
-
-passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
-
-
-class UnaskedAnswerError(aiohttp.ClientConnectionError):
-    """Something came on a connection on which nothing was asked: it would be taken for the next request's answer."""
-
-
-class _MarkedRequest(ClientRequest):
-    """Tells the passage when a connection is there, which decides what a failure may have caused."""
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        if conn.protocol is not None and conn.protocol.should_close:
-            raise UnaskedAnswerError
-        current = passage.get()
-        if current is not None:
-            current.sent = True
-        return await super().send(conn)
 
 
 _forks = 0
@@ -118,11 +87,6 @@ class SessionPool:
         """Requests that have one, in all loops."""
         return sum(part.places.taken for part in list(self._parts.values()))
 
-    @property
-    def places(self) -> Places:
-        """Those of the running event loop."""
-        return self._part().places
-
     def find(self) -> aiohttp.ClientSession | None:
         """The session of the running event loop, if it is open."""
         session = self._part().session
@@ -142,6 +106,16 @@ class SessionPool:
     def deadline(self, seconds: float) -> Deadline:
         """Bound a call, and end it when the pool is closed: then its time is up at once."""
         return Deadline(self._part().deadlines, seconds)
+
+    def passage(self) -> Passage:
+        """A way for one request, in the running event loop."""
+        return Passage(self._part().places)
+
+    def exchange(
+        self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
+    ) -> Awaitable[RawAnswer | NoAnswer]:
+        """Send a request once and read the answer; see :func:`tilia_async.transport.exchange.exchange`."""
+        return exchange(session, request, token, passed, self.limits.response_bytes)
 
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
@@ -200,7 +174,7 @@ class SessionPool:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=_NO_TIMEOUT,
-            request_class=_MarkedRequest,
+            request_class=MarkedRequest,
             trust_env=False if self._foreign is None else self._foreign.trust_env,
         )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
