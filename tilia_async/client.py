@@ -195,7 +195,7 @@ class TiliaClient:
             raise errors.ClientClosedError("the client is closed", operation=TOKEN.name)
         wanted = _scope_names(scopes)
         try:
-            async with self._pool.deadline(self._caller.timeout):
+            with self._pool.here().deadline(self._caller.timeout):
                 return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
@@ -301,7 +301,7 @@ class TiliaClient:
 
     async def _exchange(self, request: WireRequest) -> RawAnswer | NoAnswer:
         session = await self._pool.session()
-        return await self._pool.exchange(session, request, None, self._pool.passage())
+        return await self._pool.exchange(session, request, None, self._pool.here().passage())
 
 
 def from_variables(

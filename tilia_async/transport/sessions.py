@@ -46,7 +46,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @attrs.define(eq=False)
-class _Part:
+class Part:
     """What a client has in one event loop.
 
     Attributes:
@@ -57,6 +57,18 @@ class _Part:
     deadlines: Deadlines
     places: Places
     session: aiohttp.ClientSession | None = None
+
+    def find(self) -> aiohttp.ClientSession | None:
+        """The session, if it is open."""
+        return None if self.session is None or self.session.closed else self.session
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Bound a call, and end it when the client is closed: then its time is up at once."""
+        return Deadline(self.deadlines, seconds)
+
+    def passage(self) -> Passage:
+        """A way for one request."""
+        return Passage(self.places)
 
 
 class SessionPool:
@@ -69,7 +81,7 @@ class SessionPool:
         self.closed = False
         self._foreign = session
         self._lock = threading.Lock()
-        self._parts: dict[asyncio.AbstractEventLoop, _Part] = {}
+        self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
         self._forks = _forks
 
     @property
@@ -87,10 +99,20 @@ class SessionPool:
         """Requests that have one, in all loops."""
         return sum(part.places.taken for part in list(self._parts.values()))
 
-    def find(self) -> aiohttp.ClientSession | None:
-        """The session of the running event loop, if it is open."""
-        session = self._part().session
-        return None if session is None or session.closed else session
+    def here(self) -> Part:
+        """What there is in the running event loop."""
+        if self._forks != _forks:
+            self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        part = self._parts.get(loop)
+        if part is None:
+            part = Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
+            with self._lock:
+                # What ended without a session needs no closing; the others wait for the next session.
+                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
+                    del self._parts[ended]
+                self._parts[loop] = part
+        return part
 
     async def session(self) -> aiohttp.ClientSession:
         """The session of the running event loop, opened if need be.
@@ -101,15 +123,7 @@ class SessionPool:
         """
         await self._close_ended()
         # Another call may have opened it meanwhile.
-        return self.find() or self._open()
-
-    def deadline(self, seconds: float) -> Deadline:
-        """Bound a call, and end it when the pool is closed: then its time is up at once."""
-        return Deadline(self._part().deadlines, seconds)
-
-    def passage(self) -> Passage:
-        """A way for one request, in the running event loop."""
-        return Passage(self._part().places)
+        return self.here().find() or self._open()
 
     def exchange(
         self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
@@ -141,20 +155,6 @@ class SessionPool:
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(_close_there, part.session)
 
-    def _part(self) -> _Part:
-        if self._forks != _forks:
-            self._leave_to_parent()
-        loop = asyncio.get_running_loop()
-        part = self._parts.get(loop)
-        if part is None:
-            part = _Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
-            with self._lock:
-                # What ended without a session needs no closing; the others wait for the next session.
-                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
-                    del self._parts[ended]
-                self._parts[loop] = part
-        return part
-
     async def _close_ended(self) -> None:
         """A client that lives through many short loops keeps no session of those that ended."""
         with self._lock:
@@ -180,7 +180,7 @@ class SessionPool:
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-        part = self._part()
+        part = self.here()
         part.session = session
         if self._foreign is not None:
             part.places = Places(connector.limit, connector.limit_per_host)
