@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from tilia_async.bulk.work import Work
+from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement, new_run_id
+from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import RecordState
 
 if TYPE_CHECKING:
-    from tilia_async.ledger.journal import Found, Journal
+    from tilia_async.ledger.journal import Journal
+
+
+_PATIENCE: Final = 0.025
+"""Seconds that a settled account waits for others, so that they share a transaction."""
 
 
 @attrs.frozen
@@ -33,10 +39,18 @@ class Admitted:
     held: Sequence[Work]
 
 
+@attrs.define(eq=False)
+class _Asked:
+    """Accounts that were asked for, and what came of it."""
+
+    names: Sequence[str]
+    claims: Claims = NO_CLAIMS
+
+
 class JobRecord:
     """One run of a job in a ledger. Its claims live as long as it renews its lease."""
 
-    def __init__(self, ledger: BlockLedger, intent: Intent, job_id: str) -> None:
+    def __init__(self, ledger: BlockLedger, intent: Intent, job_id: str, concurrency: int) -> None:
         self._ledger = ledger
         self._intent = attrs.evolve(intent, job_id=job_id)
         self._job_id = job_id
@@ -44,6 +58,10 @@ class JobRecord:
         self._run_id = ""
         self._live_until = float("-inf")
         self._renewing = asyncio.Lock()
+        # While these wait, the others are under way.
+        self._entries = GroupCommit[Settlement | _Asked](
+            self._write, enough=max(1, concurrency * 3 // 4), patience=_PATIENCE
+        )
 
     def is_live(self, now: float) -> bool:
         """Nobody can have taken the claims over yet."""
@@ -55,8 +73,6 @@ class JobRecord:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        from tilia_async.ledger.journal import new_run_id  # noqa: PLC0415 - needs the extra
-
         journal, run_id, asked = await journal_of(self._ledger), new_run_id(), monotonic()
         await journal.begin_run(run_id, self._job_id, self._ledger.lease)
         self._journal, self._run_id = journal, run_id
@@ -90,7 +106,9 @@ class JobRecord:
         """
         first: dict[str, Work] = {}
         held = [work for work in works if first.setdefault(work.key, work) is not work]
-        claims = await self._opened().claim(self._intent, self._run_id, list(first))
+        asked = _Asked(list(first))
+        await self._entries.add(asked)
+        claims = asked.claims
         mine: list[Work] = []
         settled: list[tuple[Work, Found]] = []
         for key, work in first.items():
@@ -109,9 +127,7 @@ class JobRecord:
         Raises:
             LedgerError: it is not on record.
         """
-        from tilia_async.ledger.journal import Settlement  # noqa: PLC0415 - needs the extra
-
-        await self._opened().settle(self._run_id, Settlement(key, state, error))
+        await self._entries.add(Settlement(key, state, error))
 
     async def end(self, unknown: Sequence[str]) -> None:
         """End the claims, and say of which accounts nobody knows what became.
@@ -119,15 +135,22 @@ class JobRecord:
         Raises:
             LedgerError: it is not on record; the next run does the same with them all the same.
         """
-        from tilia_async.ledger.journal import Settlement  # noqa: PLC0415 - needs the extra
-
         if self._journal is None:
             return
+        await self._entries.aclose()
         if unknown:
             why = "the job was cancelled before the answer came"
             settlements = [Settlement(key, RecordState.UNKNOWN, why) for key in unknown]
             await self._journal.settle(self._run_id, *settlements)
         await self._journal.end_run(self._run_id)
+
+    async def _write(self, entries: Sequence[Settlement | _Asked]) -> None:
+        settlements = [each for each in entries if isinstance(each, Settlement)]
+        asked = [each for each in entries if isinstance(each, _Asked)]
+        names = [name for each in asked for name in each.names]
+        claims = await self._opened().advance(self._run_id, self._intent, settlements, names)
+        for each in asked:
+            each.claims = claims
 
     async def _renew(self) -> None:
         asked = monotonic()

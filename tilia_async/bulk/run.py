@@ -97,7 +97,7 @@ class Run:
         self._sink = sink
         self._pace = Pace(job.concurrency)
         self._trouble = Trouble()
-        self._arrivals = Arrivals(ids, job.concurrency)
+        self._arrivals = Arrivals(ids, 2 * job.concurrency)
         self._line = Line(job.concurrency)
         self._tally = Tally(monotonic(), keeps_accounts=keeps_accounts)
         self._sent: set[Work] = set()

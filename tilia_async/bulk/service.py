@@ -227,7 +227,7 @@ class Bulk:
         if self._ledger is None:
             return job
         job_id = intent.job_id or job.job_id
-        return attrs.evolve(job, job_id=job_id, record=JobRecord(self._ledger, intent, job_id))
+        return attrs.evolve(job, job_id=job_id, record=JobRecord(self._ledger, intent, job_id, job.concurrency))
 
     def _looking_up(self, concurrency: int, options: RequestOptions | None) -> Job:
         once = self._once(options)

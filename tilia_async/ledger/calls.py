@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from tilia_async.errors import LedgerError, TiliaError
+from tilia_async.ledger.claims import Settlement, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import RecordState, state_after
@@ -32,8 +33,6 @@ async def on_record(ledger: BlockLedger, intent: Intent, account_id: str, call: 
         LedgerError: the intent is not on record; nothing was sent.
         TiliaError: as the call does.
     """
-    from tilia_async.ledger.journal import new_run_id  # noqa: PLC0415 - needs the extra
-
     run_id = new_run_id()
     try:
         journal = await journal_of(ledger)
@@ -55,8 +54,6 @@ async def on_record(ledger: BlockLedger, intent: Intent, account_id: str, call: 
 
 async def _settle(journal: Journal, run_id: str, account_id: str, state: RecordState, error: str | None) -> None:
     """What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended."""
-    from tilia_async.ledger.journal import Settlement  # noqa: PLC0415 - needs the extra
-
     try:
         await journal.settle(run_id, Settlement(account_id, state, error))
     except LedgerError as failure:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import event, make_url
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
@@ -30,7 +30,6 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
-_READS: Final = {"tilia_reads": True}
 
 
 class _Cursor(Protocol):
@@ -40,8 +39,6 @@ class _Cursor(Protocol):
 
 
 class _DriverConnection(Protocol):
-    isolation_level: str | None
-
     def cursor(self) -> _Cursor: ...
 
 
@@ -115,7 +112,7 @@ class Database:
 
         async def look() -> T:
             async with self._engine.connect() as connection:
-                return await work(await connection.execution_options(**_READS))
+                return await work(connection)
 
         return await self._to_the_end(look())
 
@@ -167,9 +164,16 @@ def _engine(parsed: URL) -> AsyncEngine:
         # A statement that is never answered must not hold a job for ever.
         limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
         return create_async_engine(parsed, connect_args=limits, pool_pre_ping=True, hide_parameters=True)
-    engine = create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    engine = create_async_engine(
+        parsed,
+        # The driver begins a transaction before a statement that writes, as a writer: one that begins as a reader
+        # cannot become a writer while another writes, it fails instead of waiting.
+        connect_args={"timeout": BUSY_SECONDS, "isolation_level": "IMMEDIATE"},
+        # Each transaction here is ended by the one who began it; a rollback at each return would cost as much again.
+        pool_reset_on_return=None,
+        hide_parameters=True,
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -194,8 +198,6 @@ def checked_url(url: Secret) -> URL:
 
 
 def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:
-    # The driver's own idea of when transactions begin does not know BEGIN IMMEDIATE.
-    connection.isolation_level = None
     cursor = connection.cursor()
     try:
         # Readers do not wait for the writer; each commit is on the disk when it returns.
@@ -203,12 +205,6 @@ def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
     finally:
         cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins as a reader cannot become a writer while another writes: it fails instead of waiting.
-    reads = connection.get_execution_options().get("tilia_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _words(error: BaseException) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+import anyio
 
 T = TypeVar("T")
+
+_LULL_SECONDS: Final = 0.004
+"""When none has come for so long, those that are there are written."""
 
 
 class GroupCommit(Generic[T]):
@@ -14,12 +20,19 @@ class GroupCommit(Generic[T]):
 
     Args:
         write: writes rows; they are durable when it returns.
+        enough: rows that are written at once; fewer wait as long as more keep coming,
+        patience: but no longer than that, in seconds.
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[T]], Awaitable[None]], *, enough: int = 1, patience: float = 0.0
+    ) -> None:
         self._write = write
+        self._enough = enough
+        self._patience = patience
+        self._filled = asyncio.Event()
         self._rows: list[T] = []
-        self._done: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, *rows: T) -> None:
@@ -29,35 +42,52 @@ class GroupCommit(Generic[T]):
             LedgerError: they were not written.
         """
         loop = asyncio.get_running_loop()
-        if self._done is None:
-            self._done = loop.create_future()
-        done = self._done
+        # One for each who waits: the one that is cancelled takes its own along and no other.
+        durable: asyncio.Future[None] = loop.create_future()
         self._rows += rows
+        self._waiting.append(durable)
+        if len(self._rows) >= self._enough:
+            self._filled.set()
         if self._writer is None:
             self._writer = loop.create_task(self._write_all())
-        # One future for all who wait; the one that is cancelled must not cancel it for the others.
-        await asyncio.shield(done)
+        await durable
 
     async def aclose(self) -> None:
-        """Wait until all that was handed in is written."""
+        """Write all that was handed in, and wait for that."""
+        self._filled.set()
         if self._writer is not None:
             await asyncio.wait([self._writer])
 
     async def _write_all(self) -> None:
         try:
-            while self._done is not None:
-                rows, done = self._rows, self._done
-                self._rows, self._done = [], None
-                await self._write_some(rows, done)
+            while self._rows:
+                await self._let_come()
+                self._filled.clear()
+                rows, waiting = self._rows, self._waiting
+                self._rows, self._waiting = [], []
+                await self._write_some(rows, waiting)
         finally:
             self._writer = None
 
-    async def _write_some(self, rows: Sequence[T], done: asyncio.Future[None]) -> None:
+    async def _let_come(self) -> None:
+        """Wait for more as long as they keep coming."""
+        until = monotonic() + self._patience
+        seen = 0
+        while seen < len(self._rows) < self._enough and monotonic() < until:
+            seen = len(self._rows)
+            with anyio.move_on_after(_LULL_SECONDS):
+                await self._filled.wait()
+
+    async def _write_some(self, rows: Sequence[T], waiting: Sequence[asyncio.Future[None]]) -> None:
+        failure: BaseException | None = None
         try:
             await self._write(rows)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
-            done.set_exception(error)
-            # Those who waited may be gone.
-            done.exception()
-        else:
-            done.set_result(None)
+            failure = error
+        for durable in waiting:
+            if durable.done():
+                continue
+            if failure is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(failure)

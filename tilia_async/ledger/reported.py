@@ -13,9 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import WebhookError
+from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.intent import LONGEST_NAME
-from tilia_async.ledger.journal import new_run_id
 from tilia_async.ledger.record import NOT_SAID, BlockAction, RecordSource, RecordState
 from tilia_async.ledger.schema import ONCE_FOR_EVENT, RECORDS
 from tilia_async.wire import checks
