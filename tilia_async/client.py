@@ -43,8 +43,6 @@ from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.caller import Caller
-from tilia_async.transport.exchange import exchange
-from tilia_async.transport.sessions import Passage, SessionPool
 from tilia_async.wire.checks import plain
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.operation import Operation
@@ -74,7 +72,8 @@ class TiliaClient:
     """An asynchronous client for Tilia's API.
 
     Nothing happens before the first call, which opens a session in its event loop: a client made at import works in
-    any loop, and in several. One client serves any number of tasks and threads.
+    any loop, and in several. One client serves any number of tasks and threads. The first one of a process loads
+    aiohttp, which takes a quarter of a second and is not part of the import.
 
     ::
 
@@ -131,6 +130,8 @@ class TiliaClient:
     ) -> None:
         client_secret = hidden(client_secret)
         self._client_id = ""
+        from tilia_async.transport.sessions import SessionPool  # noqa: PLC0415 - brings aiohttp: see the class
+
         self._pool = SessionPool(limits, session)
         expect("retry", retry, RetryPolicy)
         expect("token_cache", token_cache, TokenCache, type(None))
@@ -194,7 +195,7 @@ class TiliaClient:
             raise errors.ClientClosedError("the client is closed", operation=TOKEN.name)
         wanted = _scope_names(scopes)
         try:
-            async with self._pool.deadline(self._caller.timeout):
+            with self._pool.here().deadline(self._caller.timeout):
                 return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
@@ -300,8 +301,7 @@ class TiliaClient:
 
     async def _exchange(self, request: WireRequest) -> RawAnswer | NoAnswer:
         session = await self._pool.session()
-        passed = Passage(self._pool)
-        return await exchange(session, request, None, passed, self._pool.limits.response_bytes)
+        return await self._pool.exchange(session, request, None, self._pool.here().passage())
 
 
 def from_variables(

@@ -3,6 +3,8 @@
 ``with TiliaClient(client_id, client_secret, "staging") as tilia: ...``
 """
 
+from typing import TYPE_CHECKING
+
 from tilia_async import (
     Environment,
     Evidence,
@@ -26,8 +28,10 @@ from tilia_async import (
 )
 from tilia_sync.client import TiliaClient
 from tilia_sync.ledger import BlockLedger
-from tilia_sync.sandbox import Sandbox
-from tilia_sync.webhooks import WebhookReceiver
+
+if TYPE_CHECKING:
+    from tilia_sync.sandbox import Sandbox
+    from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = [
     "BlockLedger",
@@ -54,3 +58,16 @@ __all__ = [
     "WebhookReceiver",
     "errors",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What a process that only calls Tilia does without is loaded when somebody asks for it."""
+    if name == "Sandbox":
+        from tilia_sync.sandbox import Sandbox  # noqa: PLC0415 - brings aiohttp's server
+
+        return Sandbox
+    if name == "WebhookReceiver":
+        from tilia_sync.webhooks import WebhookReceiver  # noqa: PLC0415 - only a server needs it
+
+        return WebhookReceiver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

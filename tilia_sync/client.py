@@ -53,7 +53,8 @@ class TiliaClient:
     """A synchronous client for Tilia's API.
 
     Nothing happens before the first call, which starts one background thread for all clients of the process. One client
-    serves any number of threads, and works after ``fork`` in parent and child.
+    serves any number of threads, and works after ``fork`` in parent and child. The first one of a process loads
+    aiohttp, which takes a quarter of a second and is not part of the import.
 
     ::
 

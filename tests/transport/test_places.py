@@ -103,11 +103,11 @@ async def test_deadlines_end_in_their_own_order_whatever_was_set_first() -> None
 
     async def hang(name: str, seconds: float) -> None:
         with pytest.raises(TimeoutError):
-            async with Deadline(deadlines, seconds):
+            with Deadline(deadlines, seconds):
                 await asyncio.Event().wait()
         order.append(name)
 
-    async with Deadline(deadlines, 0.01):
+    with Deadline(deadlines, 0.01):
         """Gone before the timer rings, which then has to be set for the others."""
     names = {"third": 0.12, "first": 0.04, "second": 0.08}
     await asyncio.wait_for(asyncio.gather(*(hang(name, seconds) for name, seconds in names.items())), 5)
@@ -120,7 +120,7 @@ async def test_a_deadline_that_ends_with_a_cancellation_lets_that_one_pass() -> 
     deadlines = Deadlines(asyncio.get_running_loop())
 
     async def hang() -> None:
-        async with Deadline(deadlines, 60):
+        with Deadline(deadlines, 60):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(hang())
@@ -135,7 +135,7 @@ def test_a_pool_keeps_no_loop_that_has_ended() -> None:
     pool = SessionPool(Limits())
 
     async def look_for_a_token() -> None:
-        async with pool.deadline(60):
+        with pool.here().deadline(60):
             """One is at hand, so no session is opened."""
 
     for _ in range(3):

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -19,8 +19,6 @@ from tilia_async.json_value import JsonInput
 from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.exchange import exchange
-from tilia_async.transport.sessions import Passage, SessionPool
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.mask import NO_MASK, Mask
@@ -28,6 +26,10 @@ from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response, Success, admit_inference, judge, no_answer, out_of_time
 from tilia_async.wire.request import WireRequest, build, described
 from tilia_async.wire.retry import decide
+
+if TYPE_CHECKING:
+    from tilia_async.transport.passage import Passage
+    from tilia_async.transport.sessions import Part, SessionPool
 
 T = TypeVar("T")
 
@@ -191,9 +193,10 @@ class Caller:
         return _Call(operation, request, monotonic(), timeout)
 
     async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
+        part = self.pool.here()
         try:
-            async with self.pool.deadline(call.timeout):
-                return await self._attempts(call, options.retry or self.retry)
+            with part.deadline(call.timeout):
+                return await self._attempts(call, part, options.retry or self.retry)
         except errors.TiliaError as error:
             error.call = call.record()
             raise
@@ -202,10 +205,10 @@ class Caller:
         # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
         raise self._late(call)
 
-    async def _attempts(self, call: _Call[T], policy: RetryPolicy) -> Success[T]:
+    async def _attempts(self, call: _Call[T], part: Part, policy: RetryPolicy) -> Success[T]:
         while True:
             token = self.tokens.find(call.operation.scopes) or await self._token(call)
-            judged = await self._attempt(call, token)
+            judged = await self._attempt(call, part, token)
             if isinstance(judged, Success):
                 return judged
             if self._reauthorize(call, token, judged):
@@ -241,18 +244,18 @@ class Caller:
             failure = error.during(call.operation.name, call.request.reference)
         raise _in_doubt(call, failure)
 
-    async def _attempt(self, call: _Call[T], token: AccessToken) -> Success[T] | errors.TiliaError:
+    async def _attempt(self, call: _Call[T], part: Part, token: AccessToken) -> Success[T] | errors.TiliaError:
         try:
-            session = self.pool.find() or await self.pool.session()
+            session = part.find() or await self.pool.session()
         except errors.TiliaError as error:
             failure = error.during(call.operation.name, call.request.reference)
             return _in_doubt(call, failure)
         call.attempts += 1
         call.waits_for = "an answer"
-        call.passed, call.attempted, call.generation = Passage(self.pool), monotonic(), token.generation
+        call.passed, call.attempted, call.generation = part.passage(), monotonic(), token.generation
         if call.watch is not None:
             call.watch.generation = token.generation
-        answer = await exchange(session, call.request, token, call.passed, self.pool.limits.response_bytes)
+        answer = await self.pool.exchange(session, call.request, token, call.passed)
         judged = _judge(call, answer, NO_MASK)
         if isinstance(judged, Success):
             self.tokens.accept(call.operation.scopes)

@@ -59,7 +59,7 @@ class Deadlines:
 
 
 class Deadline:
-    """``async with`` it: raises TimeoutError when the time is up, or when it is ended from outside.
+    """``with`` it: raises TimeoutError when the time is up, or when it is ended from outside.
 
     It cancels the task, and tells its own cancellation from those of others as :func:`asyncio.timeout` does.
 
@@ -78,7 +78,7 @@ class Deadline:
         self._over = False
         self._seconds = seconds
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a call runs in a task")
@@ -86,7 +86,7 @@ class Deadline:
         self._cancelling = task.cancelling()
         self._deadlines.add(self, self._seconds)
 
-    async def __aexit__(
+    def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._deadlines.remove(self)

@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.sessions import Passage, UnaskedAnswerError, passage
+from tilia_async.transport.passage import Passage, UnaskedAnswerError, passage
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 

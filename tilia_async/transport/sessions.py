@@ -8,18 +8,21 @@ import os
 import platform
 import threading
 import warnings
-from contextvars import ContextVar
+from collections.abc import Awaitable
 from importlib.metadata import version
 
 import aiohttp
 import attrs
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
-from aiohttp.connector import Connection
 
 from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
+from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
+from tilia_async.transport.exchange import exchange
+from tilia_async.transport.passage import MarkedRequest, Passage
 from tilia_async.transport.places import Places
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.request import WireRequest
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _HEADERS = {
@@ -27,40 +30,6 @@ _HEADERS = {
     "Accept-Encoding": "gzip",
     "User-Agent": f"tilia-sdk/{version('tilia-sdk')} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
-
-
-class Passage:
-    """One request's way through a session: it takes a place, and is sent.
-
-    Attributes:
-        places: of the running event loop.
-        sent: a connection was there, and the request may be on the wire.
-    """
-
-    __slots__ = ("places", "sent")
-
-    def __init__(self, pool: SessionPool) -> None:
-        self.places = pool.places
-        self.sent = False
-
-
-passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
-
-
-class UnaskedAnswerError(aiohttp.ClientConnectionError):
-    """Something came on a connection on which nothing was asked: it would be taken for the next request's answer."""
-
-
-class _MarkedRequest(ClientRequest):
-    """Tells the passage when a connection is there, which decides what a failure may have caused."""
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        if conn.protocol is not None and conn.protocol.should_close:
-            raise UnaskedAnswerError
-        current = passage.get()
-        if current is not None:
-            current.sent = True
-        return await super().send(conn)
 
 
 _forks = 0
@@ -77,7 +46,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @attrs.define(eq=False)
-class _Part:
+class Part:
     """What a client has in one event loop.
 
     Attributes:
@@ -88,6 +57,18 @@ class _Part:
     deadlines: Deadlines
     places: Places
     session: aiohttp.ClientSession | None = None
+
+    def find(self) -> aiohttp.ClientSession | None:
+        """The session, if it is open."""
+        return None if self.session is None or self.session.closed else self.session
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Bound a call, and end it when the client is closed: then its time is up at once."""
+        return Deadline(self.deadlines, seconds)
+
+    def passage(self) -> Passage:
+        """A way for one request."""
+        return Passage(self.places)
 
 
 class SessionPool:
@@ -100,7 +81,7 @@ class SessionPool:
         self.closed = False
         self._foreign = session
         self._lock = threading.Lock()
-        self._parts: dict[asyncio.AbstractEventLoop, _Part] = {}
+        self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
         self._forks = _forks
 
     @property
@@ -118,15 +99,20 @@ class SessionPool:
         """Requests that have one, in all loops."""
         return sum(part.places.taken for part in list(self._parts.values()))
 
-    @property
-    def places(self) -> Places:
-        """Those of the running event loop."""
-        return self._part().places
-
-    def find(self) -> aiohttp.ClientSession | None:
-        """The session of the running event loop, if it is open."""
-        session = self._part().session
-        return None if session is None or session.closed else session
+    def here(self) -> Part:
+        """What there is in the running event loop."""
+        if self._forks != _forks:
+            self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        part = self._parts.get(loop)
+        if part is None:
+            part = Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
+            with self._lock:
+                # What ended without a session needs no closing; the others wait for the next session.
+                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
+                    del self._parts[ended]
+                self._parts[loop] = part
+        return part
 
     async def session(self) -> aiohttp.ClientSession:
         """The session of the running event loop, opened if need be.
@@ -137,11 +123,13 @@ class SessionPool:
         """
         await self._close_ended()
         # Another call may have opened it meanwhile.
-        return self.find() or self._open()
+        return self.here().find() or self._open()
 
-    def deadline(self, seconds: float) -> Deadline:
-        """Bound a call, and end it when the pool is closed: then its time is up at once."""
-        return Deadline(self._part().deadlines, seconds)
+    def exchange(
+        self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
+    ) -> Awaitable[RawAnswer | NoAnswer]:
+        """Send a request once and read the answer; see :func:`tilia_async.transport.exchange.exchange`."""
+        return exchange(session, request, token, passed, self.limits.response_bytes)
 
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
@@ -167,20 +155,6 @@ class SessionPool:
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(_close_there, part.session)
 
-    def _part(self) -> _Part:
-        if self._forks != _forks:
-            self._leave_to_parent()
-        loop = asyncio.get_running_loop()
-        part = self._parts.get(loop)
-        if part is None:
-            part = _Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
-            with self._lock:
-                # What ended without a session needs no closing; the others wait for the next session.
-                for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
-                    del self._parts[ended]
-                self._parts[loop] = part
-        return part
-
     async def _close_ended(self) -> None:
         """A client that lives through many short loops keeps no session of those that ended."""
         with self._lock:
@@ -200,13 +174,13 @@ class SessionPool:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=_NO_TIMEOUT,
-            request_class=_MarkedRequest,
+            request_class=MarkedRequest,
             trust_env=False if self._foreign is None else self._foreign.trust_env,
         )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-        part = self._part()
+        part = self.here()
         part.session = session
         if self._foreign is not None:
             part.places = Places(connector.limit, connector.limit_per_host)

@@ -82,7 +82,7 @@ def read_time(value: JsonValue) -> datetime | None:
 
 @functools.cache
 def _converter(*, detailed: bool) -> Converter:
-    # Imported and built on first use: cattrs takes longer to import than the rest of the package.
+    # Imported and built on first use: an import of the package is often not followed by a call.
     from cattrs import Converter  # noqa: PLC0415 - see above
 
     converter = Converter(detailed_validation=detailed)
