@@ -180,7 +180,7 @@ class Run:
         if self._record is not None:
             try:
                 await self._record.begin()
-            except errors.TiliaError as error:
+            except errors.LedgerError as error:
                 self._stop(error)
 
     async def _keep(self, record: JobRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -199,7 +200,7 @@ async def _settle(connection: AsyncConnection, known: Statements, settled: Seque
     for (run_id, state), names in alike.items():
         values = {"run": run_id, "names": _listed(sorted(names)), "new_state": state.value, "at": now}
         await known.settle.run(connection, values)
-    for values in told:
+    for values in sorted(told, key=operator.itemgetter("account")):
         await known.settle_with_error.run(connection, values)
 
 
