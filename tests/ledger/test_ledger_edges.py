@@ -101,7 +101,7 @@ async def settled_history(ledger: BlockLedger, account_id: str) -> list:
         return bool(records) and records[-1].settled_at is not None
 
     async with asyncio.timeout(10):
-        while not await look():
+        while not await look():  # noqa: ASYNC110 - the ledger tells nobody what it has written
             await asyncio.sleep(0)
     return records
 

@@ -8,7 +8,7 @@ import pytest
 
 PRELUDE = """
 import atexit, asyncio, contextvars, gc, logging, os, signal, sys, threading, time, traceback, warnings
-from tilia_sync import LineItem, Money, RequestOptions, Sandbox, TiliaClient, errors
+from tilia_sync import BlockLedger, LineItem, Money, RequestOptions, Sandbox, TiliaClient, errors
 from tilia_async.sandbox import Fault
 
 # asyncio tells, in its debug mode, that something took longer than 0.1 s; its errors are still shown.
