@@ -16,7 +16,8 @@ from benchmarks.section import Section, Table
 from benchmarks.stage import Stage, turns
 from benchmarks.timing import Took, median_ratio, repeated, timed, timed_async
 from tilia_async import Limits, RetryPolicy, TiliaClient
-from tilia_async.bulk.run import Job, Run
+from tilia_async.bulk.job import Job
+from tilia_async.bulk.run import Run
 from tilia_async.ledger import BlockLedger
 from tilia_async.tokens import TokenCache
 from tilia_async.transport.caller import TokenWatch

@@ -564,19 +564,20 @@ async def test_a_database_that_drops_all_connections_loses_no_record(sandbox: Sa
     accounts = people(sandbox, 100)
     async with new_database() as url, BlockLedger.open(url, lease=1.0) as ledger:
         async with sandbox_client(sandbox, ledger=ledger) as tilia:
-            ended = 0
+            ending: list[asyncio.Task[int]] = []
 
             async def drops() -> AsyncIterator[str]:
-                nonlocal ended
                 for number, each in enumerate(accounts):
                     if number == 40:
-                        ended = await terminate_connections(url)
+                        ending.append(asyncio.create_task(terminate_connections(url)))
+                        await asyncio.wait(ending)
                     yield each
 
             job = asyncio.create_task(tilia.bulk.block(drops(), job_id="wave", concurrency=8))
             async with asyncio.timeout(20):
                 await asyncio.wait([job])
-            assert ended
+            # The job may have stopped before it heard how many were ended.
+            assert await ending[0]
             if (error := job.exception()) is not None:
                 assert isinstance(error, errors.BulkStoppedError)
                 assert isinstance(error.cause, errors.LedgerError)

@@ -13,9 +13,10 @@ import attrs
 from tilia_async import errors
 from tilia_async.api import accounts
 from tilia_async.api.accounts import Account, BlockStatus
+from tilia_async.bulk.job import Job
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.record import JobRecord
-from tilia_async.bulk.run import Job, Run
+from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy, expect
 from tilia_async.ledger.intent import Intent

@@ -1,0 +1,41 @@
+"""What a bulk job does to each account, and to whom it tells what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tilia_async.api.accounts import Account
+from tilia_async.bulk.outcome import BulkItem
+from tilia_async.bulk.record import JobRecord
+from tilia_async.config import RetryPolicy
+
+if TYPE_CHECKING:
+    from tilia_async.transport.caller import TokenWatch
+
+Sink = Callable[[BulkItem], Awaitable[None]]
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """What is done to each account.
+
+    Attributes:
+        action: ``block``, ``unblock`` or ``lookup``.
+        operation: the name of the operation that does it.
+        send: does it once to an account, and returns that where there is something to show.
+        retry: how often an account is tried, and how long is waited.
+        concurrency: the most that is in flight.
+        job_id: its name, also of its record.
+        record: None: nothing is recorded.
+    """
+
+    action: str
+    operation: str
+    send: Callable[[str, TokenWatch], Awaitable[Account | None]]
+    retry: RetryPolicy
+    concurrency: int
+    job_id: str
+    record: JobRecord | None = None
