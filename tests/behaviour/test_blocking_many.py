@@ -19,7 +19,7 @@ import tilia_sync
 from tilia_async import errors
 from tilia_async.bulk import BulkOutcome, BulkProgress
 from tilia_async.sandbox import Fault, Sandbox
-from tilia_async.webhooks import parse_event
+from tilia_async.webhooks import WebhookReceiver, parse_event
 
 pytestmark = pytest.mark.asyncio
 
@@ -129,3 +129,21 @@ async def test_what_tilia_reports_and_what_is_exported(make: Make, ledger: objec
     assert "'=1+1" in table.getvalue()
     assert await face(ledger).export(lines, "jsonl", account_id=account) == 2
     assert [json.loads(line)["reason"] for line in lines.getvalue().splitlines()] == ["=1+1", "kyc"]
+
+
+async def test_a_receiver_enters_what_tilia_delivers(ledger: object) -> None:
+    body = json.dumps(
+        {
+            "event_name": "account-block-unblock-webhook",
+            "sent_at": "2030-01-02T03:04:05Z",
+            "message": {"account_id": "acct_1", "is_blocked": True, "blocks": {"issuer": "tilia", "reason": "kyc"}},
+        }
+    ).encode()
+    if isinstance(ledger, tilia_sync.BlockLedger):
+        receiver = tilia_sync.WebhookReceiver(ledger=ledger, path_secret="s3cret-path")
+        status = await asyncio.to_thread(receiver.handle, body, path="/tilia/s3cret-path")
+    else:
+        status = await WebhookReceiver(ledger=ledger, path_secret="s3cret-path").handle(body, path="/tilia/s3cret-path")
+    assert status == 204
+    (record,) = await records_of(ledger, "blocked", by_tilia=True)
+    assert (record.account_id, record.reason, record.source) == ("acct_1", "kyc", "webhook")

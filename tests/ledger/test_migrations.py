@@ -1,0 +1,109 @@
+"""A ledger of any earlier version becomes one of this when it is opened, and keeps what it has."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from postgres import new_database
+from sqlalchemy import Table, create_engine, inspect, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from tilia_async.ledger import BlockLedger, RecordState
+from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/blocks.db"
+    else:
+        async with new_database() as database:
+            yield database
+
+
+ROW = """
+    INSERT INTO tilia_block_records
+        (job_id, action, account_id, state, source, issuer, reason, requested_at, run_id)
+    VALUES ('wave', 'block', 'acct_1', 'confirmed', 'bulk', 'publisher', 'fraud', '2026-01-02 03:04:05', 'run')
+"""
+
+
+def make_version(connection: Connection, version: int) -> None:
+    VERSIONS.create(connection)
+    for step in MIGRATIONS[:version]:
+        for each in step:
+            connection.execute(CreateTable(each) if isinstance(each, Table) else CreateIndex(each))
+    connection.execute(VERSIONS.insert().values(version=version))
+    connection.exec_driver_sql(ROW)
+
+
+async def make(url: str, version: int) -> None:
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            make_version(connection, version)
+        engine.dispose()
+    else:
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        async with engine.begin() as connection:
+            await connection.run_sync(make_version, version)
+        await engine.dispose()
+
+
+async def indexes(url: str) -> set[str]:
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+        try:
+            return {str(index["name"]) for index in inspect(engine).get_indexes(RECORDS.name)}
+        finally:
+            engine.dispose()
+    database = await asyncpg.connect(url)
+    try:
+        rows = await database.fetch("SELECT indexname FROM pg_indexes WHERE tablename = $1", RECORDS.name)
+    finally:
+        await database.close()
+    return {row["indexname"] for row in rows}
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+async def test_an_older_ledger_is_brought_up_with_what_it_has(url: str, version: int) -> None:
+    await make(url, version)
+    for _ in range(2):
+        async with BlockLedger.open(url) as ledger:
+            records = [record async for record in ledger.records()]
+        assert [(record.account_id, record.reason, record.state) for record in records] == [
+            ("acct_1", "fraud", RecordState.CONFIRMED)
+        ]
+    assert {"tilia_records_to_review", "tilia_one_record_for_an_event"} <= await indexes(url)
+    if url.startswith("sqlite"):
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            assert connection.execute(select(VERSIONS.c.version)).scalars().all() == [len(MIGRATIONS)]
+        engine.dispose()
+
+
+async def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/blocks.db"
+    await make(url, 1)
+    before = await indexes(url)
+    # The second of the new ones cannot be made: it is there already.
+    monkeypatch.setattr("tilia_async.ledger.schema.MIGRATIONS", (MIGRATIONS[0], (*MIGRATIONS[1], MIGRATIONS[1][0])))
+    from tilia_async import errors
+
+    with pytest.raises(errors.LedgerError, match="already exists"):
+        async with BlockLedger.open(url):
+            pass
+    assert await indexes(url) == before
+    monkeypatch.undo()
+    async with BlockLedger.open(url) as ledger:
+        assert len([record async for record in ledger.records()]) == 1
