@@ -12,8 +12,6 @@ from typing import Final, Generic, TypeVar
 
 import attrs
 
-from tilia_sync.stream import LONGEST_BATCH
-
 T = TypeVar("T")
 R = TypeVar("R")
 Put = Callable[[T], Awaitable[None]]
@@ -92,6 +90,8 @@ def supplies(ids: Iterator[str], most: int) -> Iterator[Supply]:
 class Crossing(Generic[T, R]):
     """Runs a job in the loop's thread for a caller elsewhere.
 
+    A caller that takes its time hands no ids over meanwhile, and so the job waits for it.
+
     Args:
         feed: what the job reads.
         work: the job: it puts out what the caller is to get.
@@ -110,7 +110,6 @@ class Crossing(Generic[T, R]):
         self._feed = feed
         self._out: list[T] = []
         self._some = asyncio.Event()
-        self._room = asyncio.Event()
         self._task: asyncio.Task[R] | None = None
 
     async def turn(self, supply: Supply) -> tuple[Sequence[T], bool]:
@@ -130,7 +129,6 @@ class Crossing(Generic[T, R]):
                 each.cancel()
         out, self._out = self._out, []
         self._some.clear()
-        self._room.set()
         return out, self._feed.hungry.is_set() and not self._task.done()
 
     async def result(self) -> R:
@@ -151,8 +149,5 @@ class Crossing(Generic[T, R]):
             self.over.set()
 
     async def _put(self, item: T) -> None:
-        while len(self._out) >= LONGEST_BATCH:
-            self._room.clear()
-            await self._room.wait()
         self._out.append(item)
         self._some.set()
