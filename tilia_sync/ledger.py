@@ -122,7 +122,12 @@ class BlockLedger:
         self._check_open()
         return self._lease.iterate(self._ledger.due_for_review(before))
 
-    def export(self, file: TextIO, format: Format = "csv", **wanted: Unpack[RecordFilter]) -> int:  # noqa: A002
+    def export(
+        self,
+        file: TextIO,
+        format: Format = "csv",  # noqa: A002 - what it is called everywhere else
+        **wanted: Unpack[RecordFilter],
+    ) -> int:
         """Write records to a text file, and return how many.
 
         Args:

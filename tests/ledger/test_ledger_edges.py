@@ -92,6 +92,30 @@ async def test_the_deadline_bounds_a_recorded_call_whose_ledger_is_held(tmp_path
     assert scripted.arrived == []
 
 
+async def test_the_deadline_bounds_the_first_use_of_a_ledger_that_cannot_be_opened_yet(tmp_path: Path) -> None:
+    other = sqlite3.connect(f"{tmp_path}/blocks.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    scripted = ScriptedTilia(at_once)
+    ledger = BlockLedger.open(url_in(tmp_path))
+    loop = asyncio.get_running_loop()
+    async with hostile_server(scripted.serve) as server, client_of(server.template, ledger=ledger) as tilia:
+        began = loop.time()
+        with pytest.raises(errors.DeadlineExceededError, match="ledger"):
+            await tilia.accounts.block("acct_1", options=RequestOptions(timeout=0.2))
+        job = asyncio.create_task(tilia.bulk.block(ids(3)))
+        await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        assert loop.time() - began < 1.5
+        assert scripted.arrived == []
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await tilia.accounts.block("acct_1")).is_blocked
+        assert [record.account_id async for record in ledger.records()] == ["acct_1"]
+    await ledger.aclose()
+
+
 async def settled_history(ledger: BlockLedger, account_id: str) -> list:
     """What was handed in late is written by the ledger's own task."""
     records: list = []

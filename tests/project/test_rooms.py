@@ -114,4 +114,4 @@ def test_whoever_asks_for_what_is_loaded_late_gets_it() -> None:
 
 def test_what_a_package_lacks_is_an_attribute_error() -> None:
     with pytest.raises(ImportError, match="cannot import name 'Sandpit'"):
-        from tilia_sync import Sandpit  # noqa: F401
+        from tilia_sync import Sandpit  # noqa: F401 - it is the import that is tried

@@ -293,7 +293,7 @@ def test_a_loop_that_cannot_be_had_is_an_error_and_no_hang() -> None:
         for _ in range(2):
             try:
                 tilia.accounts.get("a")
-            except Exception as error:
+            except Exception as error:  # whatever it is, its name is compared below
                 print(type(error).__name__, error)
         loop_thread._new_loop = make
         try:

@@ -87,10 +87,6 @@ class Line:
             await turn
         return None
 
-    def left(self) -> list[Work]:
-        """What waits to be sent, when nothing more is."""
-        return list(self._ready)
-
     def _wake(self, number: int) -> None:
         while number and self._workers:
             turn = self._workers.popleft()

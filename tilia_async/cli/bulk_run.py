@@ -94,8 +94,9 @@ def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
 
 
 def _stream(file: str) -> AbstractContextManager[BinaryIO]:
-    # Not a Path: /dev/fd/63 is a name, too, and its file cannot be opened by another.
-    return contextlib.nullcontext(sys.stdin.buffer) if file == STANDARD_STREAM else open(file, "rb")  # noqa: PTH123
+    if file == STANDARD_STREAM:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return open(file, "rb")  # noqa: PTH123 - /dev/fd/63 is a name, too, and its file cannot be opened by another
 
 
 def _is_usable(order: BulkOrder, found: Input) -> bool:

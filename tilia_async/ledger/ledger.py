@@ -89,7 +89,7 @@ class BlockLedger:
         self.lease = float(lease)
         self._url = url
         self._journal: Journal | None = None
-        self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._opening: asyncio.Task[Journal] | None = None
         self._process = os.getpid()
         self._closed = False
 
@@ -174,7 +174,12 @@ class BlockLedger:
         checked({"until": before})
         return Records(self, questions.due(before))
 
-    async def export(self, file: TextIO, format: Format = "csv", **wanted: Unpack[RecordFilter]) -> int:  # noqa: A002
+    async def export(
+        self,
+        file: TextIO,
+        format: Format = "csv",  # noqa: A002 - what it is called everywhere else
+        **wanted: Unpack[RecordFilter],
+    ) -> int:
         """Write records to a text file, and return how many.
 
         Args:
@@ -210,10 +215,14 @@ class BlockLedger:
     async def aclose(self) -> None:
         """Finish what is being written, and close the connections. A second time does nothing."""
         self._closed = True
+        here = asyncio.get_running_loop()
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done() and opening.get_loop() is here:
+            await asyncio.wait([opening])
         journal, self._journal = self._journal, None
         if journal is None:
             return
-        if self._process == os.getpid() and journal.database.loop is asyncio.get_running_loop():
+        if self._process == os.getpid() and journal.database.loop is here:
             await journal.aclose()
         else:
             journal.database.abandon()
@@ -235,10 +244,11 @@ class BlockLedger:
             if journal.database.loop is here and self._process == os.getpid():
                 return journal
             self._let_go(journal)
-        if self._opening is None or self._opening[0] is not here:
-            self._opening = (here, asyncio.Lock())
-        async with self._opening[1]:
-            return self._journal or await self._open()
+        if self._opening is None or self._opening.done() or self._opening.get_loop() is not here:
+            self._opening = here.create_task(self._open())
+            self._opening.add_done_callback(_heard)
+        # It is nobody's own: whoever is cancelled, or late, leaves it to the others.
+        return await asyncio.shield(self._opening)
 
     async def _open(self) -> Journal:
         from tilia_async.ledger.database import Database  # noqa: PLC0415 - needs the extra
@@ -264,6 +274,12 @@ class BlockLedger:
 
     def __repr__(self) -> str:
         return f"<BlockLedger{', closed' if self._closed else ''}>"
+
+
+def _heard(opening: asyncio.Task[Journal]) -> None:
+    """Those who waited for it may be gone; its failure is none of the loop's business."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 async def journal_of(ledger: BlockLedger) -> Journal:
