@@ -127,8 +127,8 @@ class Lease:
                 job.refusal = error
         with self as run:
             result = run(job.result())
-        if job.refusal is not None:
-            raise job.refusal
+            if job.refusal is not None:
+                raise job.refusal
         return result
 
     def results(self, job: Crossing[T, None], ids: Iterator[str], most: int) -> Generator[T, None, None]:

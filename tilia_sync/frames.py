@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
-from types import FrameType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import Final
 
 FULL_TRACEBACKS: Final = "TILIA_SYNC_FULL_TRACEBACKS"
 """The environment variable that leaves the frames of the bridge in tracebacks."""
 
 _PACKAGE: Final = "tilia_sync"
-_BRIDGE: Final = frozenset({"bridge", "call", "frames", "loop_thread", "stream"})
+_BRIDGE: Final = f"{_PACKAGE}.bridge"
 
 
 def trim(error: BaseException) -> None:
@@ -71,8 +72,23 @@ def _name(thread: int) -> str:
 
 
 def _is_bridge(frame: FrameType) -> bool:
-    package, _, module = _module(frame).partition(".")
-    return package == _PACKAGE and module in _BRIDGE
+    return _module(frame) in _bridge_modules()
+
+
+@functools.cache
+def _bridge_modules() -> frozenset[str]:
+    """The bridge's own module, and those of the package that it is written with."""
+    found: set[str] = set()
+    waiting = [_BRIDGE]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(f"{_PACKAGE}."):
+            continue
+        found.add(name)
+        for value in list(vars(sys.modules[name]).values()):
+            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            waiting.append(str(origin))
+    return frozenset(found)
 
 
 def _module(frame: FrameType) -> str:

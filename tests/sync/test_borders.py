@@ -1,7 +1,15 @@
 """What comes through to the other side: context variables, exceptions, tracebacks."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from scripts import run
+
+from tilia_sync import bridge
+from tilia_sync.frames import _bridge_modules as bridge_modules
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONTEXT = """
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
@@ -141,6 +149,50 @@ def test_tracebacks_start_at_the_users_line_and_end_at_the_cause() -> None:
     assert full[0] == trimmed.splitlines()[0]
     assert full[1] == "['bridge.py', 'call.py']"
     assert full[3] == "['bridge.py', 'call.py', 'stream.py']"
+
+
+def test_no_frame_of_the_bridge_stands_in_the_traceback_of_a_failing_job() -> None:
+    script = """
+        def files(error):
+            found = set()
+            while error is not None:
+                found |= {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+                error = error.__cause__ or error.__context__
+            return {os.path.basename(file) for file in found if os.path.basename(os.path.dirname(file)) == "tilia_sync"}
+
+        def refuse(progress):
+            raise LookupError("progress")
+
+        def broken():
+            yield "acct_1"
+            raise LookupError("ids")
+
+        with Sandbox() as sandbox, connect(sandbox) as tilia, TiliaClient("x", "y", sandbox.environment) as stranger:
+            for job in (
+                lambda: stranger.bulk.block(["acct_1"]),
+                lambda: list(stranger.bulk.stream_block(["acct_1"])),
+                lambda: stranger.bulk.lookup(["acct_1"]),
+                lambda: tilia.bulk.lookup(["acct_1"], on_progress=refuse),
+                lambda: tilia.bulk.lookup(broken()),
+                lambda: list(tilia.bulk.stream_lookup(broken())),
+            ):
+                try:
+                    job()
+                except (errors.BulkStoppedError, LookupError) as error:
+                    print(type(error).__name__, sorted(files(error)))
+    """
+    told = run(script).splitlines()
+    assert len(told) == 6
+    assert {line.partition(" ")[2] for line in told} == {"['bulk.py']"}, told
+
+
+def test_what_the_bridge_is_made_of_is_what_stands_below_it() -> None:
+    """The layers of the import contract, but for a loop that is loaded only in its own thread."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each.get("containers") == ["tilia_sync"])
+    below = {name.strip() for layer in layers[layers.index("bridge") :] for name in layer.split("|")}
+    assert bridge.__name__ in bridge_modules()
+    assert bridge_modules() == {f"tilia_sync.{name}" for name in below - {"fast_loop"}}
 
 
 def test_the_exceptions_that_led_to_one_are_trimmed_too() -> None:

@@ -74,6 +74,24 @@ async def test_a_token_that_was_replaced_is_told(sandbox: Sandbox, tilia: TiliaC
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+async def test_the_try_with_a_new_token_is_on_top_of_the_attempts(
+    sandbox: Sandbox, tilia: TiliaClient, attempts: int
+) -> None:
+    once = RequestOptions(retry=RetryPolicy(attempts=attempts, initial=0, maximum=0))
+    sandbox.faults.add("payment_methods.list", Fault.TOKEN_REVOKED)
+    for _ in range(attempts - 1):
+        sandbox.faults.add("payment_methods.list", Fault.SERVER_ERROR_EMPTY)
+    assert await tilia.payment_methods.list("acct_1", options=once) == []
+    sandbox.faults.add("payment_methods.list", Fault.TOKEN_REVOKED)
+    sandbox.faults.add("payment_methods.list", Fault.SERVER_ERROR_EMPTY, times=None)
+    with pytest.raises(errors.ServerError) as caught:
+        await tilia.payment_methods.list("acct_1", options=once)
+    assert caught.value.call.attempts[-1].decision == f"all {attempts} attempts are used up"
+    assert len(caught.value.call.attempts) == attempts + 1
+
+
+@pytest.mark.asyncio
 async def test_what_never_got_a_token_made_no_attempt(sandbox: Sandbox, tilia: TiliaClient) -> None:
     sandbox.faults.add("auth.token", Fault.TOKEN_OUTAGE, times=None)
     calls = [tilia.accounts.get("acct_1"), tilia.accounts.find("nyx")]

@@ -89,7 +89,9 @@ class StoredTokens:
     def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | None:
         now, wall = self._clock(), datetime.now(UTC)
         with self._lock:
-            loaded = self._quietly("load", lambda: tuple(self._store.load(self._identity)), otherwise=_NOTHING)
+            loaded = self._quietly(
+                "load", lambda: tuple(self._store.load(self._identity)), otherwise=_NOTHING, refusals_count=True
+            )
             known = [token for token in loaded if token.scopes >= scopes and token.value not in self._refused]
         usable = [
             token
@@ -112,11 +114,17 @@ class StoredTokens:
         return self._quietly("claim", lambda: store.claim(self._identity, scopes), otherwise=unclaimed)
 
     @staticmethod
-    def _quietly(what: str, step: Callable[[], T], *, otherwise: T) -> T:
+    def _quietly(what: str, step: Callable[[], T], *, otherwise: T, refusals_count: bool = False) -> T:
+        """What a step of the store brings, or something else when it fails.
+
+        Args:
+            what: the step in words, for the warning.
+            refusals_count: a store that refuses to be used as it is stops the call.
+        """
         try:
             return step()
         except Exception as error:  # a store may be code of others, and it is a convenience
-            if what == "load" and isinstance(error, ConfigurationError):
+            if refusals_count and isinstance(error, ConfigurationError):
                 raise
             # Whose text may quote what it was given.
             reason = str(error) if isinstance(error, ConfigurationError) else type(error).__name__

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -37,6 +38,14 @@ _log = logging.getLogger("tilia_async")
 _NO_OPTIONS = RequestOptions()
 
 
+class Waiting(Enum):
+    """What a call can be waiting for; the value says it in words."""
+
+    TOKEN = "a token"  # noqa: S105 - no password
+    ANSWER = "an answer"
+    NEXT_ATTEMPT = "the next attempt"
+
+
 class TokenWatch(Protocol):
     """Whoever makes many calls, and sees more than one of them does.
 
@@ -62,7 +71,7 @@ class _Call(Generic[T]):
         passed: the attempt under way.
         attempted: when that began, on the monotonic clock.
         generation: of the token that it carries.
-        waits_for: what the call is waiting for, in words.
+        waits_for: what the call is waiting for.
         records: of the attempts that failed.
     """
 
@@ -77,7 +86,7 @@ class _Call(Generic[T]):
     passed: Passage | None = None
     attempted: float = 0.0
     generation: int = 0
-    waits_for: str = "a token"
+    waits_for: Waiting = Waiting.TOKEN
     records: tuple[AttemptRecord, ...] = ()
 
     @property
@@ -233,11 +242,11 @@ class Caller:
                     # A frame that holds the exception that holds the frame is a circle, one for each failing call.
                     del failure, judged
             call.doubtful = call.doubtful or failure.took_effect is None
-            call.waits_for = "the next attempt"
+            call.waits_for = Waiting.NEXT_ATTEMPT
             await asyncio.sleep(decision.wait)
 
     async def _token(self, call: _Call[T]) -> AccessToken:
-        call.waits_for = "a token"
+        call.waits_for = Waiting.TOKEN
         try:
             return await self.tokens.acquire(call.operation.scopes)
         except errors.TiliaError as error:
@@ -251,7 +260,7 @@ class Caller:
             failure = error.during(call.operation.name, call.request.reference)
             return _in_doubt(call, failure)
         call.attempts += 1
-        call.waits_for = "an answer"
+        call.waits_for = Waiting.ANSWER
         call.passed, call.attempted, call.generation = part.passage(), monotonic(), token.generation
         if call.watch is not None:
             call.watch.generation = token.generation
@@ -277,10 +286,10 @@ class Caller:
 
     def _late(self, call: _Call[T]) -> errors.TiliaError:
         """The error for a call whose time is up, or whose client was closed."""
-        trying = call.waits_for == "an answer"
+        trying = call.waits_for is Waiting.ANSWER
         passed = call.passed if trying else None
         sent = passed is not None and passed.sent
-        waiting = f"while waiting for {call.waits_for}"
+        waiting = f"while waiting for {call.waits_for.value}"
         if passed is not None and not passed.sent:
             places = passed.places
             waiting = (
