@@ -18,6 +18,7 @@ from sqlalchemy.types import Double, TypeEngine
 
 from tilia_async.errors import ConfigurationError, LedgerError, TiliaError, readable
 from tilia_async.ledger.schema import migrate
+from tilia_async.ledger.sqlite_connections import SqliteConnections
 from tilia_async.secret import Secret
 
 T = TypeVar("T")
@@ -85,7 +86,8 @@ class Database:
         self.loop = asyncio.get_running_loop()
         parsed = checked_url(url)
         self.name = _shown(parsed)
-        self._engine = _engine(parsed)
+        self._files = SqliteConnections()
+        self._engine = _engine(parsed, self._files)
         self._lock = asyncio.Lock()
         self._doing: set[asyncio.Task[object]] = set()
 
@@ -135,13 +137,19 @@ class Database:
 
     async def aclose(self) -> None:
         """Wait for what is under way, and close the connections."""
-        if self._doing:
-            await asyncio.wait(self._doing)
-        await self._engine.dispose()
+        try:
+            if self._doing:
+                await asyncio.wait(self._doing)
+            await self._engine.dispose()
+            await self._files.aclose()
+        except BaseException:  # the loop ends: what it has no time for is done without it
+            self._files.stop()
+            raise
 
     def abandon(self) -> None:
-        """The connections are those of another process, or of a loop that is gone: let go of them unclosed."""
+        """Let go of connections that belong to another process, or to a loop that is gone."""
         self._engine.sync_engine.dispose(close=False)
+        self._files.stop()
 
     async def _change_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
@@ -185,7 +193,7 @@ def _shown(url: URL) -> str:
     return f"{url.host or 'localhost'}/{url.database or ''}"
 
 
-def _engine(parsed: URL) -> AsyncEngine:
+def _engine(parsed: URL, files: SqliteConnections) -> AsyncEngine:
     if parsed.get_backend_name() == "postgresql":
         # A statement that is never answered must not hold a job for ever.
         limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
@@ -196,7 +204,11 @@ def _engine(parsed: URL) -> AsyncEngine:
         parsed,
         # The driver begins a transaction before a statement that writes, as a writer: one that begins as a reader
         # cannot become a writer while another writes, it fails instead of waiting.
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": "IMMEDIATE"},
+        connect_args={
+            "timeout": BUSY_SECONDS,
+            "isolation_level": "IMMEDIATE",
+            "async_creator_fn": files.connect,
+        },
         # Each transaction here is ended by the one who began it; a rollback at each return would cost as much again.
         pool_reset_on_return=None,
         hide_parameters=True,

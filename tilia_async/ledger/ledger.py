@@ -90,6 +90,7 @@ class BlockLedger:
         self._url = url
         self._journal: Journal | None = None
         self._opening: asyncio.Task[Journal] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._process = os.getpid()
         self._closed = False
 
@@ -213,19 +214,16 @@ class BlockLedger:
         await reported.apply((await journal_of(self)).database, event)
 
     async def aclose(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing."""
+        """Finish what is being written, and close the connections. A second time does nothing.
+
+        Whoever is cancelled here leaves the closing to the event loop, which goes on with it.
+        """
         self._closed = True
         here = asyncio.get_running_loop()
-        opening, self._opening = self._opening, None
-        if opening is not None and not opening.done() and opening.get_loop() is here:
-            await asyncio.wait([opening])
-        journal, self._journal = self._journal, None
-        if journal is None:
-            return
-        if self._process == os.getpid() and journal.database.loop is here:
-            await journal.aclose()
-        else:
-            journal.database.abandon()
+        if self._closing is None or self._closing.done() or self._closing.get_loop() is not here:
+            self._closing = here.create_task(self._close())
+            self._closing.add_done_callback(_heard)
+        await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:
         await journal_of(self)
@@ -265,6 +263,23 @@ class BlockLedger:
         self._process = os.getpid()
         return self._journal
 
+    async def _close(self) -> None:
+        here = asyncio.get_running_loop()
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done() and opening.get_loop() is here:
+            await asyncio.wait([opening])
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        if self._process != os.getpid() or journal.database.loop is not here:
+            journal.database.abandon()
+            return
+        try:
+            await journal.aclose()
+        except BaseException:  # the loop ends: what it has no time for is done without it
+            journal.database.abandon()
+            raise
+
     def _let_go(self, journal: Journal) -> None:
         """Of what belongs to the parent process, or to a loop that has ended."""
         if self._process == os.getpid() and not journal.database.loop.is_closed():
@@ -276,10 +291,10 @@ class BlockLedger:
         return f"<BlockLedger{', closed' if self._closed else ''}>"
 
 
-def _heard(opening: asyncio.Task[Journal]) -> None:
-    """Those who waited for it may be gone; its failure is none of the loop's business."""
-    if not opening.cancelled():
-        opening.exception()
+def _heard(task: asyncio.Task[Journal] | asyncio.Task[None]) -> None:
+    """Take a failure as told: those who waited for it may be gone, and it is none of the loop's business."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def journal_of(ledger: BlockLedger) -> Journal:

@@ -1,0 +1,291 @@
+"""Threads of SQLite's connections: none outlives its connection, none answers an event loop that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from tilia_async import errors
+from tilia_async.ledger import BlockLedger
+from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.record import BlockAction, RecordState
+
+BLOCK = Intent(BlockAction.BLOCK)
+SETTLEMENT = Settlement("acct_1", RecordState.CONFIRMED)
+
+
+class SlowQueue(SimpleQueue):
+    """What a thread is asked to do, done a while after: as on a machine that has much to do."""
+
+    def get(self, *arguments: object) -> object:
+        request = super().get(*arguments)
+        time.sleep(0.03)
+        return request
+
+
+class Threads:
+    """The threads that began during a test, and what they raised."""
+
+    def __init__(self) -> None:
+        self.before = set(threading.enumerate())
+        self.raised: list[BaseException | None] = []
+
+    def left(self) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread not in self.before]
+
+    def end(self) -> None:
+        for thread in self.left():
+            thread.join(10)
+        assert self.left() == []
+        assert self.raised == []
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
+    monkeypatch.setattr("aiosqlite.core.SimpleQueue", SlowQueue)
+    found = Threads()
+    monkeypatch.setattr(threading, "excepthook", lambda args: found.raised.append(args.exc_value))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        yield found
+        gc.collect()
+        found.end()
+    assert [str(each.message) for each in warned] == []
+
+
+def files_open(directory: Path) -> list[str]:
+    """The files in that directory that this process has open."""
+    if not Path("/proc/self/fd").is_dir():
+        return []
+    held = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(entry.readlink())
+        except OSError:
+            continue
+        if target.startswith(f"{directory}/"):
+            held.append(target)
+    return held
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "blocks.db"
+    # Cursors that an error holds keep a file open.
+    gc.collect()
+    assert files_open(tmp_path) == []
+
+
+async def written(ledger: BlockLedger, account_id: str) -> None:
+    await (await journal_of(ledger)).intend("a call", account_id, BLOCK)
+
+
+async def opened_and_left(ledger: BlockLedger) -> None:
+    async with ledger:
+        pass
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_database_that_cannot_be_opened_leaves_no_thread(threads: Threads, tmp_path: Path, times: int) -> None:
+    async def fail() -> None:
+        for _ in range(times):
+            with pytest.raises(errors.LedgerError, match="unable to open database file"):
+                await opened_and_left(BlockLedger.open(f"sqlite:///{tmp_path}/no such directory/blocks.db"))
+
+    asyncio.run(fail())
+    assert threads.left() == []
+
+
+def test_a_file_that_is_no_database_leaves_no_thread(threads: Threads, path: Path) -> None:
+    async def fail() -> None:
+        with pytest.raises(errors.LedgerError):
+            await opened_and_left(BlockLedger.open(f"sqlite:///{path}"))
+
+    path.write_bytes(b"these are my notes\n" * 1_000)
+    asyncio.run(fail())
+    assert threads.left() == []
+
+
+def test_a_ledger_that_is_closed_leaves_no_thread(threads: Threads, path: Path) -> None:
+    asyncio.run(opened_and_left(BlockLedger.open(f"sqlite:///{path}")))
+    assert threads.left() == []
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_loop_that_ends_during_the_opening_gets_no_answer_after_its_end(
+    threads: Threads, path: Path, turns: int
+) -> None:
+    async def begin() -> asyncio.Task[None]:
+        opening = asyncio.create_task(opened_and_left(BlockLedger.open(f"sqlite:///{path}")))
+        for _ in range(turns):
+            await asyncio.sleep(0.03)
+        return opening
+
+    assert asyncio.run(begin()).done()
+    threads.end()
+
+
+def test_a_connection_that_comes_after_the_end_of_its_loop_is_closed(
+    threads: Threads, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may = threading.Event(), threading.Event()
+
+    def connect(*arguments: object, **settings: object) -> sqlite3.Connection:
+        asked.set()
+        may.wait(10)
+        return really(*arguments, **settings)
+
+    async def begin() -> None:
+        opening = asyncio.create_task(opened_and_left(BlockLedger.open(f"sqlite:///{path}")))
+        await asyncio.to_thread(asked.wait, 10)
+        opening.cancel()
+
+    really = sqlite3.connect
+    monkeypatch.setattr("sqlite3.connect", connect)
+    asyncio.run(begin())
+    may.set()
+    threads.end()
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+def test_a_closing_that_is_cancelled_goes_on(threads: Threads, path: Path, cancellations: int) -> None:
+    async def close() -> None:
+        ledger = BlockLedger.open(f"sqlite:///{path}")
+        await written(ledger, "acct_1")
+        journal = await journal_of(ledger)
+        journal.settle_soon("a call", SETTLEMENT)
+        closing = asyncio.create_task(ledger.aclose())
+        for _ in range(cancellations):
+            await asyncio.sleep(0.01)
+            closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await ledger.aclose()
+        assert threads.left() == []
+
+    asyncio.run(close())
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT account_id, state FROM tilia_block_records").fetchall() == [
+            ("acct_1", "confirmed")
+        ]
+    database.close()
+
+
+def test_a_loop_that_ends_during_the_closing_gets_no_answer_after_its_end(threads: Threads, path: Path) -> None:
+    async def close() -> None:
+        ledger = BlockLedger.open(f"sqlite:///{path}")
+        await written(ledger, "acct_1")
+        closing = asyncio.create_task(ledger.aclose())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+
+    asyncio.run(close())
+    threads.end()
+
+
+def test_a_loop_that_ends_during_a_statement_gets_no_answer_after_its_end(threads: Threads, path: Path) -> None:
+    ledger = BlockLedger.open(f"sqlite:///{path}")
+
+    async def begin() -> None:
+        await written(ledger, "acct_1")
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(written(ledger, "acct_2"))
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        threading.Timer(0.3, other.rollback).start()
+
+    async def use_again() -> None:
+        await written(ledger, "acct_3")
+        await ledger.aclose()
+
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    asyncio.run(begin())
+    asyncio.run(use_again())
+    other.close()
+    threads.end()
+
+
+@pytest.mark.parametrize("end", ["used", "closed"])
+def test_a_ledger_whose_loop_has_ended_is_closed_by_its_next_use(threads: Threads, path: Path, end: str) -> None:
+    ledger = BlockLedger.open(f"sqlite:///{path}")
+
+    async def use() -> None:
+        await asyncio.gather(written(ledger, "acct_1"), ledger.history("acct_1"), ledger.history("acct_2"))
+
+    for _ in range(3):
+        asyncio.run(use())
+    assert len(threads.left()) <= 3, "connections of loops that ended are still there"
+    if end == "used":
+        asyncio.run(opened_and_left(ledger))
+    else:
+        asyncio.run(ledger.aclose())
+    threads.end()
+
+
+def test_a_ledger_that_nobody_closes_is_told_by_python_and_ends_its_threads(threads: Threads, path: Path) -> None:
+    def forget() -> None:
+        ledger = BlockLedger.open(f"sqlite:///{path}")
+        asyncio.run(written(ledger, "acct_1"))
+        del ledger
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="never closed|before being closed"):
+        forget()
+    threads.end()
+
+
+COMMAND = """
+import sys, time
+from queue import SimpleQueue
+import aiosqlite.core
+
+class SlowQueue(SimpleQueue):
+    def get(self, *arguments):
+        request = super().get(*arguments)
+        time.sleep(0.05)
+        return request
+
+aiosqlite.core.SimpleQueue = SlowQueue
+from tilia_async.cli import main
+try:
+    main()
+finally:
+    time.sleep(0.3)
+"""
+
+
+def test_a_command_whose_ledger_cannot_be_opened_tells_only_that(tmp_path: Path) -> None:
+    there = tmp_path / "taken"
+    there.mkdir()
+    arguments = ["bulk", "block", "-", "--reason", "spam", "--ledger", str(there)]
+    known = {
+        "TILIA_CLIENT_ID": "id",
+        "TILIA_CLIENT_SECRET": "secret",
+        "TILIA_ENVIRONMENT": "http://127.0.0.1:1/{service}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments],
+        input="acct_1\n",
+        env={**os.environ, **known},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "unable to open database file" in " ".join((done.stdout + done.stderr).split())

@@ -1,0 +1,149 @@
+"""Connections to SQLite: each has a thread, which ends with it and answers no event loop that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
+
+import aiosqlite
+
+_Asked: TypeAlias = asyncio.Future[Any]  # SQLite's values are of any type
+_Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
+
+_ROWS_AT_ONCE: Final = 64
+"""How many rows are fetched at once by those who iterate, as in aiosqlite."""
+
+
+class SqliteConnection(aiosqlite.Connection):
+    """A connection of aiosqlite's whose thread can be ended from anywhere.
+
+    aiosqlite's own thread raises if the event loop that asked has ended before the answer came, and leaves a file open
+    that was opened for somebody who is gone. Either happens when a loop ends in the middle of a call.
+    """
+
+    _tx: _Requests  # which aiosqlite does not tell so exactly
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, _ROWS_AT_ONCE)
+        self._ended: asyncio.Future[None] | None = None
+        self._thread = Thread(target=_work, args=(self._tx,), daemon=True, name="tilia-ledger")
+
+    @property
+    def running(self) -> bool:
+        """True until it is stopped."""
+        return self._running
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """End the thread after all that it was asked for, and close the file.
+
+        Returns:
+            A future of the running event loop, done when the file is closed; None where no loop runs.
+        """
+        self._running, self._connection = False, None
+        self._ended = None
+        with contextlib.suppress(RuntimeError):
+            self._ended = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((self._ended, _end))
+        return self._ended
+
+    async def ended(self) -> None:
+        """Wait until the thread has ended, if it was stopped in this event loop."""
+        if self._ended is not None and self._ended.get_loop() is asyncio.get_running_loop():
+            await asyncio.shield(self._ended)
+            # It has given its last answer, so this takes microseconds.
+            self._thread.join()
+
+    async def close(self) -> None:
+        """Close the file after all that was asked for, and end the thread."""
+        await super().close()
+        await self.ended()
+
+
+class SqliteConnections:
+    """Opens connections, and ends those that nobody else did."""
+
+    def __init__(self) -> None:
+        self._known = WeakSet[SqliteConnection]()
+
+    async def connect(self, database: str, **settings: Any) -> SqliteConnection:  # of any type, as SQLAlchemy has them
+        """Open a file, in a thread of its own.
+
+        Raises:
+            sqlite3.Error: it cannot be opened; the thread has ended.
+        """
+        connection = SqliteConnection(partial(sqlite3.connect, database, **settings))
+        self._known.add(connection)
+        try:
+            await connection
+        except Exception:
+            await connection.ended()
+            raise
+        return connection
+
+    async def aclose(self) -> None:
+        """End those that are still there, and wait until all have ended."""
+        known = list(self._known)
+        self.stop()
+        for connection in known:
+            await connection.ended()
+
+    def stop(self) -> None:
+        """End those that are still there, from any thread and for any event loop, and wait for none."""
+        for connection in list(self._known):
+            if connection.running:
+                connection.stop()
+
+
+def _end() -> None:
+    """Mark the last request to a thread."""
+
+
+def _work(requests: _Requests) -> None:
+    """Do as asked, one after the other, until the end is asked for."""
+    file: sqlite3.Connection | None = None
+    while True:
+        asked, function = requests.get()
+        if function is _end:
+            break
+        result: object = None
+        failure: BaseException | None = None
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the one who asked
+            failure = error
+        if isinstance(result, sqlite3.Connection):
+            file = result
+        _answer(asked, result, failure)
+        # While it waits for the next it keeps nothing of the last alive.
+        del asked, function, result, failure
+    if file is not None:
+        with contextlib.suppress(sqlite3.Error):
+            file.close()
+    _answer(asked, None, None)
+
+
+def _answer(asked: _Asked | None, result: object, failure: BaseException | None) -> None:
+    if asked is None:
+        return
+    loop = asked.get_loop()
+    try:
+        loop.call_soon_threadsafe(_settle, asked, result, failure)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+def _settle(asked: _Asked, result: object, failure: BaseException | None) -> None:
+    if asked.done():
+        return
+    if failure is None:
+        asked.set_result(result)
+    else:
+        asked.set_exception(failure)
