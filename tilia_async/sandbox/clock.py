@@ -31,9 +31,9 @@ class SandboxClock:
         """A time, by default now, as accounts and invoices write it, e.g. ``2020-07-03T01:05:59.494680Z``."""
         return self._utc(at).isoformat().replace("+00:00", "Z")
 
-    def http_date(self) -> str:
-        """The time as the header ``Date`` has it, e.g. ``Fri, 03 Jul 2020 01:05:59 GMT``."""
-        return formatdate(self.now(), usegmt=True)
+    def http_date(self, ahead: float = 0.0) -> str:
+        """The time, or one some seconds ahead, as ``Date`` has it, e.g. ``Fri, 03 Jul 2020 01:05:59 GMT``."""
+        return formatdate(self.now() + ahead, usegmt=True)
 
     def plain(self) -> str:
         """The time as payment methods write it, without a zone: ``2020-08-21 09:03:39``."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
+import orjson
 from aiohttp import web
 
+from tilia_async.json_value import JsonValue
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.answers import Answer
 from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.faults import AFTER_COMMIT, Fault, FaultScript, ScheduledFault
 from tilia_async.sandbox.idempotency import KeyBook
+from tilia_async.sandbox.lies import contradicting, lying, turned_around
+from tilia_async.sandbox.past import Past, copy_of
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.routing import Match, Router
 from tilia_async.sandbox.tokens import TokenOffice
@@ -21,8 +27,12 @@ from tilia_async.tokens.fetch import TOKEN
 from tilia_async.wire.operation import Repeat
 
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_NO_ROUTE = b"<html><head><title>404 Not Found</title></head><body><center>nginx: no such route</center></body></html>"
 _LARGEST_BODY = 1_048_576
 _LOOK_SECONDS = 0.02
+_MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE})
+"""The lies that a request meets before there is an answer."""
+NO_LIES: Mapping[Fault, ScheduledFault] = MappingProxyType({})
 
 
 @attrs.define(eq=False)
@@ -41,6 +51,7 @@ class Desk:
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
     _router: Router = attrs.field(factory=Router)
     _keys: KeyBook = attrs.field(factory=KeyBook)
+    _past: Past = attrs.field(factory=Past)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
@@ -54,29 +65,63 @@ class Desk:
         self._remember(
             RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body)
         )
+        lies = {} if name is None else self.faults.lies(name)
+        ahead = self._around(request, lies)
         if isinstance(target, Match):
             refusal = self._refusal(request, target)
             if refusal is not None:
-                return self._response(refusal)
+                return self._response(refusal, ahead)
         # Taken before any wait, so that a second request with the key finds it in use.
         key = _idempotency_key(request, target)
         replay = None if key is None else self._keys.enter(*key, body)
         answered = None
         try:
             fault = None if name is None else self.faults.next(name)
-            early = await self._before(request, fault)
+            early = await self._before(request, fault, target, body)
             if early is not None:
-                return self._response(early)
-            answer = answered = replay or self._answer(request, target, body)
+                return self._response(early, ahead)
+            answer = answered = replay or self._answer(request, target, body, lies)
         finally:
             if key is not None and replay is None:
                 self._keys.leave(*key, answered)
+        if answer.status < 400:
+            answer = self._lying(request, target, body, lies, answer)
         if fault is None or fault.fault not in AFTER_COMMIT or replay is not None or answer.status >= 400:
-            return self._response(answer)
+            return self._response(answer, ahead)
         self.faults.meet(fault)
         if fault.fault is Fault.SLOW_BODY:
-            return await self._dribble(request, answer, fault.seconds)
-        return self._response(await _spoiled(request, fault, answer))
+            return await self._dribble(request, answer, fault.seconds, ahead)
+        return self._response(await _spoiled(request, fault, answer), ahead)
+
+    def _around(self, request: web.BaseRequest, lies: Mapping[Fault, ScheduledFault]) -> float:
+        """The lies that any answer meets; returns how far ahead its date is, in seconds."""
+        idle, date = lies.get(Fault.CLOSED_WHEN_IDLE), lies.get(Fault.WRONG_DATE)
+        if idle is not None and request.transport is not None:
+            self.faults.meet(idle)
+            asyncio.get_running_loop().call_later(idle.seconds, request.transport.close)
+        if date is None:
+            return 0.0
+        self.faults.meet(date)
+        return date.seconds
+
+    def _lying(
+        self,
+        request: web.BaseRequest,
+        target: Match | int | None,
+        body: bytes,
+        lies: Mapping[Fault, ScheduledFault],
+        answer: Answer,
+    ) -> Answer:
+        """The lies that a success meets."""
+        told = {fault: lie for fault, lie in lies.items() if fault not in _MET_BEFORE}
+        if not told:
+            return answer
+        for lie in told.values():
+            self.faults.meet(lie)
+        if Fault.WRONG_ORDER in told:
+            answer = turned_around(answer)
+        seconds = {fault: lie.seconds for fault, lie in told.items()}
+        return lying(answer, seconds, _asked(request, target, body))
 
     def _refusal(self, request: web.BaseRequest, match: Match) -> Answer | None:
         """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
@@ -88,21 +133,55 @@ class Desk:
             self.tokens.revoke(authorization)
         return self.tokens.refusal(authorization, operation.scopes)
 
-    def _answer(self, request: web.BaseRequest, target: Match | int | None, body: bytes) -> Answer:
+    def _answer(
+        self,
+        request: web.BaseRequest,
+        target: Match | int | None,
+        body: bytes,
+        lies: Mapping[Fault, ScheduledFault] = NO_LIES,
+        *,
+        pretend: bool = False,
+    ) -> Answer:
+        """What a request leads to.
+
+        Args:
+            pretend: do it in a copy of the state, and notify nobody.
+        """
         if target is None:
             return self.tokens.issue(request.query, body)
         if isinstance(target, int):
             return Answer(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
         payouts.settle(self.world)
+        query = _turned_around(request.query) if Fault.WRONG_ORDER in lies else request.query
+        world = copy_of(self.world) if pretend else self._world_of(target, lies.get(Fault.STALE_READ))
         try:
-            return target.route.handler(Call(self.world, target.path, request.query, body))
+            return target.route.handler(Call(world, target.path, query, body))
         except Refused as refused:
             return refused.answer
 
-    async def _before(self, request: web.BaseRequest, fault: ScheduledFault | None) -> Answer | None:
+    def _world_of(self, target: Match, stale: ScheduledFault | None) -> World:
+        """The state that a request works on: for a look-up that lags behind, an earlier one."""
+        if not self.faults.waits(Fault.STALE_READ):
+            self._past.forget()
+        elif not target.route.operation.reads:
+            self._past.keep(self.world)
+        if stale is None:
+            return self.world
+        self.faults.meet(stale)
+        return self._past.at(self.world.clock.now() - stale.seconds, self.world)
+
+    async def _before(
+        self, request: web.BaseRequest, fault: ScheduledFault | None, target: Match | int | None, body: bytes
+    ) -> Answer | None:
         """The part of a fault that comes before the request has an effect; an answer ends the request."""
         if fault is None or fault.fault in AFTER_COMMIT:
             return None
+        if fault.fault is Fault.CONTRADICTION_BEFORE_COMMIT:
+            answer = self._answer(request, target, body, pretend=True)
+            if answer.status >= 400:
+                return answer
+            self.faults.meet(fault)
+            return contradicting(answer)
         self.faults.meet(fault)
         match fault.fault:
             case Fault.LATENCY:
@@ -113,21 +192,15 @@ class Desk:
             case Fault.HANG_BEFORE_COMMIT:
                 await _hang(request)
                 return Answer(500, b"")
-            case Fault.RATE_LIMITED:
-                return Answer(429, b"", headers={"Retry-After": fault.retry_after})
-            case Fault.SERVER_ERROR_EMPTY:
-                return Answer(500, b"")
-            case Fault.SERVER_ERROR_HTML:
-                return Answer(500, _HTML, "text/html")
-            case Fault.TOKEN_OUTAGE:
-                return Answer(503, b"")
             case _:
-                pass
+                return _instead(fault)
         return None
 
-    async def _dribble(self, request: web.BaseRequest, answer: Answer, seconds: float) -> web.StreamResponse:
+    async def _dribble(
+        self, request: web.BaseRequest, answer: Answer, seconds: float, ahead: float
+    ) -> web.StreamResponse:
         """Send the body byte by byte, or in as many parts as the time has hundredths of a second."""
-        whole = self._response(answer)
+        whole = self._response(answer, ahead)
         slow = web.StreamResponse(status=whole.status, headers=whole.headers)
         slow.content_length = len(answer.body)
         parts = max(1, min(len(answer.body), round(seconds * 100)))
@@ -140,13 +213,13 @@ class Desk:
                 await asyncio.sleep(seconds / parts)
         return slow
 
-    def _response(self, answer: Answer) -> web.Response:
-        """With the time of the sandbox's own clock, as that of Tilia's would be."""
+    def _response(self, answer: Answer, ahead: float = 0.0) -> web.Response:
+        """With the time of the sandbox's own clock, as that of Tilia's would be, or some seconds ahead of it."""
         return web.Response(
             status=answer.status,
             body=answer.body,
             content_type=answer.content_type,
-            headers={"Date": self.world.clock.http_date(), **answer.headers},
+            headers={"Date": self.world.clock.http_date(ahead), **answer.headers},
         )
 
     def _target(self, method: str, service: str, path: str) -> Match | int | None:
@@ -167,6 +240,26 @@ def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tu
     if not isinstance(target, Match) or key is None or target.route.operation.repeat is not Repeat.KEYED:
         return None
     return target.route.operation.name, key
+
+
+def _asked(request: web.BaseRequest, target: Match | int | None, body: bytes) -> set[str]:
+    """The ids and usernames that a request is about."""
+    asked = {request.query.get("username", "")}
+    if isinstance(target, Match):
+        asked |= {*target.path.values()}
+    with contextlib.suppress(ValueError):
+        sent: JsonValue = orjson.loads(body)
+        asked |= {
+            value
+            for name, value in (sent.items() if isinstance(sent, dict) else ())
+            if isinstance(value, str) and (name == "username" or (name.endswith("_id") and name != "reference_id"))
+        }
+    return asked - {""}
+
+
+def _turned_around(query: Mapping[str, str]) -> Mapping[str, str]:
+    """A query that asks for the opposite order; descending is the default."""
+    return {**query, "sort": "desc" if query.get("sort") == "asc" else "asc"}
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:
@@ -193,6 +286,27 @@ async def _hang(request: web.BaseRequest) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
+def _instead(fault: ScheduledFault) -> Answer | None:
+    """What is answered to a request that is not looked at."""
+    match fault.fault:
+        case Fault.RATE_LIMITED:
+            return Answer(429, b"", headers={"Retry-After": fault.retry_after})
+        case Fault.SERVER_ERROR_EMPTY:
+            return Answer(500, b"")
+        case Fault.SERVER_ERROR_HTML:
+            return Answer(500, _HTML, "text/html")
+        case Fault.TOKEN_OUTAGE:
+            return Answer(503, b"")
+        case Fault.GATEWAY_BEFORE_COMMIT:
+            return Answer(fault.status, _HTML, "text/html")
+        case Fault.PROXY_NOT_FOUND:
+            return Answer(404, _NO_ROUTE, "text/html")
+        case Fault.OTHER_BODY_BEFORE_COMMIT:
+            return Answer(200, fault.body.encode())
+        case _:
+            return None
+
+
 async def _spoiled(request: web.BaseRequest, fault: ScheduledFault, answer: Answer) -> Answer:
     """What becomes of an answer by a fault that comes after the request had its effect."""
     match fault.fault:
@@ -202,6 +316,12 @@ async def _spoiled(request: web.BaseRequest, fault: ScheduledFault, answer: Answ
             await _hang(request)
         case Fault.BAD_GATEWAY:
             return Answer(502, _HTML, "text/html")
+        case Fault.GATEWAY_AFTER_COMMIT:
+            return Answer(fault.status, _HTML, "text/html")
+        case Fault.OTHER_BODY_AFTER_COMMIT:
+            return Answer(200, fault.body.encode())
+        case Fault.CONTRADICTION_AFTER_COMMIT:
+            return contradicting(answer)
         case Fault.TRUNCATED_JSON:
             return Answer(answer.status, answer.body[: len(answer.body) // 2])
         case Fault.WRONG_CONTENT_TYPE:

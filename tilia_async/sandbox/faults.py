@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
+from typing import Final
 
 import attrs
+
+from tilia_async.errors import InvalidRequestError
 
 
 class Fault(Enum):
     """What can go wrong with a request.
 
     The server errors, the rate limit and those "before commit" leave the state as it was. Those that come after the
-    commit wait for a request that has one: a refused request does not meet them.
+    commit wait for a request that has one: a refused request does not meet them. A request meets one of these at most.
+
+    The lies are what Tilia's documentation leaves open. They spoil an answer that is a success, in addition to one of
+    the others and to each other; a refused request does not meet them. So a write can be dropped after its commit, and
+    the look-up that follows can lie.
     """
 
     LATENCY = "latency"
@@ -35,26 +44,140 @@ class Fault(Enum):
     """500 with a proxy's HTML page."""
     BAD_GATEWAY = "bad gateway"
     """It was done, and a proxy that did not wait for the answer says 502 with an HTML page."""
+    GATEWAY_BEFORE_COMMIT = "gateway before commit"
+    """Nothing was done, and a gateway says ``status`` with an HTML page: 408, 499, 504, a redirection…"""
+    GATEWAY_AFTER_COMMIT = "gateway after commit"
+    """It was done, and a gateway that gave up waiting says ``status`` with an HTML page."""
+    PROXY_NOT_FOUND = "proxy's not found"
+    """404 with the HTML page of a proxy that knows no such route; nothing was looked at."""
     TRUNCATED_JSON = "truncated json"
     """It was done, and the JSON of the answer ends in the middle."""
     WRONG_CONTENT_TYPE = "wrong content type"
     """It was done, and the answer is an HTML page under the status of success."""
+    OTHER_BODY_BEFORE_COMMIT = "other body before commit"
+    """Nothing was done, and the answer is 200 with ``body``: one that says no, or nothing."""
+    OTHER_BODY_AFTER_COMMIT = "other body after commit"
+    """It was done, and the answer is 200 with ``body``: one that says no, or nothing."""
+    CONTRADICTION_BEFORE_COMMIT = "contradiction before commit"
+    """Nothing was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block."""
+    CONTRADICTION_AFTER_COMMIT = "contradiction after commit"
+    """It was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block."""
     TOKEN_OUTAGE = "token outage"  # noqa: S105 - no password
     """The token endpoint answers 503; for the operation ``auth.token``."""
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no password
     """The request's token is revoked before it is looked at."""
 
+    STALE_READ = "stale read"
+    """A lie: a look-up sees the state as it was ``seconds`` ago, as a replica that lags behind would.
 
-AFTER_COMMIT = frozenset(
+    Nothing from before the fault was added is hidden. The seconds run on the sandbox's clock. While the fault waits,
+    each write costs a copy of the whole state.
+    """
+    WRONG_DATE = "wrong date"
+    """A lie: the header ``Date`` of any answer is ``seconds`` ahead of the clock that stamps ``created``; behind it if
+    they are negative."""
+    TIMES_WITHOUT_ZONE = "times without zone"
+    """A lie: no time has a zone, as with some of Tilia's (money, 0.8), and all are ``seconds`` ahead of UTC."""
+    OTHER_ID = "other id"
+    """A lie: the answer is about another id or username than the one that was asked for."""
+    OTHER_ENVELOPE = "other envelope"
+    """A lie: an answer comes bare that has an envelope, or the other way around. Tilia does both (money, 0.3)."""
+    WRONG_ORDER = "wrong order"
+    """A lie: a list comes in the opposite order, ascending although descending was asked for."""
+    OTHER_CURRENCY = "other currency"
+    """A lie: refunds and payouts are told in EUR, 95 for 100, as in the sample of a refund (money, D8)."""
+    LESS_FEE = "less a fee"
+    """A lie: refunds and payouts are told net of a fee of 5 %. Payouts have a field for it, refunds have not."""
+    SPLIT = "split"
+    """A lie: each refund is told as two, of half the amount each."""
+    PENDING = "pending"
+    """A lie: what was done is told as still under way. The word for such a refund is inferred."""
+    LISTED_ELSEWHERE = "listed elsewhere"
+    """A lie: refunds stand in the maps by their id alone, and not under the payments."""
+    CLOSED_WHEN_IDLE = "closed when idle"
+    """A lie: the connection is closed ``seconds`` after the answer, which promised to keep it."""
+
+
+AFTER_COMMIT: Final = frozenset(
     {
         Fault.DROP_AFTER_COMMIT,
         Fault.HANG_AFTER_COMMIT,
         Fault.SLOW_BODY,
         Fault.BAD_GATEWAY,
+        Fault.GATEWAY_AFTER_COMMIT,
         Fault.TRUNCATED_JSON,
         Fault.WRONG_CONTENT_TYPE,
+        Fault.OTHER_BODY_AFTER_COMMIT,
+        Fault.CONTRADICTION_AFTER_COMMIT,
     }
 )
+LIES: Final = frozenset(
+    {
+        Fault.STALE_READ,
+        Fault.WRONG_DATE,
+        Fault.TIMES_WITHOUT_ZONE,
+        Fault.OTHER_ID,
+        Fault.OTHER_ENVELOPE,
+        Fault.WRONG_ORDER,
+        Fault.OTHER_CURRENCY,
+        Fault.LESS_FEE,
+        Fault.SPLIT,
+        Fault.PENDING,
+        Fault.LISTED_ELSEWHERE,
+        Fault.CLOSED_WHEN_IDLE,
+    }
+)
+"""Those that a request can meet besides others."""
+
+_OF_CONTENT: Final = LIES - {Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE}
+_TOKEN: Final = "auth.token"  # noqa: S105 - no password
+
+_SECONDS: Final[Mapping[Fault, float]] = {
+    Fault.STALE_READ: 60.0,
+    Fault.TIMES_WITHOUT_ZONE: 0.0,
+    Fault.CLOSED_WHEN_IDLE: 0.05,
+}
+_EITHER_WAY: Final = frozenset({Fault.WRONG_DATE, Fault.TIMES_WITHOUT_ZONE})
+
+_ESCROWS: Final = frozenset(
+    {"escrow.create", "escrow.pay", "escrow.commit", "escrow.cancel", "escrow.get", "escrow.find_by_invoice"}
+)
+_PAYOUTS: Final = frozenset({"payouts.request", "payouts.list", "payouts.get", "payouts.cancel"})
+_REFUNDS: Final = frozenset({"refunds.list"})
+_CONTRADICTING: Final = frozenset(
+    {
+        *("accounts.block", "accounts.unblock", "accounts.block_capability", "invoices.create", "invoices.pay"),
+        *("escrow.create", "escrow.pay", "escrow.commit", "escrow.cancel", "payouts.request", "payouts.cancel"),
+        *("token_exchanges.start_purchase", "token_exchanges.execute_purchase"),
+        *("token_exchanges.start_conversion", "token_exchanges.execute_conversion", "transfers.create"),
+    }
+)
+MADE_FOR: Final[Mapping[Fault, Collection[str]]] = {
+    Fault.CONTRADICTION_BEFORE_COMMIT: _CONTRADICTING,
+    Fault.CONTRADICTION_AFTER_COMMIT: _CONTRADICTING,
+    Fault.WRONG_ORDER: frozenset({"invoices.list", "escrow.list_by_reference", "payouts.list", "payment_methods.list"}),
+    Fault.OTHER_CURRENCY: _REFUNDS | _PAYOUTS,
+    Fault.LESS_FEE: _REFUNDS | _PAYOUTS,
+    Fault.SPLIT: _REFUNDS,
+    Fault.LISTED_ELSEWHERE: _REFUNDS,
+    Fault.PENDING: _REFUNDS | _PAYOUTS | _ESCROWS | {"invoices.pay", "invoices.get", "invoices.list"},
+}
+"""The operations that a fault is made for; those that are not in it are made for all."""
+
+
+@attrs.frozen
+class KnownOperations:
+    """The operations that faults can be added for.
+
+    Attributes:
+        names: all of them.
+        reading: those that only look something up.
+        same_route: maps a name to all names that share its route: the server sees the route only.
+    """
+
+    names: Collection[str]
+    reading: Collection[str]
+    same_route: Callable[[str], Iterable[str]]
 
 
 @attrs.define(eq=False)
@@ -63,8 +186,10 @@ class ScheduledFault:
 
     Attributes:
         left: how many more requests it meets; None: all.
-        seconds: of latency, or that a slow body takes.
+        seconds: of latency, or what else the fault says.
         retry_after: the header's value, seconds or a date.
+        status: that a gateway answers with.
+        body: that is sent instead of an answer.
     """
 
     operation: str
@@ -72,42 +197,64 @@ class ScheduledFault:
     left: int | None
     seconds: float
     retry_after: str
+    status: int
+    body: str
 
 
 class FaultScript:
     """Which requests go wrong, and how. Faults of one operation are met in the order they were added."""
 
-    def __init__(self, names: Callable[[str], Iterable[str]]) -> None:
-        # Maps an operation's name to all names that share its route: the server sees the route only.
-        self._names = names
+    def __init__(self, known: KnownOperations) -> None:
+        self._known = known
         self._scheduled: list[ScheduledFault] = []
 
     def add(
         self,
         operation: str,
-        fault: Fault,
+        fault: Fault | str,
         times: int | None = 1,
         *,
-        seconds: float = 1.0,
+        seconds: float | None = None,
         retry_after: float | str = 1,
+        status: int = 408,
+        body: str = '{"error": "upstream timed out"}',
     ) -> None:
         """Let the next requests of an operation go wrong.
 
         Args:
-            operation: its name, ``auth.token`` for the token endpoint, or ``*`` for every request.
-            fault: what happens.
+            operation: its name, ``auth.token`` for the token endpoint, or ``*`` for every request that the fault is
+                made for. What an answer holds is true for tokens then.
+            fault: what happens; by its name in any case, too: ``"drop_after_commit"``.
             times: how many requests meet it; None: all from now on.
-            seconds: how long ``Fault.LATENCY`` waits, and how long ``Fault.SLOW_BODY`` takes.
+            seconds: of the faults that name them. None: 1.0, for ``STALE_READ`` 60.0, for ``TIMES_WITHOUT_ZONE`` 0.0,
+                for ``CLOSED_WHEN_IDLE`` 0.05.
             retry_after: the ``Retry-After`` of ``Fault.RATE_LIMITED``; seconds, or a text as it is.
+            status: of the gateway's faults, 300 to 599.
+            body: of the faults with another body.
 
         Raises:
-            ValueError: there is no operation of that name; ``times`` is less than 1.
+            InvalidRequestError: there is no such operation or fault, the fault is not made for the operation, or a
+                number is out of its range. It is a ``ValueError``.
         """
-        if operation != "*":
-            self._names(operation)
-        if times is not None and times < 1:
-            raise ValueError(f"times is at least 1, or None for always, not {times!r}")
-        self._scheduled.append(ScheduledFault(operation, fault, times, seconds, str(retry_after)))
+        problems: dict[str, list[str]] = {}
+        chosen = _fault(fault)
+        if chosen is None:
+            problems["fault"] = [_unknown("fault", fault, [each.name.lower() for each in Fault])]
+        if operation != "*" and operation not in self._known.names:
+            problems["operation"] = [_unknown("operation", operation, self._known.names)]
+        elif chosen is not None and operation != "*":
+            problems |= self._misplaced(operation, chosen)
+        if times is not None and not _whole(times, 1):
+            problems["times"] = [f"is at least 1, or None for always, not {times!r}"]
+        wait = (1.0 if chosen is None else _SECONDS.get(chosen, 1.0)) if seconds is None else seconds
+        least = -math.inf if chosen in _EITHER_WAY else 0
+        if not _finite(wait) or wait < least:
+            problems["seconds"] = [f"is a number of at least 0 for {fault}, not {seconds!r}"]
+        if not _whole(status, 300, 599):
+            problems["status"] = [f"is an integer from 300 to 599, not {status!r}"]
+        if problems or chosen is None:
+            raise InvalidRequestError(problems, operation="faults.add")
+        self._scheduled.append(ScheduledFault(operation, chosen, times, wait, str(retry_after), status, body))
 
     def clear(self) -> None:
         """Forget all faults that wait."""
@@ -127,11 +274,23 @@ class FaultScript:
         """
         for scheduled in self._scheduled:
             revokes = scheduled.fault is Fault.TOKEN_REVOKED
-            if revokes and not revoking:
+            if (revokes and not revoking) or scheduled.fault in LIES:
                 continue
-            if scheduled.operation == "*" or operation in self._names(scheduled.operation):
+            if self._is_for(scheduled, operation):
                 return scheduled if revokes or not revoking else None
         return None
+
+    def lies(self, operation: str) -> dict[Fault, ScheduledFault]:
+        """The lies that wait for a request of this operation, the first of each kind."""
+        found: dict[Fault, ScheduledFault] = {}
+        for scheduled in self._scheduled:
+            if scheduled.fault in LIES and self._is_for(scheduled, operation):
+                found.setdefault(scheduled.fault, scheduled)
+        return found
+
+    def waits(self, fault: Fault) -> bool:
+        """Return whether a fault of this kind waits for a request."""
+        return any(scheduled.fault is fault for scheduled in self._scheduled)
 
     def meet(self, scheduled: ScheduledFault) -> None:
         """A request meets the fault."""
@@ -139,3 +298,49 @@ class FaultScript:
             scheduled.left -= 1
             if scheduled.left == 0:
                 self._scheduled.remove(scheduled)
+
+    def _is_for(self, scheduled: ScheduledFault, operation: str) -> bool:
+        if scheduled.operation != "*":
+            return operation in self._known.same_route(scheduled.operation)
+        if operation == _TOKEN and scheduled.fault in _OF_CONTENT:
+            return False
+        made_for = self._made_for(scheduled.fault)
+        return made_for is None or operation in made_for
+
+    def _misplaced(self, operation: str, fault: Fault) -> dict[str, list[str]]:
+        """Say that a fault would never be met; nobody should wait for it."""
+        made_for = self._made_for(fault)
+        if made_for is None or not made_for.isdisjoint(self._known.same_route(operation)):
+            return {}
+        fitting = ", ".join(sorted(made_for)) if fault in MADE_FOR else "operations that only read"
+        return {"fault": [f"{fault.name.lower()} is made for {fitting}, not for {operation}"]}
+
+    def _made_for(self, fault: Fault) -> frozenset[str] | None:
+        if fault is Fault.STALE_READ:
+            return frozenset(self._known.reading)
+        return frozenset(MADE_FOR[fault]) if fault in MADE_FOR else None
+
+
+def _fault(given: object) -> Fault | None:
+    if isinstance(given, Fault):
+        return given
+    if not isinstance(given, str):
+        return None
+    by_text = {text: fault for fault in Fault for text in (fault.name.lower(), fault.value)}
+    return by_text.get(given.lower())
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _whole(value: object, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _unknown(what: str, given: object, names: Iterable[str]) -> str:
+    """Name those that are near, or all of them."""
+    names = sorted(names)
+    near = difflib.get_close_matches(str(given).lower().replace(" ", "_"), names, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+    return f"there is no {what} {given!r}; {hint}"

@@ -24,6 +24,7 @@ from tilia_async.sandbox import (
     wallets,
 )
 from tilia_async.sandbox.calls import Route
+from tilia_async.sandbox.faults import KnownOperations
 from tilia_async.tokens.fetch import TOKEN
 
 ROUTES: tuple[Route, ...] = (
@@ -110,3 +111,10 @@ def names_of_route(name: str) -> frozenset[str]:
         raise ValueError(f"there is no operation {name!r}; there are {', '.join((TOKEN.name, *OPERATIONS))}")
     same = (wanted.method, wanted.service, wanted.path)
     return frozenset(each.name for each in OPERATIONS.values() if (each.method, each.service, each.path) == same)
+
+
+KNOWN_OPERATIONS = KnownOperations(
+    (TOKEN.name, *OPERATIONS),
+    frozenset(name for name, operation in OPERATIONS.items() if operation.reads),
+    names_of_route,
+)

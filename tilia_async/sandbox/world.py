@@ -38,8 +38,8 @@ class Settings:
     custom_wallets: Mapping[str, str] = CUSTOM_WALLETS
 
 
-def _tell_nobody(event_name: str, message: JsonObject) -> None:
-    pass
+def tell_nobody(event_name: str, message: JsonObject) -> None:
+    """Take a notification that goes nowhere."""
 
 
 @attrs.define
@@ -64,7 +64,7 @@ class World:
     repayments: list[Repayment] = attrs.field(factory=list[Repayment])
     payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
     nonces: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
-    notify: Callable[[str, JsonObject], None] = attrs.field(default=_tell_nobody, kw_only=True)
+    notify: Callable[[str, JsonObject], None] = attrs.field(default=tell_nobody, kw_only=True)
     publisher: SandboxAccount = attrs.field(init=False)
     tilia: SandboxAccount = attrs.field(init=False)
 
