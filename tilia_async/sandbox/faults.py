@@ -59,9 +59,11 @@ class Fault(Enum):
     OTHER_BODY_AFTER_COMMIT = "other body after commit"
     """It was done, and the answer is 200 with ``body``: one that says no, or nothing."""
     CONTRADICTION_BEFORE_COMMIT = "contradiction before commit"
-    """Nothing was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block."""
+    """Nothing was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block, or a
+    paid invoice that is open."""
     CONTRADICTION_AFTER_COMMIT = "contradiction after commit"
-    """It was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block."""
+    """It was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block, or a
+    paid invoice that is open."""
     TOKEN_OUTAGE = "token outage"  # noqa: S105 - no password
     """The token endpoint answers 503; for the operation ``auth.token``."""
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no password
@@ -146,10 +148,9 @@ _PAYOUTS: Final = frozenset({"payouts.request", "payouts.list", "payouts.get", "
 _REFUNDS: Final = frozenset({"refunds.list"})
 _CONTRADICTING: Final = frozenset(
     {
-        *("accounts.block", "accounts.unblock", "accounts.block_capability", "invoices.create", "invoices.pay"),
-        *("escrow.create", "escrow.pay", "escrow.commit", "escrow.cancel", "payouts.request", "payouts.cancel"),
-        *("token_exchanges.start_purchase", "token_exchanges.execute_purchase"),
-        *("token_exchanges.start_conversion", "token_exchanges.execute_conversion", "transfers.create"),
+        *("accounts.block", "accounts.unblock", "accounts.block_capability", "invoices.pay", "escrow.pay"),
+        *("escrow.commit", "escrow.cancel", "payouts.cancel"),
+        *("token_exchanges.execute_purchase", "token_exchanges.execute_conversion"),
     }
 )
 MADE_FOR: Final[Mapping[Fault, Collection[str]]] = {

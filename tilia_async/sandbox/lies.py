@@ -19,15 +19,13 @@ _PLAIN: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
 _YEAR_ONE: Final = "0001-"
 _FEE_PERCENT: Final = 5
 
-_OPPOSITE: Final[Mapping[str, str]] = {
-    "OPEN": "FAILED",
-    "SUCCESS": "FAILED",
-    "EXECUTED": "FAILED",
-    "ESCROWED": "ESCROW-FAILED",
-    "COMMITTED": "COMMIT-FAILED",
-    "CANCELLED": "CANCEL-FAILED",
-    "FUNDS-IN-ESCROW": "ESCROW-TRANSFER-FAILED",
-    "SUPPORT-REJECT-TRANSFER-INITIATED": "SUPPORT-REJECT-FAILED",
+_BEFORE: Final[Mapping[str, str]] = {
+    "SUCCESS": "OPEN",
+    "ESCROWED": "OPEN",
+    "COMMITTED": "ESCROWED",
+    "CANCELLED": "ESCROWED",
+    "SUPPORT-REJECT-TRANSFER-INITIATED": "FUNDS-IN-ESCROW",
+    "CANCELED": "CREATED",
 }
 _UNDER_WAY: Final[Mapping[str, str]] = {
     "SUCCESS": "PROCESSING",
@@ -40,13 +38,8 @@ _UNDER_WAY: Final[Mapping[str, str]] = {
 
 
 def contradicting(answer: Answer) -> Answer:
-    """The same answer, but for a flag or state that says the opposite; an envelope says Success as before."""
-    body: JsonValue = orjson.loads(answer.body)
-    if not isinstance(body, dict):
-        return answer
-    if "payload" in body:
-        return _with(answer, {**body, "payload": _opposite(body["payload"])})
-    return _with(answer, _opposite(body))
+    """The same answer, but for a flag or a state that says that it was not done; an envelope says Success as before."""
+    return _with(answer, _each_object(orjson.loads(answer.body), _undone))
 
 
 def lying(answer: Answer, lies: Mapping[Fault, float], asked: Collection[str]) -> Answer:
@@ -81,7 +74,7 @@ def turned_around(answer: Answer) -> Answer:
 
 def another(name: str) -> str:
     """An id or username that differs in its last character."""
-    return name[:-1] + ("a" if not name.endswith("a") else "b")
+    return name[:-1] + ("b" if name.lower().endswith("a") else "a")
 
 
 def _with(answer: Answer, body: JsonValue) -> Answer:
@@ -95,31 +88,28 @@ def _each_object(value: JsonValue, change: Callable[[JsonObject], JsonObject]) -
     return [_each_object(part, change) for part in value] if isinstance(value, list) else value
 
 
-def _opposite(payload: JsonValue) -> JsonValue:
-    if isinstance(payload, list):
-        return [_opposite(each) for each in payload]
-    if not isinstance(payload, dict):
-        return payload
-    told = {**payload}
+def _undone(told: JsonObject) -> JsonObject:
     if isinstance(flag := told.get("is_blocked"), bool):
         told["is_blocked"] = not flag
     if isinstance(told.get("blocks"), dict):
-        # The older way says so with an object that is empty.
+        # The newer way says so with an object that is empty.
         told["blocks"] = {}
+    return _renamed(told, _BEFORE)
+
+
+def _renamed(told: JsonObject, words: Mapping[str, str]) -> JsonObject:
+    """An object with other words for its state."""
     for name in ("state", "status"):
         if isinstance(word := told.get(name), str):
-            told[name] = _OPPOSITE.get(word, word)
+            told[name] = words.get(word, word)
     return told
 
 
 def _pending(body: JsonValue) -> JsonValue:
     def change(told: JsonObject) -> JsonObject:
-        for name in ("state", "status"):
-            if isinstance(word := told.get(name), str):
-                told[name] = _UNDER_WAY.get(word, word)
         if "is_fully_refunded" in told:
             told["is_fully_refunded"] = False
-        return told
+        return _renamed(told, _UNDER_WAY)
 
     return _each_object(body, change)
 
