@@ -84,7 +84,9 @@ CALLS: dict[str, Known] = {
     "token_exchanges.start_conversion": Known(
         lambda t: t.token_exchanges.start_conversion(ACCOUNT, 100, "TST"), CONVERSION, 201
     ),
-    "token_exchanges.execute_conversion": Known(lambda t: t.token_exchanges.execute_conversion(EXCHANGE), CONVERSION),
+    "token_exchanges.execute_conversion": Known(
+        lambda t: t.token_exchanges.execute_conversion(EXCHANGE), {**CONVERSION, "status": "SUCCESS"}
+    ),
     "token_exchanges.get": Known(lambda t: t.token_exchanges.get(EXCHANGE), PURCHASE),
     "invoices.create": Known(lambda t: t.invoices.create(ACCOUNT, [ITEM], [SOURCE]), CAPTURED, 201),
     "invoices.pay": Known(lambda t: t.invoices.pay(INVOICE), {**CAPTURED, "state": "SUCCESS"}),
@@ -99,8 +101,8 @@ CALLS: dict[str, Known] = {
     "invoices.get_authorized": Known(lambda t: t.invoices.get_authorized(INVOICE), DETAILS, bare=True),
     "escrow.create": Known(lambda t: t.escrow.create(ACCOUNT, [ITEM], [SOURCE]), HELD, 201, bare=True),
     "escrow.pay": Known(lambda t: t.escrow.pay(ESCROW), HELD, bare=True),
-    "escrow.commit": Known(lambda t: t.escrow.commit(ESCROW), HELD, bare=True),
-    "escrow.cancel": Known(lambda t: t.escrow.cancel(ESCROW), HELD, bare=True),
+    "escrow.commit": Known(lambda t: t.escrow.commit(ESCROW), {**HELD, "status": "COMMITTED"}, bare=True),
+    "escrow.cancel": Known(lambda t: t.escrow.cancel(ESCROW), {**HELD, "status": "CANCELLED"}, bare=True),
     "escrow.get": Known(lambda t: t.escrow.get(ESCROW), HELD, bare=True),
     "escrow.find_by_invoice": Known(lambda t: t.escrow.find_by_invoice(INVOICE), HELD, bare=True),
     "escrow.list_by_reference": Known(
@@ -123,7 +125,9 @@ CALLS: dict[str, Known] = {
     "compliance.onboard_entity": Known(
         lambda t: t.compliance.onboard_entity(ACCOUNT, "Tilia Entity"), {"entity_id": ENTITY, "vendor_response": {}}
     ),
-    "accounts.update": Known(lambda t: t.accounts.update(ACCOUNT, full_name="David"), REGISTERED),
+    "accounts.update": Known(
+        lambda t: t.accounts.update(ACCOUNT, full_name="David"), {**REGISTERED, "account_id": ACCOUNT}
+    ),
     "accounts.block_capability": Known(
         lambda t: t.accounts.block_capability(ACCOUNT), {"account_id": ACCOUNT, "blocks": BLOCK}, bare=True
     ),

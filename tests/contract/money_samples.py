@@ -227,7 +227,7 @@ REFUNDS: dict[str, Any] = {
 PAID_OUT: dict[str, Any] = {
     "payout_status_id": PAYOUT,
     "credit_id": "a3c570da-b7f9-4f84-aa3e-7cbd4f555555",
-    "account_id": "98064cfd-de6f-4c48-a195-b52c66003dda",
+    "account_id": ACCOUNT,
     "status": "ESCROW-TRANSFER-INITIATED",
     "created": "2020-09-10 16:15:42.343045",
     "updated": "2020-09-10 16:15:42.489163",

@@ -157,6 +157,7 @@ REGISTER = Operation(
     scopes={Scope.WRITE_REGISTRATIONS},
     repeat=Repeat.NEVER,
     reference=("username",),
+    echoes={"username": "username"},
     conflict=RegisteredAccount,
 )
 GET = Operation(
@@ -167,6 +168,7 @@ GET = Operation(
     Account,
     scopes={Scope.SEARCH_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 FIND = Operation(
     "accounts.find",
@@ -176,6 +178,7 @@ FIND = Operation(
     Account,
     scopes={Scope.SEARCH_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"username": "username"},
 )
 IS_BLOCKED = Operation(
     "accounts.is_blocked",
@@ -185,6 +188,7 @@ IS_BLOCKED = Operation(
     BlockStatus,
     scopes=GET.scopes,
     repeat=GET.repeat,
+    echoes={"account_id": "account_id"},
 )
 BLOCK = Operation(
     "accounts.block",
@@ -194,6 +198,8 @@ BLOCK = Operation(
     BlockStatus,
     scopes={Scope.BLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
+    denials={"is_blocked": {False}},
 )
 UNBLOCK = Operation(
     "accounts.unblock",
@@ -203,6 +209,8 @@ UNBLOCK = Operation(
     BlockStatus,
     scopes={Scope.UNBLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
+    denials={"is_blocked": {True}},
 )
 UPDATE = Operation(
     "accounts.update",
@@ -214,6 +222,7 @@ UPDATE = Operation(
     # It may add payment methods for external platforms, and nobody says that a second time adds none.
     repeat=Repeat.NEVER,
     reference=("account_id",),
+    echoes={"account_id": "account_id"},
     evidence=Evidence(
         {"scope", "answer"}, "the page hides both; the scope by its name, the answer after that of a registration"
     ),
@@ -227,6 +236,8 @@ BLOCK_CAPABILITY = Operation(
     scopes={Scope.BLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
     reference=("account_id", "block_capability"),
+    echoes={"account_id": "account_id", "block_capability": "blocks.capability"},
+    denials={"blocks": {()}},
     evidence=Evidence({"scope"}, "the page hides the scope; that of the older block is expected"),
 )
 GET_BLOCKS = Operation(
@@ -237,6 +248,7 @@ GET_BLOCKS = Operation(
     AccountBlocks,
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 MERGE = Operation(
     "accounts.merge",

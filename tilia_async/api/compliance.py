@@ -105,6 +105,7 @@ KYC_STATUS = Operation(
     KycStatus,
     scopes={Scope.READ_KYCS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 ONBOARD_ENTITY = Operation(
     "compliance.onboard_entity",

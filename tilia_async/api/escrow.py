@@ -71,6 +71,15 @@ class EscrowPage:
 
 _READS = Evidence({"scope"}, "the page hides the scope; that of reading invoices is expected")
 
+_UNDECIDED = {EscrowStatus.OPEN, EscrowStatus.ESCROWED}
+_COMMITTED = {EscrowStatus.COMMIT_REQUESTED, EscrowStatus.COMMITTED}
+_CANCELLED = {
+    EscrowStatus.CANCEL_REQUESTED,
+    EscrowStatus.CANCELLED,
+    EscrowStatus.SYSTEM_CANCEL_REQUESTED,
+    EscrowStatus.SYSTEM_CANCELLED,
+}
+
 CREATE = Operation(
     "escrow.create",
     "POST",
@@ -81,6 +90,7 @@ CREATE = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "reference_type", "reference_id"),
+    echoes={"account_id": "account_id"},
 )
 PAY = Operation(
     "escrow.pay",
@@ -91,6 +101,8 @@ PAY = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
+    echoes={"escrow_id": "id"},
+    denials={"status": {EscrowStatus.OPEN}},
 )
 COMMIT = Operation(
     "escrow.commit",
@@ -101,6 +113,8 @@ COMMIT = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
+    echoes={"escrow_id": "id"},
+    denials={"status": _UNDECIDED | _CANCELLED},
 )
 CANCEL = Operation(
     "escrow.cancel",
@@ -111,6 +125,8 @@ CANCEL = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
+    echoes={"escrow_id": "id"},
+    denials={"status": _UNDECIDED | _COMMITTED},
 )
 GET = Operation(
     "escrow.get",
@@ -120,6 +136,7 @@ GET = Operation(
     Escrow,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    echoes={"escrow_id": "id"},
     evidence=_READS,
 )
 FIND_BY_INVOICE = Operation(
@@ -130,6 +147,7 @@ FIND_BY_INVOICE = Operation(
     Escrow,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    echoes={"invoice_id": ("escrow_invoice_id", "commit_invoice_id", "cancel_invoice_id")},
     evidence=_READS,
 )
 LIST_BY_REFERENCE = Operation(

@@ -272,6 +272,7 @@ CREATE = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "invoice_type", "reference_type", "reference_id"),
+    echoes={"account_id": "account_id"},
 )
 PAY = Operation(
     "invoices.pay",
@@ -282,6 +283,9 @@ PAY = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("invoice_id",),
+    echoes={"invoice_id": "invoice_id"},
+    # A payment that failed is an answer; of these two nothing was charged.
+    denials={"state": {InvoiceState.OPEN, InvoiceState.CANCELED}},
 )
 GET = Operation(
     "invoices.get",
@@ -291,6 +295,7 @@ GET = Operation(
     Invoice,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    echoes={"invoice_id": "invoice_id"},
 )
 LIST = Operation(
     "invoices.list",

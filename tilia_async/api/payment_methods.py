@@ -171,6 +171,7 @@ GET = Operation(
     PaymentMethod,
     scopes={Scope.READ_PAYMENT_METHODS},
     repeat=Repeat.SAFE,
+    echoes={"payment_method_id": "id"},
 )
 UPDATE = Operation(
     "payment_methods.update",
@@ -180,6 +181,7 @@ UPDATE = Operation(
     dict[str, JsonValue],
     scopes={Scope.WRITE_PAYMENT_METHOD},
     repeat=Repeat.SAFE,
+    echoes={"payment_method_id": "id"},
     evidence=Evidence({"scope", "answer"}, "the page hides both; the scope appears in guides, for user tokens"),
 )
 TRANSACTION_METHODS = Operation(
@@ -190,6 +192,7 @@ TRANSACTION_METHODS = Operation(
     TransactionMethods,
     scopes={Scope.READ_PAYMENT_METHODS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
     evidence=Evidence({"scope"}, "the page hides the scope; that of listing is expected"),
 )
 CREATE_CUSTOM_WALLET = Operation(
@@ -201,6 +204,7 @@ CREATE_CUSTOM_WALLET = Operation(
     scopes={Scope.CREATE_WALLET},
     repeat=Repeat.NEVER,
     reference=("account_id", "wallet_type"),
+    echoes={"account_id": "wallet.account_id"},
     evidence=Evidence({"scope"}, "the page hides the scope; that of the wallet is expected"),
 )
 

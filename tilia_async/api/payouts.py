@@ -88,6 +88,13 @@ class Payout:
         return only
 
 
+_NOT_CANCELLED = {
+    PayoutStatus.FUNDS_IN_ESCROW,
+    PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD,
+    PayoutStatus.CREDIT_TRANSFER_INITIATED,
+    PayoutStatus.SUCCESS,
+}
+
 REQUEST = Operation(
     "payouts.request",
     "POST",
@@ -98,6 +105,7 @@ REQUEST = Operation(
     repeat=Repeat.NEVER,
     success={200, 201},
     reference=("account_id", "source_payment_method_id", "destination_payment_method_id", "amount", "currency"),
+    echoes={"account_id": "account_id"},
 )
 LIST = Operation(
     "payouts.list",
@@ -116,6 +124,7 @@ GET = Operation(
     Payout,
     scopes={Scope.READ_PROCESS_CREDITS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id", "payout_status_id": "payout_status_id"},
     evidence=Evidence({"scope"}, "no page of the reference is known; that of listing is expected"),
 )
 CANCEL = Operation(
@@ -127,6 +136,8 @@ CANCEL = Operation(
     scopes={Scope.WRITE_PROCESS_CREDITS},
     repeat=Repeat.NEVER,
     reference=("account_id", "payout_status_id"),
+    echoes={"account_id": "account_id", "payout_status_id": "payout_status_id"},
+    denials={"status": _NOT_CANCELLED},
 )
 
 

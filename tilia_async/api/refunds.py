@@ -131,6 +131,7 @@ REFUND_LINE_ITEM = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("line_item_id", "amount"),
+    echoes={"line_item_id": "line_item_id"},
     evidence=Evidence({"scope", "answer"}, f"{_SCOPE}; so is the payload"),
 )
 LIST = Operation(
@@ -141,6 +142,7 @@ LIST = Operation(
     InvoiceRefunds,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    echoes={"invoice_id": "invoice_id"},
     evidence=Evidence({"scope"}, _SCOPE),
 )
 

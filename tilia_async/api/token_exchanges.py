@@ -95,6 +95,9 @@ EXECUTE_PURCHASE = Operation(
     scopes={Scope.WRITE_TOKENS},
     repeat=Repeat.NEVER,
     reference=("token_exchange_id",),
+    echoes={"token_exchange_id": "token_exchange_id"},
+    # An open exchange is a quote.
+    denials={"status": {ExchangeStatus.OPEN}},
 )
 START_CONVERSION = Operation(
     "token_exchanges.start_conversion",
@@ -116,6 +119,8 @@ EXECUTE_CONVERSION = Operation(
     scopes={Scope.WRITE_TOKENS},
     repeat=Repeat.NEVER,
     reference=("token_exchange_id",),
+    echoes={"token_exchange_id": "token_exchange_id"},
+    denials={"status": {ExchangeStatus.OPEN}},
 )
 GET = Operation(
     "token_exchanges.get",
@@ -125,6 +130,7 @@ GET = Operation(
     TokenExchange,
     scopes={Scope.READ_TOKENS},
     repeat=Repeat.SAFE,
+    echoes={"token_exchange_id": "token_exchange_id"},
 )
 
 

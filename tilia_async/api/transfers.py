@@ -90,6 +90,7 @@ CREATE = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.KEYED,
     reference=("account_id", "balance_transfer_type", "reference_type", "reference_id"),
+    echoes={"account_id": "account_id"},
     evidence=Evidence(
         {"host", "scope", "answer"},
         "the page shows neither host nor scope and hides the payload: host after the section's name, scope as for "

@@ -34,6 +34,7 @@ GET = Operation(
     Wallet,
     scopes={Scope.READ_WALLETS},
     repeat=Repeat.SAFE,
+    echoes={"wallet_id": "wallet_id"},
     evidence=Evidence({"answer"}, "the page hides the payload; that of CreateCustomWallet is expected"),
 )
 BALANCES = Operation(
@@ -44,6 +45,7 @@ BALANCES = Operation(
     AccountBalances,
     scopes={Scope.READ_WALLETS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 CREATE_CUSTOM = Operation(
     "wallets.create_custom",
@@ -54,6 +56,7 @@ CREATE_CUSTOM = Operation(
     scopes={Scope.CREATE_WALLET},
     repeat=Repeat.NEVER,
     reference=("account_id", "wallet_type"),
+    echoes={"account_id": "account_id"},
     evidence=Evidence({"scope"}, "the page hides the scope; create_wallet stands on an older overview"),
 )
 

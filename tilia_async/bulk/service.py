@@ -12,7 +12,7 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.api import accounts
-from tilia_async.api.accounts import Account, BlockStatus
+from tilia_async.api.accounts import Account
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.record import JobRecord
@@ -220,9 +220,7 @@ class Bulk:
 
         async def change(account_id: str, watch: TokenWatch) -> None:
             path = {"account_id": account_id}
-            status = await self._caller.value(operation, path=path, options=once, watch=watch)
-            if status.is_blocked is not blocks:
-                raise _contradiction(operation, status)
+            await self._caller.value(operation, path=path, options=once, watch=watch)
 
         job = self._job(intent.action.value, operation, change, concurrency, options)
         if self._ledger is None:
@@ -284,16 +282,6 @@ def check_on_progress(on_progress: object) -> None:
     """
     if on_progress is not None and not callable(on_progress):
         raise errors.ConfigurationError(f"on_progress is a function or None, not {type(on_progress).__name__}")
-
-
-def _contradiction(operation: Operation[object], status: BlockStatus) -> errors.ResponseDecodeError:
-    is_blocked = "blocked" if status.is_blocked else "not blocked"
-    return errors.ResponseDecodeError(
-        f"it says yes, and that the account is {is_blocked}",
-        status=200,
-        payload={"is_blocked": status.is_blocked},
-        operation=operation.name,
-    )
 
 
 def _new_job_id(action: str) -> str:

@@ -188,9 +188,10 @@ def undecodable(
     doubtful: bool = False,
     mask: Mask = NO_MASK,
 ) -> errors.ResponseDecodeError:
-    """The error for a 2xx that cannot be read.
+    """The error for a 2xx that cannot be read, or cannot be believed.
 
     Args:
+        why: what is wrong with it.
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
@@ -199,7 +200,7 @@ def undecodable(
         payload = None if operation.confidential else mask.beginning(answer.body, _LONGEST_TEXT)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
     error = errors.ResponseDecodeError(
-        f"the answer cannot be read: {mask.text(why)}",
+        mask.text(why),
         status=answer.status,
         payload=payload,
         operation=operation.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -39,6 +39,21 @@ def _names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+_Echoes = tuple[tuple[str, tuple[str, ...]], ...]
+_Denials = tuple[tuple[str, tuple[object, ...]], ...]
+
+
+def _echoes(echoes: Mapping[str, str | tuple[str, ...]] | _Echoes) -> _Echoes:
+    # Pairs can be hashed; attrs.evolve() hands them back as they are.
+    pairs = echoes.items() if isinstance(echoes, Mapping) else echoes
+    return tuple((name, (fields,) if isinstance(fields, str) else tuple(fields)) for name, fields in pairs)
+
+
+def _denials(denials: Mapping[str, Iterable[object]] | _Denials) -> _Denials:
+    pairs = denials.items() if isinstance(denials, Mapping) else denials
+    return tuple((field, tuple(values)) for field, values in pairs)
+
+
 def _statuses(statuses: Iterable[int]) -> frozenset[int]:
     return frozenset(statuses)
 
@@ -71,6 +86,10 @@ class Operation(Generic[T_co]):
         success: the documented statuses of success; any other 2xx is taken as success too.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
+        echoes: the parameters of path, query or body that the answer repeats, each with the field that has it (a dot
+            leads into an object or a list), or with several fields, of which one has it. An answer with another value
+            there is an answer to another question.
+        denials: the fields of the answer, each with the values that say the opposite of what was asked for.
         confidential: its answer lets the bearer in, so no error keeps it.
         conflict: the type of the resource that a 409 carries, if it carries one.
         evidence: what is only inferred; None if all of it is documented.
@@ -86,6 +105,8 @@ class Operation(Generic[T_co]):
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
+    echoes: _Echoes = attrs.field(kw_only=True, default=(), converter=_echoes)
+    denials: _Denials = attrs.field(kw_only=True, default=(), converter=_denials)
     confidential: bool = attrs.field(kw_only=True, default=False)
     conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)
     evidence: Evidence | None = attrs.field(kw_only=True, default=None)

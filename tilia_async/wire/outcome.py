@@ -11,6 +11,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
+from tilia_async.wire.agreement import contradiction
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
@@ -120,9 +121,13 @@ def _judge(
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
         confirmed = opened.confirmed
         value = decode(opened.payload, operation.returns)
-        return Success(value, opened.payload, answer.status, answer.headers)
+        denied = contradiction(operation, request.asked, value, opened.payload)
+        if denied is None:
+            return Success(value, opened.payload, answer.status, answer.headers)
+        # An answer to another question, or one that says yes and no in one, confirms nothing.
+        why, confirmed = f"the answer contradicts itself or its request: {denied}", False
     except (PayloadError, ValueError) as error:
-        why = str(error)
+        why = f"the answer cannot be read: {error}"
     return envelope.undecodable(
         operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful, mask=mask
     )
@@ -142,7 +147,9 @@ def _refusal(
     if isinstance(error, errors.AccountExistsError) and operation.conflict is not None:
         # A 409 to a registration carries the account that is there; without one it still says that there is one.
         with contextlib.suppress(PayloadError):
-            error.account = decode(error.payload, operation.conflict)
+            found = decode(error.payload, operation.conflict)
+            if contradiction(operation, request.asked, found, error.payload) is None:
+                error.account = found
     return error
 
 

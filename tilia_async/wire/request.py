@@ -34,6 +34,7 @@ class WireRequest:
         headers: without ``Authorization``.
         body: encoded; it may hold a password, so it is never shown.
         reference: what identifies its effect.
+        asked: the values that the answer repeats, if it is an answer to this.
         secrets: what of the body and of the caller's own headers no error may repeat.
     """
 
@@ -44,6 +45,7 @@ class WireRequest:
     body: bytes | None = attrs.field(default=None, repr=False)
     reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
+    asked: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
 
 
 _JSON_HEADERS: Mapping[str, str] = {"Content-Type": JSON}
@@ -89,7 +91,18 @@ def build(
         None if body is None else encode(operation, body),
         _reference(operation, path or {}, body or {}, key),
         secrets,
+        _asked(operation, path or {}, query or {}, body or {}),
     )
+
+
+def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
+    """The parameters that an answer repeats, as they are sent."""
+    return {
+        name: checks.plain(value)
+        for name, _ in operation.echoes
+        for fields in given
+        if isinstance(value := fields.get(name), str)
+    }
 
 
 def _secrets(body: Mapping[str, JsonInput]) -> tuple[Secret, ...]:

@@ -1,0 +1,98 @@
+"""Whether an answer agrees with what was asked: it is about the same thing, and does not say the opposite.
+
+What an answer leaves out contradicts nothing, and neither does the other id of an account that was merged.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tilia_async.json_value import JsonValue
+from tilia_async.wire.operation import Operation
+
+_FOLDED: Final = "username"
+"""It is not documented that letter case makes a difference in it."""
+
+_MERGES: Final = "account_merge"
+"""The namespace of the tags on accounts that were merged (fact sheet "accounts", C1 and C9)."""
+
+_MERGED_FROM: Final = "merged_from"
+
+
+def contradiction(
+    operation: Operation[object], asked: Mapping[str, str], value: object, payload: JsonValue
+) -> str | None:
+    """Say in what an answer contradicts its request; None if it does not.
+
+    Args:
+        value: the answer as it was read.
+        payload: what it was read from; it is looked at for what the model leaves out.
+    """
+    payload = payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
+    for name, fields in operation.echoes:
+        wanted = asked.get(name)
+        if wanted and _is_about_another(name, wanted, fields, value, payload):
+            return f"it is about another {name} than the one that was asked for"
+    for field, opposites in operation.denials:
+        for said in _found(field, value, payload):
+            if any(type(said) is type(each) and said == each for each in map(_plain, opposites)):
+                return f"it says yes, and that {field} is {said!r}"
+    return None
+
+
+def _is_about_another(name: str, wanted: str, fields: tuple[str, ...], value: object, payload: JsonValue) -> bool:
+    told = [said for field in fields for said in _found(field, value, payload)]
+    # Where one of several fields has it, each that is missing may be the one.
+    unsaid = len(fields) > 1 and len(told) < len(fields)
+    ids = [said for said in told if isinstance(said, str) and said]
+    if not ids or unsaid or any(_same(name, wanted, each) for each in ids):
+        return False
+    return not _was_merged(name, wanted, payload)
+
+
+def _same(name: str, wanted: str, told: str) -> bool:
+    if wanted == told:
+        return True
+    folded = told.casefold()
+    return wanted.casefold() == folded and (name == _FOLDED or _is_uuid(folded))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
+    """The answer tells that the account which was asked for was merged into it; of a name it does not say which."""
+    tags = payload.get("tags") if isinstance(payload, dict) else None
+    for tag in tags if isinstance(tags, list) else ():
+        if isinstance(tag, dict) and tag.get("namespace") == _MERGES:
+            merged = tag.get("tag") == _MERGED_FROM if name == _FOLDED else tag.get("resource_id") == wanted
+            if merged:
+                return True
+    return False
+
+
+def _found(field: str, value: object, payload: JsonValue) -> Iterator[object]:
+    """What stands in a field of an answer: mostly one thing, of a list several, and nothing if it is left out."""
+    first, _, rest = field.partition(".")
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _found(field, each, None)
+        return
+    found: object = value.get(first) if isinstance(value, dict) else getattr(value, first, None)
+    if found is None and isinstance(payload, dict):
+        found = payload.get(first)
+    if rest:
+        yield from _found(rest, found, None)
+    elif found is not None:
+        yield _plain(found)
+
+
+def _plain(value: object) -> object:
+    """A member of an enumeration as the text it is."""
+    return str.__str__(value) if isinstance(value, str) else value
