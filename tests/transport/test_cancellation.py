@@ -27,6 +27,7 @@ from interruption import (
     settled,
     tasks_left,
 )
+from keeper import Keeper
 from quick import QUICK
 
 import tilia_sync
@@ -150,6 +151,28 @@ class FullPool(OnHostileServer):
 
 
 @attrs.define(eq=False)
+class EndedWhileIdle(OnHostileServer):
+    """The kept-alive connections were ended by the server, and the loop has not read that yet."""
+
+    script: Callable[[Connection], Awaitable[None]] = attrs.field(init=False)
+    keeper: Keeper = attrs.field(init=False)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        self.keeper = Keeper()
+        self.script = self.keeper.serve
+        with OnHostileServer.served(self):
+            yield
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Stage]:
+        async with self.client() as tilia:
+            await asyncio.gather(*(tilia.send(READ) for _ in range(3)))
+            self.keeper.end_idle()
+            yield Stage(tilia, self.server.port, lambda: tilia.send(WRITE))
+
+
+@attrs.define(eq=False)
 class OverTls(OnHostileServer):
     """A new TLS connection, through a session of the user's that trusts the test's own authority."""
 
@@ -231,6 +254,7 @@ SCENES = {
     "kept-alive connection dropped": OnHostileServer(drop_every_second),
     "no connection is kept": OnHostileServer(answer_and_close, WRITE, warm=False),
     "full pool": FullPool(answer, limits=Limits(connections=1, per_host=1)),
+    "ended while idle": EndedWhileIdle(),
     "TLS": OverTls(answer, warm=False),
 }
 

@@ -117,9 +117,7 @@ async def test_an_answer_that_nobody_asked_for_is_not_the_next_one(pause: float)
                 await asyncio.sleep(0.1)
             once = RequestOptions(retry=RetryPolicy(attempts=1))
             if pause:
-                with pytest.raises(errors.ConnectError, match="answered before it was asked") as caught:
-                    await tilia.invoices.pay("inv_1", options=once)
-                assert caught.value.took_effect is False
+                assert (await tilia.invoices.pay("inv_1", options=once)).invoice_id == "inv_good"
 
 
 @pytest.mark.asyncio

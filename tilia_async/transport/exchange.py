@@ -10,7 +10,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.passage import Passage, UnaskedAnswerError, passage
+from tilia_async.transport.idle import EndedConnectionError, UnaskedAnswerError, UnusableConnectionError
+from tilia_async.transport.passage import Passage, passage
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -24,6 +25,7 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ServerDisconnectedError, "the server closed the connection"),
     (aiohttp.ClientPayloadError, "the answer was cut off"),
     (aiohttp.ClientResponseError, "the answer is no HTTP"),
+    (EndedConnectionError, "the server ended the connection before anything was sent"),
     (UnaskedAnswerError, "the server had answered before it was asked"),
     (ConnectionResetError, "the connection was reset"),
 )
@@ -55,14 +57,7 @@ async def exchange(
         await places.wait(host)
     reset = passage.set(passed)
     try:
-        # The token is in no variable here: frames can be printed with their variables.
-        response = await session.request(
-            request.method,
-            url,
-            headers=request.headers if token is None else {**request.headers, "Authorization": f"Bearer {token.value}"},
-            data=request.body,
-            allow_redirects=False,
-        )
+        response = await _begin(session, request, url, token)
         # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.
         try:
             return await _read(response, response_bytes)
@@ -83,6 +78,27 @@ async def exchange(
         passage.reset(reset)
         places.give_back(host)
     return NoAnswer(passed.sent, reason, cause)
+
+
+async def _begin(
+    session: aiohttp.ClientSession, request: WireRequest, url: URL, token: AccessToken | None
+) -> aiohttp.ClientResponse:
+    """Send a request on a connection that can be used: of the idle ones, those that have ended are passed over."""
+    while True:
+        try:
+            # The token is in no variable here: frames can be printed with their variables.
+            return await session.request(
+                request.method,
+                url,
+                headers=request.headers
+                if token is None
+                else {**request.headers, "Authorization": f"Bearer {token.value}"},
+                data=request.body,
+                allow_redirects=False,
+            )
+        except UnusableConnectionError as error:
+            if not error.idle:
+                raise
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> RawAnswer:

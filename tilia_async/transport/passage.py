@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from weakref import WeakSet
 
-import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
+from tilia_async.transport.idle import look
 from tilia_async.transport.places import Places
 
 
@@ -16,30 +18,27 @@ class Passage:
 
     Attributes:
         places: of the running event loop.
+        used: the connections of the running event loop that served a request before.
         sent: a connection was there, and the request may be on the wire.
     """
 
-    __slots__ = ("places", "sent")
+    __slots__ = ("places", "sent", "used")
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, used: WeakSet[ResponseHandler]) -> None:
         self.places = places
+        self.used = used
         self.sent = False
 
 
 passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
 
 
-class UnaskedAnswerError(aiohttp.ClientConnectionError):
-    """Something came on a connection on which nothing was asked: it would be taken for the next request's answer."""
-
-
 class MarkedRequest(ClientRequest):
-    """Tells the passage when a connection is there, which decides what a failure may have caused."""
+    """Tells the passage when a connection is there that can be used, which decides what a failure may have caused."""
 
     async def send(self, conn: Connection) -> ClientResponse:
-        if conn.protocol is not None and conn.protocol.should_close:
-            raise UnaskedAnswerError
         current = passage.get()
         if current is not None:
+            await look(conn, current.used)
             current.sent = True
         return await super().send(conn)

@@ -10,9 +10,11 @@ import threading
 import warnings
 from collections.abc import Awaitable
 from importlib.metadata import version
+from weakref import WeakSet
 
 import aiohttp
 import attrs
+from aiohttp.client_proto import ResponseHandler
 
 from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
@@ -52,11 +54,13 @@ class Part:
     Attributes:
         places: those of ``session``.
         session: None until the first call needs it.
+        used: connections that served a request.
     """
 
     deadlines: Deadlines
     places: Places
     session: aiohttp.ClientSession | None = None
+    used: WeakSet[ResponseHandler] = attrs.field(factory=WeakSet[ResponseHandler])
 
     def find(self) -> aiohttp.ClientSession | None:
         """The session, if it is open."""
@@ -68,7 +72,7 @@ class Part:
 
     def passage(self) -> Passage:
         """A way for one request."""
-        return Passage(self.places)
+        return Passage(self.places, self.used)
 
 
 class SessionPool:
