@@ -276,7 +276,7 @@ BLOCK = {
     "reason": "account_close",
 }
 CUSTOM_METHOD: dict[str, Any] = {
-    "id": "0e3037fd-9fbc-499b-b5e5-19948502cbdb",
+    "id": METHOD,
     "account_id": ACCOUNT,
     "method_class": "wallet",
     "display_string": "USD Wallet",

@@ -157,9 +157,9 @@ async def test_unreadable_success(api: Recorder, tilia: TiliaClient, name: str, 
 async def test_second_attempt_succeeds(api: Recorder, name: str) -> None:
     """What may be repeated recovers from a fault."""
     api.answer(500)
-    api.succeed(PROFILE)
+    api.succeed({**PROFILE, "is_blocked": True})
     async with api.client(attempts=3) as tilia:
-        assert (await CALLS[name](tilia)).is_blocked is False
+        assert (await CALLS[name](tilia)).is_blocked is True
     assert [sent.path for sent in api.calls] == [api.calls[0].path] * 2
 
 

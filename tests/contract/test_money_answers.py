@@ -214,7 +214,11 @@ SAMPLES = {
         "token_exchanges.get", {**PURCHASE, "tags": [UNREFUNDABLE]}, {"tags.0.tag": "unrefundable", "tags.0.status": "ACTIVE"}
     ),
     "conversion": Sample("token_exchanges.start_conversion", CONVERSION, CONVERSION_READ),
-    "conversion-executed": Sample("token_exchanges.execute_conversion", CONVERSION, CONVERSION_READ),
+    "conversion-executed": Sample(
+        "token_exchanges.execute_conversion",
+        {**CONVERSION, "status": "SUCCESS"},
+        {**CONVERSION_READ, "status": "SUCCESS"},
+    ),
     "invoice": Sample("invoices.create", CAPTURED, INVOICE_READ),
     "invoice-lists": Sample("invoices.get", as_lists(CAPTURED), INVOICE_READ),
     "invoice-paid": Sample("invoices.pay", {**CAPTURED, "state": "PROCESSING"}, {"state": "PROCESSING"}),
@@ -289,7 +293,9 @@ SAMPLES = {
         {"entity_id": ENTITY, "vendor_response": {}},
         {"entity_id": ENTITY, "vendor_response": EMPTY},
     ),
-    "updated": Sample("accounts.update", REGISTERED, {"account_id": "ACCOUNT_ID_STRING", "email.is_verified": True}),
+    "updated": Sample(
+        "accounts.update", {**REGISTERED, "account_id": ACCOUNT}, {"account_id": ACCOUNT, "email.is_verified": True}
+    ),
     "block": Sample("accounts.block_capability", {"account_id": ACCOUNT, "blocks": BLOCK}, BLOCK_READ),
     "blocks": Sample("accounts.get_blocks", {"account_id": ACCOUNT, "blocks": BLOCK}, BLOCK_READ),
     "blocks-list": Sample("accounts.get_blocks", {"account_id": ACCOUNT, "blocks": [BLOCK]}, BLOCK_READ),

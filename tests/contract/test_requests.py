@@ -26,6 +26,8 @@ PHRASE = "J5Ks+%ML-Tx_/}Eb"
 TRACKING = "454471c2-e4c6-11ea-87d0-0242ac100000"
 
 PROFILE = {"account_id": ACCOUNT, "username": MAIL, "email": MAIL, "is_blocked": False, "integrator": "acme"}
+DAVID = {**PROFILE, "username": "david"}
+OF_OLD = {**PROFILE, "account_id": OLD_ACCOUNT}
 REGISTERED = {"account_id": ACCOUNT, "username": "david"}
 BALANCES = {"account_id": ACCOUNT, "balances": {"USD": {"spendable": {"balance": "0", "display": "$0.00"}}}}
 WALLET_BODY = {"wallet_id": WALLET, "account_id": ACCOUNT, "currency": "USD", "current_balance": 100, "active": 1}
@@ -146,7 +148,7 @@ CASES = {
     ),
     "get": Case(lambda t: t.accounts.get(ACCOUNT), "GET", user_info(""), None, "search_accounts", PROFILE),
     "get-uuid": Case(
-        lambda t: t.accounts.get(OLD_ACCOUNT), "GET", user_info("", OLD_ACCOUNT), None, "search_accounts", PROFILE
+        lambda t: t.accounts.get(OLD_ACCOUNT), "GET", user_info("", OLD_ACCOUNT), None, "search_accounts", OF_OLD
     ),
     "is-blocked": Case(
         lambda t: t.accounts.is_blocked(ACCOUNT), "GET", user_info(""), None, "search_accounts", PROFILE
@@ -157,7 +159,7 @@ CASES = {
         "/accounts/v1/user-info/search?username=david",
         None,
         "search_accounts",
-        PROFILE,
+        DAVID,
     ),
     "block": Case(
         lambda t: t.accounts.block(ACCOUNT), "POST", user_info("/block"), None, "block_accounts", {"is_blocked": True}
@@ -254,7 +256,7 @@ async def test_user_token_lifetime(api: Recorder, tilia: TiliaClient) -> None:
 @pytest.mark.asyncio
 async def test_search_is_percent_encoded(api: Recorder, tilia: TiliaClient) -> None:
     """A plus sign in a username does not arrive as a space."""
-    api.succeed(PROFILE)
+    api.succeed({**PROFILE, "username": "user+1@test.com"})
     await tilia.accounts.find("user+1@test.com")
     path, _, query = api.call.path.partition("?")
     assert path == "/accounts/v1/user-info/search"
@@ -265,7 +267,7 @@ async def test_search_is_percent_encoded(api: Recorder, tilia: TiliaClient) -> N
 @pytest.mark.parametrize("username", ["a b", "a&username=b", "a=b#c", "50%", "Ωmega", "a%2Bb"])
 async def test_search_arrives_whole(api: Recorder, tilia: TiliaClient, username: str) -> None:
     """Whatever stands in a username is what the server reads."""
-    api.succeed(PROFILE)
+    api.succeed({**PROFILE, "username": username})
     await tilia.accounts.find(username)
     assert api.call.query == {"username": [username]}
 
@@ -274,7 +276,7 @@ async def test_search_arrives_whole(api: Recorder, tilia: TiliaClient, username:
 @pytest.mark.parametrize("account_id", ["a?b", "a#b", "a%2Fb", "a b", "ä"])
 async def test_segments_are_quoted(api: Recorder, tilia: TiliaClient, account_id: str) -> None:
     """An id is one segment of the path whatever characters it has."""
-    api.succeed(PROFILE)
+    api.succeed({**PROFILE, "account_id": account_id})
     await tilia.accounts.get(account_id)
     head, version, segment, tail = api.call.path.strip("/").split("/")
     assert (head, version, unquote(segment), tail) == ("accounts", "v1", account_id, "user-info")
@@ -284,7 +286,7 @@ async def test_segments_are_quoted(api: Recorder, tilia: TiliaClient, account_id
 @pytest.mark.asyncio
 async def test_one_token_serves_a_scope(api: Recorder, tilia: TiliaClient) -> None:
     """Calls of one scope share a token; another scope asks for its own."""
-    api.succeed(PROFILE, times=2)
+    api.succeed(DAVID, times=2)
     api.succeed({"is_blocked": True})
     await tilia.accounts.get(ACCOUNT)
     await tilia.accounts.find("david")
@@ -324,7 +326,7 @@ async def test_send(api: Recorder, tilia: TiliaClient) -> None:
     """Any operation can be sent by its declaration."""
     body: dict[str, Any] = {"username": "david", "email": {"address": MAIL, "requires_verification": True}}
     api.succeed(REGISTERED)
-    api.succeed(PROFILE)
+    api.succeed({**PROFILE, "username": "a+b"})
     api.succeed(BALANCES)
     await tilia.send(OPERATIONS["accounts.register"], body=body)
     await tilia.send(OPERATIONS["accounts.find"], query={"username": "a+b"})

@@ -27,6 +27,8 @@ SERVER_ERROR = {
 }
 ONCE = ["accounts.register", "registration.start", "registration.complete"]
 
+BLOCKED = {**PROFILE, "is_blocked": True}
+
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["accounts.get", "accounts.block", *ONCE])
@@ -64,7 +66,7 @@ async def test_unauthorized_once(api: Recorder, name: str) -> None:
         201 if name == "registration.start" else 200,
         {
             "status": "Success",
-            "payload": {**PROFILE, "email": None, "registration_id": "reg"},
+            "payload": {**BLOCKED, "username": "SOME_USERNAME", "email": None, "registration_id": "reg"},
         },
     )
     async with api.client(attempts=3) as tilia:
@@ -79,12 +81,12 @@ async def test_unauthorized_once(api: Recorder, name: str) -> None:
 async def test_expired_token(api: Recorder, name: str, status: int) -> None:
     """An expired token says so in the body; under which status is not documented."""
     async with api.client(attempts=3) as tilia:
-        api.succeed(PROFILE)
+        api.succeed(BLOCKED)
         await CALLS[name](tilia)
         api.answer(status, EXPIRED)
-        api.succeed(PROFILE)
-        assert (await CALLS[name](tilia)).is_blocked is False
-        api.succeed(PROFILE)
+        api.succeed(BLOCKED)
+        assert (await CALLS[name](tilia)).is_blocked is True
+        api.succeed(BLOCKED)
         await CALLS[name](tilia)
     used = [sent.headers["Authorization"].removeprefix("Bearer ") for sent in api.calls]
     assert used == ["token-1", "token-1", "token-2", "token-2"]
@@ -123,7 +125,7 @@ async def test_token_endpoint_down(api: Recorder, tilia: TiliaClient, body: Any)
 async def test_retry_after_is_waited_out(api: Recorder, name: str) -> None:
     """The server says how long to wait, and so long it is."""
     api.answer(429, failure({"error": "slow down"}), {"Retry-After": "1"})
-    api.succeed(PROFILE)
+    api.succeed(BLOCKED)
     async with api.client(attempts=3) as tilia:
         begun = time.monotonic()
         await CALLS[name](tilia)
