@@ -7,6 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
 
+import attrs
+
 from tilia_async import errors
 from tilia_async.api import OPERATIONS
 from tilia_async.api.accounts import Accounts
@@ -34,7 +36,10 @@ from tilia_async.config import (
     hidden,
 )
 from tilia_async.json_value import JsonInput
+from tilia_async.ledger.calls import RecordedCall, account_of, action_of, on_record, reason_of
+from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
+from tilia_async.ledger.record import BlockAction
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import Secret, hide_body
@@ -47,7 +52,7 @@ from tilia_async.wire.checks import plain
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
-from tilia_async.wire.request import WireRequest
+from tilia_async.wire.request import WireRequest, build
 
 if TYPE_CHECKING:
     import aiohttp
@@ -92,8 +97,10 @@ class TiliaClient:
         token_cache: share one between clients; None: the one of this process.
         session: an ``aiohttp.ClientSession`` of yours: its connector is used (proxies, certificates); it is neither
             changed nor closed.
-        operations: corrected declarations by name, used by the typed methods.
-        ledger: where every block and unblock is recorded, before it is sent. It stays yours to close.
+        operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
+            not give stay as they are.
+        ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
+            of :meth:`send`. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -147,6 +154,7 @@ class TiliaClient:
             TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget),
             _scope_names(scopes),
         )
+        self._ledger = ledger
         self._caller = Caller(self._environment, self._pool, self._tokens, budget, retry, _corrections(operations))
         self.auth = Auth(self._caller)
         self.registration = Registration(self._caller)
@@ -217,8 +225,12 @@ class TiliaClient:
     ) -> Response[T]:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.
 
+        A block or unblock is recorded in the client's ledger: by its name, or, of your own making, if it is posted to
+        the accounts' service and its path ends in ``/block`` or ``/unblock``.
+
         Args:
-            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is.
+            operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is. Only
+                ``echoes`` and ``denials`` are those of the SDK's of the same name, if it has none.
             path: the path parameters, unquoted.
             query: the query parameters.
             body: what is sent as JSON.
@@ -229,9 +241,23 @@ class TiliaClient:
             TokenError: the token endpoint refused.
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
+            LedgerError: it is a block or unblock, and the client's ledger cannot be written; nothing was sent.
         """
-        body = None if body is None else hide_body(body)
-        return await self._caller.send(operation, path=path, query=query, body=body, options=options)
+        operation = _checked_alike(operation)
+        action = None if self._ledger is None else action_of(operation)
+        if self._ledger is None or action is None:
+            body = None if body is None else hide_body(body)
+            return await self._caller.send(operation, path=path, query=query, body=body, options=options)
+
+        async def send(chosen: RequestOptions) -> Response[T]:
+            return await self._caller.send(operation, path=path, query=query, body=body, options=chosen)
+
+        expect("options", options, RequestOptions, type(None))
+        # What cannot be sent is refused before it is on record.
+        build(operation, self._environment, path=path, query=query, body=body, options=options)
+        intent, account_id = Intent(action, reason_of(body)), account_of(operation, path, body)
+        recorded = RecordedCall(operation.name, intent, account_id, self._caller.timeout, options)
+        return await on_record(self._ledger, recorded, send)
 
     async def reconcile(
         self,
@@ -350,4 +376,18 @@ def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[
             raise errors.ConfigurationError(
                 f"operations: {name} has to keep its result type and its path parameters {declared.parameters}"
             )
-    return dict(operations or {})
+    return {name: _checked_alike(operation) for name, operation in (operations or {}).items()}
+
+
+def _checked_alike(operation: Operation[T]) -> Operation[T]:
+    """Let a declaration of the caller's own doubt the answers that the SDK's doubts, unless it says which itself."""
+    declared = OPERATIONS.get(operation.name)
+    if declared is operation:
+        return operation
+    if declared is not None:
+        echoes, denials = operation.echoes or declared.echoes, operation.denials or declared.denials
+        return attrs.evolve(operation, echoes=echoes, denials=denials)
+    action = action_of(operation)
+    if action is None or operation.denials:
+        return operation
+    return attrs.evolve(operation, denials={"is_blocked": {action is BlockAction.UNBLOCK}})

@@ -71,8 +71,10 @@ class TiliaClient:
         retry: how often and when a call is sent again.
         limits: connections, and the size of an answer.
         token_cache: share one between clients; None: the one of this process.
-        operations: corrected declarations by name, used by the typed methods.
-        ledger: where every block and unblock is recorded, before it is sent. It stays yours to close.
+        operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
+            not give stay as they are.
+        ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
+            of :meth:`send`. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -182,8 +184,12 @@ class TiliaClient:
     ) -> Response[T]:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.
 
+        A block or unblock is recorded in the client's ledger: by its name, or, of your own making, if it is posted to
+        the accounts' service and its path ends in ``/block`` or ``/unblock``.
+
         Args:
-            operation: from ``tilia_sync.api.OPERATIONS``, or of your own making; it is used as it is.
+            operation: from ``tilia_sync.api.OPERATIONS``, or of your own making; it is used as it is. Only
+                ``echoes`` and ``denials`` are those of the SDK's of the same name, if it has none.
             path: the path parameters, unquoted.
             query: the query parameters.
             body: what is sent as JSON.
@@ -194,6 +200,7 @@ class TiliaClient:
             TokenError: the token endpoint refused.
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
+            LedgerError: it is a block or unblock, and the client's ledger cannot be written; nothing was sent.
         """
         body = None if body is None else hide_body(body)
         with self._lease as run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import attrs
 
@@ -13,7 +13,7 @@ from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service, expect
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput, JsonValue
-from tilia_async.ledger.calls import on_record
+from tilia_async.ledger.calls import RecordedCall, on_record, reason_of
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
@@ -23,6 +23,8 @@ from tilia_async.wire.operation import Evidence, Operation, Repeat
 
 if TYPE_CHECKING:
     from tilia_async.transport.caller import Caller
+
+T = TypeVar("T")
 
 LONGEST_USERNAME = 64
 """In characters, for ``accounts.register`` (fact sheet "accounts", B1)."""
@@ -365,7 +367,7 @@ class Accounts:
         Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
         intent = Intent(BlockAction.BLOCK, reason, actor, review_at)
-        return await self._change(BLOCK, intent, account_id, options)
+        return await self._change(BLOCK, intent, account_id, options=options)
 
     async def unblock(
         self,
@@ -391,7 +393,7 @@ class Accounts:
 
         Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
         """
-        return await self._change(UNBLOCK, Intent(BlockAction.UNBLOCK, reason, actor), account_id, options)
+        return await self._change(UNBLOCK, Intent(BlockAction.UNBLOCK, reason, actor), account_id, options=options)
 
     async def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Whether an account is blocked, by you or by Tilia.
@@ -491,6 +493,9 @@ class Accounts:
     ) -> AccountBlocks:
         """Keep an account from something, in the newer way. Tilia documents one capability and one reason.
 
+        In a ledger it is a block like any other. Its record's reason is made of all three, e.g.
+        ``account_close (capability login): asked for by mail``.
+
         Args:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
@@ -500,6 +505,7 @@ class Accounts:
         Raises:
             InvalidRequestError: a field breaks one of these rules.
             BadRequestError: Tilia refuses.
+            LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
@@ -519,7 +525,8 @@ class Accounts:
         }
         if note is not None:
             body["note"] = note
-        return await self._caller.value(BLOCK_CAPABILITY, body=body, options=options)
+        intent = Intent(BlockAction.BLOCK, reason_of(body))
+        return await self._change(BLOCK_CAPABILITY, intent, account_id, body=body, options=options)
 
     async def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
         """List what an account is kept from, and by whom.
@@ -566,22 +573,26 @@ class Accounts:
         await self._caller.value(MERGE, body=body, options=options)
 
     async def _change(
-        self, operation: Operation[BlockStatus], intent: Intent, account_id: str, options: RequestOptions | None
-    ) -> BlockStatus:
+        self,
+        operation: Operation[T],
+        intent: Intent,
+        account_id: str,
+        *,
+        body: Mapping[str, JsonInput] | None = None,
+        options: RequestOptions | None,
+    ) -> T:
         """Block or unblock, on record if there is a ledger."""
         checks.refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
+        path = {"account_id": account_id} if operation.parameters else None
 
-        path = {"account_id": account_id}
+        async def send(chosen: RequestOptions | None) -> T:
+            return await self._caller.value(operation, path=path, body=body, options=chosen)
+
         if self._ledger is None:
-            return await self._caller.value(operation, path=path, options=options)
+            return await send(options)
         expect("options", options, RequestOptions, type(None))
-        chosen = options or RequestOptions()
-
-        async def send(seconds: float) -> BlockStatus:
-            return await self._caller.value(operation, path=path, options=attrs.evolve(chosen, timeout=seconds))
-
-        timeout = chosen.timeout or self._caller.timeout
-        return await on_record(self._ledger, intent, account_id, timeout, send)
+        recorded = RecordedCall(operation.name, intent, account_id, self._caller.timeout, options)
+        return await on_record(self._ledger, recorded, send)
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:

@@ -3,68 +3,157 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
+import attrs
 
+from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import DeadlineExceededError, LedgerError, TiliaError
+from tilia_async.json_value import JsonInput
 from tilia_async.ledger.claims import Settlement, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
-from tilia_async.ledger.record import RecordState, state_after
+from tilia_async.ledger.record import BlockAction, RecordState, state_after
+from tilia_async.wire import checks
+from tilia_async.wire.operation import Operation
 
 if TYPE_CHECKING:
     from tilia_async.ledger.journal import Journal
 
 T = TypeVar("T")
 
-FAREWELL_SECONDS: Final = 0.5
-"""How long at least a call whose outcome is known waits for that to be on record; it is written all the same."""
+SETTLING_SECONDS: Final = 0.2
+"""How long after its timeout or cancellation a call still waits for its outcome to be on record.
+
+With what the event loop takes it is within the quarter of a second by which a call may outlive its deadline. It is
+written later all the same.
+"""
+
+_ACTIONS: Final = {
+    "accounts.block": BlockAction.BLOCK,
+    "accounts.unblock": BlockAction.UNBLOCK,
+    "accounts.block_capability": BlockAction.BLOCK,
+}
 
 _log = logging.getLogger("tilia_async")
 
 
-async def on_record(
-    ledger: BlockLedger, intent: Intent, account_id: str, seconds: float, call: Callable[[float], Awaitable[T]]
-) -> T:
-    """Put the intent on record, do the call, and settle the record.
+@attrs.frozen
+class RecordedCall:
+    """A block or unblock that is about to be sent.
 
-    Args:
-        seconds: for all of it.
-        call: gets the seconds that are left.
+    Attributes:
+        operation: its name.
+        timeout: of the client, in seconds.
+        options: of the call; None: those of the client.
+    """
+
+    operation: str
+    intent: Intent
+    account_id: str
+    timeout: float
+    options: RequestOptions | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The seconds for all of it."""
+        return self.timeout if self.options is None else self.options.timeout or self.timeout
+
+
+def action_of(operation: Operation[object]) -> BlockAction | None:
+    """Return the action that an operation is recorded as, None for no record.
+
+    Those of the SDK are known by their names, so a corrected declaration is too. Of your own making is a block or an
+    unblock what is posted to the accounts' service and ends in ``/block`` or ``/unblock``.
+    """
+    named = _ACTIONS.get(operation.name)
+    if named is not None or operation.service is not Service.ACCOUNTS or operation.method != "POST":
+        return named
+    last = operation.path.rpartition("/")[2]
+    return BlockAction(last) if last in set(BlockAction) else None
+
+
+def account_of(
+    operation: Operation[object], path: Mapping[str, str] | None, body: Mapping[str, JsonInput] | None
+) -> str:
+    """Return the account of a block or an unblock, from its path or its body.
 
     Raises:
+        InvalidRequestError: none is named, so there would be nothing to record.
+    """
+    named = {**(body or {}), **(path or {})}
+    parameters = operation.parameters
+    account_id = named.get(parameters[0]) if len(parameters) == 1 else named.get("account_id")
+    checks.refuse(operation.name, {"account_id": checks.identifier(account_id)})
+    return str(account_id)
+
+
+def reason_of(body: Mapping[str, JsonInput] | None) -> str | None:
+    """Return the reason for the record of a block of one capability: the reason given, the capability, the note.
+
+    ``account_close (capability login): asked for by mail``; None for a block without a capability.
+    """
+    given = body or {}
+    capability = given.get("block_capability")
+    if capability is None:
+        return None
+    note = given.get("note")
+    told = f"{given.get('block_reason') or 'no reason'} (capability {capability})"
+    return f"{told}: {note}" if note else told
+
+
+async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[[RequestOptions], Awaitable[T]]) -> T:
+    """Put the intent on record, do the call, and settle the record.
+
+    It ends when its time is over, a quarter of a second later at most, however slow the ledger is.
+
+    Args:
+        call: gets the options, with the seconds that are left.
+
+    Raises:
+        InvalidRequestError: what is to be recorded cannot be.
         LedgerError: the intent is not on record; nothing was sent.
         DeadlineExceededError: it was not on record in time; nothing was sent.
         TiliaError: as the call does.
     """
-    run_id, ends_at = new_run_id(), monotonic() + seconds
-    journal = await _intend(ledger, intent, run_id, account_id, seconds)
+    checks.refuse(recorded.operation, recorded.intent.problems())
+    run_id, ends_at, account_id = new_run_id(), monotonic() + recorded.seconds, recorded.account_id
+    journal = await _intend(ledger, recorded, run_id)
+    left = attrs.evolve(recorded.options or RequestOptions(), timeout=max(0.001, ends_at - monotonic()))
     try:
-        value = await call(max(0.001, ends_at - monotonic()))
+        value = await call(left)
     except asyncio.CancelledError:
         with anyio.CancelScope(shield=True):
-            await _settle(journal, run_id, Settlement(account_id, RecordState.UNKNOWN, "the call was cancelled"), 0.0)
+            cancelled = Settlement(account_id, RecordState.UNKNOWN, "the call was cancelled")
+            await _settle(journal, run_id, cancelled, monotonic())
         raise
     except TiliaError as error:
-        settlement = Settlement(account_id, state_after(error), str(error))
-        await _settle(journal, run_id, settlement, ends_at - monotonic())
+        await _settle(journal, run_id, Settlement(account_id, state_after(error), str(error)), ends_at)
         raise
-    await _settle(journal, run_id, Settlement(account_id, RecordState.CONFIRMED), ends_at - monotonic())
+    except BaseException as error:
+        # A fault of ours or of a library's says nothing about the account. The loop may have gone.
+        unknown = Settlement(account_id, RecordState.UNKNOWN, f"the call ended with {type(error).__name__}")
+        with contextlib.suppress(RuntimeError):
+            journal.settle_soon(run_id, unknown)
+        raise
+    await _settle(journal, run_id, Settlement(account_id, RecordState.CONFIRMED), ends_at)
     return value
 
 
-async def _intend(ledger: BlockLedger, intent: Intent, run_id: str, account_id: str, seconds: float) -> Journal:
-    operation, reference = f"accounts.{intent.action.value}", {"account_id": account_id}
+async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> Journal:
+    account_id, seconds = recorded.account_id, recorded.seconds
+    operation, reference = recorded.operation, {"account_id": account_id}
     journal: Journal | None = None
     never_sent = Settlement(account_id, RecordState.FAILED, "it was not on record in time, and was not sent")
     try:
         async with asyncio.timeout(seconds):
             journal = await journal_of(ledger)
-            await journal.intend(run_id, account_id, intent)
+            await journal.intend(run_id, account_id, recorded.intent)
             return journal
     except LedgerError as error:
         raise error.during(operation, reference) from None
@@ -80,10 +169,13 @@ async def _intend(ledger: BlockLedger, intent: Intent, run_id: str, account_id: 
     )
 
 
-async def _settle(journal: Journal, run_id: str, settlement: Settlement, seconds: float) -> None:
-    """What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended."""
+async def _settle(journal: Journal, run_id: str, settlement: Settlement, ends_at: float) -> None:
+    """Put on record what became of it, and wait for that until its time is over and a little longer.
+
+    What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended.
+    """
     try:
-        with anyio.move_on_after(max(seconds, FAREWELL_SECONDS)) as waiting:
+        with anyio.move_on_after(max(0.0, ends_at - monotonic() + SETTLING_SECONDS)) as waiting:
             await journal.settle(run_id, settlement)
     except LedgerError as failure:
         _log.error("%s stays on record as intended, although it is %s: %s", *_told(settlement), failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -10,6 +11,8 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 T = TypeVar("T")
+
+_log = logging.getLogger("tilia_async")
 
 _LULL_SECONDS: Final = 0.004
 """When none has come for so long, those that are there are written."""
@@ -32,7 +35,8 @@ class GroupCommit(Generic[T]):
         self._patience = patience
         self._filled = asyncio.Event()
         self._rows: list[T] = []
-        self._waiting: list[asyncio.Future[None]] = []
+        # None for those who do not wait.
+        self._waiting: list[asyncio.Future[None] | None] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, *rows: T) -> None:
@@ -45,12 +49,15 @@ class GroupCommit(Generic[T]):
             return
         # One for each who waits: the one that is cancelled takes its own along and no other.
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(durable)
-        self.put(*rows)
+        self._hand_in(rows, durable)
         await durable
 
     def put(self, *rows: T) -> None:
         """Hand rows in, and do not wait for them."""
+        self._hand_in(rows, None)
+
+    def _hand_in(self, rows: Sequence[T], durable: asyncio.Future[None] | None) -> None:
+        self._waiting.append(durable)
         self._rows += rows
         if len(self._rows) >= self._enough:
             self._filled.set()
@@ -83,16 +90,19 @@ class GroupCommit(Generic[T]):
             with anyio.move_on_after(_LULL_SECONDS):
                 await self._filled.wait()
 
-    async def _write_some(self, rows: Sequence[T], waiting: Sequence[asyncio.Future[None]]) -> None:
+    async def _write_some(self, rows: Sequence[T], waiting: Sequence[asyncio.Future[None] | None]) -> None:
         failure: BaseException | None = None
         try:
             await self._write(rows)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             failure = error
+        unheard = 0
         for durable in waiting:
-            if durable.done():
-                continue
-            if failure is None:
+            if durable is None or durable.done():
+                unheard += 1
+            elif failure is None:
                 durable.set_result(None)
             else:
                 durable.set_exception(failure)
+        if failure is not None and unheard:
+            _log.error("what %d calls left to the ledger is not on record: %s", unheard, failure)

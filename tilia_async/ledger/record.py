@@ -90,10 +90,12 @@ def state_after(error: errors.TiliaError | None) -> RecordState:
     """The state of a block whose call ended with this error, or with none."""
     if error is None or error.took_effect is True:
         return RecordState.CONFIRMED
+    if error.took_effect is None:
+        return RecordState.UNKNOWN
     # The page of a proxy says nothing about the account.
     if isinstance(error, errors.ApiError) and error.structured:
         if isinstance(error, errors.NotFoundError):
             return RecordState.NOT_FOUND
         if isinstance(error, errors.UnauthorizedError | errors.ForbiddenError):
             return RecordState.REFUSED
-    return RecordState.UNKNOWN if error.took_effect is None else RecordState.FAILED
+    return RecordState.FAILED

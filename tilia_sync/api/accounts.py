@@ -214,6 +214,9 @@ class Accounts:
     ) -> AccountBlocks:
         """Keep an account from something, in the newer way. Tilia documents one capability and one reason.
 
+        In a ledger it is a block like any other. Its record's reason is made of all three, e.g.
+        ``account_close (capability login): asked for by mail``.
+
         Args:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
@@ -223,6 +226,7 @@ class Accounts:
         Raises:
             InvalidRequestError: a field breaks one of these rules.
             BadRequestError: Tilia refuses.
+            LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
