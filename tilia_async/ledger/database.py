@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 
-from sqlalchemy import event, make_url
+from sqlalchemy import event, func, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -69,6 +70,20 @@ def _sqlite_now(_element: database_now, _compiler: SQLCompiler, **_options: obje
 @compiles(database_now, "postgresql")
 def _postgresql_now(_element: database_now, _compiler: SQLCompiler, **_options: object) -> str:
     return "(extract(epoch from clock_timestamp())::double precision)"
+
+
+_CLOCK: Final = select(func.clock_timestamp())
+
+
+async def clock(connection: AsyncConnection) -> datetime:
+    """Return the time by the database's clock: what is told of different hosts is compared.
+
+    A file is on this host, and so is its clock.
+    """
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    now: datetime = (await connection.execute(_CLOCK)).scalar_one()
+    return now
 
 
 class Database:

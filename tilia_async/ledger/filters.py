@@ -48,4 +48,4 @@ def _problems(name: str, value: object) -> list[str]:
         return checks.moment(value)
     if name in _KINDS and value not in [each.value for each in _KINDS[name]]:
         return [f"is one of {', '.join(_KINDS[name])}, not {value!r}"]
-    return checks.text(value)
+    return checks.text(value) or (["has a zero character in it, which no record has"] if "\0" in str(value) else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 import orjson
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
-from tilia_async.ledger.database import Database, database_now
+from tilia_async.ledger.database import Database, clock, database_now
 from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.prepared import Row
@@ -152,13 +152,13 @@ class Journal:
         await self.database.write(work)
 
     async def _write(self, entries: Sequence[_Intended | _Settled | _Claiming]) -> None:
-        now = datetime.now(UTC)
         intents = [each for each in entries if isinstance(each, _Intended)]
         settled = [each for each in entries if isinstance(each, _Settled)]
         claiming = [each for each in entries if isinstance(each, _Claiming)]
 
         async def work(connection: AsyncConnection) -> None:
             known = statements(connection.dialect.name)
+            now = await clock(connection)
             if intents:
                 rows = [_row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id) for each in intents]
                 await connection.execute(RECORDS.insert(), rows)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tilia_async.errors import InvalidRequestError
 
@@ -70,7 +70,13 @@ def moment(value: object) -> list[str]:
     """A point in time, which nobody can tell without a time zone."""
     if not isinstance(value, datetime):
         return [f"is a datetime, not {type(value).__name__}"]
-    return ["has no time zone; give it one, e.g. datetime.now(UTC)"] if value.tzinfo is None else []
+    if value.utcoffset() is None:
+        return ["has no time zone; give it one, e.g. datetime.now(UTC)"]
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return ["is beyond the first or last year that there is, in UTC"]
+    return []
 
 
 def count(value: object) -> list[str]:

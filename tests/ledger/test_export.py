@@ -1,0 +1,156 @@
+"""The record as text: no cell is a formula, no line is two, nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from postgres import new_database
+
+from tilia_async import errors
+from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.export import FIELDS, layout
+from tilia_async.ledger.filters import checked
+from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.ledger import journal_of
+
+ASKED = datetime(2026, 5, 4, 3, 2, 1, 987_654, tzinfo=UTC)
+BLANKS = [
+    "",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\r\n",
+    "\x0b",
+    "\0",
+    "\N{NO-BREAK SPACE}",
+    "\N{IDEOGRAPHIC SPACE}",
+    "\ufeff",
+    "\u200b",
+]
+SIGNS = ["=", "+", "-", "@", "\N{MINUS SIGN}", "＝", "＋", "－", "＠", "﹦", "﹣"]
+
+
+def record(**fields: Any) -> BlockRecord:
+    known: dict[str, Any] = {
+        "account_id": "acct_1",
+        "action": BlockAction.BLOCK,
+        "state": RecordState.CONFIRMED,
+        "source": RecordSource.CALL,
+        "issuer": "publisher",
+        "requested_at": ASKED,
+    }
+    return BlockRecord(**{**known, **fields})
+
+
+def cells(of: BlockRecord) -> dict[str, str]:
+    written = layout("csv")
+    (row,) = csv.DictReader(io.StringIO(written.head + written.line(of), newline=""))
+    return row
+
+
+@pytest.mark.parametrize("field", ["account_id", "reason", "actor", "job_id", "issuer", "error"])
+def test_a_text_that_a_spreadsheet_would_take_for_a_formula_is_none(field: str) -> None:
+    for sign, blank in itertools.product(SIGNS, BLANKS):
+        formula = f"{blank}{sign}HYPERLINK(A1)"
+        assert cells(record(**{field: formula}))[field] == f"'{formula}"
+
+
+@pytest.mark.parametrize("start", ["\t", "\n", "\r"])
+def test_a_cell_that_begins_with_another_cell_is_none(start: str) -> None:
+    assert cells(record(reason=f"{start}1"))["reason"] == f"'{start}1"
+
+
+@pytest.mark.parametrize("text", ["spam", "a=b", "1-2", "'=1", "", " spam", "ｓpam", "a\nb", '"quoted", and more', "é"])
+def test_any_other_text_stays_as_it_is(text: str) -> None:
+    assert cells(record(reason=text))["reason"] == text
+
+
+@given(st.text())
+def test_what_is_written_comes_back(text: str) -> None:
+    written = cells(record(reason=text, review_at=ASKED))
+    assert written["reason"].removeprefix("'") == text.removeprefix("'")
+    assert list(written) == list(FIELDS)
+    assert (written["review_at"], written["settled_at"]) == (ASKED.isoformat(), "")
+    line = layout("jsonl").line(record(reason=text))
+    assert line.splitlines() == [line.removesuffix("\n")]
+    assert json.loads(line)["reason"] == text
+
+
+@pytest.mark.parametrize("name", ["CSV", "json", "", None, 3])
+def test_a_format_that_there_is_not_is_told(name: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="'csv' or 'jsonl'"):
+        layout(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("job_id", "account_id", "actor", "issuer") for value in ("", "a\0b", "\ud800", 3)),
+        *((name, value) for name in ("action", "state", "source") for value in ("", "CALL", 3, [], {})),
+        *((name, value) for name in ("since", "until") for value in ("2026", 3, datetime(2026, 1, 1), ASKED.date())),  # noqa: DTZ001
+        ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
+        ("until", datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))),
+        ("reason", "spam"),
+    ],
+)
+def test_a_filter_that_cannot_be_one_is_told(name: str, value: object) -> None:
+    with pytest.raises(errors.InvalidRequestError, match=name):
+        checked({name: value})
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_the_first_and_the_last_moment_are_moments(name: str) -> None:
+    for moment in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        assert checked({name: moment})
+
+
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_hosts_whose_clocks_differ_agree_on_what_came_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unblock after the block lifts it, although the clock of the host that sent it is an hour behind."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
+    async with new_database() as url, BlockLedger.open(url) as ledger:
+        journal = await journal_of(ledger)
+        for action, ahead in ((BlockAction.BLOCK, True), (BlockAction.UNBLOCK, False)):
+            with monkeypatch.context() as patched:
+                for module in ("journal", "database"):  # wherever it is asked
+                    if ahead:
+                        patched.setattr(f"tilia_async.ledger.{module}.datetime", Ahead, raising=False)
+                await journal.intend(action.value, "acct_1", Intent(action))
+                await journal.settle(action.value, settled("acct_1"))
+        assert [each.account_id async for each in ledger.blocked()] == []
+        block, unblock = await ledger.history("acct_1")
+    assert (block.action, unblock.action) == (BlockAction.BLOCK, BlockAction.UNBLOCK)
+    assert block.requested_at <= block.settled_at <= unblock.requested_at <= unblock.settled_at
+
+
+def settled(account_id: str) -> Settlement:
+    return Settlement(account_id, RecordState.CONFIRMED)
+
+
+@pytest.mark.asyncio
+async def test_a_file_keeps_the_time_of_its_host(tmp_path: Path) -> None:
+    async with BlockLedger.open(f"sqlite:///{tmp_path}/blocks.db") as ledger:
+        journal = await journal_of(ledger)
+        before = datetime.now(UTC)
+        await journal.intend("one", "acct_1", Intent(BlockAction.BLOCK))
+        (found,) = await ledger.history("acct_1")
+        assert before <= found.requested_at <= datetime.now(UTC)
