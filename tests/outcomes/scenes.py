@@ -17,7 +17,11 @@ Call = Callable[[TiliaClient], Awaitable[object]]
 
 @attrs.define
 class Stage:
-    """A buyer, a seller, and what they have."""
+    """A buyer, a seller, and what they have.
+
+    Attributes:
+        reference: what a caller of the operation knows beside its error, for the reconciliation.
+    """
 
     sandbox: Sandbox
     tilia: TiliaClient
@@ -25,6 +29,7 @@ class Stage:
     seller: str = ""
     card: str = ""
     paypal: str = ""
+    reference: dict[str, str] = attrs.field(factory=dict[str, str])
 
     async def set(self) -> None:
         """Register the two and give them money."""
@@ -235,7 +240,8 @@ async def _(stage: Stage) -> Call:
 
 @scene("refunds.refund_line_item")
 async def _(stage: Stage) -> Call:
-    _, line_item_id = await stage.paid_invoice()
+    invoice_id, line_item_id = await stage.paid_invoice()
+    stage.reference["invoice_id"] = invoice_id
     return lambda tilia: tilia.refunds.refund_line_item(line_item_id, 100, [stage.card], "billing")
 
 

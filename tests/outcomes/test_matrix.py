@@ -6,6 +6,7 @@ each write with some conditions. At night all are tried.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -13,13 +14,13 @@ from collections import Counter
 
 import pytest
 from canaries import all_logs, places, search
-from conditions import CONDITIONS, OK, Condition
+from conditions import CONDITIONS, Condition
 from counts import count
 from effects import state_of
 from quick import QUICK
 from scenes import PASSWORD, SCENES, Call, Stage
 
-from tilia_async import Scope, TiliaClient, Verdict, errors
+from tilia_async import RetryPolicy, Scope, TiliaClient, Verdict, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
@@ -34,7 +35,8 @@ ALL = [
     for name in OPERATIONS
     for condition in CONDITIONS
     for network in NETWORKS
-    if not (condition.on_token and network == "fresh")
+    if condition.fits(OPERATIONS[name])
+    if network == "warm" or not (condition.on_token or condition.lookup)
 ]
 
 
@@ -44,12 +46,13 @@ def sample() -> list[tuple[str, Condition, str]]:
     names, chosen = list(OPERATIONS), set[int]()
     places_of = {case: number for number, case in enumerate((n, c.name, w) for n, c, w in ALL)}
     for condition in CONDITIONS:
-        for name in chance.sample(names, 5):
-            network = "warm" if condition.on_token else chance.choice(NETWORKS)
+        fitting = [name for name in names if condition.fits(OPERATIONS[name])]
+        for name in chance.sample(fitting, min(3, len(fitting))):
+            network = "warm" if condition.on_token or condition.lookup else chance.choice(NETWORKS)
             chosen.add(places_of[name, condition.name, network])
     writing = [name for name in names if not OPERATIONS[name].reads]
     for name in writing:
-        for condition in chance.sample(CONDITIONS, 2):
+        for condition in chance.sample([each for each in CONDITIONS if each.fits(OPERATIONS[name])], 2):
             chosen.add(places_of[name, condition.name, "warm"])
     for name in names:
         # What aiohttp would send again by itself, if it were let.
@@ -58,40 +61,73 @@ def sample() -> list[tuple[str, Condition, str]]:
     return [ALL[number] for number in sorted(chosen)]
 
 
+NOT_YET = {
+    "of a gateway": "the table of effects has 408, 444, 460 and 499 as refusals",
+    "200 and": "a 200 that says no, or nothing, counts as a success",
+    "a contradiction": "a success that says the opposite counts as one",
+    "other id": "an answer about another id counts as one",
+    "look-up": "the reconciliation knows too much",
+}
+"""What is known to be wrong, by a part of the condition's name. Nothing else may fail."""
+
+
+def cases(chosen: list[tuple[str, Condition, str]]) -> list[object]:
+    return [pytest.param(case, id=ids(case), marks=_marks(case[1])) for case in chosen]
+
+
+def _marks(condition: Condition) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.xfail(reason=why, strict=False) for part, why in NOT_YET.items() if part in condition.name]
+
+
 def ids(case: tuple[str, Condition, str]) -> str:
     return f"{case[0]}-{case[1].name}-{case[2]}"
 
 
-async def set_stage(sandbox: Sandbox, name: str) -> Call:
+async def set_stage(sandbox: Sandbox, name: str) -> tuple[Call, Stage]:
     """Everything that the operation needs, done by a client of its own."""
     async with TiliaClient(
         sandbox.client_id, sandbox.client_secret, sandbox.environment, scopes=tuple(Scope), token_cache=TokenCache()
     ) as arranging:
         stage = Stage(sandbox, arranging)
         await stage.set()
-        return await SCENES[name](stage)
+        return await SCENES[name](stage), stage
 
 
-async def states(name: str) -> tuple[Counter[tuple[object, ...]], Counter[tuple[object, ...]]]:
-    """Before and after the operation, when nothing goes wrong."""
+async def do(call: Call, sandbox: Sandbox) -> None:
+    """Call while nothing goes wrong."""
+    async with TiliaClient(
+        sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache()
+    ) as tilia:
+        await call(tilia)
+
+
+State = Counter[tuple[object, ...]]
+
+
+async def states(name: str) -> tuple[State, State, State]:
+    """Before the operation, after it, and after it was done twice, when nothing goes wrong."""
     async with Sandbox(wallet_delay=0) as sandbox:
-        call = await set_stage(sandbox, name)
-        before = state_of(sandbox)
-        async with TiliaClient(
-            sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache()
-        ) as tilia:
-            await call(tilia)
-        return before, state_of(sandbox)
+        call, _ = await set_stage(sandbox, name)
+        found = [state_of(sandbox)]
+        for _ in range(2):
+            with contextlib.suppress(errors.TiliaError):
+                await do(call, sandbox)
+            found.append(state_of(sandbox))
+        return found[0], found[1], found[2]
 
 
-_STATES: dict[str, tuple[Counter[tuple[object, ...]], Counter[tuple[object, ...]]]] = {}
+_STATES: dict[str, tuple[State, State, State]] = {}
 
 
-async def effects(name: str, sandbox: Sandbox) -> int | str:
-    """How often the operation took effect: 0, 1, or what is different."""
+async def effects(name: str, sandbox: Sandbox, *, before: int = 0) -> int | str:
+    """How often the operation took effect: 0, 1, or what is different.
+
+    Args:
+        before: how often it was done before the call.
+    """
     if name not in _STATES:
         _STATES[name] = await states(name)
-    none, once = _STATES[name]
+    none, once = _STATES[name][before : before + 2]
     now = state_of(sandbox)
     if now in (none, once):
         return 0 if now == none else 1
@@ -102,8 +138,11 @@ async def meet(name: str, condition: Condition, network: str) -> None:
     """One operation meets one condition."""
     operation = OPERATIONS[name]
     expected = condition.expected(operation)
+    lookup = condition.lookup
     async with Sandbox(wallet_delay=0) as sandbox:
-        call = await set_stage(sandbox, name)
+        call, stage = await set_stage(sandbox, name)
+        if lookup is not None and lookup.twin:
+            await do(call, sandbox)
         cache = TokenCache()
         credentials = sandbox.client_id, sandbox.client_secret
         if network == "fresh":
@@ -116,28 +155,28 @@ async def meet(name: str, condition: Condition, network: str) -> None:
                     if operation.service != "auth":
                         await other.access_token(operation.scopes)
             condition.arrange(sandbox, operation)
+            retry = QUICK if lookup is None else RetryPolicy(attempts=1)
             async with TiliaClient(
-                *credentials, environment, token_cache=cache, retry=QUICK, timeout=condition.timeout, session=session
+                *credentials, environment, token_cache=cache, retry=retry, timeout=condition.timeout, session=session
             ) as tilia:
                 with all_logs() as logged:
                     started = time.monotonic()
                     failure = await outcome(call, tilia)
                     elapsed = time.monotonic() - started
                 assert elapsed < condition.timeout + SLACK
-                found = await effects(name, sandbox)
+                found = await effects(name, sandbox, before=int(lookup is not None and lookup.twin))
                 assert operation.reads or found in expected.effects, (found, failure)
                 count("effects found", found if isinstance(found, int) and not operation.reads else 0)
                 secrets = {sandbox.client_secret, PASSWORD, *sandbox._tokens._tokens}
                 shown = [repr(sandbox), repr(sandbox.requests), repr(sandbox._desk), repr(tilia), repr(cache)]
                 search(secrets, [*logged.texts, *shown, *(() if failure is None else places(failure))])
-                if expected.error is OK:
-                    assert failure is None, failure.explain() if failure else ""
+                if failure is None:
+                    assert expected.may_succeed, "it succeeded"
                     return
-                assert failure is not None, "it succeeded"
-                assert type(failure) is expected.error, failure.explain()
+                assert type(failure) in expected.errors, failure.explain()
                 assert (failure.took_effect, failure.operation) == (expected.took_effect, name), failure.explain()
-                if failure.took_effect is None:
-                    await check_reconciliation(sandbox, tilia, failure, found)
+                if not operation.reads:
+                    await check_reconciliation(condition, stage, tilia, failure, int(found))
 
 
 async def outcome(call: Call, tilia: TiliaClient) -> errors.TiliaError | None:
@@ -149,18 +188,43 @@ async def outcome(call: Call, tilia: TiliaClient) -> errors.TiliaError | None:
 
 
 async def check_reconciliation(
-    sandbox: Sandbox, tilia: TiliaClient, failure: errors.TiliaError, found: int | str
+    condition: Condition, stage: Stage, tilia: TiliaClient, failure: errors.TiliaError, found: int
 ) -> None:
     """It never says more than is true."""
-    sandbox.faults.clear()
-    told = await tilia.reconcile(failure)
+    lookup = condition.lookup
+    if failure.took_effect is False and NO_EFFECT is None:
+        return
+    if lookup is None or not lookup.hides:
+        stage.sandbox.faults.clear()
+        if lookup is not None:
+            lookup.arrange(stage.sandbox)
     count("reconciliations")
-    truth = {1: Verdict.TOOK_EFFECT, 0: Verdict.NOT_SEEN}[int(found)]
-    assert told.verdict in (truth, Verdict.CANNOT_BE_KNOWN), told
-    if failure.operation not in UNKNOWABLE:
-        assert told.verdict is truth, told
+    try:
+        told = await tilia.reconcile(failure, reference=stage.reference)
+    except errors.TiliaError as error:
+        assert lookup is not None, error.explain()
+        assert failure.took_effect is None, error.explain()
+        return
+    if failure.took_effect is False:
+        assert told.verdict is NO_EFFECT, told
+        return
+    assert told.verdict in MAY_BE_TOLD[found], told
+    if told.verdict is Verdict.NOT_SEEN and found:
+        assert lookup is not None, told
+        assert lookup.hides, told
+        assert told.decide_from is not None, told
+        assert told.decide_from > told.checked_at, told
+    if lookup is None and failure.operation not in UNKNOWABLE:
+        assert told.verdict is KNOWN[found], told
 
 
+NO_EFFECT = getattr(Verdict, "NO_EFFECT", None)
+KNOWN = {1: Verdict.TOOK_EFFECT, 0: Verdict.NOT_SEEN}
+MAY_BE_TOLD = {
+    1: {Verdict.TOOK_EFFECT, Verdict.CANNOT_BE_KNOWN, Verdict.NOT_SEEN},
+    0: {Verdict.NOT_SEEN, Verdict.CANNOT_BE_KNOWN},
+}
+"""By the truth. What was done may be told as not seen only as long as the look-up hides it, and never finally."""
 UNKNOWABLE = frozenset(
     {
         # Tilia has nothing that shows them.
@@ -184,7 +248,7 @@ def test_the_sample_leaves_out_no_write_and_no_condition() -> None:
 async def test_an_effect_can_be_told_from_none_and_from_two(name: str) -> None:
     """Otherwise the matrix would be blind."""
     async with Sandbox(wallet_delay=0) as sandbox:
-        call = await set_stage(sandbox, name)
+        call, _ = await set_stage(sandbox, name)
         async with TiliaClient(
             sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache()
         ) as tilia:
@@ -199,7 +263,7 @@ async def test_an_effect_can_be_told_from_none_and_from_two(name: str) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", sample(), ids=ids)
+@pytest.mark.parametrize("case", cases(sample()))
 async def test_a_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
     count("operations × conditions")
     await meet(*case)
@@ -207,7 +271,7 @@ async def test_a_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", ALL, ids=ids)
+@pytest.mark.parametrize("case", cases(ALL))
 async def test_every_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
     count("operations × conditions")
     await meet(*case)
