@@ -7,7 +7,6 @@ import random
 import time
 
 import pytest
-from counts import count
 from effects import state_of
 from quick import QUICK
 from scenes import SCENES, Stage
@@ -41,7 +40,6 @@ async def write_after_a_sleep(name: str) -> None:
             await call(tilia)
         assert [request.operation for request in sandbox.requests[before:]] == [name_of_route(name)]
         assert state_of(sandbox._sandbox) == (await states(name))[1]
-        count("writes on connections that were ended")
 
 
 def name_of_route(name: str) -> str:

@@ -61,11 +61,11 @@ def update(call: Call) -> Answer:
             notify(call.world, add_pobo(call.world, account, platform, user_id))
         account.external_platforms[platform] = user_id
     # Inferred: the documented sample is cut off before the answer.
-    return success(_registered(account), nulls=call.nulls())
+    return success(_registered(account), texts=call.texts())
 
 
 def get(call: Call) -> Answer:
-    return success(_told(account_of_path(call)), nulls=call.nulls())
+    return success(_told(account_of_path(call)), texts=call.texts())
 
 
 def find(call: Call) -> Answer:
@@ -73,7 +73,7 @@ def find(call: Call) -> Answer:
     if not username:
         return invalid({"username": ["is required"]})
     account = call.world.people.named(username)
-    return not_found("account") if account is None else success(_told(account), nulls=call.nulls())
+    return not_found("account") if account is None else success(_told(account), texts=call.texts())
 
 
 ROUTES = (

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+
 import attrs
 import orjson
 
@@ -23,14 +27,28 @@ def bare(body: JsonValue, status: int = 200) -> Answer:
     return Answer(status, orjson.dumps(body))
 
 
-def success(payload: JsonValue, *, status: int = 200, nulls: bool = False) -> Answer:
-    """An envelope that says Success.
+class Texts(Enum):
+    """A way to write that there is no message and no code: all occur in Tilia's pages."""
 
-    Args:
-        nulls: ``message`` and ``codes`` are null, as in the reference, and not [], as in the guides.
-    """
-    texts: JsonValue = None if nulls else []
-    return bare({"status": "Success", "message": texts, "codes": texts, "payload": payload}, status)
+    EMPTY = "[]"
+    NULL = "null"
+    NULLS = "[null]"
+    ABSENT = ""
+
+
+_TEXTS: Mapping[Texts, JsonObject] = MappingProxyType(
+    {
+        Texts.EMPTY: {"message": [], "codes": []},
+        Texts.NULL: {"message": None, "codes": None},
+        Texts.NULLS: {"message": [None], "codes": [None]},
+        Texts.ABSENT: {},
+    }
+)
+
+
+def success(payload: JsonValue, *, status: int = 200, texts: Texts = Texts.EMPTY) -> Answer:
+    """An envelope that says Success."""
+    return bare({"status": "Success", **_TEXTS[texts], "payload": payload}, status)
 
 
 def without_payload() -> Answer:
@@ -40,7 +58,7 @@ def without_payload() -> Answer:
 
 def without_texts(payload: JsonValue, status: int = 200) -> Answer:
     """Success, the keys ``message`` and ``codes`` left out, as with token exchanges."""
-    return bare({"status": "Success", "payload": payload}, status)
+    return success(payload, status=status, texts=Texts.ABSENT)
 
 
 def failure(status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()) -> Answer:

@@ -22,7 +22,7 @@ _TAG_RESOURCE = "lindenaccounts.accounts_v2.account_id"
 def block(call: Call) -> Answer:
     # Inferred: its reason, the only documented one, since the older way takes none.
     block_account(call.world, account_of_path(call), PUBLISHER)
-    return success({"is_blocked": True}, nulls=call.nulls())
+    return success({"is_blocked": True}, texts=call.texts())
 
 
 def unblock(call: Call) -> Answer:

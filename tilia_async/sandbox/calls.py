@@ -9,7 +9,7 @@ import attrs
 import orjson
 
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.sandbox.answers import Answer, invalid
+from tilia_async.sandbox.answers import Answer, Texts, invalid
 from tilia_async.sandbox.world import World
 from tilia_async.wire.operation import Operation
 
@@ -52,9 +52,10 @@ class Call:
             raise Refused(invalid({"request_format": [f"request body is nested deeper than {_DEEPEST} levels"]}))
         return value
 
-    def nulls(self) -> bool:
-        """Whether the envelope writes null for no message: Tilia does both, so the sandbox draws."""
-        return self.coin()
+    def texts(self) -> Texts:
+        """How the envelope writes that there is no message: Tilia does it in all these ways, so the sandbox draws."""
+        drawn: Texts = self.world.random.choices((*Texts,), weights=(4, 4, 1, 1))[0]
+        return drawn
 
     def coin(self) -> bool:
         """A draw between two forms of an answer that both occur."""

@@ -6,7 +6,7 @@ from tilia_async.api import compliance
 from tilia_async.api.compliance import KycRequirements, KycState, PiiLevel
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, bare, success
+from tilia_async.sandbox.answers import Answer, Texts, bare, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.parties import account_of_body
@@ -21,7 +21,7 @@ def tos_status(call: Call) -> Answer:
 
 
 def kyc_status(call: Call) -> Answer:
-    return success(_told(account_of_body(call, call.path["account_id"])), nulls=True)
+    return success(_told(account_of_body(call, call.path["account_id"])), texts=Texts.NULL)
 
 
 def onboard_entity(call: Call) -> Answer:
@@ -45,7 +45,7 @@ def onboard_entity(call: Call) -> Answer:
                 "custom_application_id": "",
             },
         )
-    return success({"entity_id": account.entity_id, "vendor_response": {}}, nulls=True)
+    return success({"entity_id": account.entity_id, "vendor_response": {}}, texts=Texts.NULL)
 
 
 def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str | None) -> None:

@@ -62,7 +62,7 @@ def list_of_account(call: Call) -> Answer:
     tell = partial(told, call.world, clock=call.world.clock)
     # Inferred: the keys, after the list of escrows, since the page hides them; there "total" is a string.
     return success(
-        {"total": len(found), "account_id": account_id, "invoices": [tell(bill) for bill in page]}, nulls=call.nulls()
+        {"total": len(found), "account_id": account_id, "invoices": [tell(bill) for bill in page]}, texts=call.texts()
     )
 
 

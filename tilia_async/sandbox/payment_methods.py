@@ -5,7 +5,7 @@ from __future__ import annotations
 from tilia_async.api import payment_methods
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, invalid, not_found, success
+from tilia_async.sandbox.answers import Answer, Texts, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.state.ledger import CUSTOM
@@ -22,7 +22,7 @@ _CAPABILITIES = ("purchase", "payout", "deposit")
 def list_all(call: Call) -> Answer:
     # An account that does not exist has an empty list: Tilia does not say 404 here.
     methods = call.world.methods_of(call.path["account_id"])
-    return success([told(method) for method in methods], nulls=call.nulls())
+    return success([told(method) for method in methods], texts=call.texts())
 
 
 def get(call: Call) -> Answer:
@@ -30,7 +30,7 @@ def get(call: Call) -> Answer:
     if method is None:
         # Inferred: the page lists 400 and no 404.
         return invalid({"payment_method_id": ["payment method not found"]})
-    return success(told(method), nulls=call.nulls())
+    return success(told(method), texts=call.texts())
 
 
 def update(call: Call) -> Answer:
@@ -47,7 +47,7 @@ def update(call: Call) -> Answer:
     method.updated = call.world.clock.plain()
     notify(call.world, method)
     # Inferred: the page hides the answer.
-    return success(told(method), nulls=call.nulls())
+    return success(told(method), texts=call.texts())
 
 
 def transaction_methods(call: Call) -> Answer:
@@ -75,7 +75,7 @@ def transaction_methods(call: Call) -> Answer:
             "capabilities": capabilities,
             "payment_methods": {method.id: told(method) for method in methods},
         },
-        nulls=call.nulls(),
+        texts=call.texts(),
     )
 
 
@@ -83,7 +83,7 @@ def create_custom_wallet(call: Call) -> Answer:
     wallet = open_custom(call)
     method = call.world.add_wallet_method(wallet, method_class=CUSTOM)
     notify(call.world, method)
-    return success({"payment_method": told(method), "wallet": wallet_told(wallet)}, nulls=True)
+    return success({"payment_method": told(method), "wallet": wallet_told(wallet)}, texts=Texts.NULL)
 
 
 def add_card(world: World, account: SandboxAccount, currency: str, state: str) -> SandboxPaymentMethod:

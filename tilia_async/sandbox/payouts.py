@@ -75,8 +75,8 @@ def cancel(call: Call) -> Answer:
     payout.credit_status = "CANCELED"
     _go_on(world, payout, PayoutStatus.SUPPORT_REJECT_TRANSFER_INITIATED, world.clock.now() + SECONDS_ON_THE_WAY)
     _record(world, payout, Kind.PAYOUT_REVERSE)
-    # A list of one, as in the guide.
-    return _answer([_told(payout)])
+    # A list of one in the guide, and an object to those who read it in Unity.
+    return _answer([_told(payout)] if call.coin() else _told(payout))
 
 
 def hold(world: World, payout: SandboxPayout) -> None:

@@ -7,7 +7,7 @@ from tilia_async.api.escrow import EscrowStatus
 from tilia_async.api.invoices import InvoiceState
 from tilia_async.api.refunds import RefundReason, RefundStatus
 from tilia_async.money import Money
-from tilia_async.sandbox.answers import Answer, bare, error, failure, invalid, rejected, success, without_payload
+from tilia_async.sandbox.answers import Answer, Texts, bare, error, failure, invalid, rejected, success, without_payload
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.invoice_answers import notify as notify_invoice
@@ -57,7 +57,9 @@ def refund_line_item(call: Call) -> Answer:
     item.refunded += amount
     # Inferred: the page hides the payload.
     newest = call.world.repayments[-1]
-    return success({"invoice_id": bill.invoice_id, "refund_invoice_id": newest.refund_bill.invoice_id}, nulls=True)
+    return success(
+        {"invoice_id": bill.invoice_id, "refund_invoice_id": newest.refund_bill.invoice_id}, texts=Texts.NULL
+    )
 
 
 def list_of_invoice(call: Call) -> Answer:

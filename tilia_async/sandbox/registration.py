@@ -5,7 +5,7 @@ from __future__ import annotations
 from tilia_async.api import registration
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, invalid, not_found, success
+from tilia_async.sandbox.answers import Answer, Texts, invalid, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.state.people import StartedRegistration
 
@@ -28,7 +28,7 @@ def start(call: Call) -> Answer:
         str(fields.get("metadata") or ""),
     )
     call.world.people.registrations[started.registration_id] = started
-    return success({"registration_id": started.registration_id}, status=201, nulls=True)
+    return success({"registration_id": started.registration_id}, status=201, texts=Texts.NULL)
 
 
 def complete(call: Call) -> Answer:

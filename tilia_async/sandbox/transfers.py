@@ -70,7 +70,7 @@ def create(call: Call) -> Answer:
     world.notify(messages.TRANSFER, {**told})
     notify_invoice(world, bill)
     # Inferred: the page hides all of it but the first key; the rest is that of the notification.
-    return success(told, nulls=call.nulls())
+    return success(told, texts=call.texts())
 
 
 ROUTES = (Route(transfers.CREATE, create),)

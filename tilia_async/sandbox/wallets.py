@@ -8,7 +8,7 @@ from tilia_async.api import wallets
 from tilia_async.currencies import DECIMALS
 from tilia_async.json_value import JsonObject
 from tilia_async.money import Money
-from tilia_async.sandbox.answers import Answer, not_found, success
+from tilia_async.sandbox.answers import Answer, Texts, not_found, success
 from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.parties import account_of_body, refuse_blocked
@@ -21,7 +21,7 @@ def get(call: Call) -> Answer:
     wallet = call.world.wallet(call.path["wallet_id"])
     if wallet is None:
         return not_found("wallet")
-    return success(told(wallet), nulls=call.nulls())
+    return success(told(wallet), texts=call.texts())
 
 
 def balances(call: Call) -> Answer:
@@ -29,11 +29,11 @@ def balances(call: Call) -> Answer:
     if call.world.people.find(account_id) is None:
         return not_found("account")
     by_currency = balances_of(call.world, account_id, call.query.get("currency", ""))
-    return success({"account_id": account_id, "balances": by_currency}, nulls=call.nulls())
+    return success({"account_id": account_id, "balances": by_currency}, texts=call.texts())
 
 
 def create_custom(call: Call) -> Answer:
-    return success(told(open_custom(call)), nulls=True)
+    return success(told(open_custom(call)), texts=Texts.NULL)
 
 
 def open_custom(call: Call) -> SandboxWallet:
