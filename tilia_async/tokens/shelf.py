@@ -18,6 +18,7 @@ from tilia_async.tokens.refusals import Refusals, Suspect
 from tilia_async.tokens.store import TokenStore
 from tilia_async.tokens.stored import StoredTokens
 from tilia_async.tokens.token import AccessToken, Identity
+from tilia_async.tracebacks import cut
 
 
 @attrs.frozen
@@ -202,6 +203,10 @@ class Shelf:
             return copy.copy(error)
         except Exception as error:  # noqa: BLE001 - a defect must reach those who wait; left alone, they would wait on
             return TokenError(f"the exchange failed: {type(error).__name__}", status=None, scopes=scopes)
+        except BaseException as error:
+            # The loop shows what ends it, and the frames hold the client's secret.
+            cut(error, None)
+            raise
 
     def _landed(self, flight: Flight, scopes: frozenset[str], task: asyncio.Task[Outcome]) -> None:
         outcome = ABANDONED if task.cancelled() or task.exception() is not None else task.result()

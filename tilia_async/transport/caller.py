@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -20,6 +21,7 @@ from tilia_async.json_value import JsonInput
 from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken
+from tilia_async.tracebacks import cut
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.mask import NO_MASK, Mask
@@ -155,10 +157,18 @@ class Caller:
         Raises:
             TiliaError: as :meth:`send` does.
         """
-        declared: Operation[T] = self.corrected.get(operation.name, operation)
-        call = self._begin(declared, path=path, query=query, body=body, options=options)
-        call.watch = watch
-        return (await self._finish(call, options or _NO_OPTIONS)).value
+        before = sys.exception()
+        try:
+            declared: Operation[T] = self.corrected.get(operation.name, operation)
+            call = self._begin(declared, path=path, query=query, body=body, options=options)
+            call.watch = watch
+            return (await self._finish(call, options or _NO_OPTIONS)).value
+        except errors.TiliaError:
+            # Made to be shown.
+            raise
+        except BaseException as error:
+            cut(error, before)
+            raise
 
     async def send(
         self,
@@ -178,10 +188,18 @@ class Caller:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
-        call = self._begin(operation, path=path, query=query, body=body, options=options)
-        came = await self._finish(call, options or _NO_OPTIONS)
-        elapsed = monotonic() - call.started
-        return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
+        before = sys.exception()
+        try:
+            call = self._begin(operation, path=path, query=query, body=body, options=options)
+            came = await self._finish(call, options or _NO_OPTIONS)
+            elapsed = monotonic() - call.started
+            return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
+        except errors.TiliaError:
+            # Made to be shown.
+            raise
+        except BaseException as error:
+            cut(error, before)
+            raise
 
     def _begin(
         self,

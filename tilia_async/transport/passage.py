@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Any
 from weakref import WeakSet
 
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
+from tilia_async.tracebacks import cut
 from tilia_async.transport.idle import look
 from tilia_async.transport.places import Places
 
@@ -35,6 +37,14 @@ passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
 
 class MarkedRequest(ClientRequest):
     """Tells the passage when a connection is there that can be used, which decides what a failure may have caused."""
+
+    async def write_bytes(self, *args: Any, **settings: Any) -> None:
+        """Write the body, in a task of its own, so what interrupts the loop there passes no frame of a call."""
+        try:
+            await super().write_bytes(*args, **settings)
+        except BaseException as error:
+            cut(error, None)
+            raise
 
     async def send(self, conn: Connection) -> ClientResponse:
         current = passage.get()
