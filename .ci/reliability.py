@@ -26,14 +26,23 @@ again only if certainly nothing was sent, or if it was refused for its token. No
 
 **If nobody can know, you are told.** `took_effect` is `None`, and `tilia.reconcile(error)` asks Tilia:
 
-* `TOOK_EFFECT`: what the write would do is done. For a state that is reached once (paid, executed, committed,
-  cancelled, refunded) the state says it. For something new (an account, an invoice, a payout) its time has to lie
-  after the call's beginning. Tilia's clock is known from the header `Date`, to a second; within that second both
-  clocks are taken to agree, and only to say "after".
-* `NOT_SEEN`: it is not done. A request under way could still do it until `decide_from`, two minutes after the call's
-  end. Tilia documents no limit, so that is an assumption: servers and proxies commonly give up after 30 to 60
-  seconds.
-* `CANNOT_BE_KNOWN`: there is no look-up, or what was found could be another write's; it is listed as candidate.
+* `NO_EFFECT`: the error says so itself (Tilia refused, nothing was sent, it only reads). Tilia is not asked.
+* `TOOK_EFFECT`: this very write did it. Either Tilia's answer said Success, or there is one thing with the write's
+  `reference_id`, and it was made since that id was first used: more than a minute after `since`, which is the call's
+  beginning, or earlier if you say so.
+* `NOT_SEEN`: nothing that the write could have done is seen. That is no proof: a request under way could still do it,
+  and a look-up may lag behind. A look-up that still sees nothing from `decide_from` on, three minutes after the call's
+  end, can be taken to mean that there was no effect. Tilia documents no limit, so that is an assumption: servers and
+  proxies commonly give up after 30 to 60 seconds, and a minute is for clocks. For refunds there is no such time: one
+  that is pending is not listed.
+* `CANNOT_BE_KNOWN`: there is no look-up, its answer proves nothing (a 404, a proxy's page, another id than was asked
+  for, a list that is none), or what it shows may be another write's. That is listed as candidate, the likeliest first:
+  refunds and payouts whatever they come to, as they may be split, net of a fee or in another currency; everything
+  made within a minute of the call, or at a time without a zone that may be; and every state, as another worker, the
+  user or Tilia's support may have brought it about.
+
+Whether it is done is another question than who did it: `done` is true where what the write would do is done, by this
+call or another's (paid, executed, committed, cancelled, refunded, blocked, registered). `reason` says what to do.
 
 **A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts
 and reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a

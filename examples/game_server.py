@@ -26,7 +26,7 @@ from pathlib import Path
 import anyio
 import attrs
 
-from tilia_async import Limits, Money, RetryPolicy, TiliaClient, Verdict, errors
+from tilia_async import Limits, Money, RetryPolicy, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault, Sandbox
 
@@ -162,7 +162,7 @@ class Game:
                 raise
             self.happened["unknown registrations"] += 1
             found = await self.tilia.reconcile(error)
-            if found.verdict is not Verdict.TOOK_EFFECT:
+            if not found.done:
                 raise
         return (await self.tilia.accounts.find(name)).account_id
 
@@ -182,7 +182,8 @@ class Game:
             if purchase.done is None:
                 reference = {"token_exchange_id": purchase.token_exchange_id}
                 found = await self.tilia.reconcile(OPERATIONS["token_exchanges.execute_purchase"], reference=reference)
-                purchase.done = found.verdict is Verdict.TOOK_EFFECT
+                # A purchase is the game's own and is executed once, so it does not matter by which call.
+                purchase.done = found.done
                 self.happened[f"settled: {found.verdict.value}"] += 1
 
     async def moderate(self) -> None:

@@ -271,9 +271,15 @@ class TiliaClient:
 
         ::
 
-            except errors.OutcomeUnknownError as error:
+            except errors.TiliaError as error:
                 found = await tilia.reconcile(error)
-                if found.verdict is Verdict.TOOK_EFFECT: ...
+                if found.done: ...  # by this call or another's: not to be done again
+                log.warning("%s: %s", found.verdict.value, found.reason)
+
+        An error that says itself that nothing took effect gets ``NO_EFFECT``, without asking Tilia. ``TOOK_EFFECT`` is
+        for this very write, and ``NOT_SEEN`` no proof of the opposite; what may be another's or an earlier write's, or
+        may only be hidden by a clock, a look-up that lags behind or a proxy, is ``CANNOT_BE_KNOWN``. ``reason`` says
+        what to do.
 
         Args:
             error_or_operation: the error; or, for a call that was cancelled and left none, its operation from
@@ -281,12 +287,15 @@ class TiliaClient:
             reference: fields that identify the write, by name, beside or instead of those of the error, e.g.
                 ``{"invoice_id": …}`` for the refund of a line item.
             since: when the call began, with a time zone; None: as the error says. Without it an earlier write cannot
-                be told from this one.
+                be told from this one. Clocks may differ, so what was made within a minute of it may be either's. With
+                an error, an earlier time settles that if nobody used the write's ``reference_id`` from then on: when
+                the order was opened, say. With an operation, ``decide_from`` takes it that the call lasted no longer
+                from then than the client's ``timeout``.
             options: for each request of the look-up.
 
         Raises:
-            InvalidRequestError: the error had no effect for certain, the operation reads, or the reference lacks a
-                field that the look-up needs.
+            InvalidRequestError: it is no error of this package, the error has lost its operation, the operation reads,
+                or the reference lacks a field that the look-up needs.
             TransportError: the look-up got no answer.
             ApiError: Tilia answered the look-up with an error that may pass.
             ClientClosedError: the client is closed.

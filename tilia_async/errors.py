@@ -180,7 +180,7 @@ class DeadlineExceededError(TransportError, TimeoutError):
 class OutcomeUnknownError(TransportError):
     """A write was sent and no answer came: it may have taken effect. ``took_effect`` is None."""
 
-    remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia what became of it."
+    remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia, and says what to do."
 
 
 class ResponseDecodeError(TransportError):
@@ -230,7 +230,8 @@ class ApiError(TiliaError):
     """
 
     remedy = (
-        "Read ``messages`` and ``codes``; call again only if ``retryable``, or after ``await tilia.reconcile(error)``."
+        "Read ``messages`` and ``codes``. ``took_effect`` False: correct what they name, then call again; None: "
+        "``await tilia.reconcile(error)`` first."
     )
 
     status: int

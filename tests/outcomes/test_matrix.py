@@ -195,8 +195,6 @@ async def check_reconciliation(
 ) -> None:
     """It never says more than is true."""
     lookup = condition.lookup
-    if failure.took_effect is False and NO_EFFECT is None:
-        return
     if lookup is None or not lookup.hides:
         stage.sandbox.faults.clear()
         if lookup is not None:
@@ -209,7 +207,7 @@ async def check_reconciliation(
         assert failure.took_effect is None, error.explain()
         return
     if failure.took_effect is False:
-        assert told.verdict is NO_EFFECT, told
+        assert told.verdict is Verdict.NO_EFFECT, told
         return
     assert told.verdict in MAY_BE_TOLD[found], told
     if told.verdict is Verdict.NOT_SEEN and found:
@@ -217,12 +215,13 @@ async def check_reconciliation(
         assert lookup.hides, told
         assert told.decide_from is not None, told
         assert told.decide_from > told.checked_at, told
+    assert told.reason
     if lookup is None and failure.operation not in UNKNOWABLE:
-        assert told.verdict is KNOWN[found], told
+        # What is there may be another call's as well, so it is shown; what is not there is not made up.
+        shown = told.resource is not None or told.candidates or told.done
+        assert shown if found else told.verdict is Verdict.NOT_SEEN, told
 
 
-NO_EFFECT = getattr(Verdict, "NO_EFFECT", None)
-KNOWN = {1: Verdict.TOOK_EFFECT, 0: Verdict.NOT_SEEN}
 MAY_BE_TOLD = {
     1: {Verdict.TOOK_EFFECT, Verdict.CANNOT_BE_KNOWN, Verdict.NOT_SEEN},
     0: {Verdict.NOT_SEEN, Verdict.CANNOT_BE_KNOWN},

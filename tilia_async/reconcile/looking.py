@@ -10,15 +10,16 @@ import attrs
 from tilia_async.api.escrow import Escrow
 from tilia_async.api.invoices import Invoice
 from tilia_async.config import RequestOptions
-from tilia_async.reconcile.reconciliation import Verdict
+from tilia_async.json_value import JsonValue
 from tilia_async.reconcile.server_clock import Age
-from tilia_async.reconcile.sought import Finding, Sought, matched
+from tilia_async.reconcile.sought import Finding, Sought, matched, proves_nothing, unknown
 from tilia_async.transport.caller import Caller
 
 R = TypeVar("R", Invoice, Escrow)
 
 MOST_READ: Final = 1_000
 """How many items of a list are looked at, the newest first."""
+_ENOUGH_TO_SEE_THE_ORDER: Final = 100
 
 
 @attrs.frozen(eq=False)
@@ -26,29 +27,92 @@ class Looking:
     """The means of a look-up.
 
     Attributes:
-        caller: takes note of Tilia's clock.
+        caller: takes note of Tilia's clock, and of the answers' payloads.
+        payloads: of the answers so far, in order: a model does not show what it left out.
     """
 
     caller: Caller
     options: RequestOptions | None
+    payloads: list[JsonValue]
+
+    @property
+    def payload(self) -> JsonValue:
+        """The payload of the latest answer."""
+        return self.payloads[-1] if self.payloads else None
 
 
 Lookup: TypeAlias = "Callable[[Looking, Sought], Awaitable[Finding]]"
 
 
-async def found_in_list(sought: Sought, what: str, newest: AsyncIterator[R], fits: Callable[[R], bool]) -> Finding:
-    """What a list says that begins with the newest item; it is read no further than to those before the call."""
-    fitting: list[R] = []
-    read = 0
+@attrs.define
+class _Order:
+    """Whether a list is what was asked for, the newest first: a server may know another order only."""
+
+    read: int = 0
+    falls: bool = False
+    rises: bool = False
+    latest: Invoice | Escrow | None = None
+
+    def note(self, item: Invoice | Escrow) -> None:
+        self.read += 1
+        if item.created is None:
+            self.rises = True
+        elif self.latest is not None and self.latest.created is not None:
+            self.falls = self.falls or item.created < self.latest.created
+            self.rises = self.rises or item.created > self.latest.created
+        self.latest = item
+
+    @property
+    def newest_first(self) -> bool:
+        return self.read >= _ENOUGH_TO_SEE_THE_ORDER and self.falls and not self.rises
+
+
+async def found_in_list(
+    look: Looking,
+    sought: Sought,
+    what: str,
+    newest: AsyncIterator[R],
+    may_be: Callable[[R], bool],
+    *,
+    identified: bool,
+    advice: str,
+) -> Finding:
+    """What a list says that was asked for the newest first.
+
+    It is read to its end, or as far as to those before the call if it really has the newest first.
+
+    Args:
+        may_be: whether an item may be what is sought.
+    """
+    possible: list[R] = []
+    order, is_whole = _Order(), True
     async for item in newest:
-        if sought.clock.age(item.created, sought.since) is Age.BEFORE:
+        order.note(item)
+        if may_be(item):
+            possible.append(item)
+        if order.newest_first and sought.clock.age(item.created, sought.since) is Age.BEFORE:
             break
-        if fits(item):
-            fitting.append(item)
-        read += 1
-        if read == MOST_READ and not fitting:
-            return Finding(Verdict.CANNOT_BE_KNOWN, f"there is no such {what} among the newest {MOST_READ:,}")
-        if read == MOST_READ:
+        if order.read == MOST_READ:
+            is_whole = False
             break
-    made = [(item, item.created) for item in fitting]
-    return matched(sought, what, made, identified=bool(sought.reference.get("reference_id")))
+    if not all(map(_has_list, look.payloads)):
+        return proves_nothing("the answer holds no list")
+    made = [(item, item.created) for item in possible]
+    if not is_whole and not made:
+        return unknown(f"there is no such {what} among {MOST_READ:,} of a longer list: look through the rest")
+    return matched(sought, what, made, identified=identified and is_whole, advice=advice)
+
+
+def _has_list(payload: JsonValue) -> bool:
+    """Whether a page really holds a list, if only an empty one: anything else reads like an empty one, too."""
+    if not isinstance(payload, dict):
+        return isinstance(payload, list)
+    named = any(isinstance(payload.get(name), dict) for name in ("invoices", "escrow_transactions"))
+    return named or payload.get("total") in (0, "0") or any(map(_is_list, payload.values()))
+
+
+def _is_list(value: JsonValue) -> bool:
+    """Whether it is a list, or a map of objects by their ids."""
+    return isinstance(value, list) or (
+        isinstance(value, dict) and bool(value) and all(isinstance(item, dict) for item in value.values())
+    )

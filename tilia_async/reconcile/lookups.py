@@ -35,12 +35,17 @@ LOOKUPS: Mapping[str, Lookup | str] = MappingProxyType(
         ),
         registration.COMPLETE.name: people.completed,
         accounts.REGISTER.name: people.registered,
-        accounts.UPDATE.name: "Tilia's answers do not show all of an account's fields",
+        accounts.UPDATE.name: (
+            "Tilia's answers do not show all of an account's fields; send it again, unless it has external platforms, "
+            "which may get a second payment method"
+        ),
         accounts.BLOCK.name: people.blocked,
         accounts.UNBLOCK.name: people.unblocked,
         accounts.BLOCK_CAPABILITY.name: people.blocked,
         accounts.MERGE.name: people.merged,
-        wallets.CREATE_CUSTOM.name: "Tilia documents no way to list wallets that have no payment method",
+        wallets.CREATE_CUSTOM.name: (
+            "Tilia documents no way to list wallets that have no payment method; another one may be the second"
+        ),
         payment_methods.UPDATE.name: _AGAIN,
         payment_methods.CREATE_CUSTOM_WALLET.name: money.wallet_made,
         token_exchanges.START_PURCHASE.name: _QUOTE,

@@ -1,12 +1,22 @@
-"""How writes to accounts are looked up."""
+"""How writes to accounts are looked up.
+
+Other workers of a publisher may do the same to an account, so a state that is reached does not tell by whom.
+"""
 
 from __future__ import annotations
 
-from tilia_async.api.accounts import AccountBlocks, Accounts
-from tilia_async.errors import NotFoundError
+from typing import Final
+
+from tilia_async.api.accounts import AccountBlocks, Accounts, Block
+from tilia_async.errors import NotFoundError, readable
 from tilia_async.reconcile.looking import Looking
 from tilia_async.reconcile.reconciliation import Verdict
-from tilia_async.reconcile.sought import Finding, Sought, matched
+from tilia_async.reconcile.server_clock import Age
+from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
+
+_PUBLISHER: Final = "publisher"
+_EVERYTHING: Final = "login"
+"""The capability that covers all others."""
 
 
 async def registered(look: Looking, sought: Sought) -> Finding:
@@ -14,51 +24,88 @@ async def registered(look: Looking, sought: Sought) -> Finding:
     username = sought.needed("username")
     try:
         account = await Accounts(look.caller).find(username, options=look.options)
-    except NotFoundError:
-        return Finding(Verdict.NOT_SEEN, "nobody has that username")
-    return matched(sought, "account", [(account, account.created)])
+    except NotFoundError as error:
+        if not error.structured:
+            return proves_nothing("the look-up got a 404 that is not Tilia's")
+        why = "nobody has that username, as far as this look-up knows; register again: a name that is taken is refused"
+        return Finding(Verdict.NOT_SEEN, why)
+    if account.username is not None and account.username.casefold() != username.casefold():
+        return proves_nothing(f"the answer is about the username {readable(account.username)!r}")
+    if sought.clock.age(account.created, sought.since) is Age.BEFORE:
+        return Finding(Verdict.NOT_SEEN, "the account that has the username was there before the call began", account)
+    why = "an account has that username, by this call or another's; accounts.get_or_register gets it"
+    return unknown(why, account, done=True)
 
 
 async def completed(look: Looking, sought: Sought) -> Finding:
     if "username" in sought.reference:
         return await registered(look, sought)
-    why = "a registration cannot be looked up; reference={'username': …} looks for its account"
-    return Finding(Verdict.CANNOT_BE_KNOWN, why)
+    return unknown("a registration cannot be looked up; reference={'username': …} looks for its account")
 
 
 async def merged(look: Looking, sought: Sought) -> Finding:
     source, destination = sought.needed("source_account_id"), sought.needed("destination_account_id")
     account = await Accounts(look.caller).get(source, options=look.options)
+    if account.account_id != source:
+        return unknown("the answer is about another account than the source: look before you merge again", account)
     merged_to = [tag.resource_id for tag in account.tags if tag.tag == "merged_to"]
     if destination in merged_to:
-        return Finding(Verdict.TOOK_EFFECT, "the source is tagged as merged into the destination", account)
+        why = "the source is tagged as merged into the destination, by this call or another's, so do not merge it again"
+        return unknown(why, account, done=True)
     if merged_to:
-        why = "the source is tagged as merged, and not into the destination"
-        return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=(account,))
-    return Finding(Verdict.NOT_SEEN, "the source is not tagged as merged")
+        why = "the source is tagged as merged, and not into the destination: look at it before you merge again"
+        return unknown(why, account)
+    return Finding(Verdict.NOT_SEEN, "the source is not tagged as merged", account)
 
 
 async def blocked(look: Looking, sought: Sought) -> Finding:
-    blocks, issuers = await _issuers(look, sought)
-    if "publisher" in issuers:
-        return Finding(Verdict.TOOK_EFFECT, "the account is blocked by the publisher", blocks)
-    if issuers:
-        why = f"the account is blocked by {', '.join(issuers)}, which may hide a block of yours; block it again"
-        return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=(blocks,))
-    return Finding(Verdict.NOT_SEEN, "the account is not blocked; it may be blocked again, as often as you like")
+    blocks, strange = await _blocks(look, sought)
+    if strange:
+        return strange
+    capability = sought.reference.get("block_capability", _EVERYTHING)
+    if any(_is_from_publisher(block) and block.capability in {capability, _EVERYTHING} for block in blocks.blocks):
+        why = "the account is blocked by the publisher, by this call or another's; to block it again changes nothing"
+        return unknown(why, blocks, done=True)
+    if blocks.blocks:
+        told = f"there is a block of {_told(blocks)}, which is not the one asked for, or may hide it"
+        return unknown(f"{told}; block the account again, as often as you like", blocks)
+    why = "the account is not blocked; it may be blocked again, as often as you like"
+    return Finding(Verdict.NOT_SEEN, why, blocks)
 
 
 async def unblocked(look: Looking, sought: Sought) -> Finding:
-    blocks, issuers = await _issuers(look, sought)
-    if not issuers:
-        return Finding(Verdict.TOOK_EFFECT, "the account is not blocked", blocks)
-    if "publisher" in issuers:
-        return Finding(Verdict.NOT_SEEN, "the account is blocked by the publisher; it may be unblocked again", blocks)
-    why = f"the account is blocked by {', '.join(issuers)}, which may hide a block of yours; unblock it again"
-    return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=(blocks,))
+    blocks, strange = await _blocks(look, sought)
+    if strange:
+        return strange
+    if not blocks.blocks:
+        why = "the account is not blocked, by this call or another's; to unblock it again changes nothing"
+        return unknown(why, blocks, done=True)
+    if any(map(_is_from_publisher, blocks.blocks)):
+        why = "the account is blocked by the publisher; it may be unblocked again, as often as you like"
+        return Finding(Verdict.NOT_SEEN, why, blocks)
+    return unknown(f"there is a block of {_told(blocks)}, which may hide one of yours; unblock it again", blocks)
 
 
-async def _issuers(look: Looking, sought: Sought) -> tuple[AccountBlocks, list[str]]:
+def _is_from_publisher(block: Block) -> bool:
+    return block.issuer == _PUBLISHER
+
+
+def _told(blocks: AccountBlocks) -> str:
+    return ", ".join(
+        f"{readable(block.capability or 'nobody knows what')} by {readable(block.issuer or 'nobody knows whom')}"
+        for block in blocks.blocks
+    )
+
+
+async def _blocks(look: Looking, sought: Sought) -> tuple[AccountBlocks, Finding | None]:
     account_id = sought.needed("account_id")
     blocks = await Accounts(look.caller).get_blocks(account_id, options=look.options)
-    return blocks, [block.issuer or "nobody knows whom" for block in blocks.blocks]
+    for told in (blocks.account_id, *(block.account_id for block in blocks.blocks)):
+        if strange := sought.elsewhere(account_id=told):
+            return blocks, strange
+    payload = look.payload
+    listed = payload.get("blocks") if isinstance(payload, dict) else None
+    # A block that cannot be read is left out of the model.
+    if not isinstance(listed, list | dict) or bool(listed) != bool(blocks.blocks):
+        return blocks, proves_nothing("the answer does not tell the blocks")
+    return blocks, None

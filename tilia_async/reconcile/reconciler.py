@@ -9,13 +9,14 @@ from typing import Final, TypeVar
 import attrs
 
 from tilia_async import errors
+from tilia_async.call_record import CallRecord
 from tilia_async.config import RequestOptions
-from tilia_async.json_value import JsonInput
+from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.reconcile.looking import Looking
 from tilia_async.reconcile.lookups import LOOKUPS
 from tilia_async.reconcile.reconciliation import Reconciliation, Verdict
-from tilia_async.reconcile.server_clock import ServerClock
-from tilia_async.reconcile.sought import Finding, Sought
+from tilia_async.reconcile.server_clock import MARGIN, ServerClock
+from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
 from tilia_async.transport.caller import Caller, TokenWatch
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
@@ -29,9 +30,10 @@ UNDER_WAY: Final = timedelta(minutes=2)
 
 @attrs.frozen(eq=False)
 class _ClockedCaller(Caller):
-    """Takes note of the time that Tilia's answers tell."""
+    """Takes note of the time that Tilia's answers tell, and of their payloads."""
 
     clock: ServerClock = attrs.field(factory=ServerClock, kw_only=True)
+    payloads: list[JsonValue] = attrs.field(factory=list[JsonValue], kw_only=True)
 
     async def value(
         self,
@@ -49,6 +51,8 @@ class _ClockedCaller(Caller):
         asked_at = datetime.now(UTC)
         response = await self.send(declared, path=path, query=query, body=body, options=options)
         self.clock.note(response.headers.get("Date"), asked_at, datetime.now(UTC))
+        self.clock.note_times(response.payload)
+        self.payloads.append(response.payload)
         return response.value
 
 
@@ -61,39 +65,95 @@ async def reconcile(
     options: RequestOptions | None,
 ) -> Reconciliation:
     """Ask what became of a write; see ``TiliaClient.reconcile``."""
-    name, known, confirmed = _subject(subject)
+    name = _name(subject)
     _check(name, reference, since)
-    call = subject.call if isinstance(subject, errors.TiliaError) else None
-    began = since or (None if call is None else call.sent_at or call.started_at)
+    error = subject if isinstance(subject, errors.TiliaError) else None
+    said = None if error is None else _said(error)
+    if said is not None:
+        return said
+    call = None if error is None else error.call
+    began = _began(call, since)
     clocked = _ClockedCaller(
         caller.environment, caller.pool, caller.tokens, caller.timeout, caller.retry, caller.corrected
     )
+    known: Mapping[str, str] = {} if error is None else error.reference
     sought = Sought(name, {**known, **(reference or {})}, began, clocked.clock)
-    finding = await _look_up(Looking(clocked, options), sought)
+    looking = Looking(clocked, options, clocked.payloads)
+    if error is not None and error.took_effect:
+        return await _confirmed(looking, sought)
+    finding = await _look_up(looking, sought)
     checked_at = datetime.now(UTC)
-    if confirmed:
-        finding = _as_confirmed(finding)
     # Whoever was cancelled holds no record, but no call outlives its timeout.
     latest = checked_at if began is None else min(checked_at, began + timedelta(seconds=caller.timeout))
     return _told(finding, checked_at, latest if call is None else call.ended_at)
 
 
-def _subject(subject: errors.TiliaError | Operation[object]) -> tuple[str, Mapping[str, str], bool]:
-    """The write's name, what identifies it, and whether Tilia has confirmed it already.
+def _name(subject: errors.TiliaError | Operation[object]) -> str:
+    """The name of what is asked about; empty if an error does not know.
 
     Raises:
-        InvalidRequestError: it is no write, or it is known to have had no effect.
+        InvalidRequestError: it is neither an error of this package nor a write.
     """
     if isinstance(subject, Operation):
         if subject.reads:
             raise _refusal(subject.name, "operation", "reads only, so there is nothing to reconcile")
-        return subject.name, {}, False
+        return subject.name
     is_error: bool = isinstance(subject, errors.TiliaError)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
     if not is_error:
         raise _refusal(None, "error", f"is an error of this package or an Operation, not {type(subject).__name__}")
-    if subject.took_effect is False:
-        raise _refusal(subject.operation, "error", "is known to have had no effect (took_effect is False): call again")
-    return subject.operation or "", subject.reference, subject.took_effect is True
+    return subject.operation or ""
+
+
+def _said(error: errors.TiliaError) -> Reconciliation | None:
+    """What the error says by itself, without a look-up; None if it does not.
+
+    Raises:
+        InvalidRequestError: it has lost what it knew.
+    """
+    now = datetime.now(UTC)
+    if error.took_effect is False and _is_believed(error):
+        return Reconciliation(Verdict.NO_EFFECT, None, f"the error says so: {error}. What to do: {error.remedy}", now)
+    if isinstance(error, errors.BulkStoppedError):
+        why = (
+            "a job is many writes: reconcile the error of each item of report.failures that is UNKNOWN, or run the job "
+            "again with the same job_id, which is safe, since blocks and unblocks may be sent again"
+        )
+        return Reconciliation(Verdict.CANNOT_BE_KNOWN, None, why, now)
+    if error.operation is None:
+        raise _refusal(
+            None,
+            "error",
+            "does not know its operation any more, as when a task queue has rebuilt it from its text: give the "
+            "operation instead, e.g. reconcile(OPERATIONS['invoices.pay'], reference={'invoice_id': …}, since=…)",
+        )
+    return None
+
+
+def _is_believed(error: errors.TiliaError) -> bool:
+    """Whether an error that says that there was no effect is one that can know."""
+    if isinstance(error, errors.OutcomeUnknownError):
+        return False
+    refused = isinstance(error, errors.ApiError) and 400 <= error.status < 500
+    return refused or isinstance(error, _NEVER_SENT) or error.operation is not None
+
+
+_NEVER_SENT: Final = (
+    errors.ConfigurationError,
+    errors.InvalidRequestError,
+    errors.ClientClosedError,
+    errors.ConnectError,
+    errors.DeadlineExceededError,
+    errors.TokenError,
+    errors.LedgerError,
+    errors.WebhookError,
+)
+"""Errors that never mean anything else, so one that has lost its operation is believed as well."""
+
+
+def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
+    """When the write may first have reached Tilia; a time that is later than the call's own is a mistake."""
+    own = None if call is None else call.sent_at or call.started_at
+    return own if since is None else since if own is None else min(own, since)
 
 
 def _check(name: str, reference: Mapping[str, str] | None, since: datetime | None) -> None:
@@ -110,37 +170,54 @@ def _refusal(name: str | None, field: str, why: str) -> errors.InvalidRequestErr
 
 
 async def _look_up(look: Looking, sought: Sought) -> Finding:
-    look_up = LOOKUPS.get(sought.name, "there is no look-up for it")
+    look_up = LOOKUPS.get(sought.name, "there is no look-up for it: do not repeat it before you know")
     if isinstance(look_up, str):
-        return Finding(Verdict.CANNOT_BE_KNOWN, look_up)
+        return unknown(look_up)
     try:
         return await look_up(look, sought)
-    except (errors.UnauthorizedError, errors.ForbiddenError, errors.TokenError) as error:
+    except errors.NotFoundError:
+        return proves_nothing(
+            "the look-up got a 404, as a proxy's page, a look-up that lags behind, or another environment gives one"
+        )
+    except (errors.BadRequestError, errors.UnauthorizedError, errors.ForbiddenError, errors.TokenError) as error:
         # It would be refused tomorrow, too; what passes by itself (an outage, a rate limit) is raised.
         if isinstance(error, errors.TokenError) and (error.status is None or error.status >= 429):
             raise
-        return Finding(Verdict.CANNOT_BE_KNOWN, f"the look-up is refused: {error}")
+        return unknown(f"the look-up is refused: {error}; do not repeat the write before you know")
 
 
-def _as_confirmed(finding: Finding) -> Finding:
+async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
     """Tilia said Success, whatever a look-up sees of it."""
-    resource = finding.resource
-    if resource is None and len(finding.candidates) == 1:
-        resource = finding.candidates[0]
-    return Finding(Verdict.TOOK_EFFECT, f"Tilia confirmed it; now {finding.why}", resource)
+    try:
+        finding = await _look_up(look, sought)
+    except errors.TiliaError as error:
+        finding = unknown(f"it cannot be looked at: {error}")
+    seen = finding.candidates[0] if finding.done and finding.candidates else finding.resource
+    reason = f"Tilia confirmed it, so do not do it again; now {finding.why}"
+    others = () if seen is not None else finding.candidates
+    return Reconciliation(Verdict.TOOK_EFFECT, seen, reason, datetime.now(UTC), candidates=others, done=True)
 
 
 def _told(finding: Finding, checked_at: datetime, ended_at: datetime) -> Reconciliation:
     decide_from, reason = None, finding.why
-    if finding.verdict is Verdict.NOT_SEEN:
-        decide_from = checked_at if finding.final else ended_at + UNDER_WAY
+    if finding.verdict is Verdict.NOT_SEEN and finding.settles:
+        decide_from = ended_at + UNDER_WAY + MARGIN
         if decide_from > checked_at:
             reason += (
-                f". The request may still be under way: look again from {decide_from:%H:%M:%S} UTC, "
-                "two minutes after the call ended, before you decide that it has no effect"
+                ". The request may still be under way, and look-ups may lag behind: before you decide that it had no "
+                f"effect, look again from {decide_from:%H:%M:%S} UTC on, three minutes after the call ended"
             )
-        elif not finding.final:
-            reason += ". The call ended more than two minutes ago, so it can be taken to have no effect"
+        else:
+            reason += (
+                ". The call ended more than three minutes ago, so it can be taken to have no effect, unless Tilia's "
+                "look-ups lag behind by more than that"
+            )
     return Reconciliation(
-        finding.verdict, finding.resource, reason, checked_at, decide_from, candidates=finding.candidates
+        finding.verdict,
+        finding.resource,
+        reason,
+        checked_at,
+        decide_from,
+        candidates=finding.candidates,
+        done=finding.done,
     )

@@ -23,14 +23,18 @@ Resource: TypeAlias = (
 
 
 class Verdict(Enum):
-    """Whether a write took effect, as far as Tilia's answers tell."""
+    """Whether this very write took effect, as far as Tilia's answers tell."""
 
+    NO_EFFECT = "no effect"
+    """The error says so already: it was refused, nothing was sent, or it only reads. Tilia was not asked."""
     TOOK_EFFECT = "took effect"
-    """What the write would do is done."""
+    """This write did it: Tilia's answer said Success, or what it made is there, and no other write can have made it."""
     NOT_SEEN = "not seen"
-    """It is not done. A request that is still under way could yet do it: ``decide_from`` says for how long."""
+    """Nothing that it could have done is seen. That is no proof: it may be under way, and look-ups may lag behind;
+    ``decide_from`` says until when."""
     CANNOT_BE_KNOWN = "cannot be known"
-    """There is no look-up, or what was found could be due to another write; it is in ``candidates``."""
+    """There is no look-up, its answer proves nothing, or what it shows may be another write's; that is in
+    ``candidates``, and ``done`` says whether it is what this write would do."""
 
 
 @attrs.frozen
@@ -38,13 +42,18 @@ class Reconciliation:
     """What became of a write.
 
     Attributes:
-        verdict: see :class:`Verdict`.
-        resource: what the write made or changed, as Tilia tells it now; None if it was not found.
+        verdict: whether this very write took effect, see :class:`Verdict`.
+        resource: with ``TOOK_EFFECT``, what it made or changed, as Tilia tells it now; with ``NOT_SEEN``, what it would
+            have changed. None if that was not found.
         reason: what the verdict rests on, and what to do.
-        checked_at: when Tilia was asked, by this machine's clock, in UTC.
-        decide_from: with ``NOT_SEEN``, from when no request can be under way any more. Tilia documents no limit, so
-            this is two minutes after the call's end, longer than servers and proxies commonly wait.
-        candidates: with ``CANNOT_BE_KNOWN``, what could be the write's doing.
+        checked_at: when Tilia was asked, by this machine's clock, in UTC; with ``NO_EFFECT``, when you asked.
+        decide_from: with ``NOT_SEEN``, from when on a look-up that still sees nothing can be taken to mean that there
+            was no effect. Tilia documents no limit, so this is three minutes after the call's end: two, which is longer
+            than servers and proxies commonly wait, and one because clocks differ. None if no time can be told, as for
+            refunds, which are not listed while they are pending.
+        candidates: with ``CANNOT_BE_KNOWN``, what could be the write's doing, the likeliest first.
+        done: True: what the write would do is done, by this call or by another one, so do not do it again. False: it is
+            not, or nobody can tell.
     """
 
     verdict: Verdict
@@ -53,3 +62,4 @@ class Reconciliation:
     checked_at: datetime
     decide_from: datetime | None = None
     candidates: tuple[Resource, ...] = ()
+    done: bool = False

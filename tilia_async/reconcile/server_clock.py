@@ -1,4 +1,4 @@
-"""Which of two times was first, one of them by Tilia's clock and the other by ours."""
+"""Which of two times was first, one of them by a clock of Tilia's and the other by ours."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 
+from tilia_async.json_value import JsonValue
+from tilia_async.wire.codec import read_time
+
+MARGIN: Final = timedelta(minutes=1)
+"""By how much two clocks may differ that are taken to agree."""
 _SECOND: Final = timedelta(seconds=1)
-_NOTHING: Final = timedelta(0)
+_ANY_ZONE: Final = timedelta(hours=14)
+"""The farthest that a place's time is from UTC."""
+_DAY: Final = timedelta(days=1)
+_DATED: Final = "created"
 
 
 class Age(Enum):
@@ -20,41 +28,63 @@ class Age(Enum):
 
 
 class ServerClock:
-    """Bounds by how much Tilia's clock is ahead of ours, by the header ``Date`` of answers.
+    """Bounds by how much the clock that dates Tilia's resources is ahead of ours.
 
-    The header has whole seconds, so one answer leaves a second of doubt, and several leave less.
+    Nobody says that it is the one of the header ``Date``, and that may be a proxy's. So it may be ahead by anything
+    between nothing and what any ``Date`` says, and by a minute more or less. Without a ``Date`` nothing is known.
     """
 
     def __init__(self) -> None:
-        self._bounds: tuple[timedelta, timedelta] | None = None
+        self._heard = False
+        self._least = self._most = timedelta(0)
+        self._vague: dict[datetime, timedelta] = {}
 
     def note(self, date: str | None, asked_at: datetime, answered_at: datetime) -> None:
         """Take in the header of an answer that came between two moments of our clock."""
         try:
-            told = parsedate_to_datetime(date or "").astimezone(UTC)
+            told = parsedate_to_datetime(date or "")
+            # The header is in GMT; read without a zone it would be taken for local time.
+            told = told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+            low, high = told - answered_at, told + _SECOND - asked_at
         except (ValueError, OverflowError):
             return
-        low, high = told - answered_at, told + _SECOND - asked_at
-        if self._bounds is not None:
-            narrower = max(low, self._bounds[0]), min(high, self._bounds[1])
-            # A clock that was set meanwhile contradicts what was known.
-            low, high = narrower if narrower[0] <= narrower[1] else (low, high)
-        self._bounds = low, high
+        self._least, self._most = min(self._least, low), max(self._most, high)
+        self._heard = True
+
+    def note_times(self, payload: JsonValue) -> None:
+        """Take in which times of an answer's payload tell no zone: nobody says that they are in UTC."""
+        waiting = [payload]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                waiting += value.values()
+                self._note_time(value.get(_DATED))
+            elif isinstance(value, list):
+                waiting += value
+
+    def _note_time(self, text: JsonValue) -> None:
+        time = read_time(text)
+        if time is None or not isinstance(text, str) or _has_zone(text):
+            return
+        vague = _ANY_ZONE if ":" in text else _ANY_ZONE + _DAY
+        self._vague[time] = max(vague, self._vague.get(time, vague))
 
     def age(self, made_at: datetime | None, since: datetime | None) -> Age:
-        """Whether something that Tilia dates was made before or after a moment of our clock.
-
-        Where the header leaves it open and does not contradict that both clocks agree, they are taken to agree, but
-        only to say "after": what seems to be older by a few milliseconds is unclear.
-        """
-        if made_at is None or since is None or self._bounds is None:
+        """Whether something that Tilia dates was made before or after a moment of our clock."""
+        if made_at is None or since is None or not self._heard:
             return Age.UNCLEAR
-        low, high = self._bounds
-        # A time without a fraction is a whole second, of which any moment may be meant.
-        latest = made_at + (_NOTHING if made_at.microsecond else _SECOND)
-        if made_at >= since + high:
-            return Age.AFTER
-        if latest < since + low:
-            return Age.BEFORE
-        agree = low <= _NOTHING <= high
-        return Age.AFTER if agree and made_at >= since else Age.UNCLEAR
+        spare = MARGIN + self._vague.get(made_at, timedelta(0))
+        try:
+            if made_at - spare >= since + self._most:
+                return Age.AFTER
+            # A time may be cut to whole seconds, of which any moment may be meant.
+            return Age.BEFORE if made_at + _SECOND + spare < since + self._least else Age.UNCLEAR
+        except OverflowError:
+            return Age.UNCLEAR
+
+
+def _has_zone(text: str) -> bool:
+    """Whether a text that :func:`read_time` can read tells its zone."""
+    if text.endswith("UTC"):
+        return True
+    return datetime.fromisoformat(text.replace(" +", "+").upper()).tzinfo is not None

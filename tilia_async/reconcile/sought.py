@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from tilia_async.errors import InvalidRequestError
+from tilia_async.errors import InvalidRequestError, readable
 from tilia_async.reconcile.reconciliation import Resource, Verdict
 from tilia_async.reconcile.server_clock import Age, ServerClock
 
@@ -17,14 +17,26 @@ class Finding:
     """What a look-up came to.
 
     Attributes:
-        final: nothing that is under way can change it any more.
+        done: what the write would do is done, whoever did it.
+        settles: what is not seen in the end did not happen; False: it may be there without being shown.
     """
 
     verdict: Verdict
     why: str
     resource: Resource | None = None
     candidates: tuple[Resource, ...] = ()
-    final: bool = False
+    done: bool = False
+    settles: bool = True
+
+
+def unknown(why: str, *candidates: Resource, done: bool = False) -> Finding:
+    """What leaves it open whether the write took effect."""
+    return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=candidates, done=done)
+
+
+def proves_nothing(what: str) -> Finding:
+    """An answer that says nothing about the write."""
+    return unknown(f"{what}, which proves nothing about this write: ask again later, and do not repeat it until then")
 
 
 @attrs.frozen
@@ -55,65 +67,115 @@ class Sought:
             raise InvalidRequestError({"reference": [problem]}, operation=self.name)
         return value
 
-    def agrees(self, **found: object) -> bool:
-        """Whether what was found has what the reference says; what the reference leaves out may be anything."""
-        return all(name not in self.reference or str(value) == self.reference[name] for name, value in found.items())
+    def allows(self, **found: object) -> bool:
+        """Whether what was found may be what the reference says; what either of them leaves out may be anything."""
+        return all(
+            value is None or name not in self.reference or str(value) == self.reference[name]
+            for name, value in found.items()
+        )
+
+    def elsewhere(self, **found: str | None) -> Finding | None:
+        """The finding for an answer that tells other ids than were asked for; None if it does not."""
+        for name, value in found.items():
+            asked = self.reference.get(name)
+            if value and asked and value != asked:
+                return proves_nothing(f"the answer is about the {name} {readable(value)!r} instead of {asked!r}")
+        return None
+
+    def possible(self, found: Iterable[tuple[Resource, datetime | None]]) -> Ages:
+        """What was found, each with the time it was made, by its age; each thing once."""
+        ages: dict[Age, list[Resource]] = {age: [] for age in Age}
+        for resource, made_at in found:
+            kept = ages[self.clock.age(made_at, self.since)]
+            if resource not in kept:
+                kept.append(resource)
+        return Ages(*(tuple(ages[age]) for age in (Age.BEFORE, Age.UNCLEAR, Age.AFTER)))
+
+
+@attrs.frozen
+class Ages:
+    """What was found, by when it was made, seen from the start of the call."""
+
+    before: tuple[Resource, ...]
+    unclear: tuple[Resource, ...]
+    after: tuple[Resource, ...]
 
 
 @attrs.frozen
 class Progress:
     """The states of a resource that one write moves on, once and for all.
 
+    Whoever else may do the same write can have reached any of them.
+
     Attributes:
-        done: the write, or an earlier one like it, has done it.
-        waiting: it has not.
-        failed: it was tried, or something else was done, so it will not be done any more.
+        deed: what the write does to it, e.g. ``pay it``.
+        done: the write has done it, this one or another like it.
+        under_way: it was begun.
+        waiting: it has not been done.
+        failed: it was tried, by this write or another like it, without success.
     """
 
+    deed: str
     done: Collection[str]
+    under_way: Collection[str]
     waiting: Collection[str]
     failed: Collection[str]
 
     def finding(self, what: str, state: str | None, resource: Resource) -> Finding:
         """What the state of the resource says."""
-        told = f"the {what} is {state or 'in no known state'}"
+        told = f"the {what} is {readable(state) if state else 'in no known state'}"
         if state in self.done:
-            return Finding(Verdict.TOOK_EFFECT, f"{told}, which happens to it once", resource)
+            why = f"{told}: it is done, by this call or another's, so do not {self.deed} again"
+            return unknown(why, resource, done=True)
+        if state in self.under_way:
+            why = f"{told}: it is being done, by this call or another's, so do not {self.deed} again but look later"
+            return unknown(why, resource)
         if state in self.waiting:
             return Finding(Verdict.NOT_SEEN, told, resource)
         if state in self.failed:
-            return Finding(Verdict.NOT_SEEN, f"{told}: this write did not succeed, and will not", resource, final=True)
-        why = f"{told}, and Tilia does not document what that means for this write"
-        return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=(resource,))
+            return Finding(Verdict.NOT_SEEN, f"{told}, so neither this write nor another like it succeeded", resource)
+        why = f"{told}, which may be this call's doing or another's: do not {self.deed} again before you know"
+        return unknown(why, resource)
+
+
+NO_REFERENCE = "a reference_id that no other write has would have made it knowable; give one next time"
 
 
 def matched(
-    sought: Sought, what: str, found: Iterable[tuple[Resource, datetime | None]], *, identified: bool = True
+    sought: Sought,
+    what: str,
+    found: Iterable[tuple[Resource, datetime | None]],
+    *,
+    identified: bool,
+    advice: str = "",
 ) -> Finding:
-    """What the resources say that have all that the reference tells, each with the time it was made.
-
-    Only the time tells this write from an earlier one like it.
+    """What the resources say that may be the write's, each with the time it was made.
 
     Args:
-        identified: the reference tells enough that no other write of that time would have it as well.
+        identified: the reference has an id of the caller's own, which only an earlier write could have as well.
+        advice: what to do, or to do better next time, if it stays open.
     """
-    ages: dict[Age, list[Resource]] = {age: [] for age in Age}
-    for resource, made_at in found:
-        ages[sought.clock.age(made_at, sought.since)].append(resource)
-    after, unclear, before = ages[Age.AFTER], ages[Age.UNCLEAR], ages[Age.BEFORE]
-    if len(after) == 1 and not unclear and identified:
-        return Finding(Verdict.TOOK_EFFECT, f"there is one such {what}, made after the call began", after[0])
-    if after or unclear:
-        return Finding(Verdict.CANNOT_BE_KNOWN, _doubt(sought, what, after, unclear), candidates=(*after, *unclear))
-    older = f", only {len(before)} made before the call began" if before else ""
+    ages = sought.possible(found)
+    possible = (*ages.after, *ages.unclear)
+    if len(ages.after) == 1 and not ages.unclear and identified:
+        why = f"there is one such {what}, made after the call began: do not make another"
+        return Finding(Verdict.TOOK_EFFECT, why, ages.after[0], done=True)
+    if possible:
+        why = _doubt(sought, what, len(possible), undated=identified or sought.since is None)
+        return unknown("; ".join(filter(None, (why, advice))), *possible)
+    older = f", only {len(ages.before)} made before the call began" if ages.before else ""
     return Finding(Verdict.NOT_SEEN, f"there is no such {what}{older}")
 
 
-def _doubt(sought: Sought, what: str, after: list[Resource], unclear: list[Resource]) -> str:
-    if len(after) + len(unclear) > 1:
-        return f"there is more than one such {what}, and one may be another write's"
-    if after:
-        return f"there is one such {what}, but nothing that the write told sets it apart from another's"
+def _doubt(sought: Sought, what: str, number: int, *, undated: bool) -> str:
+    if number > 1:
+        return f"{number} such {what}s could be this call's or another's: find out which before you make another"
+    told = f"there is one such {what}"
+    if not undated:
+        return f"{told}, but nothing sets it apart from another's: look at it before you make another"
     if sought.since is None:
-        return f"there is one such {what}, and it may be an earlier write's: since= would tell when this one began"
-    return f"there is one such {what}, and its time does not tell whether it is an earlier write's"
+        return f"{told}, and it may be an earlier write's: since= would tell when this one began; do not make another"
+    return (
+        f"{told}, made so near the call's beginning that an earlier write may have made it, as clocks differ: it is "
+        "this call's if nothing else used its reference, so do not make another; since= may settle it"
+    )
