@@ -650,7 +650,7 @@ async def test_a_404_is_never_final(server: Liar, name: str, page: bytes) -> Non
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("status", [400, 403, 405, 410, 422])
 async def test_a_look_up_that_is_refused_proves_nothing(server: Liar, status: int) -> None:
     server.say(None, status)
     for name in WRITES:
@@ -775,3 +775,26 @@ def test_every_write_that_is_looked_up_is_tried_here() -> None:
     looked_up = {name for name, how in LOOKUPS.items() if not isinstance(how, str)}
     assert looked_up == {*WRITES, "registration.complete"}
     assert looked_up <= OPERATIONS.keys()
+
+
+@pytest.mark.asyncio
+async def test_a_list_of_payouts_that_may_be_a_page_proves_nothing(server: Liar) -> None:
+    """Nobody says whether there are pages; if the oldest come first, the newest may be on another one."""
+    for number in (10, 25, 50):
+        server.say([payout((seconds - 60) * DAY) for seconds in range(number)])
+        found = await told(server, "payouts.request")
+        assert (found.verdict, found.candidates) == (CANNOT, ())
+        assert "look through the rest" in found.reason
+        server.say([payout((seconds - 60) * DAY) for seconds in reversed(range(number))])
+        assert (await told(server, "payouts.request")).verdict is NOT_SEEN
+    server.say([payout((seconds - 60) * DAY) for seconds in range(11)])
+    assert (await told(server, "payouts.request")).verdict is NOT_SEEN
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 503])
+async def test_a_look_up_that_may_succeed_later_gives_no_verdict(server: Liar, status: int) -> None:
+    error = await lost(WRITES["invoices.pay"](server.tilia))
+    server.say(None, status)
+    with pytest.raises(errors.ApiError):
+        await server.tilia.reconcile(error)

@@ -1,4 +1,4 @@
-"""What became of a write that got no usable answer: asks Tilia, and claims no more than it can know."""
+"""Reconciliation of writes that got no usable answer, without claiming more than is known."""
 
 from tilia_async.reconcile.reconciliation import Reconciliation, Resource, Verdict
 

@@ -1,8 +1,9 @@
-"""The means of a look-up."""
+"""Look-ups and their means."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
@@ -18,7 +19,7 @@ from tilia_async.transport.caller import Caller
 R = TypeVar("R", Invoice, Escrow)
 
 MOST_READ: Final = 1_000
-"""How many items of a list are looked at, the newest first."""
+"""The most items of a list that are looked at, the newest first."""
 _ENOUGH_TO_SEE_THE_ORDER: Final = 100
 
 
@@ -45,26 +46,28 @@ Lookup: TypeAlias = "Callable[[Looking, Sought], Awaitable[Finding]]"
 
 
 @attrs.define
-class _Order:
-    """Whether a list is what was asked for, the newest first: a server may know another order only."""
+class Order:
+    """The order of a list, which may not be the one asked for."""
 
     read: int = 0
     falls: bool = False
     rises: bool = False
-    latest: Invoice | Escrow | None = None
+    latest: datetime | None = None
 
-    def note(self, item: Invoice | Escrow) -> None:
+    def note(self, made_at: datetime | None) -> None:
+        """Take in the time of the next item."""
         self.read += 1
-        if item.created is None:
+        if made_at is None:
             self.rises = True
-        elif self.latest is not None and self.latest.created is not None:
-            self.falls = self.falls or item.created < self.latest.created
-            self.rises = self.rises or item.created > self.latest.created
-        self.latest = item
+        elif self.latest is not None:
+            self.falls = self.falls or made_at < self.latest
+            self.rises = self.rises or made_at > self.latest
+        self.latest = made_at
 
     @property
     def newest_first(self) -> bool:
-        return self.read >= _ENOUGH_TO_SEE_THE_ORDER and self.falls and not self.rises
+        """True if the items so far came in that order."""
+        return self.falls and not self.rises
 
 
 async def found_in_list(
@@ -77,7 +80,7 @@ async def found_in_list(
     identified: bool,
     advice: str,
 ) -> Finding:
-    """What a list says that was asked for the newest first.
+    """Find the write in a list that was asked for the newest first.
 
     It is read to its end, or as far as to those before the call if it really has the newest first.
 
@@ -85,12 +88,13 @@ async def found_in_list(
         may_be: whether an item may be what is sought.
     """
     possible: list[R] = []
-    order, is_whole = _Order(), True
+    order, is_whole = Order(), True
     async for item in newest:
-        order.note(item)
+        order.note(item.created)
         if may_be(item):
             possible.append(item)
-        if order.newest_first and sought.clock.age(item.created, sought.since) is Age.BEFORE:
+        is_ordered = order.newest_first and order.read >= _ENOUGH_TO_SEE_THE_ORDER
+        if is_ordered and sought.clock.age(item.created, sought.since) is Age.BEFORE:
             break
         if order.read == MOST_READ:
             is_whole = False
@@ -104,7 +108,10 @@ async def found_in_list(
 
 
 def _has_list(payload: JsonValue) -> bool:
-    """Whether a page really holds a list, if only an empty one: anything else reads like an empty one, too."""
+    """Return True if a page really holds a list, if only an empty one.
+
+    Anything else reads like an empty one, too.
+    """
     if not isinstance(payload, dict):
         return isinstance(payload, list)
     named = any(isinstance(payload.get(name), dict) for name in ("invoices", "escrow_transactions"))
@@ -112,7 +119,7 @@ def _has_list(payload: JsonValue) -> bool:
 
 
 def _is_list(value: JsonValue) -> bool:
-    """Whether it is a list, or a map of objects by their ids."""
+    """Return True for a list, or a map of objects by their ids."""
     return isinstance(value, list) or (
         isinstance(value, dict) and bool(value) and all(isinstance(item, dict) for item in value.values())
     )

@@ -1,4 +1,4 @@
-"""For each write: how it is looked up, or why it cannot be."""
+"""The look-up of each write, or the reason why there is none."""
 
 from __future__ import annotations
 

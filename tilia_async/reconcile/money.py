@@ -1,4 +1,4 @@
-"""How writes that move money or tokens, or prepare to, are looked up.
+"""Look-ups of writes that move money or tokens.
 
 A publisher has many workers, and Tilia's support and the users act as well. So a state that is reached tells that it is
 done, and not by whom; and what was made is this write's only if an id of the caller's own says so.
@@ -18,7 +18,7 @@ from tilia_async.api.payouts import Payout, Payouts, PayoutStatus
 from tilia_async.api.refunds import InvoiceRefunds, Refund, Refunds
 from tilia_async.api.token_exchanges import ExchangeStatus, TokenExchanges
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.reconcile.looking import Looking, Lookup, found_in_list
+from tilia_async.reconcile.looking import Looking, Lookup, Order, found_in_list
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.sought import NO_REFERENCE, Finding, Progress, Sought, matched, proves_nothing, unknown
 from tilia_async.wire.codec import decode
@@ -84,7 +84,10 @@ _OF_TRANSFER: Final = "transfer's invoice"
 
 
 async def transferred(look: Looking, sought: Sought) -> Finding:
-    """A transfer makes one invoice, which has its reference (fact sheet "money", A8)."""
+    """Look for the one invoice that a transfer makes.
+
+    It has the transfer's reference (fact sheet "money", A8).
+    """
     account_id, key = sought.needed("account_id"), sought.reference.get("idempotency_key")
     again = f"sent again soon with the same body and its idempotency key {key}, it has one effect" if key else ""
     if not sought.reference.get("reference_id"):
@@ -168,18 +171,39 @@ async def payout_requested(look: Looking, sought: Sought) -> Finding:
     possible.sort(key=lambda payout: not _pays(sought, payout))
     advice = "Tilia takes no reference of yours for a payout, so compare what the account was paid"
     made = [(payout, payout.created) for payout in possible]
-    return matched(sought, "payout", made, identified=False, advice=advice)
+    finding = matched(sought, "payout", made, identified=False, advice=advice)
+    if finding.verdict is Verdict.NOT_SEEN and _is_a_page(listed):
+        why = f"{finding.why} among {len(listed)}, but Tilia does not say whether it lists all: look through the rest"
+        return unknown(f"{why} before you ask for another")
+    return finding
+
+
+def _is_a_page(payouts: list[Payout]) -> bool:
+    """Return True if there may be others that are newer.
+
+    It is not documented whether the list comes in pages.
+    """
+    order = Order()
+    for payout in payouts:
+        order.note(payout.created)
+    return len(payouts) >= 10 and not (len(payouts) % 10 and len(payouts) % 25) and not order.newest_first
 
 
 def _may_be(sought: Sought, payout: Payout) -> bool:
-    """Whatever it comes to: it may be credited in another currency, in parts, or without a fee."""
+    """Return True if it may be the write's, whatever it comes to.
+
+    It may be credited in another currency, in parts, or without a fee.
+    """
     credit = payout.credit
     destination = None if credit is None else credit.destination_payment_method_id
     return sought.allows(destination_payment_method_id=destination or None)
 
 
 def _pays(sought: Sought, payout: Payout) -> bool:
-    """Whether it says the amount of the write; it is not documented whether a fee is part of it."""
+    """Return True if it says the amount of the write.
+
+    It is not documented whether a fee is part of that.
+    """
     credit = payout.credit
     if credit is None or credit.amount is None or not sought.allows(currency=credit.currency):
         return False
@@ -208,9 +232,10 @@ async def line_item_refunded(look: Looking, sought: Sought) -> Finding:
 
 
 async def _refunded(look: Looking, sought: Sought, invoice_id: str) -> Finding:
-    """Any refund may be the write's that is not older, wherever it stands and whatever it comes to.
+    """Find the refunds that are not older than the write.
 
-    It may be split, net of a fee, or in the currency of the card (fact sheet "money", D8).
+    Each may be the write's, wherever it stands and whatever it comes to: it may be split, net of a fee, or in the
+    currency of the card (fact sheet "money", D8).
     """
     found = await Refunds(look.caller).list(invoice_id, options=look.options)
     payload = look.payload
@@ -242,7 +267,7 @@ def _refunds_it(sought: Sought, refund: object) -> bool:
 
 
 def _hidden(found: InvoiceRefunds, refunds: list[Refund]) -> str:
-    """What in the answer tells of a refund without showing it; empty if nothing does."""
+    """Name the trace of a refund that the answer does not show; empty if there is none."""
     if found.is_fully_refunded is None:
         return "the answer does not say whether the invoice is refunded"
     if {*found.refund_invoice_ids} - {refund.refund_invoice_id for refund in refunds}:
@@ -257,7 +282,9 @@ _LISTING_REFUNDS: Final = {"refunds", "line_item_refunds"}
 
 
 def _refunds(value: JsonValue, *, among: bool = False) -> Iterator[JsonObject]:
-    """All objects of an answer that may be refunds: what stands under ``line_item_refunds`` is not documented.
+    """Yield all objects of an answer that may be refunds.
+
+    What stands under ``line_item_refunds`` is not documented.
 
     Args:
         among: the value stands where refunds are listed.
@@ -278,7 +305,7 @@ def _refunds(value: JsonValue, *, among: bool = False) -> Iterator[JsonObject]:
 
 
 def _groups(value: JsonObject) -> bool:
-    """Whether it holds nothing but other objects, and is none of its own."""
+    """Return True if it holds nothing but other objects."""
     return bool(value) and all(isinstance(item, dict | list) for item in value.values())
 
 

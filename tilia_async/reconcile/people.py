@@ -1,4 +1,4 @@
-"""How writes to accounts are looked up.
+"""Look-ups of writes to accounts.
 
 Other workers of a publisher may do the same to an account, so a state that is reached does not tell by whom.
 """
@@ -20,7 +20,7 @@ _EVERYTHING: Final = "login"
 
 
 async def registered(look: Looking, sought: Sought) -> Finding:
-    """The account that has the name."""
+    """Look for the account that has the name."""
     username = sought.needed("username")
     try:
         account = await Accounts(look.caller).find(username, options=look.options)

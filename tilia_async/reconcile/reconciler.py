@@ -1,4 +1,4 @@
-"""Asks Tilia what became of a write."""
+"""Reconciliation of one write."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ from tilia_async.wire.operation import Operation
 T = TypeVar("T")
 
 UNDER_WAY: Final = timedelta(minutes=2)
-"""How long after its call's end a request may still be under way. Inferred: servers and proxies commonly give up after
-30 or 60 seconds; Tilia documents nothing."""
+"""The longest that a request may be under way after its call's end.
+
+Inferred: servers and proxies commonly give up after 30 or 60 seconds; Tilia documents nothing.
+"""
 
 
 @attrs.frozen(eq=False)
 class _ClockedCaller(Caller):
-    """Takes note of the time that Tilia's answers tell, and of their payloads."""
+    """A caller that notes the times and payloads of answers."""
 
     clock: ServerClock = attrs.field(factory=ServerClock, kw_only=True)
     payloads: list[JsonValue] = attrs.field(factory=list[JsonValue], kw_only=True)
@@ -89,7 +91,7 @@ async def reconcile(
 
 
 def _name(subject: errors.TiliaError | Operation[object]) -> str:
-    """The name of what is asked about; empty if an error does not know.
+    """Return the write's name; empty if an error does not know.
 
     Raises:
         InvalidRequestError: it is neither an error of this package nor a write.
@@ -105,7 +107,7 @@ def _name(subject: errors.TiliaError | Operation[object]) -> str:
 
 
 def _said(error: errors.TiliaError) -> Reconciliation | None:
-    """What the error says by itself, without a look-up; None if it does not.
+    """Return what the error says by itself; None for nothing.
 
     Raises:
         InvalidRequestError: it has lost what it knew.
@@ -130,7 +132,7 @@ def _said(error: errors.TiliaError) -> Reconciliation | None:
 
 
 def _is_believed(error: errors.TiliaError) -> bool:
-    """Whether an error that says that there was no effect is one that can know."""
+    """Return True if an error can know that there was no effect."""
     if isinstance(error, errors.OutcomeUnknownError):
         return False
     refused = isinstance(error, errors.ApiError) and 400 <= error.status < 500
@@ -151,7 +153,10 @@ _NEVER_SENT: Final = (
 
 
 def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
-    """When the write may first have reached Tilia; a time that is later than the call's own is a mistake."""
+    """Return when the write may first have reached Tilia.
+
+    A time that is later than the call's own is a mistake.
+    """
     own = None if call is None else call.sent_at or call.started_at
     return own if since is None else since if own is None else min(own, since)
 
@@ -179,15 +184,19 @@ async def _look_up(look: Looking, sought: Sought) -> Finding:
         return proves_nothing(
             "the look-up got a 404, as a proxy's page, a look-up that lags behind, or another environment gives one"
         )
-    except (errors.BadRequestError, errors.UnauthorizedError, errors.ForbiddenError, errors.TokenError) as error:
+    except (errors.ApiError, errors.TokenError) as error:
         # It would be refused tomorrow, too; what passes by itself (an outage, a rate limit) is raised.
-        if isinstance(error, errors.TokenError) and (error.status is None or error.status >= 429):
+        if error.status is None or not 400 <= error.status < 500 or error.status in _PASSING:
             raise
         return unknown(f"the look-up is refused: {error}; do not repeat the write before you know")
 
 
+_PASSING: Final = {408, 425, 429, 499}
+"""Refusals that say nothing about the request, but about the moment."""
+
+
 async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
-    """Tilia said Success, whatever a look-up sees of it."""
+    """Look at what Tilia confirmed: nothing that is seen makes it undone."""
     try:
         finding = await _look_up(look, sought)
     except errors.TiliaError as error:
@@ -209,8 +218,8 @@ def _told(finding: Finding, checked_at: datetime, ended_at: datetime) -> Reconci
             )
         else:
             reason += (
-                ". The call ended more than three minutes ago, so it can be taken to have no effect, unless Tilia's "
-                "look-ups lag behind by more than that"
+                ". The call ended more than three minutes ago, so it can be taken to have no effect, and be tried "
+                "again, unless look-ups lag behind by more than that"
             )
     return Reconciliation(
         finding.verdict,

@@ -1,4 +1,4 @@
-"""What a look-up says about a write."""
+"""Verdicts about a write."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tilia_async.api.token_exchanges import TokenExchange
 Resource: TypeAlias = (
     Account | AccountBlocks | Escrow | Invoice | InvoiceRefunds | PaymentMethod | Payout | Refund | TokenExchange
 )
-"""What a write makes or changes, as Tilia tells it."""
+"""A thing that a write makes or changes, as Tilia tells it."""
 
 
 class Verdict(Enum):
-    """Whether this very write took effect, as far as Tilia's answers tell."""
+    """The effect of this very write, as far as Tilia's answers tell."""
 
     NO_EFFECT = "no effect"
     """The error says so already: it was refused, nothing was sent, or it only reads. Tilia was not asked."""
@@ -39,7 +39,7 @@ class Verdict(Enum):
 
 @attrs.frozen
 class Reconciliation:
-    """What became of a write.
+    """The answer to the question of what became of a write.
 
     Attributes:
         verdict: whether this very write took effect, see :class:`Verdict`.

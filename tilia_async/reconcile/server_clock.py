@@ -1,4 +1,4 @@
-"""Which of two times was first, one of them by a clock of Tilia's and the other by ours."""
+"""Comparison of times by Tilia's clocks with times by ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tilia_async.json_value import JsonValue
 from tilia_async.wire.codec import read_time
 
 MARGIN: Final = timedelta(minutes=1)
-"""By how much two clocks may differ that are taken to agree."""
+"""The most that clocks differ that are taken to agree."""
 _SECOND: Final = timedelta(seconds=1)
 _ANY_ZONE: Final = timedelta(hours=14)
 """The farthest that a place's time is from UTC."""
@@ -20,7 +20,7 @@ _DATED: Final = "created"
 
 
 class Age(Enum):
-    """When something was made, seen from the start of a call."""
+    """The age of something, seen from the start of a call."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -28,7 +28,7 @@ class Age(Enum):
 
 
 class ServerClock:
-    """Bounds by how much the clock that dates Tilia's resources is ahead of ours.
+    """Bounds of the difference between Tilia's clocks and ours.
 
     Nobody says that it is the one of the header ``Date``, and that may be a proxy's. So it may be ahead by anything
     between nothing and what any ``Date`` says, and by a minute more or less. Without a ``Date`` nothing is known.
@@ -40,7 +40,7 @@ class ServerClock:
         self._vague: dict[datetime, timedelta] = {}
 
     def note(self, date: str | None, asked_at: datetime, answered_at: datetime) -> None:
-        """Take in the header of an answer that came between two moments of our clock."""
+        """Note the header of an answer that came between two moments."""
         try:
             told = parsedate_to_datetime(date or "")
             # The header is in GMT; read without a zone it would be taken for local time.
@@ -52,7 +52,10 @@ class ServerClock:
         self._heard = True
 
     def note_times(self, payload: JsonValue) -> None:
-        """Take in which times of an answer's payload tell no zone: nobody says that they are in UTC."""
+        """Note the times of a payload that tell no zone.
+
+        Nobody says that they are in UTC.
+        """
         waiting = [payload]
         while waiting:
             value = waiting.pop()
@@ -70,7 +73,7 @@ class ServerClock:
         self._vague[time] = max(vague, self._vague.get(time, vague))
 
     def age(self, made_at: datetime | None, since: datetime | None) -> Age:
-        """Whether something that Tilia dates was made before or after a moment of our clock."""
+        """Compare a time that Tilia tells with a moment of our clock."""
         if made_at is None or since is None or not self._heard:
             return Age.UNCLEAR
         spare = MARGIN + self._vague.get(made_at, timedelta(0))
@@ -84,7 +87,7 @@ class ServerClock:
 
 
 def _has_zone(text: str) -> bool:
-    """Whether a text that :func:`read_time` can read tells its zone."""
+    """Return True if a text that is a time tells its zone."""
     if text.endswith("UTC"):
         return True
     return datetime.fromisoformat(text.replace(" +", "+").upper()).tzinfo is not None

@@ -1,4 +1,4 @@
-"""What is looked for, and what was found."""
+"""Effects that are looked for, and findings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tilia_async.reconcile.server_clock import Age, ServerClock
 
 @attrs.frozen
 class Finding:
-    """What a look-up came to.
+    """The outcome of a look-up.
 
     Attributes:
         done: what the write would do is done, whoever did it.
@@ -30,12 +30,12 @@ class Finding:
 
 
 def unknown(why: str, *candidates: Resource, done: bool = False) -> Finding:
-    """What leaves it open whether the write took effect."""
+    """Return a finding that leaves the effect open."""
     return Finding(Verdict.CANNOT_BE_KNOWN, why, candidates=candidates, done=done)
 
 
 def proves_nothing(what: str) -> Finding:
-    """An answer that says nothing about the write."""
+    """Return the finding for an answer that says nothing."""
     return unknown(f"{what}, which proves nothing about this write: ask again later, and do not repeat it until then")
 
 
@@ -56,7 +56,7 @@ class Sought:
     clock: ServerClock
 
     def needed(self, name: str) -> str:
-        """A field of the reference that the look-up cannot do without.
+        """Return a field of the reference that the look-up needs.
 
         Raises:
             InvalidRequestError: it is missing.
@@ -68,14 +68,17 @@ class Sought:
         return value
 
     def allows(self, **found: object) -> bool:
-        """Whether what was found may be what the reference says; what either of them leaves out may be anything."""
+        """Return True unless the fields found contradict the reference.
+
+        A field that either of them leaves out may be anything.
+        """
         return all(
             value is None or name not in self.reference or str(value) == self.reference[name]
             for name, value in found.items()
         )
 
     def elsewhere(self, **found: str | None) -> Finding | None:
-        """The finding for an answer that tells other ids than were asked for; None if it does not."""
+        """Return the finding for an answer about other ids, else None."""
         for name, value in found.items():
             asked = self.reference.get(name)
             if value and asked and value != asked:
@@ -83,7 +86,7 @@ class Sought:
         return None
 
     def possible(self, found: Iterable[tuple[Resource, datetime | None]]) -> Ages:
-        """What was found, each with the time it was made, by its age; each thing once."""
+        """Sort resources by their age, each of them once."""
         ages: dict[Age, list[Resource]] = {age: [] for age in Age}
         for resource, made_at in found:
             kept = ages[self.clock.age(made_at, self.since)]
@@ -94,7 +97,7 @@ class Sought:
 
 @attrs.frozen
 class Ages:
-    """What was found, by when it was made, seen from the start of the call."""
+    """Resources by their age, seen from the start of the call."""
 
     before: tuple[Resource, ...]
     unclear: tuple[Resource, ...]
@@ -103,7 +106,7 @@ class Ages:
 
 @attrs.frozen
 class Progress:
-    """The states of a resource that one write moves on, once and for all.
+    """The states of a resource that one write moves on.
 
     Whoever else may do the same write can have reached any of them.
 
@@ -122,7 +125,7 @@ class Progress:
     failed: Collection[str]
 
     def finding(self, what: str, state: str | None, resource: Resource) -> Finding:
-        """What the state of the resource says."""
+        """Return the finding for the state of a resource."""
         told = f"the {what} is {readable(state) if state else 'in no known state'}"
         if state in self.done:
             why = f"{told}: it is done, by this call or another's, so do not {self.deed} again"
@@ -149,9 +152,10 @@ def matched(
     identified: bool,
     advice: str = "",
 ) -> Finding:
-    """What the resources say that may be the write's, each with the time it was made.
+    """Return the finding for resources that may be the write's.
 
     Args:
+        found: each with the time it was made.
         identified: the reference has an id of the caller's own, which only an earlier write could have as well.
         advice: what to do, or to do better next time, if it stays open.
     """
