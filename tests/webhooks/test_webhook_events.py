@@ -217,7 +217,9 @@ def test_a_shape_that_fits_two_is_unknown() -> None:
         b'{"event_name": "kyc-webhook", "message": {"a": "\\ud800"}}',
         b'{"event_name": ""}',
         b'{"event_name": "kyc-webhook", "message": {"a": 1' + b"0" * 500 + b"}}",
-        b'\xef\xbb\xbf{"event_name": "kyc-webhook", "message": {}}',
+        b"\xef\xbb\xbf" * 2 + b'{"event_name": "kyc-webhook", "message": {}}',
+        '{"event_name": "kyc-webhook", "message": {}}'.encode("utf-16"),
+        '{"event_name": "kyc-webhook", "message": {}}'.encode("utf-32-le"),
         b"[" * 100_000,
         b'{"event_name": "kyc-webhook", "message": {"a":' + b"[" * 500 + b"]" * 500 + b"}}",
         "\ud800",
@@ -245,6 +247,61 @@ def test_the_last_of_equal_keys_counts_and_huge_numbers_are_none() -> None:
     assert (event.wallet_id, event.balance) == ("b", None)
 
 
+SOME = (
+    b'{"event_name": "kyc-webhook", "sent_at": "2026-07-03T00:00:01Z", "message": {"kyc_id": "k", "state": "ACCEPT"}}'
+)
+
+
+def test_a_body_comes_in_any_form_that_servers_hand_over() -> None:
+    expected = parse_event(SOME)
+    released = memoryview(SOME)
+    released.release()
+    backwards = memoryview(SOME[::-1])[::-1]
+    forms = (bytearray(SOME), memoryview(SOME), memoryview(bytearray(SOME)), SOME.decode(), backwards)
+    for form in forms:
+        assert parse_event(form) == expected
+    unknown = delivery({"a": 1}, "brand-new")
+    for form in (bytearray(unknown), memoryview(unknown), unknown.decode()):
+        event = parse_event(form)
+        assert isinstance(event, UnknownEvent)
+        assert (type(event.raw_body), event.raw_body) == (bytes, unknown)
+    for none in (released, None, 5, 5.0, True, [], [123], {}, object(), ("{}",), bytes, deliveries):
+        with pytest.raises(WebhookError) as caught:
+            parse_event(none)  # type: ignore[arg-type] - on purpose
+        assert caught.value.__context__ is None
+
+
+def test_a_byte_order_mark_is_no_part_of_the_notification() -> None:
+    marked = b"\xef\xbb\xbf" + SOME
+    for form in (marked, marked.decode(), memoryview(marked)):
+        assert parse_event(form) == parse_event(SOME)
+    unknown = parse_event(b"\xef\xbb\xbf" + delivery({"a": 1}, "brand-new"))
+    assert isinstance(unknown, UnknownEvent)
+    assert unknown.raw_body.startswith(b"\xef\xbb\xbf"), "byte for byte"
+
+
+@BY_CLASS
+def test_equal_events_have_one_hash(kind: type[Event], name: str, message: dict[str, object], key: object) -> None:
+    extra = {"odd": [{"deep": [1, {}]}], **message}
+    one, same = parse_event(delivery(extra, name)), parse_event(delivery(dict(reversed(extra.items())), name))
+    assert one == same
+    assert hash(one) == hash(same) == hash(pickle.loads(pickle.dumps(one)))
+    other = parse_event(delivery({**message, key[0]: "other"}, name))  # type: ignore[index] - loosely typed for the test
+    assert len({one, same, other}) == 2
+
+
+def test_numbers_that_are_equal_make_events_that_are() -> None:
+    """1, 1.0 and true are equal in Python, and so are the messages that they stand in."""
+    events = [parse_event(delivery({**deliveries.INVOICE, "odd": odd}, "invoice-completed")) for odd in (1, 1.0, True)]
+    assert events[0] == events[1] == events[2]
+    assert len(set(events)) == 1
+
+
+def test_an_unknown_event_has_a_hash() -> None:
+    events = {parse_event(delivery(message, "brand-new")) for message in ({"a": [1]}, {"a": [2]}, {"a": [1]}, [1])}
+    assert len(events) == 3
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -254,7 +311,7 @@ NAMES = [row[1] for row in TABLE]
 FIELDS = sorted({field for row in TABLE for field in row[2]})
 
 
-def reads_or_refuses(raw: bytes | str) -> None:
+def reads_or_refuses(raw: bytes | bytearray | memoryview | str) -> None:
     try:
         event = parse_event(raw)
     except WebhookError as error:
@@ -263,10 +320,17 @@ def reads_or_refuses(raw: bytes | str) -> None:
         assert isinstance(event, Event)
         assert repr(event)
         assert len(event.digest) == 32
+        assert {event, pickle.loads(pickle.dumps(event))} == {event}
         assert event.entity is None or all(isinstance(part, str) for part in event.entity)
 
 
-@given(st.binary() | st.text())
+@given(
+    st.binary()
+    | st.text(st.characters())
+    | st.binary().map(bytearray)
+    | st.binary().map(memoryview)
+    | st.integers(0, len(SOME)).map(lambda end: b"\xef\xbb\xbf" + SOME[:end])
+)
 @example(b"1" * 10_000)
 @example(b'{"message":' * 200 + b"{}" + b"}" * 200)
 def test_any_bytes_are_read_or_refused(raw: bytes | str) -> None:

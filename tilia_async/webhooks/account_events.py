@@ -15,7 +15,7 @@ from tilia_async.api.accounts import AccountEmail, Block, PlatformUser
 from tilia_async.api.compliance import KycMatchCheck, KycRequirements, KycState, PiiLevel
 from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.json_value import JsonValue
-from tilia_async.webhooks.event import Event
+from tilia_async.webhooks.event import EntityKey, Event
 from tilia_async.webhooks.values import EntityStatus
 
 
@@ -58,7 +58,7 @@ class RegistrationCompleted(Event):
     account_id: str | None = None
     username: str | None = attrs.field(default=None, repr=False)
     email: AccountEmail | None = attrs.field(default=None, repr=False)
-    external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, repr=False)
+    external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, repr=False, hash=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +79,10 @@ class PaymentMethodUpdated(Event):
 
 @attrs.frozen(kw_only=True)
 class KycStateChanged(Event):
-    """What Tilia knows of who a user is has changed (A.4.11, operationId kycStatus)."""
+    """What Tilia knows of who a user is has changed (A.4.11, operationId kycStatus).
+
+    Where Tilia does not name the check, which older answers do not, the event is about the account.
+    """
 
     NAME: ClassVar[str | None] = "kyc-webhook"
     SHAPE: ClassVar[frozenset[str]] = frozenset({"kyc_id", "state"})
@@ -91,6 +94,12 @@ class KycStateChanged(Event):
     kyc_requirements: KycRequirements | str | None = None
     pii_level: PiiLevel | str | None = None
     match_checks: tuple[KycMatchCheck, ...] = ()
+
+    @property
+    def entity(self) -> EntityKey | None:
+        """The check, or the account."""
+        check = super().entity
+        return check if check is not None or not self.account_id else (type(self).__name__, "account", self.account_id)
 
 
 @attrs.frozen(kw_only=True)

@@ -19,16 +19,17 @@ EntityKey: TypeAlias = tuple[str, ...]
 class Event:
     """A notification from Tilia (fact sheet "compliance-webhooks", A.2).
 
-    Tilia's pages call no field of a message required, so all are optional.
+    Tilia's pages call no field of a message required, so all are optional. Events that are equal have the same hash.
 
     Attributes:
         event_name: as it came; None if the envelope has none.
         bucket_key: of the envelope; its meaning is not documented.
-        sent_at: when Tilia sent it; None if that cannot be read.
+        sent_at: when Tilia sent it; None if that cannot be read, and of a confirmed event.
+        confirmed_at: when Tilia's API was asked, of an event that a receiver with ``confirm`` hands over; else None.
         message: the message as it came, with the fields that its class does not have. It may hold personal data. It
-            cannot be changed. Of a confirmed event it has the confirmed fields only.
+            cannot be changed. Of a confirmed event it has what the API says, and nothing else.
         digest: of what the event says of its entity: two deliveries that say the same have the same. It is one of the
-            whole message, so that nothing new is ever taken for a repetition.
+            whole message, so that no other message is ever taken for a repetition.
     """
 
     NAME: ClassVar[str | None] = None
@@ -41,7 +42,8 @@ class Event:
     event_name: str | None = None
     bucket_key: str | None = None
     sent_at: datetime | None = None
-    message: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], repr=False)
+    confirmed_at: datetime | None = attrs.field(default=None, eq=False)
+    message: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], repr=False, hash=False)
     digest: bytes = attrs.field(
         default=attrs.Factory(lambda event: _digest(event.message), takes_self=True), init=False, repr=False, eq=False
     )

@@ -110,11 +110,11 @@ class InvoiceCompleted(Event):
     failure_reason: str | None = None
     reference_id: str | None = None
     reference_type: str | None = None
-    line_items: tuple[Mapping[str, JsonValue], ...] = ()
-    payment_methods: tuple[Mapping[str, JsonValue], ...] = ()
-    subitems: tuple[Mapping[str, JsonValue], ...] = ()
-    summary: Mapping[str, JsonValue] | None = None
-    metadata: JsonValue = attrs.field(default=None, repr=False)
+    line_items: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
+    payment_methods: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
+    subitems: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
+    summary: Mapping[str, JsonValue] | None = attrs.field(default=None, hash=False)
+    metadata: JsonValue = attrs.field(default=None, repr=False, hash=False)
     created: datetime | None = None
     updated: datetime | None = None
 
@@ -187,7 +187,7 @@ class TokenExchangeCompleted(Event):
     user_received_currency: str | None = None
     virtual_amount: int | None = None
     virtual_currency: str | None = None
-    tags: tuple[Mapping[str, JsonValue], ...] = ()
+    tags: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
     created: datetime | None = None
     updated: datetime | None = None
 

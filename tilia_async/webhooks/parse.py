@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+import codecs
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -13,10 +14,13 @@ from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
 from tilia_async.wire import nesting
 from tilia_async.wire.codec import PayloadError, decode, read_time
 
+RawBody: TypeAlias = bytes | bytearray | memoryview | str
+"""A body as servers hand it over."""
+
 _NAMELESS: Final = tuple(kind for kind in DOCUMENTED if kind.NAME is None)
 
 
-def parse_event(raw: bytes | str) -> Event:
+def parse_event(raw: RawBody) -> Event:
     """Read a delivery.
 
     The class is that of the documented ``event_name``. Under a name that is not documented, the two notifications
@@ -24,14 +28,16 @@ def parse_event(raw: bytes | str) -> Event:
     What cannot be told is an :class:`UnknownEvent`. A field that cannot be read is None.
 
     Args:
-        raw: the body of the request, as it came.
+        raw: the body of the request, as it came: UTF-8, with or without a byte order mark.
 
     Raises:
-        WebhookError: it is no notification. Its text holds nothing of the body. No other error is raised.
+        WebhookError: it is no notification, whatever it is. Its text holds nothing of the body. No other error is
+            raised.
 
     Source: fact sheet "compliance-webhooks", A.2 to A.4.
     """
-    envelope = _envelope(raw)
+    body = bytes_of(raw)
+    envelope = _envelope(body)
     name, message = envelope.get("event_name"), envelope.get("message")
     if isinstance(message, dict):
         message = frozen_object(message)
@@ -41,8 +47,7 @@ def parse_event(raw: bytes | str) -> Event:
         raise WebhookError("the notification has neither an event_name nor a message")
     kind = _kind(name, message)
     if kind is None:
-        raw_body = raw.encode() if isinstance(raw, str) else bytes(raw)
-        event: Event = UnknownEvent(raw_body=raw_body)
+        event: Event = UnknownEvent(raw_body=body)
     else:
         event = _decoded(message, kind)
     bucket_key = envelope.get("bucket_key")
@@ -55,11 +60,29 @@ def parse_event(raw: bytes | str) -> Event:
     )
 
 
-def _envelope(raw: bytes | str) -> JsonObject:
+def bytes_of(raw: RawBody) -> bytes:
+    """The bytes of a body, in whatever form it was handed over.
+
+    Raises:
+        WebhookError: it is no body, or a text that is no Unicode.
+    """
+    # Not raised where it is found: the error's context would hold the whole body.
+    try:
+        return raw.encode() if isinstance(raw, str) else bytes(memoryview(raw))
+    except TypeError:
+        fault = f"it is neither bytes nor a text but {type(raw).__name__}"
+    except UnicodeEncodeError:
+        fault = "it holds half a surrogate pair"
+    except ValueError:
+        fault = "the view of it was released"
+    raise WebhookError(f"the notification cannot be read: {fault}")
+
+
+def _envelope(body: bytes) -> JsonObject:
     fault = ""
     envelope: JsonValue = None
     try:
-        envelope = nesting.loads(raw)
+        envelope = nesting.loads(body.removeprefix(codecs.BOM_UTF8))
     except ValueError as error:
         # Not raised here: the error's context would hold the whole body.
         fault = str(error)
