@@ -153,6 +153,9 @@ class BlockLedger:
     def apply(self, event: AccountBlockChanged) -> None:
         """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
 
+        It is known by the time of its sending. One without, such as one that a receiver has confirmed, tells a state,
+        and adds nothing while the same state is on record and no opposite since.
+
         Raises:
             WebhookError: the notification says neither which account nor what.
             LedgerError: the ledger cannot be written.

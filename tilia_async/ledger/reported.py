@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import Insert
+from sqlalchemy import ColumnElement, FromClause, Insert, case, exists, func, insert, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import WebhookError
 from tilia_async.ledger.claims import new_run_id
-from tilia_async.ledger.database import Database
+from tilia_async.ledger.database import Database, database_now
 from tilia_async.ledger.intent import LONGEST_NAME
-from tilia_async.ledger.record import NOT_SAID, BlockAction, RecordSource, RecordState
+from tilia_async.ledger.record import NOT_SAID, PUBLISHER, BlockAction, RecordSource, RecordState
 from tilia_async.ledger.schema import ONCE_FOR_EVENT, RECORDS
 from tilia_async.wire import checks
 
@@ -26,11 +26,24 @@ if TYPE_CHECKING:
 
 
 async def apply(database: Database, event: AccountBlockChanged) -> None:
-    """Enter what a notification says: a record for each issuer it names. The same notification again adds nothing."""
+    """Enter what a notification says: a record for each issuer it names. The same notification again adds nothing.
+
+    A notification is known by the time of its sending. One without, such as a confirmed one, tells a state: it adds
+    nothing while the last such record of the issuer still holds, i.e. the opposite is not on record since. Processes
+    that enter one at once wait for each other. An issuer that is not named any more is not taken for gone while the
+    account is blocked: Tilia's answers may have room for one block only.
+    """
     rows = _rows(event)
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_entering(connection.dialect.name), rows)
+        if event.sent_at is not None:
+            await connection.execute(_entering(connection.dialect.name), rows)
+            return
+        now = await _now(connection, rows[0])
+        # The clocks of hosts differ, so that the event's own time is only good for its age.
+        age = timedelta() if event.confirmed_at is None else max(datetime.now(UTC) - event.confirmed_at, timedelta())
+        for row in rows:
+            await connection.execute(_entering_once({**row, "requested_at": now - age, "settled_at": now}))
 
     await database.write(work)
 
@@ -39,6 +52,55 @@ def _entering(dialect: str) -> Insert:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     only_events = ONCE_FOR_EVENT.dialect_options[dialect]["where"]
     return insert(RECORDS).on_conflict_do_nothing(index_elements=[RECORDS.c.run_id], index_where=only_events)
+
+
+async def _now(connection: AsyncConnection, row: Mapping[str, object]) -> datetime:
+    """The time that all processes share, once no other enters what concerns the account.
+
+    One transaction at a time writes to SQLite, on one machine, and begins as a writer.
+    """
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    digest = hashlib.sha256(str(row["account_id"]).encode()).digest()
+    await connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], signed=True))))
+    seconds: float = (await connection.execute(select(database_now()))).scalar_one()
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _entering_once(row: Mapping[str, object]) -> Insert:
+    """Enters a state, unless it is on record and nothing has ended it since."""
+    known, opposite = RECORDS.alias("known"), RECORDS.alias("opposite")
+    at = literal(row["requested_at"], RECORDS.c.requested_at.type)
+    began = opposite.c.requested_at
+    # A call takes effect between its beginning and its answer: what was seen before the answer may be older than that.
+    done = case(
+        (opposite.c.source == RecordSource.WEBHOOK.value, began), else_=func.coalesce(opposite.c.settled_at, began)
+    )
+    # What was entered at the same moment came in the order of the records.
+    before = (known.c.requested_at < began) | ((known.c.requested_at == began) & (known.c.id < opposite.c.id))
+    ended = exists().where(
+        opposite.c.account_id == row["account_id"],
+        opposite.c.action != row["action"],
+        opposite.c.state == RecordState.CONFIRMED.value,
+        _ends(row, opposite),
+        # This one may come late, and be older than what is known.
+        (before & (done <= at)) | ((began > at) & (done < known.c.requested_at)),
+    )
+    holds = exists().where(
+        known.c.account_id == row["account_id"],
+        known.c.action == row["action"],
+        known.c.source == RecordSource.WEBHOOK.value,
+        known.c.issuer == row["issuer"],
+        ~ended,
+    )
+    values = [literal(value, RECORDS.c[name].type).label(name) for name, value in row.items()]
+    return insert(RECORDS).from_select(list(row), select(*values).where(~holds))
+
+
+def _ends(row: Mapping[str, object], opposite: FromClause) -> ColumnElement[bool]:
+    """Your unblock lifts your blocks only, a notification's lifts all; any block ends that nothing is left."""
+    ends_all = row["action"] == BlockAction.UNBLOCK.value or row["issuer"] == PUBLISHER
+    return true() if ends_all else opposite.c.source == RecordSource.WEBHOOK.value
 
 
 def _rows(event: AccountBlockChanged) -> list[Mapping[str, object]]:
@@ -74,7 +136,7 @@ def _issuers(blocks: Sequence[Block]) -> dict[str, str | None]:
 
 
 def _key(event: AccountBlockChanged, issuer: str) -> str:
-    """The same for two deliveries of one notification; without the time of its sending there is no telling."""
+    """The same for two deliveries of one notification; a state has another each time that it is entered."""
     if event.sent_at is None:
         return new_run_id()
     named = [event.account_id, event.is_blocked, issuer, event.sent_at.isoformat()]

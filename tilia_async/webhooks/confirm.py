@@ -1,7 +1,9 @@
 """Asking Tilia whether a notification tells the truth.
 
-Anybody who knows the URL can post a notification, so what it says is only a hint. A look-up over the API cannot be
-forged. What it does not say as well, no handler sees.
+Anybody who knows the URL can post a notification, so what it says is only a hint: of which thing, in which state. A
+look-up over the API cannot be forged. A handler sees what the look-up says, all of it and nothing else, so that it does
+not matter which part of it was posted, by whom, and how often. It proves a state: that something is so now. It does not
+prove an event: that Tilia has just sent word of it.
 """
 
 # The values are what a server or a stranger sent: of unknown type until they are compared.
@@ -9,13 +11,14 @@ forged. What it does not say as well, no handler sees.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
+import orjson
 
 from tilia_async.api.accounts import AccountEmail
 from tilia_async.api.refunds import Refund, RefundStatus
@@ -47,8 +50,8 @@ Facts: TypeAlias = Mapping[str, object]
 """What the API says, by the names that the event's fields have."""
 
 _ENVELOPE: Final = frozenset(field.name for field in attrs.fields(Event))
-_MOVING: Final = frozenset({"updated"})
-"""Changes with every change, so that another value later is no contradiction."""
+_NEVER_CONFIRMED: Final = frozenset({"line_items", "payment_methods", "subitems", "tags", "updated"})
+"""Lists whose entries have no documented form, and a time that moves with changes that no event tells."""
 
 
 class ContradictedError(WebhookError):
@@ -59,10 +62,11 @@ async def confirm(tilia: TiliaClient, event: Event) -> Event:
     """Compare an event with what Tilia's API says now.
 
     Returns:
-        The event with those fields that the API says as well; all others have their defaults, ``sent_at`` too.
+        An event with what the API says in the fields of its class; all others have their defaults, ``sent_at`` too.
 
     Raises:
-        ContradictedError: the API says something else, knows no such thing, or the event does not say enough.
+        ContradictedError: the API says something else, knows no such thing, or contradicts itself, or the event does
+            not say enough.
         ConfigurationError: there is no look-up for events of this class.
         TiliaError: the look-up failed; nothing is known.
     """
@@ -70,17 +74,28 @@ async def confirm(tilia: TiliaClient, event: Event) -> Event:
     check = CHECKS.get(type(event))
     if check is None:
         raise ConfigurationError(f"{name} cannot be confirmed: there is no look-up for it")
+    if not all(_is_set(getattr(event, field)) for field in (check.named, *check.required)):
+        raise ContradictedError(f"{name}: it does not say enough to be looked up")
+    asked_at = datetime.now(UTC)
     contradicted = ContradictedError(f"{name}: Tilia's API does not say the same")
-    if not _is_set(getattr(event, check.named)):
-        raise contradicted
     try:
         facts = await check.read(tilia, event)
     except (NotFoundError, InvalidRequestError):
         raise contradicted from None
-    confirmed = _confirmed(event, facts)
-    if not all(_is_set(getattr(confirmed, field)) for field in (check.named, *check.required)):
+    if not all(_is_set(facts.get(field)) for field in (check.named, *check.required)):
         raise contradicted
-    return confirmed
+    _compare_fields(event, facts, check.partial)
+    return _stated(event, facts, asked_at)
+
+
+def subject(event: Event) -> Hashable | None:
+    """Name the look-up that confirms an event; None if there is none.
+
+    Events that a look-up tells apart are handled one after the other, whatever else they say.
+    """
+    check = CHECKS.get(type(event))
+    named = None if check is None else getattr(event, check.named)
+    return (type(event).__name__, named) if _is_set(named) else None
 
 
 @attrs.frozen
@@ -89,83 +104,92 @@ class Check:
 
     Attributes:
         named: the field with the id to look up.
-        required: what else the API has to say as well; without that an event says nothing.
+        required: what else both have to say; without that an event says nothing.
         read: the look-up.
+        partial: the lists of which the API may tell a part only, so that an entry may be missing there.
     """
 
     named: str
     required: tuple[str, ...]
     read: Callable[[TiliaClient, Event], Awaitable[Facts]]
+    partial: frozenset[str]
 
 
-def _confirmed(event: Event, facts: Facts) -> Event:
-    agreed: dict[str, Any] = {}
-    message: dict[str, JsonValue] = {}
-    for field in attrs.fields(type(event)):
-        if field.name in _ENVELOPE:
-            continue
-        value = _agreed(field.name, getattr(event, field.name), facts.get(field.name))
-        if value is not None:
-            agreed[field.name], message[field.name] = value, _plain(value)
-    return type(event)(event_name=event.NAME, message=frozen_object(message), **agreed)
+def _compare_fields(event: Event, facts: Facts, partial: frozenset[str]) -> None:
+    for name in _told(type(event)):
+        _compare(name, getattr(event, name), facts.get(name), partial)
 
 
-def _agreed(name: str, told: object, known: object) -> object:
-    """What is told and known as well; None for what nobody can say.
+def _stated(event: Event, facts: Facts, asked_at: datetime) -> Event:
+    """The event that the API's answer makes: the same whatever was posted of it, and in whichever order it answers."""
+    kind = type(event)
+    message = {name: _ordered(facts[name]) for name in _told(kind) if _is_set(facts.get(name))}
+    stated = decode(message, kind)
+    return attrs.evolve(stated, event_name=event.NAME, confirmed_at=asked_at, message=frozen_object(message))
+
+
+def _told(kind: type[Event]) -> list[str]:
+    """The fields that a message of this class and the API both have."""
+    return [field.name for field in attrs.fields(kind) if field.name not in _ENVELOPE | _NEVER_CONFIRMED]
+
+
+def _ordered(value: object) -> JsonValue:
+    """As JSON has it; the entries of a list in an order of their own, since the API promises none."""
+    plain: JsonValue = _plain(value)
+    is_list_of_models = isinstance(value, tuple) and isinstance(plain, list)
+    return sorted(plain, key=_sorting) if is_list_of_models and isinstance(plain, list) else plain
+
+
+def _sorting(entry: JsonValue) -> bytes:
+    return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+
+
+def _compare(name: str, told: object, known: object, partial: frozenset[str]) -> None:
+    """Let pass what is told and known alike, and what nobody can compare.
 
     Raises:
         ContradictedError: something else is known.
     """
     if not _is_set(told) or not _is_set(known):
-        return None
+        return
     if isinstance(told, tuple):
-        return _agreed_entries(name, told, known)
-    if attrs.has(type(known)):
-        return _agreed_model(name, told, known)
+        _compare_entries(name, told, known, may_be_missing=name in partial)
+    elif attrs.has(type(known)):
+        _compare_model(name, told, known)
     # Metadata may come as a text or as an object, and other forms cannot be compared.
-    if isinstance(told, str) is not isinstance(known, str) or isinstance(told, Mapping) is not isinstance(
-        known, Mapping
+    elif (
+        isinstance(told, str) is isinstance(known, str)
+        and isinstance(told, Mapping) is isinstance(known, Mapping)
+        and told != known
     ):
-        return None
-    if told == known:
-        return told
-    if name in _MOVING:
-        return None
-    raise ContradictedError(f"Tilia's API says something else about {name}")
+        raise ContradictedError(f"Tilia's API says something else about {name}")
 
 
-def _agreed_model(name: str, told: object, known: object) -> object:
+def _compare_model(name: str, told: object, known: object) -> None:
     """A part of an event that is an object: the event may have it as it came, or as a model."""
-    fields = _names(known)
-    if not isinstance(told, Mapping):
-        parts = {field: _agreed(field, getattr(told, field, None), getattr(known, field)) for field in fields}
-        parts = {field: value for field, value in parts.items() if value is not None}
-        return type(known)(**parts) if parts else None
-    try:
-        read: object = decode(dict(told), type(known))
-    except PayloadError:
-        raise ContradictedError(f"{name} cannot be read") from None
-    found: dict[str, object] = {}
-    for field in fields:
-        inner = told.get(field)
-        value = _agreed(field, inner if isinstance(inner, Mapping) else getattr(read, field), getattr(known, field))
-        if value is not None:
-            found[field] = _plain(value)
-    return found or None
+    read = told
+    if isinstance(told, Mapping):
+        try:
+            read = decode(dict(told), type(known))
+        except PayloadError:
+            raise ContradictedError(f"{name} cannot be read") from None
+    for field in _names(known):
+        # Where it came as an object it is read again, with the part of the API's model that it belongs to.
+        inner = told.get(field) if isinstance(told, Mapping) else None
+        part = inner if isinstance(inner, Mapping) else getattr(read, field, None)
+        _compare(field, part, getattr(known, field), frozenset())
 
 
-def _agreed_entries(name: str, told: Sequence[object], known: object) -> object:
-    """The entries of a list. Those that the event has as they came have no documented form to compare."""
+def _compare_entries(name: str, told: Sequence[object], known: object, *, may_be_missing: bool) -> None:
     if not isinstance(known, tuple) or not all(attrs.has(type(entry)) for entry in told):
-        return None
-    found: list[object] = []
+        return
     for entry in told:
         key = _names(entry)[0]
         same = [each for each in known if _is_set(getattr(entry, key)) and getattr(each, key) == getattr(entry, key)]
-        if not same:
+        if same:
+            _compare_model(name, entry, same[0])
+        elif not may_be_missing:
             raise ContradictedError(f"Tilia's API does not know all {name}")
-        found.append(_agreed_model(name, entry, same[0]))
-    return tuple(found)
 
 
 def _is_set(value: object) -> bool:
@@ -195,18 +219,33 @@ def _names(model: Any) -> list[str]:
 
 
 def _check(
-    kind: type[E], named: str, required: tuple[str, ...], read: Callable[[TiliaClient, E], Awaitable[Facts]]
+    kind: type[E],
+    named: str,
+    required: tuple[str, ...],
+    read: Callable[[TiliaClient, E], Awaitable[Facts]],
+    *partial: str,
 ) -> tuple[type[Event], Check]:
     """A row of the table, see :class:`Check`."""
 
     async def read_of(tilia: TiliaClient, event: Event) -> Facts:
         return await read(tilia, event) if isinstance(event, kind) else {}
 
-    return kind, Check(named, required, read_of)
+    return kind, Check(named, required, read_of, frozenset(partial))
 
 
 async def _block(tilia: TiliaClient, event: AccountBlockChanged) -> Facts:
-    return _fields(await tilia.accounts.get(event.account_id or ""))
+    account_id = event.account_id or ""
+    account = await tilia.accounts.get(account_id)
+    facts: Facts = {"account_id": account.account_id, "is_blocked": account.is_blocked}
+    if not account.is_blocked or not event.is_blocked:
+        return facts
+    # Only this look-up names who blocked.
+    found = await tilia.accounts.get_blocks(account_id)
+    blocks = tuple(block for block in found.blocks if block.account_id in {None, "", account_id})
+    if found.account_id != account_id or not blocks:
+        # The two look-ups do not agree: one of them lags behind, and nobody can say which.
+        raise ContradictedError("Tilia's API says that the account is blocked, and names no block of it")
+    return {**facts, "blocks": blocks}
 
 
 async def _registration(tilia: TiliaClient, event: RegistrationCompleted) -> Facts:
@@ -233,21 +272,21 @@ async def _escrow(tilia: TiliaClient, event: EscrowTransactionUpdated) -> Facts:
 
 
 async def _refund(tilia: TiliaClient, event: RefundCompleted) -> Facts:
-    payment_invoice_id = event.payment_invoice_id or ""
-    # Tilia lists the refunds of one status at a time, and of itself only those that were made.
-    made = bool(event.successful_refunds) or not event.failed_refunds
-    successful, ids = await _refunds(tilia, payment_invoice_id, RefundStatus.SUCCESS) if made else ([], set[str]())
-    failed, more = (
-        await _refunds(tilia, payment_invoice_id, RefundStatus.FAILED) if event.failed_refunds else ([], set[str]())
-    )
-    if event.invoice_id not in ids | more:
+    payment_invoice_id, invoice_id = event.payment_invoice_id or "", event.invoice_id
+    # Tilia lists the refunds of one status at a time.
+    successful, ids = await _refunds(tilia, payment_invoice_id, RefundStatus.SUCCESS)
+    failed, more = await _refunds(tilia, payment_invoice_id, RefundStatus.FAILED)
+    ids |= more
+    if invoice_id not in ids:
         return {}
-    facts: dict[str, object] = {"payment_invoice_id": payment_invoice_id, "invoice_id": event.invoice_id}
+    # A refund that does not name its own invoice is of this one only if there is no other.
+    own = {invoice_id, None, ""} if len(ids) == 1 else {invoice_id}
+    facts: dict[str, object] = {"payment_invoice_id": payment_invoice_id, "invoice_id": invoice_id}
     for field, refunds in (("successful_refunds", successful), ("failed_refunds", failed)):
         facts[field] = tuple(
             NotifiedRefund(refund.refund_id, refund.amount, refund.currency)
             for refund in refunds
-            if refund.refund_invoice_id in {None, "", event.invoice_id}
+            if refund.refund_invoice_id in own
         )
     return facts
 
@@ -279,7 +318,7 @@ async def _wallet(tilia: TiliaClient, event: WalletBalanceAlert) -> Facts:
 CHECKS: Final[Mapping[type[Event], Check]] = MappingProxyType(
     dict(
         (
-            _check(AccountBlockChanged, "account_id", ("is_blocked",), _block),
+            _check(AccountBlockChanged, "account_id", ("is_blocked",), _block, "blocks"),
             _check(RegistrationCompleted, "account_id", (), _registration),
             _check(PaymentMethodUpdated, "account_id", ("payment_method_id", "state"), _payment_method),
             _check(InvoiceCompleted, "invoice_id", ("state",), _invoice),
