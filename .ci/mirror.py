@@ -62,7 +62,7 @@ RULES = Rules(
     },
     words={
         "tilia_async": "tilia_sync",
-        'app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)': "application = receiver.wsgi",
+        'app.router.add_post("/tilia", receiver.aiohttp_handler)': "application = receiver.wsgi",
         "An asynchronous client": "A synchronous client",
         "which opens a session in its event loop: a client made at import works in any loop, and in several.": (
             "which starts one background thread for all clients of the process."

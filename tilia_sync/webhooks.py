@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import threading
@@ -54,7 +55,7 @@ class WebhookReceiver:
 
     ::
 
-        receiver = WebhookReceiver(path_secret=os.environ["TILIA_WEBHOOK_SECRET"])
+        receiver = WebhookReceiver(basic_auth=("tilia", os.environ["TILIA_WEBHOOK_PASSWORD"]))
 
         @receiver.on(AccountBlockChanged)
         def blocked(event: AccountBlockChanged) -> None: ...
@@ -65,8 +66,10 @@ class WebhookReceiver:
     only if it equals the last state that was handled of the same event and entity. It is remembered after all of its
     handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
 
-    Tilia documents no signature. Without ``path_secret``, ``basic_auth`` or ``confirm`` anybody who finds the URL can
-    post events. With both a secret and credentials, both are asked for.
+    Tilia documents no signature. Without ``basic_auth`` or ``path_secret`` anybody who finds the URL can post events,
+    and a warning in the log says so. ``confirm`` is no substitute: it proves that something is so now, and not that
+    Tilia has just sent word of it, so a stranger can have a true event handled again. With both a secret and
+    credentials, both are asked for.
 
     Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
     path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
@@ -77,11 +80,15 @@ class WebhookReceiver:
         tilia: the client that ``confirm`` asks.
         ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
         max_body: the largest body that is read, in bytes.
-        path_secret: what the last segment of the path has to be; several while you change it.
         basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
-        confirm: before an event is handled, ask Tilia's API whether it is true, field by field: what the API says
-            differently is refused with 409, and what it does not say is left out of the event, of its ``message`` and
-            of its envelope. An event for which there is no look-up is refused with 500 and never handled.
+        path_secret: what the last segment of the path has to be; several while you change it. It stands in the access
+            log of each server and proxy on the way, and in what error trackers keep of a request: where you have the
+            choice, take ``basic_auth``.
+        confirm: before an event is handled, ask Tilia's API whether it is true, field by field. What the API says
+            differently is refused with 409; the handlers and the ledger get what the API says, and nothing else, so
+            that it is one event however often and in which parts it is posted. An event for which there is no look-up
+            is refused with 500 and never handled. It takes the scopes of the look-ups; for an
+            :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
         remembered: of how many entities the last state is kept, the least recent are forgotten.
 
     Raises:
@@ -108,6 +115,7 @@ class WebhookReceiver:
             Gate(path_secret, basic_auth, max_body),
             None if ledger is None else ledger.apply,
             remembered,
+            confirms=confirm,
         )
         self._confirm = functools.partial(_ask_tilia, tilia) if confirm and tilia is not None else None
         self._turns = Turns(threading.Lock)
@@ -154,13 +162,13 @@ class WebhookReceiver:
         Returns:
             The status to answer with.
         """
-        refused = self.refusal("POST", path, authorization, len(raw_body))
+        refused = self.refusal("POST", path, authorization)
         event = refused or self._core.read(raw_body)
         if isinstance(event, HTTPStatus):
             return event
         if not self._core.steps(event):
             return HTTPStatus.NO_CONTENT
-        with self._turns.lock(event.entity or object()) as turn:
+        with self._turns.lock(self._core.turn(event)) as turn:
             if not turn.acquire(timeout=TURN_TIMEOUT):
                 return busy(event)
             try:
@@ -181,7 +189,7 @@ class WebhookReceiver:
         if self._confirm is not None:
             try:
                 event = self._confirm(event)
-            except Exception as error:  # noqa: BLE001 - whatever a look-up raises, Tilia has to be told to repeat
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, Tilia has to repeat
                 return self._core.failed(event, error)
         if self._core.is_repetition(event):
             return HTTPStatus.NO_CONTENT
@@ -189,7 +197,7 @@ class WebhookReceiver:
         for step in self._core.steps(event):
             try:
                 _done(step)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises, Tilia has to be told to repeat
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, Tilia has to repeat
                 return self._core.failed(event, error)
         return self._core.succeeded(event)
 

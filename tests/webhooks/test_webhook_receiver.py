@@ -1,8 +1,12 @@
 """What a receiver does with deliveries: order, repetitions, failures, confirmation. Two packages, one behaviour."""
 
 import asyncio
+import contextlib
 import functools
+import inspect
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -401,6 +405,18 @@ async def test_a_handler_that_takes_too_long_has_failed(caplog: pytest.LogCaptur
     assert ended.is_set()
 
 
+@pytest.mark.asyncio
+async def test_a_handler_that_hides_that_it_took_too_long_has_failed_too() -> None:
+    receiver = WebhookReceiver(handler_timeout=0.01)
+
+    @receiver.on(Event)
+    async def stubborn(_: Event) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    assert await receiver.handle(delivery(BLOCK)) == 500
+
+
 @attrs.define
 class Ledger:
     entries: list[object] = attrs.field(factory=list)
@@ -459,6 +475,81 @@ def test_wrong_settings_and_handlers() -> None:
     for handler_timeout in (0, -1, float("nan"), "30", True, []):
         with pytest.raises(ConfigurationError, match="handler_timeout"):
             WebhookReceiver(handler_timeout=handler_timeout)
+
+
+@pytest.mark.asyncio
+async def test_a_receiver_without_a_secret_says_so_loudly(
+    make: Make, tilia: TiliaClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for settings, why in (({}, "are not true"), ({"tilia": tilia, "confirm": True}, "handled again")):
+        caplog.clear()
+        make(**settings)
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "asks for no secret" in record.getMessage()
+        assert why in record.getMessage()
+        assert "basic_auth" in record.getMessage()
+        caplog.clear()
+        make(**settings, basic_auth=("tilia", "canary"))
+        make(**settings, path_secret="canary")
+        assert caplog.records == []
+
+
+@pytest.mark.parametrize("package", ["tilia_async.webhooks", "tilia_sync"])
+def test_who_has_set_up_no_log_sees_it_too(package: str) -> None:
+    script = f"from {package} import WebhookReceiver; WebhookReceiver()"
+    ended = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    assert "asks for no secret" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_the_secret_that_no_log_shows_is_named_first() -> None:
+    for package in (WebhookReceiver, tilia_sync.WebhookReceiver):
+        told = " ".join((inspect.getdoc(package) or "").split())
+        assert 0 < told.index("basic_auth=(") < told.index("path_secret")
+        assert "stands in the access log of each server" in told
+
+
+@pytest.mark.asyncio
+async def test_a_body_in_any_form_is_taken_and_measured_in_bytes(make: Make) -> None:
+    body = delivery({**BLOCK, "note": "é" * 50})
+    wide = memoryview(body + b" " * (-len(body) % 4)).cast("I")
+    for form in (body, bytearray(body), memoryview(body), wide, body.decode()):
+        size = len(body) if form is not wide else wide.nbytes
+        assert await make(max_body=size).handle(form) == 204  # type: ignore[arg-type] - on purpose
+        assert await make(max_body=size - 1).handle(form) == 413  # type: ignore[arg-type] - on purpose
+    for none in (None, 5, [], "\ud800"):
+        assert await make().handle(none) == 400  # type: ignore[arg-type] - on purpose
+
+
+@pytest.mark.asyncio
+async def test_a_handler_that_meets_a_cancellation_of_something_else_has_failed(make: Make) -> None:
+    receiver, calls = make(), list[int]()
+
+    def fails_once(_: Event) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise asyncio.CancelledError
+
+    receiver.on(Event, fails_once)
+    assert [await receiver.handle(delivery(BLOCK)) for _ in range(3)] == [500, 204, 204]
+    assert len(calls) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_look_up_that_meets_a_cancellation_of_something_else_has_failed(
+    tilia: TiliaClient, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, seen = await confirmed(tilia, make, Event)
+
+    async def cancelled(*_: object) -> Event:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(receiver.receiver, "_confirm", cancelled)
+    if isinstance(receiver.receiver, tilia_sync.WebhookReceiver):
+        monkeypatch.setattr(receiver.receiver, "_confirm", lambda _: asyncio.run(cancelled()))
+    assert await receiver.handle(delivery(BLOCK)) == 500
+    assert seen.events == []
 
 
 @pytest.mark.asyncio
@@ -548,6 +639,78 @@ async def test_a_payment_method_and_a_wallet_are_confirmed(tilia: TiliaClient, m
     assert await status(pm, account_id=account_id, payment_method_id=method.id, state="ACTIVE") == 204
     assert await status("wallet-balance-alert", wallet_id=method.wallet_id, balance=1) == 204
     assert len(seen.events) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_block_of_tilias_is_one_event_and_tilias_whichever_part_of_it_is_posted(
+    tilia: TiliaClient, sandbox: Sandbox, make: Make
+) -> None:
+    account_id = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
+    receiver, seen = await confirmed(tilia, make, AccountBlockChanged)
+    sandbox.block_as_tilia(account_id)
+    least = {"account_id": account_id, "is_blocked": True}
+    (block,) = (await tilia.accounts.get_blocks(account_id)).blocks
+    whole = {"is_blocked": True, "blocks": attrs.asdict(block), "account_id": account_id}
+    for number, message in enumerate((least, whole, {**whole, "note": "x"}, {**least, "blocks": []}, whole)):
+        assert await receiver.handle(delivery(message, sent_at=f"2026-07-03T00:00:0{number}Z")) == 204
+        assert await receiver.handle(delivery(message, event_name=None)) == 204
+    (event,) = seen.events
+    assert event.blocks == (block,)
+    assert event.blocks[0].issuer == "tilia"
+
+
+@pytest.mark.asyncio
+async def test_blocked_unblocked_blocked_are_three_confirmed_events(tilia: TiliaClient, make: Make) -> None:
+    account_id = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
+    receiver, seen = await confirmed(tilia, make, AccountBlockChanged)
+    for blocked in (True, False, True):
+        await (tilia.accounts.block if blocked else tilia.accounts.unblock)(account_id)
+        told = delivery({"account_id": account_id, "is_blocked": blocked})
+        denied = delivery({"account_id": account_id, "is_blocked": not blocked})
+        assert [await receiver.handle(body) for body in (told, denied, told)] == [204, 409, 204]
+    assert [event.is_blocked for event in seen.events] == [True, False, True]
+
+
+@pytest.mark.asyncio
+async def test_a_block_is_not_handled_while_nobody_says_whose_it_is(
+    tilia: TiliaClient, sandbox: Sandbox, make: Make
+) -> None:
+    account_id = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
+    receiver, seen = await confirmed(tilia, make, AccountBlockChanged)
+    await tilia.accounts.block(account_id)
+    told = delivery({"account_id": account_id, "is_blocked": True})
+    sandbox.faults.add("accounts.get_blocks", Fault.SERVER_ERROR_EMPTY, times=None)
+    assert await receiver.handle(told) == 500
+    assert seen.events == []
+    sandbox.faults.clear()
+    assert await receiver.handle(told) == 204
+    assert [block.issuer for event in seen.events for block in event.blocks] == ["publisher"]
+
+
+@pytest.mark.parametrize("lagging", ["accounts.get", "accounts.get_blocks"])
+@pytest.mark.asyncio
+async def test_a_replica_that_lags_makes_no_event(
+    tilia: TiliaClient, sandbox: Sandbox, make: Make, lagging: str
+) -> None:
+    account_id = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
+    receiver, seen = await confirmed(tilia, make, AccountBlockChanged)
+    blocked, unblocked = (delivery({"account_id": account_id, "is_blocked": each}) for each in (True, False))
+
+    def lags() -> None:
+        sandbox.faults.add(lagging, Fault.STALE_READ, times=None, seconds=600)
+
+    lags()
+    await tilia.accounts.block(account_id)
+    assert await receiver.handle(blocked) == 409
+    sandbox.faults.clear()
+    assert await receiver.handle(blocked) == 204
+    lags()
+    await tilia.accounts.unblock(account_id)
+    # One that was posted before comes again. Whichever replica lags, the other does not say the same.
+    assert await receiver.handle(blocked) == 409
+    sandbox.faults.clear()
+    assert await receiver.handle(unblocked) == 204
+    assert [(event.is_blocked, len(event.blocks)) for event in seen.events] == [(True, 1), (False, 0)]
 
 
 @pytest.mark.asyncio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -13,11 +13,11 @@ import attrs
 
 from tilia_async.errors import ConfigurationError, WebhookError
 from tilia_async.webhooks.account_events import AccountBlockChanged
-from tilia_async.webhooks.confirm import ContradictedError
+from tilia_async.webhooks.confirm import ContradictedError, subject
 from tilia_async.webhooks.event import Event
 from tilia_async.webhooks.gate import Gate, checked_count
 from tilia_async.webhooks.memory import Memory
-from tilia_async.webhooks.parse import parse_event
+from tilia_async.webhooks.parse import RawBody, bytes_of, parse_event
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
@@ -29,6 +29,16 @@ TURN_TIMEOUT: Final = 30.0
 """Seconds that a delivery waits for an earlier one of the same entity, where no other limit is set."""
 
 _log = logging.getLogger("tilia_async")
+
+_OPEN_TO_ALL: Final = (
+    "this WebhookReceiver asks for no secret: anybody who finds its URL can %s. "
+    "Pass basic_auth=(user, password), and enter the same for the destination in Tilia Tools"
+)
+_MAY_POST: Final = "post events that are not true, and your handlers will believe them"
+_MAY_REPEAT: Final = (
+    "have true events handled again, and have it ask Tilia's API as often as they like; "
+    "confirm=True proves that something is so, not that Tilia has sent word of it"
+)
 
 
 class _Subscription(Protocol[R_co]):
@@ -53,10 +63,15 @@ class Core(Generic[R]):
     A step is what has to be done for an event: to enter it in the ledger, to handle it. ``R`` is what calling one
     returns: something to await, or nothing of interest.
 
+    A receiver that asks for no secret warns of it in the log, which Python shows also where no log was set up. It is no
+    exception, and no warning of Python's own, which a test run turns into one: behind a proxy that asks for credentials
+    such a receiver is right.
+
     Args:
         gate: who may deliver.
         apply: enters a block in the ledger, or None.
         remembered: of how many entities the last state is kept.
+        confirms: each event is confirmed before it is handled.
 
     Raises:
         ConfigurationError: ``remembered`` is no whole number ≥ 1.
@@ -67,10 +82,15 @@ class Core(Generic[R]):
         gate: Gate,
         apply: Callable[[AccountBlockChanged], R] | None,
         remembered: int,
+        *,
+        confirms: bool,
     ) -> None:
         self.gate = gate
         self.memory = Memory(checked_count("remembered", remembered))
+        self._confirms = confirms
         self._subscriptions: list[_Subscription[R]] = []
+        if not gate.asks:
+            _log.warning(_OPEN_TO_ALL, _MAY_REPEAT if confirms else _MAY_POST)
         if apply is not None:
             self.subscribe(AccountBlockChanged, apply)
 
@@ -78,15 +98,23 @@ class Core(Generic[R]):
         """Call a handler for the events of a class and of its subclasses."""
         self._subscriptions.append(_Handler(kind, handle))
 
-    def read(self, raw_body: bytes) -> Event | HTTPStatus:
+    def read(self, raw_body: RawBody) -> Event | HTTPStatus:
         """The event of a delivery, or the status that refuses it."""
-        if len(raw_body) > self.gate.max_body:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         try:
-            return parse_event(raw_body)
+            body = bytes_of(raw_body)
+            if len(body) > self.gate.max_body:
+                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            return parse_event(body)
         except WebhookError as error:
             _log.warning("a notification was refused: %s", error)
             return HTTPStatus.BAD_REQUEST
+
+    def turn(self, event: Event) -> Hashable:
+        """The key under which events are handled one after the other: one for each thing that they are about.
+
+        Of an event that has yet to be confirmed it is the look-up, since nobody knows what else is true of it.
+        """
+        return (subject(event) if self._confirms else event.entity) or object()
 
     def steps(self, event: Event) -> list[Callable[[], R]]:
         """What to do for an event, in order; nothing for one that nobody wants."""
@@ -108,7 +136,7 @@ class Core(Generic[R]):
         self.memory.remember(event)
         return HTTPStatus.NO_CONTENT
 
-    def failed(self, event: Event, error: Exception) -> HTTPStatus:
+    def failed(self, event: Event, error: BaseException) -> HTTPStatus:
         """A step failed: the status, from 400 on so that Tilia repeats the notification.
 
         409 for one that Tilia's API contradicts: read a moment later, it may agree. 500 for all else.

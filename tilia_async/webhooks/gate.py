@@ -1,7 +1,8 @@
 """Who may deliver, and how much: decided before a body is read.
 
 Tilia documents no signature (fact sheet "compliance-webhooks", A.2). What a publisher can rely on is what it enters in
-Tilia Tools: a URL that nobody else knows, or the credentials of HTTP's basic authentication.
+Tilia Tools: the credentials of HTTP's basic authentication, or a URL that nobody else knows. The credentials are the
+better of the two: a URL stands in the access log of each server and proxy that the request passes.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Gate:
         self.max_body = checked_count("max_body", max_body)
         self._paths = _path_digests(paths)
         self._basics = _basic_digests(pairs)
+
+    @property
+    def asks(self) -> bool:
+        """A request needs a secret to pass."""
+        return self._paths is not None or self._basics is not None
 
     def refusal(
         self, method: str, path: str | None, authorization: str | None, content_length: int | None

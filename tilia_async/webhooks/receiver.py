@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tilia_async.client import TiliaClient
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 
 class EventLedger(Protocol):
@@ -47,19 +48,21 @@ class WebhookReceiver:
 
     ::
 
-        receiver = WebhookReceiver(path_secret=os.environ["TILIA_WEBHOOK_SECRET"])
+        receiver = WebhookReceiver(basic_auth=("tilia", os.environ["TILIA_WEBHOOK_PASSWORD"]))
 
         @receiver.on(AccountBlockChanged)
         async def blocked(event: AccountBlockChanged) -> None: ...
 
-        app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)
+        app.router.add_post("/tilia", receiver.aiohttp_handler)
 
     Handlers are called at least once for an event, and events come in any order. A delivery is left out as a repetition
     only if it equals the last state that was handled of the same event and entity. It is remembered after all of its
     handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
 
-    Tilia documents no signature. Without ``path_secret``, ``basic_auth`` or ``confirm`` anybody who finds the URL can
-    post events. With both a secret and credentials, both are asked for.
+    Tilia documents no signature. Without ``basic_auth`` or ``path_secret`` anybody who finds the URL can post events,
+    and a warning in the log says so. ``confirm`` is no substitute: it proves that something is so now, and not that
+    Tilia has just sent word of it, so a stranger can have a true event handled again. With both a secret and
+    credentials, both are asked for.
 
     Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
     path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
@@ -69,11 +72,15 @@ class WebhookReceiver:
         tilia: the client that ``confirm`` asks.
         ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
         max_body: the largest body that is read, in bytes.
-        path_secret: what the last segment of the path has to be; several while you change it.
         basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
-        confirm: before an event is handled, ask Tilia's API whether it is true, field by field: what the API says
-            differently is refused with 409, and what it does not say is left out of the event, of its ``message`` and
-            of its envelope. An event for which there is no look-up is refused with 500 and never handled.
+        path_secret: what the last segment of the path has to be; several while you change it. It stands in the access
+            log of each server and proxy on the way, and in what error trackers keep of a request: where you have the
+            choice, take ``basic_auth``.
+        confirm: before an event is handled, ask Tilia's API whether it is true, field by field. What the API says
+            differently is refused with 409; the handlers and the ledger get what the API says, and nothing else, so
+            that it is one event however often and in which parts it is posted. An event for which there is no look-up
+            is refused with 500 and never handled. It takes the scopes of the look-ups; for an
+            :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
         handler_timeout: seconds that each handler may take; None: any number. One that takes longer is cancelled and
             has failed. It is also how long an event waits for an earlier one of its entity.
         remembered: of how many entities the last state is kept, the least recent are forgotten.
@@ -104,6 +111,7 @@ class WebhookReceiver:
             Gate(path_secret, basic_auth, max_body),
             None if ledger is None else ledger.apply,
             remembered,
+            confirms=confirm,
         )
         self._confirm = functools.partial(ask_tilia, tilia) if confirm and tilia is not None else None
         self._turns = Turns(asyncio.Lock)
@@ -150,14 +158,14 @@ class WebhookReceiver:
         Returns:
             The status to answer with.
         """
-        refused = self.refusal("POST", path, authorization, len(raw_body))
+        refused = self.refusal("POST", path, authorization)
         event = refused or self._core.read(raw_body)
         if isinstance(event, HTTPStatus):
             return event
         if not self._core.steps(event):
             return HTTPStatus.NO_CONTENT
         # A lock of asyncio belongs to one loop, and a receiver may serve in several.
-        with self._turns.lock((asyncio.get_running_loop(), event.entity or object())) as turn:
+        with self._turns.lock((asyncio.get_running_loop(), self._core.turn(event))) as turn:
             try:
                 async with asyncio.timeout(self._handler_timeout or TURN_TIMEOUT):
                     await turn.acquire()
@@ -169,7 +177,7 @@ class WebhookReceiver:
                 turn.release()
 
     async def aiohttp_handler(self, request: web.Request) -> web.Response:
-        """A handler for a route of aiohttp: ``app.router.add_post("/tilia/{secret}", receiver.aiohttp_handler)``."""
+        """A handler for a route of aiohttp: ``app.router.add_post("/tilia", receiver.aiohttp_handler)``."""
         return await adapters.serve_aiohttp(self, request)
 
     async def asgi(self, scope: Mapping[str, object], receive: adapters.Receive, send: adapters.Send) -> None:
@@ -179,20 +187,43 @@ class WebhookReceiver:
     async def _run(self, event: Event) -> HTTPStatus:
         if self._confirm is not None:
             try:
-                async with asyncio.timeout(self._handler_timeout):
-                    event = await self._confirm(event)
-            except Exception as error:  # noqa: BLE001 - whatever a look-up raises, Tilia has to be told to repeat
+                event = await self._in_time(self._confirm(event))
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, Tilia has to repeat
+                _leave_if_cancelled(error)
                 return self._core.failed(event, error)
         if self._core.is_repetition(event):
             return HTTPStatus.NO_CONTENT
         self._core.begins(event)
         for step in self._core.steps(event):
             try:
-                async with asyncio.timeout(self._handler_timeout):
-                    await _started(step)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises, Tilia has to be told to repeat
+                await self._in_time(_started(step))
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, Tilia has to repeat
+                _leave_if_cancelled(error)
                 return self._core.failed(event, error)
         return self._core.succeeded(event)
+
+    async def _in_time(self, pending: Awaitable[T]) -> T:
+        """Wait as long as a handler may take.
+
+        Raises:
+            TimeoutError: it took longer, also if it then ended as if nothing was.
+        """
+        async with asyncio.timeout(self._handler_timeout) as limit:
+            outcome = await pending
+        if limit.expired():
+            raise TimeoutError
+        return outcome
+
+
+def _leave_if_cancelled(error: BaseException) -> None:
+    """Go on with a cancellation of the request. A handler may also meet one of something that it waits for: it fails.
+
+    Raises:
+        asyncio.CancelledError: the request was cancelled.
+    """
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
 
 
 def _started(step: Callable[[], Awaitable[object]]) -> Awaitable[object]:
