@@ -11,6 +11,7 @@ from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy,
 from tilia_async.money import Money
 from tilia_async.reconcile import Reconciliation, Verdict
 from tilia_async.scopes import Scope
+from tilia_async.secret import Secret
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.outcome import Response
 
@@ -30,6 +31,7 @@ __all__ = [
     "Response",
     "RetryPolicy",
     "Scope",
+    "Secret",
     "Service",
     "TiliaClient",
     "TransferItem",

@@ -32,17 +32,17 @@ from tilia_async.config import (
     RetryPolicy,
     checked_timeout,
     expect,
+    find_environment,
     from_environment,
-    hidden,
 )
-from tilia_async.json_value import JsonInput
+from tilia_async.json_value import Body
 from tilia_async.ledger.calls import RecordedCall, account_of, action_of, on_record, reason_of
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
-from tilia_async.secret import Secret, hide_body
+from tilia_async.secret import Secret, hide, hide_body
 from tilia_async.tokens.cache import TokenCache, shared_cache
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.source import TokenSource
@@ -123,7 +123,7 @@ class TiliaClient:
     def __init__(
         self,
         client_id: str,
-        client_secret: str,
+        client_secret: str | Secret,
         environment: str | Environment,
         *,
         scopes: Iterable[str] | None = None,
@@ -135,7 +135,9 @@ class TiliaClient:
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
     ) -> None:
-        client_secret = hidden(client_secret)
+        # Both at once: frames can be printed with their variables, and what is refused may be a secret, too.
+        client_secret, where = hide(client_secret), find_environment(environment)
+        environment = ""
         self._client_id = ""
         from tilia_async.transport.sessions import SessionPool  # noqa: PLC0415 - brings aiohttp: see the class
 
@@ -145,7 +147,9 @@ class TiliaClient:
         expect("operations", operations, Mapping, type(None))
         expect("ledger", ledger, BlockLedger, type(None))
         credentials = Credentials(client_id, client_secret)
-        self._environment = Environment.of(environment)
+        if isinstance(where, errors.ConfigurationError):
+            raise where
+        self._environment = where
         self._client_id = credentials.client_id
         cache = shared_cache() if token_cache is None else token_cache
         budget = checked_timeout(timeout)
@@ -175,7 +179,7 @@ class TiliaClient:
         cls,
         *,
         client_id: str | None = None,
-        client_secret: str | None = None,
+        client_secret: str | Secret | None = None,
         environment: str | Environment | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
@@ -188,8 +192,10 @@ class TiliaClient:
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
-        client_secret = None if client_secret is None else Secret(client_secret)
-        return cls(*from_variables(client_id, client_secret, environment), **settings)
+        client_secret = None if client_secret is None else hide(client_secret)
+        found = None if environment is None else find_environment(environment)
+        environment = None
+        return cls(*from_variables(client_id, client_secret, found), **settings)
 
     async def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.
@@ -220,7 +226,7 @@ class TiliaClient:
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, JsonInput] | None = None,
+        body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.
@@ -244,9 +250,9 @@ class TiliaClient:
             LedgerError: it is a block or unblock, and the client's ledger cannot be written; nothing was sent.
         """
         operation = _checked_alike(operation)
+        body = None if body is None else hide_body(body)
         action = None if self._ledger is None else action_of(operation)
         if self._ledger is None or action is None:
-            body = None if body is None else hide_body(body)
             return await self._caller.send(operation, path=path, query=query, body=body, options=options)
 
         async def send(chosen: RequestOptions) -> Response[T]:
@@ -340,24 +346,25 @@ class TiliaClient:
 
 
 def from_variables(
-    client_id: str | None, client_secret: Secret | None, environment: str | Environment | None
-) -> tuple[str, Secret, str | Environment]:
+    client_id: str | None, client_secret: Secret | None, environment: Environment | errors.ConfigurationError | None
+) -> tuple[str, Secret, Environment]:
     """What is given, and for what is not, the environment variable of that name.
 
     Raises:
-        ConfigurationError: a variable is not set, or wrong; the message names it.
+        ConfigurationError: a variable is not set, or wrong; the message names it. Or what is given is itself a refusal.
     """
     client_secret = from_environment("TILIA_CLIENT_SECRET") if client_secret is None else client_secret
     client_id = from_environment("TILIA_CLIENT_ID").reveal() if client_id is None else client_id
-    if environment is None:
-        try:
-            environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
-        except errors.ConfigurationError as error:
-            reason = str(error)
-            raise errors.ConfigurationError(
-                f"TILIA_ENVIRONMENT: {reason}; set it to production, staging or a URL with {{service}} in it"
-            ) from None
-    return client_id, client_secret, environment
+    if isinstance(environment, errors.ConfigurationError):
+        raise environment
+    if environment is not None:
+        return client_id, client_secret, environment
+    found = find_environment(from_environment("TILIA_ENVIRONMENT").reveal())
+    if isinstance(found, errors.ConfigurationError):
+        raise errors.ConfigurationError(
+            f"TILIA_ENVIRONMENT: {found}; set it to production, staging or a URL with {{service}} in it"
+        )
+    return client_id, client_secret, found
 
 
 def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:

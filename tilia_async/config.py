@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.secret import Secret, hide
+from tilia_async.secret import HiddenFields, Secret
 
 _PLACEHOLDER: Final = "{service}"
 
@@ -31,23 +31,23 @@ def shown(value: object) -> str:
     return repr(value) if is_word or "://" in value or not value else "(a text that is not shown, it may be a secret)"
 
 
-def _check_url(url: str, setting: str) -> None:
+def _url_problem(url: str, setting: str) -> str | None:
+    """What is wrong with a URL, which may have a password in it: so it is raised by one who does not hold it."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{setting}: {shown(url)} is not a URL: {error}") from None
+        return f"{setting}: {shown(url)} is not a URL: {error}"
     if parts.username is not None or parts.password is not None:
         # The URL itself is left out: it holds a password.
-        raise ConfigurationError(f"{setting}: the URL carries credentials; they belong in client_id and client_secret")
+        return f"{setting}: the URL carries credentials; they belong in client_id and client_secret"
     if not host or parts.scheme not in {"http", "https"}:
-        raise ConfigurationError(f"{setting}: {shown(url)} is not an http or https URL")
+        return f"{setting}: {shown(url)} is not an http or https URL"
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{setting}: {shown(url)} has a query or a fragment")
+        return f"{setting}: {shown(url)} has a query or a fragment"
     if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigurationError(
-            f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
-        )
+        return f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
+    return None
 
 
 def is_loopback(host: str) -> bool:
@@ -73,7 +73,7 @@ class Service(StrEnum):
     BALANCES = "balances"
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class Environment:
     """Where the services of Tilia are found.
 
@@ -87,11 +87,15 @@ class Environment:
     PRODUCTION: ClassVar[Environment]
     STAGING: ClassVar[Environment]
 
-    def __attrs_post_init__(self) -> None:
-        if not _is_text(self.template) or _PLACEHOLDER not in self.template:
-            raise ConfigurationError(f"environment: {shown(self.template)} has no {_PLACEHOLDER} in it")
-        for service in Service:
-            _check_url(self.url(service), f"environment ({service})")
+    def __init__(self, name: str, template: str, services: Mapping[Service, str] | None = None) -> None:
+        problem = _environment_problem(template, services or {})
+        if problem is not None:
+            # What is refused may be a secret in the wrong place, and frames can be printed with their variables.
+            del name, template, services
+            raise ConfigurationError(problem)
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
+            name, template, {} if services is None else services
+        )
 
     @classmethod
     def at(cls, template: str, services: Mapping[Service, str] | None = None) -> Environment:
@@ -106,14 +110,11 @@ class Environment:
             ConfigurationError: a URL is malformed, has no ``{service}``, carries credentials, a query or a fragment,
                 or is plain http to a host that is not loopback; or there is no such service.
         """
-        known = {service.value for service in Service}
-        overrides: dict[Service, str] = {}
-        for service, url in (services or {}).items():
-            if service not in known or not _is_text(url):
-                raise ConfigurationError(f"services: {service!r} is none of {', '.join(sorted(known))}, or has no URL")
-            overrides[Service(service)] = url.rstrip("/")
-        name = template.rstrip("/") if _is_text(template) else template
-        return cls(shown(name).strip("'"), name, overrides)
+        found = _environment_at(template, services or {})
+        if isinstance(found, str):
+            del template, services
+            raise ConfigurationError(found)
+        return found
 
     @classmethod
     def of(cls, environment: str | Environment) -> Environment:
@@ -122,22 +123,56 @@ class Environment:
         Raises:
             ConfigurationError: it is none of these.
         """
-        if isinstance(environment, Environment):
-            return environment
-        known = {"production": cls.PRODUCTION, "staging": cls.STAGING}
-        if environment in known:
-            return known[environment]
-        if _is_text(environment) and _PLACEHOLDER in environment:
-            return cls.at(environment)
-        raise ConfigurationError(
-            f"environment: {shown(environment)} is neither 'production' nor 'staging' "
-            f"nor a URL with {_PLACEHOLDER} in it"
-        )
+        found = find_environment(environment)
+        if isinstance(found, ConfigurationError):
+            del environment
+            raise found
+        return found
 
     def url(self, service: Service) -> str:
         """The URL that a path of the service is appended to, without a slash at its end."""
-        override = self.services.get(service)
-        return self.template.replace(_PLACEHOLDER, service.value) if override is None else override
+        return _url(self.template, self.services, service)
+
+
+def find_environment(environment: str | Environment) -> Environment | ConfigurationError:
+    """The environment that a setting names, or the refusal, to be raised by one who does not hold the setting."""
+    if isinstance(environment, Environment):
+        return environment
+    known = {"production": Environment.PRODUCTION, "staging": Environment.STAGING}
+    if environment in known:
+        return known[environment]
+    if not _is_text(environment) or _PLACEHOLDER not in environment:
+        return ConfigurationError(
+            f"environment: {shown(environment)} is neither 'production' nor 'staging' "
+            f"nor a URL with {_PLACEHOLDER} in it"
+        )
+    found = _environment_at(environment, {})
+    return ConfigurationError(found) if isinstance(found, str) else found
+
+
+def _environment_at(template: str, services: Mapping[Service, str]) -> Environment | str:
+    """The environment at other addresses, or what is wrong with them."""
+    known = {service.value for service in Service}
+    overrides: dict[Service, str] = {}
+    for service, url in services.items():
+        if service not in known or not _is_text(url):
+            return f"services: {service!r} is none of {', '.join(sorted(known))}, or has no URL"
+        overrides[Service(service)] = url.rstrip("/")
+    address = template.rstrip("/") if _is_text(template) else template
+    problem = _environment_problem(address, overrides)
+    return problem or Environment(shown(address).strip("'"), address, overrides)
+
+
+def _environment_problem(template: object, services: Mapping[Service, str]) -> str | None:
+    if not _is_text(template) or _PLACEHOLDER not in template:
+        return f"environment: {shown(template)} has no {_PLACEHOLDER} in it"
+    problems = (_url_problem(_url(template, services, service), f"environment ({service})") for service in Service)
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _url(template: str, services: Mapping[Service, str], service: Service) -> str:
+    override = services.get(service)
+    return template.replace(_PLACEHOLDER, service.value) if override is None else override
 
 
 Environment.PRODUCTION = Environment("production", "https://{service}.tilia-inc.com")
@@ -202,31 +237,60 @@ class Limits:
     response_bytes: int = attrs.field(default=8_388_608, validator=_count)
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class RequestOptions:
     """What one call does differently.
+
+    Options with headers are not pickled, because a header may be a key: make them where the call is made.
 
     Attributes:
         timeout: seconds for the whole call; None: the client's.
         retry: None: the client's.
         idempotency_key: a UUID4 of yours for an operation that takes one; None: one is made for the call.
-        headers: more headers. ``Authorization`` and those of the body are the SDK's own and are refused.
     """
 
     timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     retry: RetryPolicy | None = None
     idempotency_key: str | None = None
-    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    _headers: HiddenFields[str] | None = attrs.field(default=None, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        expect("RequestOptions.retry", self.retry, RetryPolicy, type(None))
-        expect("RequestOptions.headers", self.headers, Mapping, type(None))
-        reserved = {"authorization", "content-type", "content-length", "transfer-encoding", "host", "idempotency-key"}
-        for name, value in (self.headers or {}).items():
-            if not _is_header(name, value):
-                raise ConfigurationError(f"RequestOptions.headers: {name!r} cannot be sent as a header")
-            if name.lower() in reserved:
-                raise ConfigurationError(f"RequestOptions.headers: {name} is set by the SDK")
+    def __init__(
+        self,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | HiddenFields[str] | None = None,
+    ) -> None:
+        # At once, because frames can be printed with their variables, also that of the constructor which attrs writes.
+        headers = None if headers is None else HiddenFields(headers)
+        expect("RequestOptions.retry", retry, RetryPolicy, type(None))
+        problem = None if headers is None else _headers_problem(headers)
+        if problem is not None:
+            raise ConfigurationError(f"RequestOptions.headers: {problem}")
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
+            timeout, retry, idempotency_key, headers
+        )
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """More headers. ``Authorization`` and those of the body are the SDK's own and are refused."""
+        return None if self._headers is None else self._headers.reveal()
+
+
+_RESERVED: Final = frozenset(
+    {"authorization", "content-type", "content-length", "transfer-encoding", "host", "idempotency-key"}
+)
+
+
+def _headers_problem(headers: HiddenFields[str]) -> str | None:
+    if not headers.is_mapping:
+        return f"a mapping or None is wanted, not {headers.kind}"
+    for name, value in headers.reveal().items():
+        if not _is_header(name, value):
+            return f"{name!r} cannot be sent as a header"
+        if name.lower() in _RESERVED:
+            return f"{name} is set by the SDK"
+    return None
 
 
 def _is_header(name: object, value: object) -> bool:
@@ -252,19 +316,18 @@ def expect(setting: str, value: object, *kinds: type) -> None:
 
 def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # A setting read with os.environ.get() is None at run time, whatever its type says.
-    name = attribute.name
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(
-            f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"
-        )
-    if not value.isprintable():
-        raise ConfigurationError(f"{name} has a line break or another character that cannot be printed in it")
+    if problem := _text_problem(attribute.name, value):
+        raise ConfigurationError(problem)
 
 
-def hidden(client_secret: str) -> Secret:
-    """The secret of a client, or an empty one for what is no text, which :class:`Credentials` refuses."""
-    secret = hide(client_secret)
-    return secret if isinstance(secret, Secret) else Secret("")
+def _text_problem(name: str, value: object) -> str | None:
+    """What is wrong with one of the credentials."""
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(text, str) or not text.strip():
+        return f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"
+    if not text.isprintable():
+        return f"{name} has a line break or another character that cannot be printed in it"
+    return None
 
 
 @attrs.frozen

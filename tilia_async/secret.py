@@ -1,25 +1,72 @@
-"""Text that may be used but not shown."""
+"""Values that may be used but not shown.
 
-from collections.abc import Mapping
-from typing import Final, Self
+Promised: none of them shows its text by ``str``, ``repr``, ``format``, slicing, iterating, ``vars``, its slots,
+``json``, ``copy``, ``attrs.asdict`` or ``pprint``, and ``pickle`` refuses it. So neither do frames that are printed
+with their variables, by ``traceback``, rich, structlog, Sentry or Rollbar. Only ``reveal`` gives the text.
 
-from tilia_async.json_value import JsonInput
+Not promised: that the text is nowhere in the memory of the process. Whoever has a debugger, a core dump or the garbage
+collector finds it, and so does whoever calls ``reveal``, or reads an attribute that gives a text by contract, such as
+``AccessToken.value``. The frames of your own code hold what you put in their variables: a :class:`Secret` helps there,
+too.
+"""
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
+
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 MASK: Final = "***"
 
 
-class Secret(str):
-    """A string that ``repr``, ``str``, ``format`` and logging show as ``***``.
-
-    A frame that holds one in a local variable can be printed by a crash reporter without giving it away. Only
-    :meth:`reveal` returns the text.
-    """
+class InProcess:
+    """A value that cannot change, and that does not leave this process: its copy is itself, and it is not pickled."""
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Self:
-        # str() of a secret is its mask, so one that is wrapped twice would be lost.
-        return super().__new__(cls, text.reveal() if isinstance(text, Secret) else text)
+    _INSTEAD: ClassVar[str] = "hand it over by other means, e.g. an environment variable"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled: {self._INSTEAD}")
+
+
+class Secret(InProcess):
+    """A text that is shown as ``***`` by whatever shows it.
+
+    It is no ``str``, because what prints variables cuts and copies those. Two are equal when their texts are.
+
+    Attributes:
+        is_text: it was made of a text. What is none, whatever the annotation says, makes an empty secret, for a check
+            to refuse.
+        kind: the name of the type that it was made of.
+    """
+
+    __slots__ = ("_held", "is_text", "kind")
+
+    is_text: bool
+    kind: str
+
+    def __init__(self, text: "str | Secret") -> None:
+        if isinstance(text, Secret):
+            held, self.kind, self.is_text = text.reveal(), text.kind, text.is_text
+        else:
+            self.is_text = isinstance(text, str)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+            self.kind = type(text).__name__
+            # str() of a member of an enumeration may be the name of its class.
+            held = str.__str__(text) if self.is_text else ""
+        # In a closure, because there is code that reads every slot of every object.
+        self._held: Callable[[], str] = lambda: held
+
+    def reveal(self) -> str:
+        """The text itself. Use the result in place; a variable that holds it is no secret any more."""
+        return self._held()
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"
@@ -30,28 +77,86 @@ class Secret(str):
     def __format__(self, format_spec: str, /) -> str:
         return format(MASK, format_spec)
 
-    def __reduce__(self) -> str | tuple[object, ...]:
-        raise TypeError("a secret is not pickled: hand it over by other means, e.g. an environment variable")
+    def __bool__(self) -> bool:
+        return bool(self._held())
 
-    def reveal(self) -> str:
-        """The text itself. Use the result in place; a variable that holds it is no secret any more."""
-        return str.__str__(self)
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_bytes(self), _bytes(other))
 
-
-def hide(text: str) -> str:
-    """The text as a secret. What is no text, whatever the annotation says, comes back for a check to refuse."""
-    is_text: bool = isinstance(text, str)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
-    return Secret(text) if is_text else text
+    def __hash__(self) -> int:
+        return hash(self._held())
 
 
-class HiddenBody(dict[str, JsonInput]):
-    """A request's body, which may hold a password: ``repr`` shows the names of its fields only."""
+class HiddenFields(InProcess, Generic[V_co]):
+    """A mapping of which only the names are shown: a request's body may hold a password, a header a key.
+
+    Attributes:
+        is_mapping: it was made of a mapping. What is none makes an empty one, for a check to refuse.
+        kind: the name of the type that it was made of.
+    """
+
+    __slots__ = ("_held", "is_mapping", "kind")
+
+    _INSTEAD = "make headers and bodies where the call is made"
+
+    is_mapping: bool
+    kind: str
+
+    def __init__(self, fields: "Mapping[str, V_co] | HiddenFields[V_co]") -> None:
+        held: Mapping[str, V_co]
+        if isinstance(fields, HiddenFields):
+            held, self.kind, self.is_mapping = fields.reveal(), fields.kind, fields.is_mapping
+        else:
+            self.is_mapping = isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+            self.kind = type(fields).__name__
+            held = fields if self.is_mapping else {}
+        self._held: Callable[[], Mapping[str, V_co]] = lambda: held
+
+    def reveal(self) -> Mapping[str, V_co]:
+        """The fields themselves. Use the result in place."""
+        return self._held()
 
     def __repr__(self) -> str:
-        return f"<body with {', '.join(map(repr, self))}>"
+        return f"<fields {names(self._held())}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HiddenFields):
+            return NotImplemented
+        return bool(self._held() == other.reveal())  # pyright: ignore[reportUnknownMemberType] - generic at run time
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._held()))
 
 
-def hide_body(body: Mapping[str, JsonInput]) -> Mapping[str, JsonInput]:
-    """The body with its values hidden. What is no mapping comes back for a check to refuse."""
-    is_map: bool = isinstance(body, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
-    return HiddenBody(body) if is_map else body
+BasicPair: TypeAlias = tuple[str | Secret, str | Secret]
+"""A user and a password, for HTTP's basic authentication."""
+
+
+def hide(text: str | Secret) -> Secret:
+    """The text as a secret. What is no text, whatever the annotation says, is hidden as well: ``Secret.is_text``."""
+    return text if isinstance(text, Secret) else Secret(text)
+
+
+def hide_body(body: Mapping[str, V] | HiddenFields[V]) -> HiddenFields[V]:
+    """The body with its values hidden. What is no mapping is hidden as well: ``HiddenFields.is_mapping``."""
+    return body if isinstance(body, HiddenFields) else HiddenFields(body)
+
+
+def hide_pair(pair: object) -> tuple[Secret, Secret]:
+    """A user and a password, hidden. What is no pair of texts comes back as two empty ones, for a check to refuse."""
+    match pair:
+        case (str() | Secret() as user, str() | Secret() as password):
+            return hide(user), hide(password)
+        case _:
+            return Secret(""), Secret("")
+
+
+def names(fields: Iterable[object]) -> str:
+    """The names of fields, for people."""
+    return ", ".join(map(repr, fields))
+
+
+def _bytes(secret: Secret) -> bytes:
+    return secret.reveal().encode("utf-8", "surrogatepass")

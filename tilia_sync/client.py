@@ -10,11 +10,11 @@ from typing import Self, TypedDict, TypeVar, Unpack
 import tilia_async
 from tilia_async import errors
 from tilia_async.client import from_variables
-from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, hidden
-from tilia_async.errors import ClientClosedError
-from tilia_async.json_value import JsonInput
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, find_environment
+from tilia_async.errors import ClientClosedError, ConfigurationError
+from tilia_async.json_value import Body
 from tilia_async.reconcile import Reconciliation
-from tilia_async.secret import Secret, hide_body
+from tilia_async.secret import Secret, hide, hide_body
 from tilia_async.tokens import AccessToken, TokenCache
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response
@@ -97,7 +97,7 @@ class TiliaClient:
     def __init__(
         self,
         client_id: str,
-        client_secret: str,
+        client_secret: str | Secret,
         environment: str | Environment,
         *,
         scopes: Iterable[str] | None = None,
@@ -108,12 +108,16 @@ class TiliaClient:
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
     ) -> None:
-        client_secret = hidden(client_secret)
+        # Both at once: frames can be printed with their variables, and what is refused may be a secret, too.
+        client_secret, where = hide(client_secret), find_environment(environment)
+        environment = ""
+        if isinstance(where, ConfigurationError):
+            raise where
         self._wrap(
             tilia_async.TiliaClient(
                 client_id,
                 client_secret,
-                environment,
+                where,
                 scopes=scopes,
                 timeout=timeout,
                 retry=retry,
@@ -129,7 +133,7 @@ class TiliaClient:
         cls,
         *,
         client_id: str | None = None,
-        client_secret: str | None = None,
+        client_secret: str | Secret | None = None,
         environment: str | Environment | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
@@ -142,8 +146,10 @@ class TiliaClient:
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
-        client_secret = None if client_secret is None else Secret(client_secret)
-        return cls(*from_variables(client_id, client_secret, environment), **settings)
+        client_secret = None if client_secret is None else hide(client_secret)
+        found = None if environment is None else find_environment(environment)
+        environment = None
+        return cls(*from_variables(client_id, client_secret, found), **settings)
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client
@@ -179,7 +185,7 @@ class TiliaClient:
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, JsonInput] | None = None,
+        body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
         """Call any operation, and get its answer with status, headers, attempts and raw payload.

@@ -12,7 +12,7 @@ from tilia_async.errors import LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter
 from tilia_async.ledger.record import BlockRecord
-from tilia_async.secret import hide
+from tilia_async.secret import Secret, hide
 from tilia_sync.bridge import LOOP_THREAD
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ class BlockLedger:
 
     lease: float
 
-    def __init__(self, url: str, *, lease: float = 30.0) -> None:
+    def __init__(self, url: str | Secret, *, lease: float = 30.0) -> None:
         url = hide(url)
         self._ledger = asynchronous.BlockLedger(url, lease=lease)
         self._lease = LOOP_THREAD.lease(self._ledger.aclose)
         self.lease = self._ledger.lease
 
     @classmethod
-    def open(cls, url: str, *, lease: float = 30.0) -> Self:
+    def open(cls, url: str | Secret, *, lease: float = 30.0) -> Self:
         """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
 
         Args:

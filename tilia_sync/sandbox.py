@@ -21,6 +21,7 @@ from tilia_async.sandbox import (
 )
 from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
+from tilia_async.secret import BasicPair, Secret, hide, hide_pair
 from tilia_sync.bridge import LOOP_THREAD
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Sandbox:
         keep_alive: after how many idle seconds it ends a connection. Tilia documents nothing about it.
 
     Attributes:
-        client_id, client_secret: the credentials it accepts.
+        client_id: the one that it accepts.
         clock: its time, which can be put forward.
         faults: what goes wrong next.
         requests: what arrived, in order.
@@ -144,7 +145,7 @@ class Sandbox:
         return self._sandbox.notifications
 
     def register_webhook(
-        self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
+        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
     ) -> None:
         """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
 
@@ -156,7 +157,9 @@ class Sandbox:
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
         """
-        self._change(lambda: self._sandbox.register_webhook(url, events=events, basic_auth=basic_auth))
+        hidden, pair = hide(url), None if basic_auth is None else hide_pair(basic_auth)
+        url, basic_auth = "", None
+        self._change(lambda: self._sandbox.register_webhook(hidden, events=events, basic_auth=pair))
 
     def notified(self) -> None:
         """Wait until each notification so far was taken by its URL, or given up."""

@@ -1,6 +1,7 @@
 """The token cache against a token endpoint that the test holds in its hand."""
 
 import asyncio
+import copy
 import gc
 import os
 import pickle
@@ -676,7 +677,9 @@ async def test_a_store_carries_tokens_to_another_cache_with_another_clock(bench:
     assert found.value == token.value
     assert 90_000 + 90 < found.unusable_at < 90_000 + 96
     assert shelf.find(READ) is found
-    assert pickle.loads(pickle.dumps(found)) == found
+    assert copy.deepcopy(found) == found
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(found)
 
 
 @pytest.mark.asyncio

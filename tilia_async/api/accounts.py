@@ -18,6 +18,7 @@ from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
 from tilia_async.scopes import Scope
+from tilia_async.secret import hide_body
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 
@@ -525,7 +526,7 @@ class Accounts:
         }
         if note is not None:
             body["note"] = note
-        intent = Intent(BlockAction.BLOCK, reason_of(body))
+        intent = Intent(BlockAction.BLOCK, reason_of(hide_body(body)))
         return await self._change(BLOCK_CAPABILITY, intent, account_id, body=body, options=options)
 
     async def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:

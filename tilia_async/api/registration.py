@@ -10,7 +10,7 @@ import attrs
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
-from tilia_async.secret import hide
+from tilia_async.secret import Secret, hide
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 
@@ -80,7 +80,7 @@ class Registration:
     async def start(
         self,
         username: str,
-        password: str,
+        password: str | Secret,
         email: str,
         tos: bool | None = None,
         tracking_id: UUID | str | None = None,

@@ -49,16 +49,26 @@ class LedgerPlace:
         Raises:
             typer.BadParameter: the name of the file cannot be one.
         """
-        named = given or os.environ.get(VARIABLE, "").strip()
+        option, given = given or "", None
+        place = cls._find(option or os.environ.get(VARIABLE, "").strip(), option)
+        if isinstance(place, str):
+            # What is refused may have a password in it, and frames can be printed with their variables.
+            del option
+            raise typer.BadParameter(place)
+        return place
+
+    @classmethod
+    def _find(cls, named: str, option: str) -> Self | str | None:
+        """The place, or what is wrong with its name; None if there is no name."""
         if not named:
             return None
         if "://" not in named and ("?" in named or not named.isprintable()):
-            raise typer.BadParameter("the name of the ledger's file has a '?' or a control character in it")
+            return "the name of the ledger's file has a '?' or a control character in it"
         url = named if "://" in named else f"{_SCHEME}{named}"
         file = Path(url.removeprefix(_SCHEME).partition("?")[0]) if url.startswith(_SCHEME) else None
-        if given and file is not None:
-            return cls(Secret(url), file, f"--ledger {shlex.quote(given)}", is_variable_to_be_set=False)
-        return cls(Secret(url), file, f'--ledger "${VARIABLE}"', is_variable_to_be_set=bool(given))
+        if option and file is not None:
+            return cls(Secret(url), file, f"--ledger {shlex.quote(option)}", is_variable_to_be_set=False)
+        return cls(Secret(url), file, f'--ledger "${VARIABLE}"', is_variable_to_be_set=bool(option))
 
     @classmethod
     def existing(cls, given: str | None) -> Self:

@@ -19,6 +19,7 @@ from tilia_async.ledger.claims import Settlement, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockAction, RecordState, state_after
+from tilia_async.secret import HiddenFields
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
 
@@ -79,32 +80,35 @@ def action_of(operation: Operation[object]) -> BlockAction | None:
 
 
 def account_of(
-    operation: Operation[object], path: Mapping[str, str] | None, body: Mapping[str, JsonInput] | None
+    operation: Operation[object], path: Mapping[str, str] | None, body: HiddenFields[JsonInput] | None
 ) -> str:
     """Return the account of a block or an unblock, from its path or its body.
 
     Raises:
         InvalidRequestError: none is named, so there would be nothing to record.
     """
-    named = {**(body or {}), **(path or {})}
     parameters = operation.parameters
-    account_id = named.get(parameters[0]) if len(parameters) == 1 else named.get("account_id")
+    name = parameters[0] if len(parameters) == 1 else "account_id"
+    account_id = (path or {}).get(name) or _field(body, name)
     checks.refuse(operation.name, {"account_id": checks.identifier(account_id)})
     return str(account_id)
 
 
-def reason_of(body: Mapping[str, JsonInput] | None) -> str | None:
+def reason_of(body: HiddenFields[JsonInput] | None) -> str | None:
     """Return the reason for the record of a block of one capability: the reason given, the capability, the note.
 
     ``account_close (capability login): asked for by mail``; None for a block without a capability.
     """
-    given = body or {}
-    capability = given.get("block_capability")
+    capability = _field(body, "block_capability")
     if capability is None:
         return None
-    note = given.get("note")
-    told = f"{given.get('block_reason') or 'no reason'} (capability {capability})"
+    note = _field(body, "note")
+    told = f"{_field(body, 'block_reason') or 'no reason'} (capability {capability})"
     return f"{told}: {note}" if note else told
+
+
+def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
+    return None if body is None else body.reveal().get(name)
 
 
 async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[[RequestOptions], Awaitable[T]]) -> T:

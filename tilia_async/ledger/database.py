@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import event, func, make_url, select
 from sqlalchemy.engine import URL
@@ -21,6 +21,7 @@ from tilia_async.errors import ConfigurationError, LedgerError, TiliaError, read
 from tilia_async.ledger.schema import migrate
 from tilia_async.ledger.sqlite_connections import SqliteConnections
 from tilia_async.secret import Secret
+from tilia_async.wire.mask import Mask
 
 T = TypeVar("T")
 
@@ -39,6 +40,14 @@ _COLLIDED: Final = frozenset({"40001", "40P01"})
 
 _COLLISIONS: Final = 5
 """How often a transaction is repeated that was given up for another."""
+
+
+class _Connector(NamedTuple):
+    """Where a database is, for people; how it is reached; and what of its drivers' words is not repeated."""
+
+    name: str
+    engine: AsyncEngine
+    mask: Mask
 
 
 class _CollisionError(Exception):
@@ -99,10 +108,11 @@ class Database:
 
     def __init__(self, url: Secret) -> None:
         self.loop = asyncio.get_running_loop()
-        parsed = checked_url(url)
-        self.name = _shown(parsed)
         self._files = SqliteConnections()
-        self._engine = _engine(parsed, self._files)
+        connector = _connector(url, self._files)
+        if isinstance(connector, ConfigurationError):
+            raise connector
+        self.name, self._engine, self._mask = connector
         self._lock = asyncio.Lock()
         self._doing: set[asyncio.Task[object]] = set()
 
@@ -197,7 +207,7 @@ class Database:
         except TiliaError:
             raise
         except Exception as error:  # noqa: BLE001 - drivers raise what they like: OSError, their own, SQLAlchemy's
-            why = _words(error)
+            why = self._mask.text(_words(error))
         raise LedgerError(f"the ledger at {self.name} cannot be read or written: {why}")
 
 
@@ -232,28 +242,46 @@ def _engine(parsed: URL, files: SqliteConnections) -> AsyncEngine:
     return engine
 
 
-def checked_url(url: Secret) -> URL:
-    """The URL with the driver that is used.
-
-    Raises:
-        ConfigurationError: it is no URL of a database that the ledger can use.
-    """
-    parsed = None
-    # Not chained: the library's exception repeats the URL, which may have a password in it.
-    with contextlib.suppress(ArgumentError, ValueError):
-        parsed = make_url(url.reveal())
+def url_problem(url: Secret) -> str | None:
+    """What is wrong with a URL of a ledger; to be raised where no variable holds its parts."""
+    parsed = _parsed(url)
     driver = None if parsed is None else _DRIVERS.get(parsed.drivername.partition("+")[0])
     if parsed is None or driver is None:
-        raise ConfigurationError(
-            "the ledger's URL is like sqlite:///blocks.db or postgresql://user:password@host/database"
-        )
+        return "the ledger's URL is like sqlite:///blocks.db or postgresql://user:password@host/database"
     if "@" in (parsed.host or ""):
-        raise ConfigurationError(
-            "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"
-        )
+        return "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"
     if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
-        raise ConfigurationError("the ledger's URL names no file: a record that is kept in memory is none")
-    return parsed.set(drivername=driver)
+        return "the ledger's URL names no file: a record that is kept in memory is none"
+    return None
+
+
+def _parsed(url: Secret) -> URL | None:
+    # Not chained: the library's exception repeats the URL, which may have a password in it.
+    with contextlib.suppress(ArgumentError, ValueError):
+        return make_url(url.reveal())
+    return None
+
+
+def _connector(url: Secret, files: SqliteConnections) -> _Connector | ConfigurationError:
+    """The way to the database at a URL; or why there is none, to be raised where no variable holds the URL's parts."""
+    problem, parsed = url_problem(url), _parsed(url)
+    if problem is not None or parsed is None:
+        return ConfigurationError(problem or "")
+    mask = Mask.of(_passwords(parsed))
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername.partition("+")[0]])
+    try:
+        return _Connector(_shown(parsed), _engine(parsed, files), mask)
+    except Exception as error:  # noqa: BLE001 - the library and its plugins raise what they like for options that are wrong
+        return ConfigurationError(f"the ledger's URL cannot be used: {mask.text(_words(error))}")
+
+
+def _passwords(parsed: URL) -> Iterator[Secret]:
+    """What of a URL may be a secret: drivers take a password among the options, too."""
+    if parsed.password is not None:
+        yield Secret(str(parsed.password))
+    for name, value in parsed.query.items():
+        if "pass" in name.lower():
+            yield from (Secret(each) for each in ((value,) if isinstance(value, str) else value))
 
 
 def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:

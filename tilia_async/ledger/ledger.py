@@ -82,8 +82,9 @@ class BlockLedger:
 
     lease: float
 
-    def __init__(self, url: str, *, lease: float = 30.0) -> None:
-        url = checked_ledger_url(url)
+    def __init__(self, url: str | Secret, *, lease: float = 30.0) -> None:
+        url = hide(url)
+        check_ledger_url(url)
         if checks.seconds(lease) or lease > LONGEST_LEASE:
             raise ConfigurationError(f"lease is a number of seconds, at most {LONGEST_LEASE:g}, not {lease!r}")
         self.lease = float(lease)
@@ -95,7 +96,7 @@ class BlockLedger:
         self._closed = False
 
     @classmethod
-    def open(cls, url: str, *, lease: float = 30.0) -> Self:
+    def open(cls, url: str | Secret, *, lease: float = 30.0) -> Self:
         """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
 
         Args:
@@ -310,20 +311,19 @@ async def journal_of(ledger: BlockLedger) -> Journal:
     return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are no users
 
 
-def checked_ledger_url(url: str) -> Secret:
-    """The URL, hidden.
+def check_ledger_url(url: Secret) -> None:
+    """Refuse a URL that no ledger can have.
 
     Raises:
         ConfigurationError: it is none that a ledger can have, or the extra is not installed.
     """
-    hidden = hide(url)
-    if not isinstance(hidden, Secret):
-        raise ConfigurationError(f"the ledger's URL is a text, not {type(url).__name__}")
+    if not url.is_text:
+        raise ConfigurationError(f"the ledger's URL is a text, not {url.kind}")
     missing = [name for name in ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg") if find_spec(name) is None]
     if missing:
         needed = " and ".join(missing)
         raise ConfigurationError(f"the ledger needs {needed}, not installed here: pip install 'tilia-sdk[ledger]'")
-    from tilia_async.ledger.database import checked_url  # noqa: PLC0415 - only now is it known that it can be
+    from tilia_async.ledger.database import url_problem  # noqa: PLC0415 - only now is it known that it can be
 
-    checked_url(hidden)
-    return hidden
+    if problem := url_problem(url):
+        raise ConfigurationError(problem)

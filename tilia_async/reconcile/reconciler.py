@@ -11,7 +11,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.call_record import CallRecord
 from tilia_async.config import RequestOptions
-from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.json_value import Body, JsonValue
 from tilia_async.reconcile.looking import Looking
 from tilia_async.reconcile.lookups import LOOKUPS
 from tilia_async.reconcile.reconciliation import Reconciliation, Verdict
@@ -43,7 +43,7 @@ class _ClockedCaller(Caller):
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, JsonInput] | None = None,
+        body: Body | None = None,
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
     ) -> T:

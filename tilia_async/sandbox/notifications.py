@@ -23,6 +23,7 @@ from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.messages import EVENT_NAMES
+from tilia_async.secret import Secret
 
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds before each repetition; after the last one the notification is given up."""
@@ -52,9 +53,9 @@ class SentNotification:
 
 @attrs.define(eq=False)
 class _Destination:
-    url: str = attrs.field(repr=False)
+    url: Secret
     events: frozenset[str] | None
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    basic_auth: tuple[Secret, Secret] | None
     queue: asyncio.Queue[SentNotification] = attrs.field(factory=asyncio.Queue[SentNotification], repr=False)
     worker: asyncio.Task[None] | None = attrs.field(default=None, repr=False)
 
@@ -93,23 +94,23 @@ class Notifier:
         self._lock = threading.Lock()
         self._session: aiohttp.ClientSession | None = None
 
-    def register(self, url: str, events: Iterable[str] | None, basic_auth: tuple[str, str] | None) -> None:
+    def register(self, url: Secret, events: Iterable[str] | None, basic_auth: tuple[Secret, Secret] | None) -> None:
         """Deliver to a URL from now on.
 
         Raises:
             ConfigurationError: it is no http URL on loopback, or an event has another name; ``basic_auth`` is no pair.
         """
-        _check_url(url)
+        if problem := _url_problem(url.reveal()):
+            raise ConfigurationError(f"url: {problem}")
         names = None if events is None else frozenset([events] if isinstance(events, str) else events)
         unknown = sorted((names or frozenset()) - EVENT_NAMES)
         if unknown:
             raise ConfigurationError(
                 f"events: there is no {', '.join(unknown)}; there are {', '.join(sorted(EVENT_NAMES))}"
             )
-        headers = {"Content-Type": "application/json"}
-        if basic_auth is not None:
-            headers["Authorization"] = f"Basic {_encoded(basic_auth)}"
-        self._destinations.append(_Destination(url, names, headers))
+        if basic_auth is not None and not _can_be_sent(*basic_auth):
+            raise ConfigurationError("basic_auth is a pair of a user without a colon and a password")
+        self._destinations.append(_Destination(url, names, basic_auth))
 
     def start(self) -> None:
         """Deliver in the loop that runs."""
@@ -128,7 +129,9 @@ class Notifier:
         with self._lock:
             for destination in self._destinations:
                 if self._run is not None and (destination.events is None or event_name in destination.events):
-                    self._hand_over(self._run, destination, SentNotification(event_name, destination.url, body))
+                    self._hand_over(
+                        self._run, destination, SentNotification(event_name, destination.url.reveal(), body)
+                    )
 
     async def settled(self) -> None:
         """Wait until each notification was taken or given up."""
@@ -199,24 +202,26 @@ class Notifier:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
         try:
             async with self._session.post(
-                destination.url, data=body, headers=destination.headers, allow_redirects=False
+                destination.url.reveal(), data=body, headers=_headers(destination.basic_auth), allow_redirects=False
             ) as response:
                 return response.status
         except (aiohttp.ClientError, TimeoutError):
             return None
 
 
-def _encoded(basic_auth: object) -> str:
-    match basic_auth:
-        case (str(user), str(password)) if ":" not in user:
-            try:
-                return base64.b64encode(f"{user}:{password}".encode()).decode()
-            except UnicodeEncodeError:
-                pass
-        case _:
-            pass
-    # Not raised above: the error's context would hold the password.
-    raise ConfigurationError("basic_auth is a pair of a user without a colon and a password")
+def _can_be_sent(user: Secret, password: Secret) -> bool:
+    try:
+        return bool(f"{user.reveal()}:{password.reveal()}".encode()) and bool(user) and ":" not in user.reveal()
+    except UnicodeEncodeError:
+        return False
+
+
+def _headers(basic_auth: tuple[Secret, Secret] | None) -> Mapping[str, str]:
+    if basic_auth is None:
+        return {"Content-Type": "application/json"}
+    user, password = basic_auth
+    encoded = base64.b64encode(f"{user.reveal()}:{password.reveal()}".encode()).decode()
+    return {"Content-Type": "application/json", "Authorization": f"Basic {encoded}"}
 
 
 def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -226,16 +231,17 @@ def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return False
 
 
-def _check_url(url: str) -> None:
-    # The path may be a secret, so no message shows it.
+def _url_problem(url: str) -> str | None:
+    # The path may be a secret, so no message shows it, and it is raised where no variable holds it.
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigurationError("url: it is not a URL") from None
+        return "it is not a URL"
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError("url: it is not an http or https URL")
+        return "it is not an http or https URL"
     if not is_loopback(host):
-        raise ConfigurationError(f"url: {host} is not loopback; the sandbox notifies this machine only")
+        return f"{host} is not loopback; the sandbox notifies this machine only"
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("url: it carries credentials; they belong in basic_auth")
+        return "it carries credentials; they belong in basic_auth"
+    return None

@@ -32,6 +32,7 @@ from tilia_async.sandbox.state.people import TILIA, SandboxAccount
 from tilia_async.sandbox.tokens import TokenOffice
 from tilia_async.sandbox.world import CUSTOM_WALLETS, Settings, World
 from tilia_async.scopes import Scope
+from tilia_async.secret import BasicPair, Secret, hide, hide_pair
 
 
 class Sandbox:
@@ -56,7 +57,7 @@ class Sandbox:
         keep_alive: after how many idle seconds it ends a connection. Tilia documents nothing about it.
 
     Attributes:
-        client_id, client_secret: the credentials it accepts.
+        client_id: the one that it accepts.
         clock: its time, which can be put forward.
         faults: what goes wrong next.
         requests: what arrived, in order.
@@ -88,7 +89,7 @@ class Sandbox:
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.client_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         # Not drawn from the seed: two sandboxes never share a secret, so they never share tokens either.
-        self.client_secret = str(uuid.uuid4())
+        self._client_secret = Secret(str(uuid.uuid4()))
         self.clock = SandboxClock()
         self.faults = FaultScript(KNOWN_OPERATIONS)
         self._notifier = Notifier(self.clock, record)
@@ -99,13 +100,18 @@ class Sandbox:
             notify=self._notifier.notify,
         )
         self._tokens = TokenOffice(
-            self.clock, self.client_id, self.client_secret, frozenset(map(str, scopes)), token_lifetime
+            self.clock, self.client_id, self._client_secret, frozenset(map(str, scopes)), token_lifetime
         )
         self._desk = Desk(self._world, self._tokens, self.faults, record)
         self.requests: list[RecordedRequest] = self._desk.requests
         self._wanted_port = port
         self._keep_alive = keep_alive
         self._runner: web.ServerRunner | None = None
+
+    @property
+    def client_secret(self) -> str:
+        """The secret that it accepts."""
+        return self._client_secret.reveal()
 
     @property
     def port(self) -> int:
@@ -145,7 +151,7 @@ class Sandbox:
         return self._notifier.sent
 
     def register_webhook(
-        self, url: str, *, events: Iterable[str] | None = None, basic_auth: tuple[str, str] | None = None
+        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
     ) -> None:
         """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
 
@@ -157,6 +163,7 @@ class Sandbox:
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
         """
+        url, basic_auth = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         self._notifier.register(url, events, basic_auth)
 
     async def notified(self) -> None:

@@ -11,6 +11,7 @@ import attrs
 
 from tilia_async.sandbox.answers import Answer, bare, error
 from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.secret import Secret
 
 
 @attrs.frozen
@@ -30,7 +31,7 @@ class TokenOffice:
 
     clock: SandboxClock
     client_id: str
-    client_secret: str = attrs.field(repr=False)
+    client_secret: Secret
     scopes: frozenset[str]
     lifetime: float
     _tokens: dict[str, _Issued] = attrs.field(factory=dict[str, _Issued], repr=False)
@@ -39,7 +40,7 @@ class TokenOffice:
         """Answer a token request. Tilia takes the parameters from the query string as well as from a form."""
         fields = {**dict(parse_qsl(body.decode(errors="replace"))), **query}
         known = hmac.compare_digest(fields.get("client_id", "").encode(), self.client_id.encode())
-        right = hmac.compare_digest(fields.get("client_secret", "").encode(), self.client_secret.encode())
+        right = Secret(fields.get("client_secret", "")) == self.client_secret
         if not (known and right):
             # Captured on staging: not 401 and not invalid_client.
             return bare(

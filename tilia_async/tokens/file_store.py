@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import orjson
 from filelock import FileLock, Timeout
 
-from tilia_async.config import expect
 from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonValue
 from tilia_async.secret import Secret, hide
@@ -60,12 +59,13 @@ class FileTokenStore:
         ConfigurationError: the key is too short.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, key: str | Secret | None = None) -> None:
         key = None if key is None else hide(key)
-        expect("key", key, str, type(None))
-        if key is not None and len(key) < _SHORTEST_KEY:
-            raise ConfigurationError(f"key: at least {_SHORTEST_KEY} random characters are wanted, not {len(key)}")
-        self._key = None if key is None else Secret(key)
+        if key is not None and not key.is_text:
+            raise ConfigurationError(f"key is str or None, not {key.kind}")
+        if key is not None and (length := len(key.reveal())) < _SHORTEST_KEY:
+            raise ConfigurationError(f"key: at least {_SHORTEST_KEY} random characters are wanted, not {length}")
+        self._key = key
         self._path = Path(path).expanduser().absolute()
         self._locks = self._path.with_name(f"{self._path.name}.locks")
 

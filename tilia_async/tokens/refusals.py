@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from tilia_async.errors import TiliaError, TokenError
+from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.token import AccessToken
 
@@ -68,7 +69,7 @@ class Suspect:
     """
 
     since: float
-    value: str = attrs.field(repr=False)
+    value: Secret
 
     def covers(self, token: AccessToken, now: float) -> bool:
         """The token is the replacement, and the refusal is not long ago."""

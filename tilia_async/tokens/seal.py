@@ -30,7 +30,7 @@ class Seal:
         material = Secret(identity.secret_digest) if key is None else key
         whose = f"{identity.token_url}\0{identity.client_id}\0{identity.secret_digest}"
         self.name = _derive(material, "name", whose).hex()
-        self._fernet = Fernet(urlsafe_b64encode(_derive(material, "key", whose)))
+        self._key = Secret(urlsafe_b64encode(_derive(material, "key", whose)).decode())
 
     def name_of(self, scopes: frozenset[str]) -> str:
         """A name for a scope set of this identity, fit for a file."""
@@ -38,14 +38,16 @@ class Seal:
 
     def close(self, tokens: Iterable[AccessToken]) -> str:
         """The tokens as text that only :meth:`open` can read."""
-        return self._fernet.encrypt(
-            orjson.dumps([(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens])
-        ).decode()
+        return (
+            Fernet(self._key.reveal())
+            .encrypt(orjson.dumps([(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens]))
+            .decode()
+        )
 
     def open(self, closed: str) -> Sequence[AccessToken]:
         """The tokens; none if the text was damaged."""
         try:
-            rows: list[tuple[str, list[str], float, float]] = orjson.loads(self._fernet.decrypt(closed))
+            rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(closed))
         except InvalidToken:
             return ()
         # What opens was closed here, so it has this shape.

@@ -12,6 +12,7 @@ from functools import partial
 import attrs
 
 from tilia_async.errors import ClientClosedError, TiliaError, TokenError
+from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.flight import ABANDONED, Fetch, Flight, Outcome, Owner
 from tilia_async.tokens.refusals import Refusals, Suspect
@@ -110,11 +111,15 @@ class Shelf:
             now = self._clock()
             if self._holds(token.value):
                 suspect = self.suspects.get(needed)
-                if suspect is not None and suspect.covers(token, now) and (not expired or token.value == suspect.value):
+                if (
+                    suspect is not None
+                    and suspect.covers(token, now)
+                    and (not expired or Secret(token.value) == suspect.value)
+                ):
                     return False
                 self._hot = {key: entry for key, entry in self._hot.items() if entry[1].value != token.value}
                 self._tokens = {key: kept for key, kept in self._tokens.items() if kept.value != token.value}
-                put(self.suspects, needed, Suspect(now, token.value))
+                put(self.suspects, needed, Suspect(now, Secret(token.value)))
         if self._stored is not None:
             self._stored.discard(token)
         return True

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import attrs
 
 from tilia_async.errors import ConfigurationError
+from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.flight import Fetch
 from tilia_async.tokens.store import Claim, SharedTokenStore, TokenStore
@@ -44,7 +45,7 @@ class StoredTokens:
         self._clock = clock
         self._lock = threading.Lock()
         # Values that were refused: a store that could not discard them, or got them back, must not bring them up again.
-        self._refused: dict[str, None] = {}
+        self._refused: dict[Secret, None] = {}
 
     async def find_or_fetch(self, scopes: frozenset[str], fetch: Fetch, generation: int, *, fresh: bool) -> AccessToken:
         """A token of the store, or a new one.
@@ -77,9 +78,9 @@ class StoredTokens:
     def discard(self, token: AccessToken) -> None:
         """Forget a token that was refused."""
         with self._lock:
-            if token.value in self._refused:
+            if Secret(token.value) in self._refused:
                 return
-            put(self._refused, token.value, None)
+            put(self._refused, Secret(token.value), None)
             self._quietly("discard", lambda: self._store.discard(self._identity, token), otherwise=None)
 
     def forget_lock(self) -> None:
@@ -92,7 +93,7 @@ class StoredTokens:
             loaded = self._quietly(
                 "load", lambda: tuple(self._store.load(self._identity)), otherwise=_NOTHING, refusals_count=True
             )
-            known = [token for token in loaded if token.scopes >= scopes and token.value not in self._refused]
+            known = [token for token in loaded if token.scopes >= scopes and Secret(token.value) not in self._refused]
         usable = [
             token
             for token in (_on_this_clock(token, now, wall) for token in known)
@@ -103,7 +104,7 @@ class StoredTokens:
     def _save(self, token: AccessToken) -> None:
         with self._lock:
             # The endpoint insists on it, so it is no worse than any other.
-            self._refused.pop(token.value, None)
+            self._refused.pop(Secret(token.value), None)
             self._quietly("save", lambda: self._store.save(self._identity, token), otherwise=None)
 
     def _claim(self, scopes: frozenset[str]) -> Claim | None:

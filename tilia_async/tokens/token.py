@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from tilia_async.config import Credentials
+from tilia_async.secret import InProcess, Secret, hide
 
 _SOFT = 0.75
 _HARD = 0.95
@@ -31,11 +32,12 @@ class Identity:
 
 
 @attrs.frozen
-class AccessToken:
+class AccessToken(InProcess):
     """A token of the ``client_credentials`` grant (fact sheet "accounts", A1).
 
+    It is not pickled: a store of your own keeps :attr:`value` and the other fields, sealed as ``FileTokenStore`` does.
+
     Attributes:
-        value: the token's text; not shown by ``repr``.
         scopes: what it was granted, which may be less than was asked for.
         lifetime: seconds from issue to expiry, as the token endpoint said.
         issued_at: when, in seconds of the cache's monotonic clock.
@@ -43,12 +45,19 @@ class AccessToken:
         generation: rises with every flight of a cache, so that a slow one never replaces a newer token.
     """
 
-    value: str = attrs.field(repr=False)
+    _value: Secret = attrs.field(converter=hide, repr=False)
     scopes: frozenset[str]
     lifetime: float
     issued_at: float
     expires_at: datetime
     generation: int = attrs.field(default=0, eq=False)
+
+    _INSTEAD = "keep its value and its other fields sealed, as FileTokenStore does"
+
+    @property
+    def value(self) -> str:
+        """The token's text. It is not shown; use it in place."""
+        return self._value.reveal()
 
     @property
     def issued_on(self) -> datetime:

@@ -17,7 +17,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.call_record import AttemptRecord, CallRecord
 from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
-from tilia_async.json_value import JsonInput
+from tilia_async.json_value import Body
 from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken
@@ -145,7 +145,7 @@ class Caller:
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, JsonInput] | None = None,
+        body: Body | None = None,
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
     ) -> T:
@@ -176,7 +176,7 @@ class Caller:
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, JsonInput] | None = None,
+        body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
         """Call an operation and wait for its answer, at most as long as the call may last.
@@ -207,7 +207,7 @@ class Caller:
         *,
         path: Mapping[str, str] | None,
         query: Mapping[str, str | int] | None,
-        body: Mapping[str, JsonInput] | None,
+        body: Body | None,
         options: RequestOptions | None,
     ) -> _Call[T]:
         if self.pool.closed:

@@ -16,10 +16,10 @@ from http import HTTPStatus
 from typing import Final, TypeAlias, TypeGuard
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.secret import Secret
+from tilia_async.secret import BasicPair, Secret, hide, hide_pair
 
-PathSecrets: TypeAlias = str | Sequence[str] | None
-BasicAuth: TypeAlias = tuple[str, str] | Sequence[tuple[str, str]] | None
+PathSecrets: TypeAlias = str | Secret | Sequence[str | Secret] | None
+BasicAuth: TypeAlias = BasicPair | Sequence[BasicPair] | None
 
 _METHOD: Final = "POST"
 _EXTRA_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
@@ -134,19 +134,19 @@ def hidden_paths(secrets: PathSecrets) -> tuple[Secret, ...] | None:
     """Path secrets as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
     if secrets is None:
         return None
-    listed = [secrets] if isinstance(secrets, str) or not _is_iterable(secrets) else secrets
-    return tuple(_hidden(each) for each in listed)
+    if isinstance(secrets, str | Secret):
+        return (hide(secrets),)
+    return tuple(map(hide, secrets)) if _is_iterable(secrets) else (Secret(""),)
 
 
 def hidden_pairs(pairs: BasicAuth) -> tuple[tuple[Secret, Secret], ...] | None:
     """Users and passwords as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
     if pairs is None:
         return None
-    nothing = (Secret(""), Secret(""))
-    if not _is_iterable(pairs):
-        return (nothing,)
-    listed = [pairs] if _is_pair(pairs) else pairs
-    return tuple((Secret(each[0]), Secret(each[1])) if _is_pair(each) else nothing for each in listed)
+    if _is_pair(pairs):
+        return (hide_pair(pairs),)
+    listed: Iterable[object] = pairs if _is_iterable(pairs) else (pairs,)
+    return tuple(map(hide_pair, listed))
 
 
 def _is_iterable(value: object) -> bool:
@@ -154,12 +154,12 @@ def _is_iterable(value: object) -> bool:
     return isinstance(value, Iterable)
 
 
-def _is_pair(value: Sequence[object]) -> TypeGuard[tuple[str, str]]:
-    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(item, str) for item in value)
+def _is_pair(value: Sequence[object]) -> TypeGuard[BasicPair]:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(item, str | Secret) for item in value)
 
 
-def _hidden(value: object) -> Secret:
-    return Secret(value if isinstance(value, str) else "")
+def _is_segment(text: str) -> bool:
+    return bool(text) and "/" not in text and text not in {".", ".."} and text.isprintable()
 
 
 def _path_digests(secrets: tuple[Secret, ...] | None) -> tuple[bytes, ...] | None:
@@ -167,9 +167,8 @@ def _path_digests(secrets: tuple[Secret, ...] | None) -> tuple[bytes, ...] | Non
         return None
     if not secrets:
         raise ConfigurationError("path_secret is an empty list; None is for no secret")
-    for secret in secrets:
-        if not secret or "/" in secret or secret in {".", ".."} or not secret.isprintable():
-            raise ConfigurationError("path_secret is one segment of a path: a text, not empty, without a slash")
+    if not all(_is_segment(secret.reveal()) for secret in secrets):
+        raise ConfigurationError("path_secret is one segment of a path: a text, not empty, without a slash")
     return tuple(hashlib.sha256(_bytes(secret.reveal())).digest() for secret in secrets)
 
 
@@ -178,7 +177,6 @@ def _basic_digests(pairs: tuple[tuple[Secret, Secret], ...] | None) -> tuple[byt
         return None
     if not pairs:
         raise ConfigurationError("basic_auth is an empty list; None is for no credentials")
-    for user, password in pairs:
-        if not user or ":" in user or not password:
-            raise ConfigurationError("basic_auth is a user without a colon and a password, or a list of such pairs")
+    if not all(user and ":" not in user.reveal() and password for user, password in pairs):
+        raise ConfigurationError("basic_auth is a user without a colon and a password, or a list of such pairs")
     return tuple(hashlib.sha256(_bytes(f"{user.reveal()}:{password.reveal()}")).digest() for user, password in pairs)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from tilia_async.errors import InvalidRequestError
+from tilia_async.secret import Secret, hide
 
 LONGEST_ID = 36
 """The schema's limit for every id, in characters (fact sheet "accounts", section C)."""
@@ -134,22 +135,24 @@ def _is_label(label: str) -> bool:
     return 0 < len(label) <= 63 and not label.startswith("-") and not label.endswith("-") and "_" not in label
 
 
-def password(value: object, username: object, email: object) -> list[str]:
+def password(value: str | Secret, username: object, email: object) -> list[str]:
     """Seed 001: 6 to 16 characters, a letter, a digit or symbol, neither the username nor the e-mail in it.
 
     Letter case makes no difference to whether it contains them.
     """
-    if not isinstance(value, str):
-        return [f"is a string, not {type(value).__name__}"]
+    value = hide(value)
+    if not value.is_text:
+        return [f"is a string, not {value.kind}"]
     problems: list[str] = []
-    if not 6 <= len(value) <= 16:
-        problems.append(f"has {len(value)} characters; 6 to 16 are asked for")
-    if not any(character.isalpha() for character in value):
+    text = value.reveal()
+    if not 6 <= len(text) <= 16:
+        problems.append(f"has {len(text)} characters; 6 to 16 are asked for")
+    if not any(character.isalpha() for character in text):
         problems.append("has no letter")
-    if not any(_is_digit_or_symbol(character) for character in value):
+    if not any(_is_digit_or_symbol(character) for character in text):
         problems.append("has neither a digit nor a symbol")
     for name, other in (("username", username), ("e-mail address", email)):
-        if isinstance(other, str) and other and other.casefold() in value.casefold():
+        if isinstance(other, str) and other and other.casefold() in text.casefold():
             problems.append(f"contains the {name}")
     return problems
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
 from urllib.parse import quote, urlencode
 
@@ -12,8 +12,8 @@ import orjson
 
 from tilia_async.config import Environment, RequestOptions
 from tilia_async.errors import InvalidRequestError
-from tilia_async.json_value import JsonInput, JsonValue
-from tilia_async.secret import Secret
+from tilia_async.json_value import Body, JsonInput, JsonValue
+from tilia_async.secret import HiddenFields, Secret, hide_body, names
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation, Repeat
 
@@ -31,7 +31,7 @@ class WireRequest:
     Attributes:
         operation: the operation's name, for errors and logs.
         url: complete and percent-encoded.
-        headers: without ``Authorization``.
+        headers: without ``Authorization``. Those of the caller may be keys, so only their names are shown.
         body: encoded; it may hold a password, so it is never shown.
         reference: what identifies its effect.
         asked: the values that the answer repeats, if it is an answer to this.
@@ -41,7 +41,7 @@ class WireRequest:
     operation: str
     method: str
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=names)
     body: bytes | None = attrs.field(default=None, repr=False)
     reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
@@ -58,7 +58,7 @@ def build(
     *,
     path: Mapping[str, str] | None = None,
     query: Mapping[str, str | int] | None = None,
-    body: Mapping[str, JsonInput] | None = None,
+    body: Body | None = None,
     options: RequestOptions | None = None,
 ) -> WireRequest:
     """The request for an operation.
@@ -67,51 +67,77 @@ def build(
         InvalidRequestError: a path parameter is missing, unknown, empty, too long or a path of its own; the body is
             not JSON; an idempotency key is no UUID4 or the operation takes none.
     """
-    for given in (path, query, body):
+    # Bodies and headers are in no variable here but hidden: frames can be printed with their variables.
+    body = None if body is None else hide_body(body)
+    for given in (path, query):
         if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
-            _refuse_kinds(operation, path=path, query=query, body=body)
+            _refuse_kinds(operation, path=path, query=query)
+    if body is not None and not body.is_mapping:
+        checks.refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
     url = environment.url(operation.service) + expand(operation, path or {})
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
-    headers = _NO_HEADERS if body is None else _JSON_HEADERS
-    secrets = () if body is None else _secrets(body)
     key = idempotency_key(operation, options)
-    if key is not None or (options is not None and options.headers):
-        extra = dict(options.headers or {}) if options is not None else {}
-        if key is not None:
-            extra["Idempotency-Key"] = key
-        headers = {**extra, **headers}
-        # A header of the caller's own may be a key to a gateway; short ones are words that answers are full of.
-        secrets += tuple(Secret(value) for value in extra.values() if len(value) >= _SHORTEST_SECRET)
+    content = None if body is None else encode(operation, body)
     return WireRequest(
         operation.name,
         operation.method,
         url,
-        headers,
-        None if body is None else encode(operation, body),
-        _reference(operation, path or {}, body or {}, key),
-        secrets,
-        _asked(operation, path or {}, query or {}, body or {}),
+        _headers(options, key, has_body=body is not None),
+        content,
+        _reference(operation, path or {}, body, key),
+        (*(() if body is None else _secrets(body)), *_keys(options, key)),
+        _asked(operation, path or {}, query or {}, body),
     )
 
 
-def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
+def _asked(
+    operation: Operation[Any],
+    path: Mapping[str, JsonInput],
+    query: Mapping[str, JsonInput],
+    body: HiddenFields[JsonInput] | None,
+) -> Mapping[str, str]:
     """The parameters that an answer repeats, as they are sent."""
     return {
         name: checks.plain(value)
         for name, _ in operation.echoes
-        for fields in given
-        if isinstance(value := fields.get(name), str)
+        for value in (path.get(name), query.get(name), _field(body, name))
+        if isinstance(value, str)
     }
 
 
-def _secrets(body: Mapping[str, JsonInput]) -> tuple[Secret, ...]:
-    """What the typed methods hide, and what a caller of ``send`` gives under that name."""
-    hidden = [value for value in body.values() if isinstance(value, Secret)]
-    password = body.get("password")
-    if isinstance(password, str) and not isinstance(password, Secret):
-        hidden.append(Secret(password))
-    return tuple(hidden)
+def _headers(options: RequestOptions | None, key: str | None, *, has_body: bool) -> Mapping[str, str]:
+    own = _JSON_HEADERS if has_body else _NO_HEADERS
+    if key is None and (options is None or not options.headers):
+        return own
+    extra: Mapping[str, str] = (options.headers if options is not None else None) or _NO_HEADERS
+    return {**extra, **own} if key is None else {**extra, "Idempotency-Key": key, **own}
+
+
+def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
+    """The values of headers that no error may repeat.
+
+    One of the caller's own may be a key to a gateway; short ones are words that answers are full of.
+    """
+    if key is not None:
+        yield Secret(key)
+    if options is not None and options.headers:
+        yield from (Secret(value) for value in options.headers.values() if len(value) >= _SHORTEST_SECRET)
+
+
+def _secrets(body: HiddenFields[JsonInput]) -> Iterator[Secret]:
+    """What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth."""
+    left: list[JsonInput] = [body.reveal()]
+    while left:
+        value = left.pop()
+        if isinstance(value, Secret):
+            yield value
+        elif isinstance(value, Mapping):
+            if isinstance(password := value.get("password"), str):
+                yield Secret(password)
+            left += value.values()
+        elif isinstance(value, list | tuple):
+            left += value
 
 
 def _refuse_kinds(operation: Operation[object], **given: object) -> None:
@@ -166,19 +192,19 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
     return {name: reasons for name, reasons in problems.items() if reasons}
 
 
-def encode(operation: Operation[object], body: Mapping[str, JsonInput]) -> bytes:
+def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> bytes:
     """The body as JSON bytes."""
     try:
-        return orjson.dumps(body, default=_mapping)
+        return orjson.dumps(body.reveal(), default=_plain)
     except (TypeError, ValueError) as error:
         # The body itself is not quoted: it may hold a password.
         reason = str(error)
     raise InvalidRequestError({"body": [f"cannot be written as JSON: {reason}"]}, operation=operation.name)
 
 
-def _mapping(value: Mapping[object, object]) -> dict[object, object]:
-    """A mapping that is no dict, e.g. a read-only one. Of anything else it makes a TypeError, as it should."""
-    return {**value}
+def _plain(value: Secret | Mapping[object, object]) -> str | dict[object, object]:
+    """A secret, or a mapping that is no dict, e.g. a read-only one. Anything else is a TypeError, as it should be."""
+    return value.reveal() if isinstance(value, Secret) else {**value}
 
 
 def idempotency_key(operation: Operation[object], options: RequestOptions | None) -> str | None:
@@ -197,14 +223,17 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
 
 
 def _reference(
-    operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput], key: str | None
+    operation: Operation[Any], path: Mapping[str, str], body: HiddenFields[JsonInput] | None, key: str | None
 ) -> Mapping[str, str]:
     if not operation.reference:
         return path
-    fields = {**body, **path}
-    named = {name: fields.get(name) for name in operation.reference}
+    named = {name: path[name] if name in path else _field(body, name) for name in operation.reference}
     told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
     return told if key is None else {**told, "idempotency_key": key}
+
+
+def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
+    return None if body is None else body.reveal().get(name)
 
 
 def _told(value: str | int) -> str:

@@ -12,7 +12,7 @@ import attrs
 from tilia_async.api import registration
 from tilia_async.api.registration import CompletedRegistration, StartedRegistration
 from tilia_async.config import RequestOptions
-from tilia_async.secret import hide
+from tilia_async.secret import Secret, hide
 from tilia_sync.bridge import Lease
 
 
@@ -26,7 +26,7 @@ class Registration:
     def start(
         self,
         username: str,
-        password: str,
+        password: str | Secret,
         email: str,
         tos: bool | None = None,
         tracking_id: UUID | str | None = None,
