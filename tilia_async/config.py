@@ -91,7 +91,7 @@ class Environment:
         problem = _environment_problem(template, services or {})
         if problem is not None:
             # What is refused may be a secret in the wrong place, and frames can be printed with their variables.
-            del name, template, services
+            del self, name, template, services
             raise ConfigurationError(problem)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
             name, template, {} if services is None else services
@@ -263,13 +263,15 @@ class RequestOptions:
     ) -> None:
         # At once, because frames can be printed with their variables, also that of the constructor which attrs writes.
         headers = None if headers is None else HiddenFields(headers)
-        expect("RequestOptions.retry", retry, RetryPolicy, type(None))
-        problem = None if headers is None else _headers_problem(headers)
-        if problem is not None:
-            raise ConfigurationError(f"RequestOptions.headers: {problem}")
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
             timeout, retry, idempotency_key, headers
         )
+
+    def __attrs_post_init__(self) -> None:
+        expect("RequestOptions.retry", self.retry, RetryPolicy, type(None))
+        problem = None if self._headers is None else _headers_problem(self._headers)
+        if problem is not None:
+            raise ConfigurationError(f"RequestOptions.headers: {problem}")
 
     @property
     def headers(self) -> Mapping[str, str] | None:

@@ -180,7 +180,9 @@ class BlockLedger:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<tilia_sync.BlockLedger{', closed' if self._lease.closed else ''}>"
+        # A crash reporter may print a ledger whose URL was refused.
+        closed = hasattr(self, "_lease") and self._lease.closed
+        return f"<tilia_sync.BlockLedger{', closed' if closed else ''}>"
 
     def _check_open(self) -> None:
         if self._lease.closed:

@@ -8,9 +8,10 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tilia_async.errors import ConfigurationError
+from tilia_async.secret import HiddenFields, Secret
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as confirm_event
 from tilia_async.webhooks.core import (
@@ -163,6 +164,8 @@ class WebhookReceiver:
             The status to answer with.
         """
         refused = self.refusal("POST", path, authorization)
+        # What ends a worker goes through here, too, and frames can be printed with their variables.
+        path = authorization = None
         event = refused or self._core.read(raw_body)
         if isinstance(event, HTTPStatus):
             return event
@@ -178,7 +181,10 @@ class WebhookReceiver:
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """A WSGI application."""
-        status = self._wsgi_status(environ)
+        asked = HiddenFields(environ)
+        # Its path and its headers may be secrets: frames can be printed with their variables.
+        del environ
+        status = self._wsgi_status(asked)
         headers = list(headers_of(status).items())
         if status is not HTTPStatus.NO_CONTENT:
             headers += [("Content-Type", "text/plain"), ("Content-Length", "0")]
@@ -201,26 +207,36 @@ class WebhookReceiver:
                 return self._core.failed(event, error)
         return self._core.succeeded(event)
 
-    def _wsgi_status(self, environ: WSGIEnvironment) -> HTTPStatus:
-        # WSGI hands over bytes as if they were Latin-1.
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        path = path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
-        authorization = environ.get("HTTP_AUTHORIZATION")
-        length = environ.get("CONTENT_LENGTH")
+    def _wsgi_status(self, asked: HiddenFields[Any]) -> HTTPStatus:
+        path = Secret(_path(asked))
+        credentials = Secret(asked.reveal()["HTTP_AUTHORIZATION"]) if "HTTP_AUTHORIZATION" in asked.reveal() else None
+        length = asked.reveal().get("CONTENT_LENGTH")
         content_length = read_length(length) if length else None
-        status = self.refusal(str(environ["REQUEST_METHOD"]), path, authorization, content_length)
+        status = self.refusal(
+            str(asked.reveal()["REQUEST_METHOD"]), path.reveal(), _revealed(credentials), content_length
+        )
         if status is not None:
             return status
         if length and content_length is None:
             return HTTPStatus.BAD_REQUEST
-        if content_length is None and not environ.get("wsgi.input_terminated"):
+        if content_length is None and not asked.reveal().get("wsgi.input_terminated"):
             # Without an end such a body would be waited for as long as the connection is open.
             return HTTPStatus.LENGTH_REQUIRED
         wanted = self.max_body + 1 if content_length is None else content_length
-        body = _read(environ["wsgi.input"], wanted)
+        body = _read(asked.reveal()["wsgi.input"], wanted)
         if content_length is not None and len(body) < content_length:
             return HTTPStatus.BAD_REQUEST
-        return self.handle(body, path=path, authorization=authorization)
+        return self.handle(body, path=path.reveal(), authorization=_revealed(credentials))
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def _path(asked: HiddenFields[Any]) -> str:
+    # WSGI hands over bytes as if they were Latin-1.
+    path = f"{asked.reveal().get('SCRIPT_NAME', '')}{asked.reveal().get('PATH_INFO', '')}"
+    return path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def _read(stream: InputStream, wanted: int) -> bytes:

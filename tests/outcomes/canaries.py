@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
+import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
 from urllib.parse import quote, quote_plus
 
+import attrs
 import orjson
 from counts import count
 
@@ -24,6 +30,29 @@ class Logged(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.texts += [self.format(record), repr(record.__dict__)]
+        if record.levelno >= logging.WARNING and record.name.startswith("tilia"):
+            # Reporters send such records with the variables of the frames that they come from.
+            for frame in ours_now():
+                self.texts += [text for value in frame.f_locals.values() for text in shown(value)]
+            if record.exc_info and record.exc_info[1] is not None:
+                self.texts += places_of_foreign(record.exc_info[1])
+
+
+def ours_now() -> Iterator[FrameType]:
+    """The frames of ours that run."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(("tilia_async", "tilia_sync")):
+            yield frame
+        frame = frame.f_back
+
+
+def places_of_foreign(error: BaseException) -> Iterator[str]:
+    """The variables of the frames of an error that need not be ours."""
+    for each in chain(error):
+        for frame in frames(each):
+            for value in frame.f_locals.values():
+                yield from shown(value)
 
 
 @contextmanager
@@ -40,21 +69,79 @@ def all_logs() -> Iterator[Logged]:
         root.removeHandler(handler)
 
 
+TESTS = str(Path(__file__).resolve().parents[1])
+DEEPEST = 8
+
+
+def is_users(path: str) -> bool:
+    """The file of a frame is the user's own: here, a test."""
+    return str(Path(path).resolve()).startswith(TESTS)
+
+
 def places(error: BaseException) -> Iterator[str]:
-    """Everything that an error shows, and the variables of our frames that it was raised through."""
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        assert isinstance(link, errors.TiliaError), f"a foreign exception hangs on ours, with its frames: {link!r}"
-        link = link.__cause__ or link.__context__
-    for each in chain:
-        yield from (str(each), repr(each), repr(each.args), repr(each.__dict__), each.explain())
-        yield pickle.dumps(each).decode("latin-1")
-        yield from map(repr, pickle.loads(pickle.dumps(each)).__dict__.values())
-        for frame, _ in traceback.walk_tb(each.__traceback__):
-            if str(frame.f_globals.get("__name__")).startswith(("tilia_async.", "tilia_sync.")):
-                yield from (repr(value) for value in frame.f_locals.values())
+    """Everything that an error shows, and the variables of each frame below the user's own call, foreign ones too."""
+    for each in chain(error):
+        foreign = isinstance(error, errors.TiliaError) and not isinstance(each, errors.TiliaError)
+        assert not foreign, f"a foreign exception hangs on ours, with its frames: {each!r}"
+        yield from (str(each), repr(each), repr(each.args), repr(each.__dict__))
+        if isinstance(each, errors.TiliaError):
+            yield each.explain()
+            yield pickle.dumps(each).decode("latin-1")
+            yield from map(repr, pickle.loads(pickle.dumps(each)).__dict__.values())
+        for frame in frames(each):
+            for value in frame.f_locals.values():
+                yield from shown(value)
+
+
+def chain(error: BaseException) -> Sequence[BaseException]:
+    """The error and all that hangs on it, whatever is left out when it is printed."""
+    found: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        link = left.pop()
+        if link is None or any(link is each for each in found):
+            continue
+        found.append(link)
+        left += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            left += link.exceptions
+    return found
+
+
+def frames(error: BaseException) -> Sequence[FrameType]:
+    """Those that an error was raised through, from the first of ours on, without those of the user's own code."""
+    walked = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [str(frame.f_globals.get("__name__")).startswith(("tilia_async", "tilia_sync")) for frame in walked]
+    below = walked[ours.index(True) :] if any(ours) else []
+    return [frame for frame in below if not is_users(frame.f_code.co_filename)]
+
+
+def shown(value: object, depth: int = 0) -> Iterator[str]:
+    """What code that prints variables makes of one: it calls, walks, slices and copies what it finds."""
+    for show in (repr, str, format):
+        with suppress(Exception):
+            yield show(value)
+    with suppress(Exception):
+        yield json.dumps(value, default=str)
+    if isinstance(value, str):
+        yield from (value[:], "".join(value))
+    elif isinstance(value, bytes | bytearray | memoryview):
+        yield bytes(value).decode(errors="replace")
+    elif depth < DEEPEST:
+        for part in parts(value):
+            yield from shown(part, depth + 1)
+
+
+def parts(value: object) -> Sequence[object]:
+    """What a reporter finds in a value: Sentry in mappings and sequences, rich in what attrs and dataclasses show."""
+    with suppress(Exception):
+        if isinstance(value, Mapping):
+            return [*value.keys(), *value.values()]
+        if isinstance(value, Sequence | Set | deque):
+            return list(value)
+        if attrs.has(type(value)):
+            return [getattr(value, field.name) for field in attrs.fields(type(value)) if field.repr is True]
+    return []
 
 
 def written(secret: str) -> set[str]:

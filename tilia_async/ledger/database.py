@@ -38,6 +38,8 @@ _DRIVERS: Final = {
 _COLLIDED: Final = frozenset({"40001", "40P01"})
 """PostgreSQL's words for a transaction that it gave up in favour of another: serialization failure and deadlock."""
 
+_SHORTEST_SECRET: Final = 8
+
 _COLLISIONS: Final = 5
 """How often a transaction is repeated that was given up for another."""
 
@@ -276,12 +278,12 @@ def _connector(url: Secret, files: SqliteConnections) -> _Connector | Configurat
 
 
 def _passwords(parsed: URL) -> Iterator[Secret]:
-    """What of a URL may be a secret: drivers take a password among the options, too."""
+    """What of a URL may be a secret: drivers take a password among the options, too; short ones are words."""
     if parsed.password is not None:
         yield Secret(str(parsed.password))
     for name, value in parsed.query.items():
-        if "pass" in name.lower():
-            yield from (Secret(each) for each in ((value,) if isinstance(value, str) else value))
+        values = (value,) if isinstance(value, str) else value
+        yield from (Secret(each) for each in values if "pass" in name.lower() or len(each) >= _SHORTEST_SECRET)
 
 
 def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:

@@ -81,6 +81,8 @@ class BlockLedger:
     """
 
     lease: float
+    # Here, because a crash reporter may print a ledger whose URL was refused.
+    _closed = False
 
     def __init__(self, url: str | Secret, *, lease: float = 30.0) -> None:
         url = hide(url)
@@ -93,7 +95,6 @@ class BlockLedger:
         self._opening: asyncio.Task[Journal] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._process = os.getpid()
-        self._closed = False
 
     @classmethod
     def open(cls, url: str | Secret, *, lease: float = 30.0) -> Self:

@@ -70,7 +70,8 @@ class FileTokenStore:
         self._locks = self._path.with_name(f"{self._path.name}.locks")
 
     def __repr__(self) -> str:
-        return f"<FileTokenStore at {self._path}>"
+        # A crash reporter may print a store whose key was refused.
+        return f"<FileTokenStore at {self._path}>" if hasattr(self, "_path") else "<FileTokenStore, not configured>"
 
     def load(self, identity: Identity) -> Sequence[AccessToken]:
         """The tokens of an identity.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from tilia_async.secret import HiddenFields, Secret
 from tilia_async.webhooks.gate import headers_of, read_length
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ async def serve_aiohttp(receiver: _Receiver, request: web.Request) -> web.Respon
     """Answer a request of an aiohttp application."""
     from aiohttp import web  # noqa: PLC0415 - only those who serve with aiohttp need its server
 
-    path, authorization = request.path, request.headers.get("Authorization")
-    status = receiver.refusal(request.method, path, authorization, request.content_length)
+    path, authorization = Secret(request.path), _hidden(request.headers.get("Authorization"))
+    status = _refusal(receiver, request.method, path, authorization, request.content_length)
+    content = request.content
+    del request
     if status is None:
         try:
-            body = await _read(request.content.iter_any(), receiver.max_body)
+            body = await _read(content.iter_any(), receiver.max_body)
         except (web.RequestPayloadError, ConnectionError):
             # It is not compressed as it says, or the client went away, and then nobody hears the answer.
             status = HTTPStatus.BAD_REQUEST
@@ -49,9 +52,11 @@ async def serve_asgi(receiver: _Receiver, scope: Mapping[str, object], receive: 
     Raises:
         ValueError: the scope is of a kind that ASGI does not have.
     """
-    match scope["type"]:
+    kind, asked = scope["type"], HiddenFields(scope)
+    del scope
+    match kind:
         case "http":
-            status = await _asgi_status(receiver, scope, receive)
+            status = await _asgi_status(receiver, asked, receive)
             if status is not None:
                 await _asgi_answer(send, status)
         case "lifespan":
@@ -59,7 +64,7 @@ async def serve_asgi(receiver: _Receiver, scope: Mapping[str, object], receive: 
         case "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
-        case kind:
+        case _:
             raise ValueError(f"a receiver of notifications does not serve the scope {kind!r}")
 
 
@@ -67,15 +72,12 @@ class _DisconnectedError(Exception):
     """The client went away before the end of its body."""
 
 
-async def _asgi_status(receiver: _Receiver, scope: Mapping[str, object], receive: Receive) -> HTTPStatus | None:
+async def _asgi_status(receiver: _Receiver, asked: HiddenFields[object], receive: Receive) -> HTTPStatus | None:
     """The status to answer with; None if nobody waits for it."""
-    # What the scope holds is typed by ASGI's specification only.
-    listed: Any = scope.get("headers") or ()
-    headers = {bytes(name).lower(): bytes(value).decode("latin-1") for name, value in listed}
-    path, authorization = str(scope.get("path", "")), headers.get(b"authorization")
-    length = headers.get(b"content-length")
+    method, path = str(asked.reveal()["method"]), Secret(str(asked.reveal().get("path", "")))
+    authorization, length = _hidden(_header(asked, b"authorization")), _header(asked, b"content-length")
     content_length = None if length is None else read_length(length)
-    status = receiver.refusal(str(scope["method"]), path, authorization, content_length)
+    status = _refusal(receiver, method, path, authorization, content_length)
     if status is not None:
         return status
     if length is not None and content_length is None:
@@ -85,6 +87,27 @@ async def _asgi_status(receiver: _Receiver, scope: Mapping[str, object], receive
     except _DisconnectedError:
         return None
     return await _handled(receiver, body, path, authorization)
+
+
+def _header(asked: HiddenFields[object], wanted: bytes) -> str | None:
+    # What the scope holds is typed by ASGI's specification only.
+    listed: Any = asked.reveal().get("headers") or ()
+    values = [bytes(value).decode("latin-1") for name, value in listed if bytes(name).lower() == wanted]
+    return values[-1] if values else None
+
+
+def _hidden(text: str | None) -> Secret | None:
+    return None if text is None else Secret(text)
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def _refusal(
+    receiver: _Receiver, method: str, path: Secret, authorization: Secret | None, content_length: int | None
+) -> HTTPStatus | None:
+    return receiver.refusal(method, path.reveal(), _revealed(authorization), content_length)
 
 
 async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -114,10 +137,10 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-async def _handled(receiver: _Receiver, body: bytes | None, path: str | None, authorization: str | None) -> HTTPStatus:
+async def _handled(receiver: _Receiver, body: bytes | None, path: Secret, authorization: Secret | None) -> HTTPStatus:
     if body is None:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return await receiver.handle(body, path=path, authorization=authorization)
+    return await receiver.handle(body, path=path.reveal(), authorization=_revealed(authorization))
 
 
 async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes | None:

@@ -159,6 +159,8 @@ class WebhookReceiver:
             The status to answer with.
         """
         refused = self.refusal("POST", path, authorization)
+        # What ends a worker goes through here, too, and frames can be printed with their variables.
+        path = authorization = None
         event = refused or self._core.read(raw_body)
         if isinstance(event, HTTPStatus):
             return event
@@ -178,11 +180,17 @@ class WebhookReceiver:
 
     async def aiohttp_handler(self, request: web.Request) -> web.Response:
         """A handler for a route of aiohttp: ``app.router.add_post("/tilia", receiver.aiohttp_handler)``."""
-        return await adapters.serve_aiohttp(self, request)
+        served = adapters.serve_aiohttp(self, request)
+        # It shows its path, which may be a secret: frames can be printed with their variables.
+        del request
+        return await served
 
     async def asgi(self, scope: Mapping[str, object], receive: adapters.Receive, send: adapters.Send) -> None:
         """An ASGI application: ``Mount("/tilia", receiver.asgi)``, or for a server as it is."""
-        await adapters.serve_asgi(self, scope, receive, send)
+        served = adapters.serve_asgi(self, scope, receive, send)
+        # Its path and its headers may be secrets: frames can be printed with their variables.
+        del scope
+        await served
 
     async def _run(self, event: Event) -> HTTPStatus:
         if self._confirm is not None:
