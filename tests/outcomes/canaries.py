@@ -8,7 +8,8 @@ import pickle
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -137,7 +138,7 @@ def parts(value: object) -> Sequence[object]:
     with suppress(Exception):
         if isinstance(value, Mapping):
             return [*value.keys(), *value.values()]
-        if isinstance(value, Sequence | Set | deque):
+        if isinstance(value, Sequence | AbstractSet | deque):
             return list(value)
         if attrs.has(type(value)):
             return [getattr(value, field.name) for field in attrs.fields(type(value)) if field.repr is True]

@@ -452,11 +452,13 @@ def test_a_delivery_that_is_stopped_without_a_loop(wsgi: bool) -> None:
         "REQUEST_METHOD": "POST", "PATH_INFO": f"/tilia/{PATH}", "HTTP_AUTHORIZATION": f"Basic {HTTP_BASIC}",
         "CONTENT_LENGTH": str(len(BODY)), "wsgi.input": io.BytesIO(BODY),
     }  # fmt: skip
+    deliver = (
+        (lambda: hook.wsgi(environ, lambda *_: None))
+        if wsgi
+        else lambda: hook.handle(BODY, path=f"/{PATH}", authorization=f"Basic {HTTP_BASIC}")
+    )
     with pytest.raises(Stopped) as caught:
-        if wsgi:
-            hook.wsgi(environ, lambda *_: None)
-        else:
-            hook.handle(BODY, path=f"/{PATH}", authorization=f"Basic {HTTP_BASIC}")
+        deliver()
     examine(caught.value)
 
 
@@ -465,6 +467,8 @@ def test_a_delivery_that_is_stopped_without_a_loop(wsgi: bool) -> None:
 
 class OldSecret(str):
     """A text that shows a mask, as long as nobody slices it."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return "***"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Redirect:
-    """A way into one of Tilia's web pages.
+    """A way into one of Tilia's web pages. It is pickled as it is: keep a pickle of it as you keep a password.
 
     Attributes:
         redirect: the URL to send the user's browser to. It lets its bearer in once, within 24 hours, so ``repr`` does
@@ -33,7 +33,7 @@ class Redirect:
 
 @attrs.frozen
 class UserToken:
-    """A token that acts for one user.
+    """A token that acts for one user. It is pickled as it is: keep a pickle of it as you keep a password.
 
     Attributes:
         access_token: not shown by ``repr``.

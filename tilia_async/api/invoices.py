@@ -217,7 +217,8 @@ class AuthorizedInvoice:
     """An invoice that a user pays in Tilia's own pages; which fields are set depends on the mechanism.
 
     Attributes:
-        redirect, nonce_auth_id, password_token: let their bearer in, so ``repr`` does not show them.
+        redirect, nonce_auth_id, password_token: let their bearer in, so ``repr`` does not show them; keep a pickle of
+            them as you keep a password.
     """
 
     authorized_invoice_id: str | None = None

@@ -48,9 +48,9 @@ class Success(Generic[T]):
     """The typed value of an answer, beside the payload it was read from."""
 
     value: T
-    payload: JsonValue
+    payload: JsonValue = attrs.field(repr=False)
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = attrs.field(repr=False)
 
 
 def judge(
