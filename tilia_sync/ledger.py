@@ -31,8 +31,9 @@ class BlockLedger:
             tilia = TiliaClient(..., ledger=ledger)
             for record in ledger.history(account_id): ...
 
-    It connects with the first use, and works in a forked child like in its parent. Several processes may share a
-    PostgreSQL database, and a SQLite file on one machine.
+    It connects with the first use, and works in a forked child like in its parent; a child that was forked in the
+    middle of a statement on a SQLite file gets a ``LedgerError``. Several processes may share a PostgreSQL database,
+    and a SQLite file on one machine.
 
     Attributes:
         lease: seconds after which a job's claims can be taken over if its process died.

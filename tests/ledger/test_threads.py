@@ -289,3 +289,26 @@ def test_a_command_whose_ledger_cannot_be_opened_tells_only_that(tmp_path: Path)
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "unable to open database file" in " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("whose", ["same", "other"])
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_nothing_that_a_forked_child_writes_is_lost_when_its_parent_closes(path: Path, whose: str, state: str) -> None:
+    """SQLite takes the locks of the parent for the child's own, if the child has its connections when it opens."""
+    script = Path(__file__).with_name("forking.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(script), str(path), whose, state],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    first, last = done.stdout.splitlines()
+    if state == "idle":
+        assert first == last == "parent_1 child_1 child_2 child_3"
+    else:
+        assert "forked while the ledger was in use" in first
+        assert last == "parent_1 parent_2"
+    assert done.returncode == 0

@@ -73,8 +73,9 @@ class BlockLedger:
             tilia = TiliaClient(..., ledger=ledger)
             for record in await ledger.history(account_id): ...
 
-    It connects with the first use, in that event loop, and works in a forked child like in its parent. Several
-    processes may share a PostgreSQL database, and a SQLite file on one machine.
+    It connects with the first use, in that event loop, and works in a forked child like in its parent; a child that
+    was forked in the middle of a statement on a SQLite file gets a ``LedgerError``. Several processes may share a
+    PostgreSQL database, and a SQLite file on one machine.
 
     Attributes:
         lease: seconds after which a job's claims can be taken over if its process died.
@@ -219,15 +220,13 @@ class BlockLedger:
         await reported.apply((await journal_of(self)).database, event)
 
     async def aclose(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing.
-
-        Whoever is cancelled here leaves the closing to the event loop, which goes on with it.
-        """
+        """Finish what is being written, and close the connections. A second time does nothing."""
         self._closed = True
         here = asyncio.get_running_loop()
         if self._closing is None or self._closing.done() or self._closing.get_loop() is not here:
             self._closing = here.create_task(self._close())
             self._closing.add_done_callback(_heard)
+        # Whoever is cancelled leaves the closing to the event loop, which goes on with it.
         await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Self:

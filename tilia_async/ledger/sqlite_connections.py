@@ -4,21 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 import aiosqlite
+import attrs
+
+from tilia_async.errors import LedgerError
 
 _Asked: TypeAlias = asyncio.Future[Any]  # SQLite's values are of any type
 _Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
 
 _ROWS_AT_ONCE: Final = 64
 """How many rows are fetched at once by those who iterate, as in aiosqlite."""
+
+
+@attrs.define(eq=False)
+class _Worker:
+    """The file that a thread has open.
+
+    Attributes:
+        database: its name.
+        process: the one that has the thread.
+        file: None before it is open.
+        busy: the thread is inside SQLite.
+    """
+
+    database: str
+    process: int = attrs.field(factory=os.getpid)
+    file: sqlite3.Connection | None = None
+    busy: bool = False
+
+    def close_inherited(self, database: str) -> None:
+        """Close the file in a forked process, before that opens the same one.
+
+        SQLite takes the locks of the parent for those of the process, and would then take none: what the child wrote
+        would be lost as soon as the parent closed its own.
+
+        Args:
+            database: the file that is to be opened.
+
+        Raises:
+            LedgerError: it is this file, and it was in use at the moment of the fork, so it cannot be closed.
+        """
+        if self.file is None and not self.busy:
+            return
+        # What is in use holds locks of a thread that is not there. As long as it is kept, nothing touches it.
+        if self.busy or self.file is None or self.file.in_transaction:
+            if _is_same(self.database, database):
+                raise LedgerError(
+                    "the process was forked while the ledger was in use, so its file cannot be opened here: fork "
+                    "before, or start a new process"
+                )
+            return
+        self.file.close()
+        self.file = None
+
+
+_WORKERS: Final = set[_Worker]()
+"""Those of all ledgers; in a forked process also those of its parent, which have no threads there."""
 
 
 class SqliteConnection(aiosqlite.Connection):
@@ -30,10 +81,10 @@ class SqliteConnection(aiosqlite.Connection):
 
     _tx: _Requests  # which aiosqlite does not tell so exactly
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connect, _ROWS_AT_ONCE)
         self._ended: asyncio.Future[None] | None = None
-        self._thread = Thread(target=_work, args=(self._tx,), daemon=True, name="tilia-ledger")
+        self._thread = Thread(target=_work, args=(self._tx, _Worker(database)), daemon=True, name="tilia-ledger")
 
     @property
     def running(self) -> bool:
@@ -77,8 +128,14 @@ class SqliteConnections:
 
         Raises:
             sqlite3.Error: it cannot be opened; the thread has ended.
+            LedgerError: the process was forked while the file was in use.
         """
-        connection = SqliteConnection(partial(sqlite3.connect, database, **settings))
+        for worker in list(_WORKERS):
+            if worker.process != os.getpid():
+                worker.close_inherited(database)
+                if worker.file is None:
+                    _WORKERS.discard(worker)
+        connection = SqliteConnection(database, partial(sqlite3.connect, database, **settings))
         self._known.add(connection)
         try:
             await connection
@@ -101,31 +158,41 @@ class SqliteConnections:
                 connection.stop()
 
 
+def _is_same(one: str, other: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(one).samefile(other)
+    return one == other
+
+
 def _end() -> None:
     """Mark the last request to a thread."""
 
 
-def _work(requests: _Requests) -> None:
+def _work(requests: _Requests, worker: _Worker) -> None:
     """Do as asked, one after the other, until the end is asked for."""
-    file: sqlite3.Connection | None = None
+    _WORKERS.add(worker)
     while True:
         asked, function = requests.get()
         if function is _end:
             break
         result: object = None
         failure: BaseException | None = None
+        worker.busy = True
         try:
             result = function()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the one who asked
             failure = error
         if isinstance(result, sqlite3.Connection):
-            file = result
+            worker.file = result
+        worker.busy = False
         _answer(asked, result, failure)
         # While it waits for the next it keeps nothing of the last alive.
         del asked, function, result, failure
-    if file is not None:
+    if worker.file is not None:
+        worker.busy = True
         with contextlib.suppress(sqlite3.Error):
-            file.close()
+            worker.file.close()
+    _WORKERS.discard(worker)
     _answer(asked, None, None)
 
 
