@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +13,7 @@ import attrs
 import orjson
 import pytest
 from hostile import Connection, hostile_server
-from scripted import ONCE, client_of, ids, people, sandbox_client
+from scripted import DONE, ONCE, Reply, ScriptedTilia, client_of, failing, ids, people, sandbox_client
 
 import tilia_sync
 from tilia_async import Operation, RequestOptions, TiliaClient, errors
@@ -564,26 +563,28 @@ async def test_a_call_that_ends_with_what_nobody_expected_is_in_doubt(
 
 @pytest.mark.asyncio
 async def test_a_job_sends_nothing_while_its_lease_is_not_live(tmp_path: Path) -> None:
-    """A ledger that cannot be written for longer than the lease: another run may have the accounts in hand."""
-    numbers = itertools.count(1)
+    """It waits for its turn, and its lease runs out meanwhile: another run may have the accounts in hand."""
+    refused = asyncio.Event()
 
-    def hold_at_the_second() -> None:
-        if next(numbers) == 2:
-            other.hold()
+    async def answers(_tilia: ScriptedTilia, _account_id: str) -> Reply:
+        if refused.is_set():
+            return DONE
+        other.hold()
+        refused.set()
+        return failing(429, retry_after="1")
 
     with closing(sqlite3.connect(tmp_path / "blocks.db")) as database:
         database.execute("PRAGMA journal_mode = WAL")
+    scripted = ScriptedTilia(answers)
     with closing(Held(tmp_path)) as other:
-        answering = Answering(hold_at_the_second)
-        async with hostile_server(answering.serve) as server:
+        async with hostile_server(scripted.serve) as server:
             async with BlockLedger.open(url_in(tmp_path), lease=0.4) as ledger:
                 async with client_of(server.template, ledger=ledger) as tilia:
-                    # All are claimed before the first is sent, and sent one after the other.
-                    job = asyncio.create_task(tilia.bulk.block(ids(4), "spam", job_id="wave", concurrency=1))
-                    await answering.came.wait()
-                    await asyncio.sleep(1.2)
-                    sent = len(answering.arrived)
+                    job = asyncio.create_task(tilia.bulk.block(ids(2), "spam", job_id="wave", concurrency=1))
+                    await refused.wait()
+                    await asyncio.sleep(1.8)
+                    assert len(scripted.arrived) == 1
                     other.let_go()
                     report = await job
-    assert sent <= 3
-    assert report.counts[BulkOutcome.DONE] == 4
+    assert report.counts[BulkOutcome.DONE] == 2
+    assert len(scripted.arrived) == 3
