@@ -173,7 +173,7 @@ def effects(
     if isinstance(error, errors.ResponseDecodeError):
         return {True, None} if b"Success" in body or b"payload" in body else {None}
     refused: bool | None = None if doubtful else False
-    if 400 <= status < 500:
+    if status in SOME_CLASSES:
         return {refused}
     # Tilia's word that the token is expired means under any status that the request was refused.
     return {None, refused} if EXPIRED in body else {None}

@@ -241,6 +241,7 @@ BLOCK_CAPABILITY = Operation(
     reference=("account_id", "block_capability"),
     echoes={"account_id": "account_id", "block_capability": "blocks.capability"},
     denials={"blocks": {()}},
+    essential={"blocks"},
     evidence=Evidence({"scope"}, "the page hides the scope; that of the older block is expected"),
 )
 GET_BLOCKS = Operation(
@@ -252,6 +253,7 @@ GET_BLOCKS = Operation(
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
+    essential={"blocks"},
 )
 MERGE = Operation(
     "accounts.merge",

@@ -207,9 +207,13 @@ class InvoicePage:
     def reshape(payload: JsonValue) -> JsonValue:
         """The page hides the key of the list, so whatever key holds a list or map of objects is taken."""
         if not isinstance(payload, dict):
-            return {"invoices": payload}
+            return {} if payload is None else {"invoices": payload}
         lists = [value for value in payload.values() if isinstance(value, list | dict)]
-        return {"total": payload.get("total"), "invoices": payload.get("invoices", lists[0] if lists else [])}
+        total = payload.get("total")
+        if "invoices" in payload or lists:
+            return {"total": total, "invoices": payload.get("invoices", lists[0] if lists else [])}
+        # Nothing at all is not the same as no invoices.
+        return {"total": total, "invoices": []} if total in (0, "0") and total is not False else {}
 
 
 @attrs.frozen
@@ -319,6 +323,7 @@ AUTHORIZE = Operation(
     reference=("account_id", "reference_type", "reference_id"),
     confidential=True,
     # The guide to hosted checkout names other scopes (read_invoice, write_invoice, …); these are the Node SDK's.
+    essential={"authorized_invoice_id", "nonce_auth_id", "redirect", "password_token"},
 )
 GET_AUTHORIZED = Operation(
     "invoices.get_authorized",
@@ -328,6 +333,7 @@ GET_AUTHORIZED = Operation(
     AuthorizedInvoiceDetails,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    essential={"line_items", "line_items_total", "is_escrow", "is_virtual"},
 )
 
 

@@ -193,6 +193,7 @@ TRANSACTION_METHODS = Operation(
     scopes={Scope.READ_PAYMENT_METHODS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
+    essential={"balances", "capabilities", "payment_methods"},
     evidence=Evidence({"scope"}, "the page hides the scope; that of listing is expected"),
 )
 CREATE_CUSTOM_WALLET = Operation(

@@ -143,6 +143,7 @@ LIST = Operation(
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
     echoes={"invoice_id": "invoice_id"},
+    essential={"invoice_id", "is_fully_refunded", "refund_invoice_ids", "payments", "refunds"},
     evidence=Evidence({"scope"}, _SCOPE),
 )
 

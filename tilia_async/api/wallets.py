@@ -46,6 +46,7 @@ BALANCES = Operation(
     scopes={Scope.READ_WALLETS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
+    essential={"balances"},
 )
 CREATE_CUSTOM = Operation(
     "wallets.create_custom",

@@ -1,4 +1,4 @@
-"""Whether an answer agrees with what was asked: it is about the same thing, and does not say the opposite.
+"""Whether an answer is one: it carries what was asked for, is about the same thing, and does not say the opposite.
 
 What an answer leaves out contradicts nothing, and neither does the other id of an account that was merged.
 """
@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final, get_origin
+
+import attrs
 
 from tilia_async.json_value import JsonValue
+from tilia_async.wire.envelope import Opened
 from tilia_async.wire.operation import Operation
+
+_Fields = tuple["attrs.Attribute[Any]", ...]
 
 _FOLDED: Final = "username"
 """It is not documented that letter case makes a difference in it."""
@@ -19,6 +24,56 @@ _MERGES: Final = "account_merge"
 """The namespace of the tags on accounts that were merged (fact sheet "accounts", C1 and C9)."""
 
 _MERGED_FROM: Final = "merged_from"
+
+
+def shortfall(operation: Operation[object], opened: Opened, value: object) -> str | None:
+    """Say what an answer lacks that could be read all the same; None if it lacks nothing.
+
+    An envelope that says Success is a yes. Without one, only a body that carries the result is.
+
+    Args:
+        value: the answer as it was read.
+    """
+    returns, payload = operation.returns, opened.payload
+    if attrs.has(returns):
+        fields = attrs.fields(returns)
+        return _blank(fields, value) or _empty_model(operation, fields, opened)
+    if returns is type(None) or not (operation.reads or _is_list(returns)):
+        # What such an answer looks like is not known, so it takes the word.
+        return None if opened.confirmed else "it does not say Success"
+    if opened.confirmed and opened.has_payload:
+        # An empty list is null here and there, as everywhere at Tilia.
+        return None
+    carries = isinstance(payload, list) if payload == [] else bool(payload)
+    return None if carries else f"it says nothing of what {operation.name} returns"
+
+
+def _is_list(returns: object) -> bool:
+    return get_origin(returns) in {list, tuple}
+
+
+def _blank(fields: _Fields, value: object) -> str | None:
+    """Text that is not set is empty at Tilia."""
+    required = [field.name for field in fields if field.default is attrs.NOTHING]
+    missing = [name for name in required if getattr(value, name, None) == ""]
+    return f"required field {missing[0]} is empty" if missing else None
+
+
+def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) -> str | None:
+    """A model all of whose fields are optional can be made of anything."""
+    if not operation.essential and any(field.default is attrs.NOTHING for field in fields):
+        return None
+    payload = _only(opened.payload)
+    told = payload if isinstance(payload, dict) else {}
+    said = {name for name, value in told.items() if value is not None and value != ""}
+    known = {field.name for field in fields}
+    wanted = operation.essential or known
+    if said & wanted or (opened.confirmed and (told.keys() & operation.essential)):
+        return None
+    # A write that Tilia says is done is done, also if its answer tells less than it should.
+    if opened.confirmed and not operation.reads and said & known:
+        return None
+    return f"it says nothing of what {operation.name} returns"
 
 
 def contradiction(
@@ -30,7 +85,7 @@ def contradiction(
         value: the answer as it was read.
         payload: what it was read from; it is looked at for what the model leaves out.
     """
-    payload = payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
+    payload = _only(payload)
     for name, fields in operation.echoes:
         wanted = asked.get(name)
         if wanted and _is_about_another(name, wanted, fields, value, payload):
@@ -40,6 +95,11 @@ def contradiction(
             if any(type(said) is type(each) and said == each for each in map(_plain, opposites)):
                 return f"it says yes, and that {field} is {said!r}"
     return None
+
+
+def _only(payload: JsonValue) -> JsonValue:
+    """One object may come as a list of one."""
+    return payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
 
 
 def _is_about_another(name: str, wanted: str, fields: tuple[str, ...], value: object, payload: JsonValue) -> bool:

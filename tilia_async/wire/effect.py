@@ -5,9 +5,12 @@ what happened                                          took_effect
 =====================================================  =============
 refused here, or nothing was sent                      False
 a reading call, whatever happened                      False
-4xx                                                    False
-5xx, 3xx, or a 2xx whose envelope says failure         None
+a 4xx that means a refusal                             False
+any other 4xx, e.g. 408 or 499 of a gateway            None
+5xx, 3xx, or a 2xx that says failure                   None
 a 2xx that is cut off or cannot be read                None
+a 2xx that neither says Success nor carries a result   None
+a 2xx that contradicts itself or its request           None
 sent, and no answer                                    None
 a 2xx that says success                                True
 any of these but success, after an attempt with None   None
@@ -15,6 +18,7 @@ any of these but success, after an attempt with None   None
 """
 
 from enum import Enum
+from typing import Final
 
 from tilia_async.wire.operation import Operation
 
@@ -40,6 +44,13 @@ _TABLE: dict[Happened, bool | None] = {
 }
 
 
+REFUSALS: Final = frozenset(
+    {400, 401, 403, 404, 405, 407, 409, 410, 411, 412, 413, 414, 415, 417, 421, 422, 425, 426, 428, 429, 431, 451}
+)
+"""The statuses that say: this was not done. Of the others some are sent when somebody gave up waiting for an answer
+(408, 444, 460, 499), some when the answer could not be written (406), and some mean to each server what it likes."""
+
+
 def took_effect(operation: Operation[object], happened: Happened, *, doubtful: bool = False) -> bool | None:
     """True, False, or None where nobody can know.
 
@@ -56,4 +67,4 @@ def answered(status: int, *, success: bool) -> Happened:
     """The row of the table for an answer that could be read."""
     if 200 <= status < 300:
         return Happened.SUCCEEDED if success else Happened.UNCLEAR
-    return Happened.REFUSED if 400 <= status < 500 else Happened.UNCLEAR
+    return Happened.REFUSED if status in REFUSALS else Happened.UNCLEAR

@@ -22,6 +22,8 @@ from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation, Repeat
 
 SUCCESS: Final = "Success"
+_FAILURES: Final = ("Failure", "Failed")
+_COMPLAINTS: Final = ("error", "errors", "error_description")
 TOKEN_EXPIRED: Final = "token is expired"  # noqa: S105 - no password
 _BLOCKED: Final = "account is blocked ("
 _LONGEST_TEXT: Final = 2_000
@@ -77,8 +79,9 @@ class Opened:
     """An answer with its envelope taken off.
 
     Attributes:
-        success: an envelope that says so, or a 2xx without an envelope.
+        success: an envelope that says so, or a 2xx without an envelope that complains of nothing.
         payload: what the envelope held, or the whole body if there is none.
+        has_payload: there is one, be it null.
         codes, messages: of the envelope, without nulls and empty texts.
         confirmed: an envelope says Success in so many words.
     """
@@ -88,6 +91,7 @@ class Opened:
     codes: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     confirmed: bool = False
+    has_payload: bool = True
 
 
 def read_json(answer: RawAnswer) -> JsonValue:
@@ -107,19 +111,36 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
     """Take the envelope off, if there is one.
 
     A bare escrow has a ``status`` of its own, so a ``status`` makes an envelope only together with one of its other
-    keys; ``payload`` alone does, as in the idempotency errors.
+    keys, or with a word that only envelopes have; ``payload`` alone does, as in the idempotency errors.
+
+    Args:
+        success: the HTTP status says so.
     """
     if not isinstance(body, dict):
         return Opened(success, body)
-    has_texts = "codes" in body or "message" in body or "messages" in body
-    if "payload" not in body and not ("status" in body and has_texts):
-        return Opened(success, body)
     said = body.get("status", SUCCESS)
-    if success and said == SUCCESS:
+    has_texts = "codes" in body or "message" in body or "messages" in body
+    has_word = "status" in body and (has_texts or said == SUCCESS or said in _FAILURES)
+    complains = _complains(body)
+    if "payload" not in body and not has_word:
+        return Opened(success and not complains, body)
+    payload = body.get("payload")
+    if success and said == SUCCESS and not complains and not _complains(payload):
         # The texts of a success are for nobody.
-        return Opened(True, body.get("payload"), confirmed="status" in body)
+        return Opened(True, payload, confirmed="status" in body, has_payload="payload" in body)
     messages = (*_texts(body.get("message")), *_texts(body.get("messages")))
-    return Opened(False, body.get("payload"), _texts(body.get("codes")), messages)
+    if complains:
+        texts, _ = _complaints(body)
+        messages += texts
+    return Opened(False, payload, _texts(body.get("codes")), messages)
+
+
+def _complains(part: JsonValue) -> bool:
+    """It has an error in it, whatever else it says: one that is empty is none."""
+    if not isinstance(part, dict):
+        return False
+    said = [part[name] for name in _COMPLAINTS if name in part]
+    return any(each is True or (isinstance(each, str | list | dict) and bool(each)) for each in said)
 
 
 def token_expired(payload: JsonValue) -> bool:
@@ -165,8 +186,8 @@ def api_error(
             for field, texts in itertools.islice(field_errors.items(), _MOST_TEXTS)
         },
         attempts=attempts,
-        retryable=may_be_answered_later(operation, status)
-        and (effect is False or operation.repeat is not Repeat.NEVER),
+        # A call that is made again has another idempotency key, so in doubt a key makes nothing safe.
+        retryable=may_be_answered_later(operation, status) and (effect is False or operation.repeat is Repeat.SAFE),
         took_effect=effect,
         reference=reference,
     )
@@ -237,9 +258,12 @@ def missing_scope(
     )
 
 
+_PASSING: Final = frozenset({408, 425, 429, 444, 460, 499, 500, 502, 503, 504})
+
+
 def may_succeed_later(status: int) -> bool:
     """A status that tells of a passing state, not of this request."""
-    return status == 429 or status in {500, 502, 503, 504}
+    return status in _PASSING
 
 
 def may_be_answered_later(operation: Operation[object], status: int) -> bool:

@@ -89,6 +89,8 @@ class Operation(Generic[T_co]):
         echoes: the parameters of path, query or body that the answer repeats, each with the field that has it (a dot
             leads into an object or a list), or with several fields, of which one has it. An answer with another value
             there is an answer to another question.
+        essential: the fields of the answer of which at least one has to be there, for an answer without which it says
+            nothing; only where no field of its model is required.
         denials: the fields of the answer, each with the values that say the opposite of what was asked for.
         confidential: its answer lets the bearer in, so no error keeps it.
         conflict: the type of the resource that a 409 carries, if it carries one.
@@ -106,6 +108,7 @@ class Operation(Generic[T_co]):
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
     echoes: _Echoes = attrs.field(kw_only=True, default=(), converter=_echoes)
+    essential: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     denials: _Denials = attrs.field(kw_only=True, default=(), converter=_denials)
     confidential: bool = attrs.field(kw_only=True, default=False)
     conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)

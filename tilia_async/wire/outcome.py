@@ -11,10 +11,10 @@ import attrs
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
-from tilia_async.wire.agreement import contradiction
+from tilia_async.wire.agreement import contradiction, shortfall
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
-from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.envelope import NoAnswer, Opened, RawAnswer
 from tilia_async.wire.mask import NO_MASK, Mask
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.request import WireRequest
@@ -115,17 +115,19 @@ def _judge(
         return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
     confirmed = False
     try:
-        body = _body(operation, answer)
-        opened = envelope.open_envelope(body)
+        opened = _opened(operation, answer)
         if not opened.success:
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
         confirmed = opened.confirmed
         value = decode(opened.payload, operation.returns)
+        missing = shortfall(operation, opened, value)
         denied = contradiction(operation, request.asked, value, opened.payload)
-        if denied is None:
+        if missing is denied is None:
             return Success(value, opened.payload, answer.status, answer.headers)
-        # An answer to another question, or one that says yes and no in one, confirms nothing.
-        why, confirmed = f"the answer contradicts itself or its request: {denied}", False
+        why = f"the answer is incomplete: {missing}"
+        if denied is not None:
+            # An answer to another question, or one that says yes and no in one, confirms nothing.
+            why, confirmed = f"the answer contradicts itself or its request: {denied}", False
     except (PayloadError, ValueError) as error:
         why = f"the answer cannot be read: {error}"
     return envelope.undecodable(
@@ -133,9 +135,15 @@ def _judge(
     )
 
 
-def _body(operation: Operation[object], answer: RawAnswer) -> JsonValue:
-    """An operation that returns nothing may be answered with nothing."""
-    return None if answer.body == b"" and operation.returns is type(None) else envelope.read_json(answer)
+def _opened(operation: Operation[object], answer: RawAnswer) -> Opened:
+    """An operation that returns nothing may be answered with nothing, where that is its documented success."""
+    documented = answer.status in operation.success and answer.status in _WITHOUT_BODY
+    if answer.body == b"" and documented and operation.returns is type(None):
+        return Opened(True, None, confirmed=True)
+    return envelope.open_envelope(envelope.read_json(answer))
+
+
+_WITHOUT_BODY = frozenset({204, 205})
 
 
 def _refusal(
