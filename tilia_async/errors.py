@@ -28,7 +28,9 @@
     ├── LedgerError                 the record of blocks cannot be read or written
     └── WebhookError                a notification that cannot be read or trusted
 
-Every error can be pickled, names its operation first, and carries no secret.
+Every error can be pickled, names its operation first, and carries no secret. Each class can be built from its text
+alone, as task queues do that carry errors as JSON: then it knows its text and no more, and says ``took_effect=False``
+only if nothing else is possible for its class, e.g. for a ``ConnectError``.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar, Required, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, TypeVar, Unpack
 
 from tilia_async.call_record import CallRecord
 from tilia_async.json_value import JsonValue
@@ -59,9 +61,15 @@ class TiliaError(Exception):
         reference: the fields that identify what the call would have changed, e.g. ``{"username": "nyx"}``.
         call: what was sent, tried and decided; None if there was no call.
         remedy: what to do about errors of this class.
+
+    ``str(error)`` is its text, and so is ``args[0]``. There is an ``args[1]`` only if a class that mostly says
+    ``took_effect=False`` does not, so that whoever builds it again from ``args`` learns of the doubt.
     """
 
     remedy: ClassVar[str] = "Read the message; it names the operation and what was wrong."
+
+    _in_doubt_from_text: ClassVar[bool] = False
+    """One that is built from its text alone does not say ``took_effect=False``."""
 
     operation: str | None
     took_effect: bool | None
@@ -71,28 +79,37 @@ class TiliaError(Exception):
     def __init__(
         self,
         message: str,
+        rebuilt_effect: bool | None = False,
+        /,
         *,
         operation: str | None = None,
         took_effect: bool | None = False,
         reference: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(readable(message if operation is None else f"{operation}: {message}"))
+        text = readable(message if operation is None else f"{operation}: {message}")
+        super().__init__(text)
         self.operation = operation
-        self.took_effect = took_effect
+        self.took_effect = rebuilt_effect if took_effect is False else took_effect
         self.reference = dict(reference or {})
+        told = self._in_doubt_from_text or self.took_effect is False
+        self.args = (text,) if told else (text, self.took_effect)
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
     def admit(self, inferred: Iterable[str], why: str) -> None:
         """Add that these facts of the operation are inferred, so one of them may be what is wrong."""
         facts = " and ".join(sorted(inferred))
         self.args = (
             f"{self.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
+            *self.args[1:],
         )
 
     def during(self, operation: str, reference: Mapping[str, str]) -> Self:
         """The same error, told as that operation's: a token's failure is every waiting call's."""
         told = copy.copy(self)
         if self.operation is None:
-            told.args = (f"{operation}: {self.args[0]}",)
+            told.args = (f"{operation}: {self.args[0]}", *self.args[1:])
             told.operation = operation
             told.reference = dict(reference)
         return told
@@ -104,7 +121,8 @@ class TiliaError(Exception):
         lines.append(f"took effect: {_EFFECTS[self.took_effect]}")
         if self.reference:
             lines.append("identified by: " + ", ".join(f"{name}={value}" for name, value in self.reference.items()))
-        lines.append(f"what to do: {self.remedy}")
+        first = "" if self.took_effect is not None else _IN_DOUBT
+        lines.append(f"what to do: {first}{self.remedy}")
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -112,6 +130,7 @@ class TiliaError(Exception):
         return _restore, (type(self), self.args, self.__dict__)
 
 
+_IN_DOUBT = "it may be done already, so do not simply call again; ``await tilia.reconcile(error)`` first. "
 _EFFECTS = {True: "yes", False: "no", None: "nobody can know from this answer"}
 
 
@@ -132,14 +151,18 @@ class InvalidRequestError(TiliaError, ValueError):
     """The request was refused before anything was sent, because Tilia is known to refuse it.
 
     Attributes:
-        problems: for each field, the reasons.
+        problems: for each field, the reasons; empty if a task queue built it from its text.
     """
 
     remedy = "Correct the fields in ``problems``. Nothing was sent."
 
     problems: dict[str, list[str]]
 
-    def __init__(self, problems: Mapping[str, Sequence[str]], *, operation: str | None = None) -> None:
+    def __init__(self, problems: Mapping[str, Sequence[str]] | str, *, operation: str | None = None) -> None:
+        if isinstance(problems, str):
+            self.problems = {}
+            super().__init__(problems, operation=operation)
+            return
         self.problems = {field: list(reasons) for field, reasons in problems.items()}
         listed = "; ".join(f"{field}: {', '.join(reasons)}" for field, reasons in self.problems.items())
         super().__init__(f"not sent, {listed}", operation=operation)
@@ -181,18 +204,30 @@ class OutcomeUnknownError(TransportError):
     """A write was sent and no answer came: it may have taken effect. ``took_effect`` is None."""
 
     remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia, and says what to do."
+    _in_doubt_from_text = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        took_effect: bool | None = None,
+        reference: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, took_effect=took_effect, reference=reference)
 
 
 class ResponseDecodeError(TransportError):
     """An answer came that cannot be read.
 
     Attributes:
-        status: the HTTP status of the answer.
+        status: the HTTP status of the answer; 0 if a task queue built it from its text.
         payload: what could be read of it: JSON, text of at most 2,000 characters, or None. Of more than 256 KiB only
             the beginning is kept.
     """
 
     remedy = "Look at ``took_effect``: True, it is done; None, ``await tilia.reconcile(error)``. Report the payload."
+    _in_doubt_from_text = True
 
     status: int
     payload: JsonValue
@@ -201,15 +236,15 @@ class ResponseDecodeError(TransportError):
         self,
         message: str,
         *,
-        status: int,
+        status: int = 0,
         payload: JsonValue = None,
         operation: str | None = None,
         took_effect: bool | None = False,
         reference: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            f"{status_line(status)}: {message}", operation=operation, took_effect=took_effect, reference=reference
-        )
+        text = f"{status_line(status)}: {message}" if status else message
+        effect = took_effect if status else took_effect or None
+        super().__init__(text, operation=operation, took_effect=effect, reference=reference)
         self.status = status
         self.payload = payload
 
@@ -218,7 +253,7 @@ class ApiError(TiliaError):
     """Tilia answered with an error.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status; of one that a task queue built from its text, that of its class, or 0.
         codes: Tilia's own codes, e.g. ``("INPUT_ERROR",)``; mostly empty.
         messages: the texts of the answer, whichever of its seven shapes it had.
         payload: the answer's payload, or the whole body if it has no envelope; what it repeats of a token or password
@@ -234,6 +269,9 @@ class ApiError(TiliaError):
         "``await tilia.reconcile(error)`` first."
     )
 
+    _in_doubt_from_text = True
+    _class_status: ClassVar[int] = 0
+
     status: int
     codes: tuple[str, ...]
     messages: tuple[str, ...]
@@ -245,8 +283,9 @@ class ApiError(TiliaError):
 
     def __init__(
         self,
+        message: str | None = None,
         *,
-        status: int,
+        status: int = 0,
         operation: str | None = None,
         codes: Sequence[str] = (),
         messages: Sequence[str] = (),
@@ -257,14 +296,16 @@ class ApiError(TiliaError):
         took_effect: bool | None = False,
         reference: Mapping[str, str] | None = None,
     ) -> None:
-        self.status = status
+        self.status = status or self._class_status
         self.codes = tuple(codes)
         self.messages = tuple(messages)
         self.payload = payload
         self.field_errors = {field: tuple(texts) for field, texts in (field_errors or {}).items()}
         self.attempts = attempts
         self.retryable = retryable
-        super().__init__(self._describe(), operation=operation, took_effect=took_effect, reference=reference)
+        text = self._describe() if message is None else message
+        effect = took_effect if status else took_effect or None
+        super().__init__(text, operation=operation, took_effect=effect, reference=reference)
 
     def _describe(self) -> str:
         details = [*self.codes, *(message for message in self.messages if message)]
@@ -277,7 +318,7 @@ class ApiError(TiliaError):
 
 
 class _Details(TypedDict, total=False):
-    status: Required[int]
+    status: int
     operation: str | None
     codes: Sequence[str]
     messages: Sequence[str]
@@ -293,12 +334,14 @@ class BadRequestError(ApiError):
     """400: a parameter is missing or wrong; see ``messages`` and ``field_errors``."""
 
     remedy = "Correct what ``messages`` and ``field_errors`` name."
+    _class_status = 400
 
 
 class UnauthorizedError(ApiError):
     """401: the token was refused, also after it was replaced by a new one."""
 
     remedy = "Check the credentials; if they are right, they may not reach this resource."
+    _class_status = 401
 
 
 class MissingScopeError(UnauthorizedError):
@@ -314,10 +357,17 @@ class MissingScopeError(UnauthorizedError):
     needed: frozenset[str]
     granted: frozenset[str]
 
-    def __init__(self, *, needed: Iterable[str], granted: Iterable[str], **details: Unpack[_Details]) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        needed: Iterable[str] = (),
+        granted: Iterable[str] = (),
+        **details: Unpack[_Details],
+    ) -> None:
         self.needed = frozenset(str(scope) for scope in needed)
         self.granted = frozenset(str(scope) for scope in granted)
-        super().__init__(**details)
+        super().__init__(message, **details)
 
     def _describe(self) -> str:
         missing = self.needed - self.granted
@@ -335,6 +385,7 @@ class ForbiddenError(ApiError):
     """403: Tilia refuses, e.g. to lift a block that it placed itself."""
 
     remedy = "Tilia will not do it for you: ask its support, if you think that it should."
+    _class_status = 403
 
 
 class AccountBlockedError(ForbiddenError):
@@ -353,12 +404,14 @@ class NotFoundError(ApiError):
     """404: there is no such account, wallet or invoice."""
 
     remedy = "Check the id, and that it belongs to this environment: staging and production share nothing."
+    _class_status = 404
 
 
 class ConflictError(ApiError):
     """409: the resource exists already, or the idempotency key is in use."""
 
     remedy = "Look the resource up: it is there already. A key in use: wait for the first call with it."
+    _class_status = 409
 
 
 class AccountExistsError(ConflictError):
@@ -380,6 +433,7 @@ class UnprocessableError(ApiError):
     """422: the idempotency key was used before with another body."""
 
     remedy = "Use a new idempotency key for a new body."
+    _class_status = 422
 
 
 class RateLimitedError(ApiError):
@@ -390,6 +444,7 @@ class RateLimitedError(ApiError):
     """
 
     remedy = "Wait ``retry_after`` seconds, then call again, and call less often."
+    _class_status = 429
 
     retry_after: float | None = None
 
@@ -429,8 +484,8 @@ class TokenError(TiliaError):
         self,
         message: str,
         *,
-        status: int | None,
-        scopes: Iterable[str],
+        status: int | None = None,
+        scopes: Iterable[str] = (),
         error: str | None = None,
         error_description: str | None = None,
         retry_after: float | None = None,
@@ -453,20 +508,41 @@ class BulkStoppedError(TiliaError):
         report: what was done until then.
         cause: why it stopped.
         job_id: the job's name; with a ledger, run it again with this to go on where it stopped.
+
+    One that a task queue built from its text has none of the three.
     """
 
     remedy = "Mend what ``cause`` names, and run it again: with a ledger and the same ``job_id`` it goes on from there."
 
-    def __init__(self, message: str, *, report: BulkReport, cause: TiliaError, job_id: str, operation: str) -> None:
-        doubtful = any(outcome not in _WITHOUT_EFFECT for outcome, number in report.counts.items() if number)
+    _in_doubt_from_text = True
+
+    report: BulkReport
+    cause: TiliaError
+    job_id: str
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        report: BulkReport | None = None,
+        cause: TiliaError | None = None,
+        job_id: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        counts = {} if report is None else report.counts
+        doubtful = report is None or any(outcome not in _WITHOUT_EFFECT for outcome, number in counts.items() if number)
         super().__init__(message, operation=operation, took_effect=None if doubtful else False)
-        self.report = report
-        self.cause = cause
-        self.job_id = job_id
+        if report is not None:
+            self.report = report
+        if cause is not None:
+            self.cause = cause
+        if job_id is not None:
+            self.job_id = job_id
 
     def explain(self) -> str:
         """The same, and then of the cause."""
-        return f"{super().explain()}\nbecause of:\n{self.cause.explain()}"
+        cause: TiliaError | None = getattr(self, "cause", None)
+        return super().explain() if cause is None else f"{super().explain()}\nbecause of:\n{cause.explain()}"
 
 
 _WITHOUT_EFFECT = frozenset({"not_found", "refused", "failed"})

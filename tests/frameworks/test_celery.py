@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from settings import running_sandbox
 
-from tilia_sync import errors
+from tilia_async.sandbox import Fault
+from tilia_sync import Sandbox, errors
 
 celery = pytest.importorskip("celery")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Celery's prefork pool needs fork")
@@ -24,7 +28,7 @@ app.conf.update(
         "data_folder_in": f"{folder}/queue", "data_folder_out": f"{folder}/queue",
         "control_folder": f"{folder}/control", "polling_interval": 0.05,
     },
-    task_serializer="json", result_serializer="pickle", accept_content=["json", "pickle"],
+    task_serializer="json", result_serializer=os.environ["CELERY_RESULTS"], accept_content=["json", "pickle"],
     worker_hijack_root_logger=False, broker_connection_retry_on_startup=False,
 )
 tilia = TiliaClient.from_env()
@@ -35,46 +39,86 @@ if "worker" in os.environ.get("CELERY_ROLE", ""):
 @app.task
 def block(account_id):
     return os.getpid(), os.getppid(), tilia.accounts.block(account_id, reason="fraud").is_blocked
+
+@app.task
+def register(username):
+    return tilia.accounts.register(username, email=f"{username}@mail.example").account_id
+
+@app.task
+def misuse():
+    tilia.accounts.register("")
 """
 
 
-def test_a_task_in_a_prefork_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "prefork_tasks.py").write_text(TASKS)
+@contextmanager
+def working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, results: str
+) -> Iterator[tuple[Sandbox, Any, subprocess.Popen[bytes], Path]]:
+    """A worker, and the module of its tasks as whoever sends them has it."""
+    (tmp_path / f"{module}.py").write_text(TASKS)
     for name in ("queue", "control", "results"):
         (tmp_path / name).mkdir()
     with running_sandbox() as (sandbox, environment):
         environment |= {"CELERY_FOLDER": str(tmp_path), "CELERY_ROLE": "worker", "C_FORCE_ROOT": "1"}
-        for name in ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET", "TILIA_ENVIRONMENT", "CELERY_FOLDER"):
+        environment["CELERY_RESULTS"] = results
+        for name in ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET", "TILIA_ENVIRONMENT", "CELERY_FOLDER", "CELERY_RESULTS"):
             monkeypatch.setenv(name, environment[name])
         monkeypatch.syspath_prepend(tmp_path)
-        import prefork_tasks
-
-        account_id = prefork_tasks.tilia.accounts.register("nyx", email="nyx@mail.example").account_id
+        tasks: Any = __import__(module)
         log = tmp_path / "worker.log"
         options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "-l", "WARNING"]
         with log.open("w") as output:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "prefork_tasks", "worker", *options, "--without-heartbeat"],
+                [sys.executable, "-m", "celery", "-A", module, "worker", *options, "--without-heartbeat"],
                 cwd=tmp_path,
                 env=environment,
                 stdout=output,
                 stderr=output,
             )
             try:
-                blocks = [prefork_tasks.block.delay(account_id) for _ in range(6)]
-                found = [each.get(timeout=30, interval=0.02) for each in blocks]
-                with pytest.raises(errors.NotFoundError) as caught:
-                    prefork_tasks.block.delay("acct_nobody").get(timeout=30, interval=0.02)
+                yield sandbox, tasks, worker, log
             finally:
                 worker.terminate()
                 worker.wait(20)
-                prefork_tasks.tilia.close()
+                tasks.tilia.close()
+
+
+def get(result: Any) -> Any:
+    return result.get(timeout=60, interval=0.02)
+
+
+def test_a_task_in_a_prefork_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with working(tmp_path, monkeypatch, "prefork_tasks", "pickle") as (sandbox, tasks, worker, log):
+        account_id = tasks.tilia.accounts.register("nyx", email="nyx@mail.example").account_id
+        found = [get(each) for each in [tasks.block.delay(account_id) for _ in range(6)]]
+        with pytest.raises(errors.NotFoundError) as caught:
+            get(tasks.block.delay("acct_nobody"))
         assert {(parent, is_blocked) for _, parent, is_blocked in found} == {(worker.pid, True)}
         assert worker.pid not in {child for child, _, _ in found}
         assert sandbox.accounts[account_id].is_blocked
         # The error came back as itself, by pickle.
         assert (caught.value.operation, caught.value.status, caught.value.took_effect) == ("accounts.block", 404, False)
-        assert worker.returncode == 0
-        text = log.read_text()
-        for word in ("SIGSEGV", "WorkerLostError", "Event loop is closed", "was destroyed", "never awaited"):
-            assert word not in text
+    assert worker.returncode == 0
+    text = log.read_text()
+    for word in ("SIGSEGV", "WorkerLostError", "Event loop is closed", "was destroyed", "never awaited"):
+        assert word not in text
+
+
+def test_what_json_makes_of_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's default serializer keeps the class and the text, and makes the error anew from them."""
+    with working(tmp_path, monkeypatch, "json_tasks", "json") as (sandbox, tasks, _, _):
+        sandbox.faults.add("accounts.register", Fault.DROP_AFTER_COMMIT)
+        with pytest.raises(errors.OutcomeUnknownError, match=r"accounts\.register: sent, and no answer") as unknown:
+            get(tasks.register.delay("nyx"))
+        assert unknown.value.took_effect is None
+        assert "do not simply call again" in unknown.value.explain()
+        with pytest.raises(errors.AccountExistsError, match=r"accounts\.register: 409 Conflict") as taken:
+            get(tasks.register.delay("nyx"))
+        assert (taken.value.status, taken.value.took_effect) == (409, None)
+        sandbox.faults.add("accounts.register", Fault.SERVER_ERROR_EMPTY)
+        with pytest.raises(errors.ServerError) as failed:
+            get(tasks.register.delay("other"))
+        assert failed.value.took_effect is None
+        with pytest.raises(errors.InvalidRequestError, match=r"accounts\.register: not sent, ") as refused:
+            get(tasks.misuse.delay())
+        assert (refused.value.took_effect, refused.value.problems) == (False, {})

@@ -1,7 +1,9 @@
 """The tree of errors."""
 
 import copy
+import json
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -87,6 +89,78 @@ def test_an_error_survives_pickle_and_copy(error: errors.TiliaError, duplicate: 
     # An exception equals itself alone, and one may hold another.
     assert repr(vars(twin)) == repr(vars(error))
     assert twin.__traceback__ is None
+
+
+def by_json(error: errors.TiliaError) -> errors.TiliaError:
+    """What Celery's backend makes of an error with the JSON serializer, and other queues in their ways."""
+    rebuilt: errors.TiliaError = type(error)(*json.loads(json.dumps(error.args)))
+    return rebuilt
+
+
+def by_celery(error: errors.TiliaError) -> errors.TiliaError:
+    backend = pytest.importorskip("celery").Celery(set_as_current=False, backend="cache+memory://").backend
+    stored = json.loads(json.dumps(backend.prepare_exception(error, "json")))
+    rebuilt: errors.TiliaError = backend.exception_to_python(stored)
+    return rebuilt
+
+
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("rebuild", [by_json, by_celery, lambda error: type(error)(str(error))])
+def test_an_error_can_be_built_from_its_text_alone(
+    error: errors.TiliaError, rebuild: Callable[[errors.TiliaError], errors.TiliaError]
+) -> None:
+    twin = rebuild(error)
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert twin.remedy in twin.explain()
+    assert twin.operation is None
+    again = pickle.loads(pickle.dumps(twin))
+    assert (str(again), again.took_effect, again.args) == (str(twin), twin.took_effect, twin.args)
+    assert str(rebuild(twin)) == str(error)
+    assert str(copy.copy(twin).during("c.d", {})) == f"c.d: {error}"
+
+
+@pytest.mark.parametrize("effect", [None, True, False])
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("rebuild", [by_json, by_celery])
+def test_no_doubt_is_lost_on_the_way(
+    error: errors.TiliaError, effect: bool | None, rebuild: Callable[[errors.TiliaError], errors.TiliaError]
+) -> None:
+    if isinstance(error, errors.ApiError):
+        told: errors.TiliaError = type(error)(status=418, took_effect=effect)
+    elif isinstance(error, errors.ResponseDecodeError):
+        told = errors.ResponseDecodeError("odd", status=200, took_effect=effect)
+    elif isinstance(error, errors.InvalidRequestError | errors.TokenError | errors.BulkStoppedError):
+        told = error
+    else:
+        told = type(error)("what happened", operation="a.b", took_effect=effect)
+    told.admit({"path"}, "by its name")
+    twin = rebuild(told)
+    if told.took_effect is not False:
+        assert twin.took_effect is not False
+    assert twin.took_effect in (told.took_effect, None)
+
+
+def test_what_a_rebuilt_error_says() -> None:
+    unknown = by_json(errors.OutcomeUnknownError("no answer came", operation="invoices.pay", took_effect=None))
+    assert unknown.took_effect is None
+    assert "do not simply call again" in unknown.explain()
+    missing = by_json(errors.NotFoundError(status=404, operation="a.b"))
+    assert isinstance(missing, errors.NotFoundError)
+    assert (missing.status, missing.took_effect, missing.messages, missing.retryable) == (404, None, (), False)
+    assert by_json(errors.ConnectError("refused", operation="a.b")).took_effect is False
+    refused = by_json(errors.InvalidRequestError({"f": ["is empty"]}, operation="a.b"))
+    assert (str(refused), refused.took_effect) == ("a.b: not sent, f: is empty", False)
+    job = by_json(stopped(BulkOutcome.FAILED))
+    assert job.took_effect is None
+    assert not hasattr(job, "report")
+
+
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+def test_in_doubt_nobody_is_told_to_call_again_at_once(error: errors.TiliaError) -> None:
+    error.took_effect = None
+    advice = error.explain().partition("what to do: ")[2]
+    assert advice.startswith("it may be done already, so do not simply call again; ``await tilia.reconcile(error)``")
 
 
 def test_the_account_of_a_taken_username_survives_pickle() -> None:
