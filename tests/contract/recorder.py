@@ -76,13 +76,18 @@ class Recorder:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def environment(self) -> Environment:
+        """Where it serves."""
+        return Environment.at(f"http://127.0.0.1:{self.port}/{{service}}")
+
     def client(self, *, attempts: int = 1, **settings: Any) -> TiliaClient:
         """Make a client of this server with a token cache of its own and no pauses between attempts."""
         settings.setdefault("retry", RetryPolicy(attempts=attempts, initial=0, maximum=0))
         return TiliaClient(
             CLIENT_ID,
             "secret",
-            Environment.at(f"http://127.0.0.1:{self.port}/{{service}}"),
+            self.environment,
             token_cache=TokenCache(),
             **settings,
         )

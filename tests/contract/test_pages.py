@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from money_calls import drain
 from money_samples import CAPTURED, HELD
+from recorder import CLIENT_ID
 from samples import ACCOUNT
 
+import tilia_sync
 from tilia_async import RequestOptions, errors
+from tilia_async.tokens import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -198,3 +202,99 @@ async def test_page_size(api: Recorder, tilia: TiliaClient, listing: Listing, si
         await drain(listing.open(tilia, page_size=size))
     assert set(caught.value.problems) == {"page_size"}
     assert api.requests == []
+
+
+class Shifting:
+    """A list on a server from which an item is gone once it was worked on."""
+
+    def __init__(self, listing: Listing, count: int) -> None:
+        self.listing = listing
+        self.left = [str(number) for number in range(count)]
+
+    def line_up(self, api: Recorder, offset: int, size: int) -> None:
+        api.succeed(self.listing.page(*self.left[offset : offset + size], total=len(self.left)))
+
+
+@pytest.mark.asyncio
+@each
+async def test_a_list_that_shifts_does_not_end_as_if_it_were_whole(
+    api: Recorder, tilia: TiliaClient, listing: Listing
+) -> None:
+    """Of 25 open ones, each paid as it comes, ten slip past; all others come, and then the error."""
+    server, paid = Shifting(listing, 25), []
+    items = listing.open(tilia, page_size=10)
+    server.line_up(api, 0, 10)
+    for _ in range(15):
+        paid.append(getattr(await anext(items), listing.id))
+        server.left.remove(paid[-1])
+        if len(paid) == 10:
+            server.line_up(api, 10, 10)
+    assert paid == [str(number) for number in (*range(10), *range(20, 25))]
+    with pytest.raises(errors.TransportError, match="of 25 entries 15 are left, so as many as 10 may") as caught:
+        await anext(items)
+    assert caught.value.took_effect is False
+    assert "collect them first" in str(caught.value)
+    # Who asks once more hears it once more.
+    with pytest.raises(errors.TransportError):
+        await anext(items)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("pages", "found", "wrong"),
+    [
+        # One came in front: the last of the first page comes again, and nothing is missing.
+        ([(("1", "2"), 3), (("2", "3"), 4)], ["1", "2", "3"], None),
+        # One moved to the front from further behind: it never comes.
+        ([(("1", "2"), 4), (("2", "3"), 4)], ["1", "2", "3"], "1 came again"),
+        ([(("1", "2"), None), (("2", "3"), None), ((), None)], ["1", "2", "3"], "1 came again"),
+        # It shrinks for a while, and grows again.
+        ([(("1", "2"), 6), (("3", "4"), 5), (("5", "6"), 6)], list("123456"), "of 6 entries 5 are left"),
+        # It grows at its end.
+        ([(("1", "2"), 3), (("3", "4"), 5), (("5",), 5)], list("12345"), None),
+    ],
+)
+@each
+async def test_what_tells_that_a_list_has_changed(
+    api: Recorder,
+    tilia: TiliaClient,
+    listing: Listing,
+    pages: list[tuple[tuple[str, ...], int | None]],
+    found: list[str],
+    wrong: str | None,
+) -> None:
+    """No item comes twice, and none is missing without a word."""
+    for ids, total in pages:
+        api.succeed(listing.page(*ids, total=total))
+    items = listing.open(tilia, page_size=2)
+    assert [getattr(await anext(items), listing.id) for _ in found] == found
+    with pytest.raises(StopAsyncIteration if wrong is None else errors.TransportError, match=wrong):
+        await anext(items)
+
+
+@pytest.mark.asyncio
+@each
+async def test_a_ring_of_pages_is_no_list(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
+    """Pages that alternate would never end."""
+    for ids in (("1", "2"), ("3", "4"), ("1", "2")):
+        api.succeed(listing.page(*ids, total=None))
+    with pytest.raises(errors.TransportError, match="circles"):
+        await drain(listing.open(tilia, page_size=2))
+
+
+@pytest.mark.asyncio
+@each
+async def test_a_total_is_told_in_threads_too(api: Recorder, listing: Listing) -> None:
+    """The synchronous list ends with the same error."""
+    api.succeed(listing.page("1", "2", total=4))
+    api.succeed(listing.page("4", total=3))
+
+    def read() -> list[str]:
+        with tilia_sync.TiliaClient(CLIENT_ID, "secret", api.environment, token_cache=TokenCache()) as tilia:
+            items: Any = listing.open(tilia, page_size=2)
+            found = [getattr(next(items), listing.id) for _ in range(3)]
+            with pytest.raises(errors.TransportError, match="of 4 entries 3 are left"):
+                next(items)
+            return found
+
+    assert await asyncio.to_thread(read) == ["1", "2", "4"]

@@ -283,6 +283,9 @@ class Escrows:
     ) -> AsyncIterator[Escrow]:
         """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
 
+        A list that changes while it is read lets escrows slip past: who pays each ``OPEN`` one of a list of those
+        takes it out of the list. Collect first, then change: ``[escrow async for escrow in …]``.
+
         Args:
             reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
                 characters.
@@ -293,6 +296,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
+            TransportError: after the last one, if the list has changed meanwhile, so that some may be missing.
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
@@ -322,4 +326,4 @@ class Escrows:
             )
             return Page(page.escrow_transactions, page.total)
 
-        return Pages(LIST_BY_REFERENCE.name, fetch)
+        return Pages(LIST_BY_REFERENCE.name, fetch, lambda escrow: escrow.id)

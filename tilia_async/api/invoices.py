@@ -412,6 +412,9 @@ class Invoices:
     ) -> AsyncIterator[Invoice]:
         """Iterate over an account's invoices. Pages are fetched as they are needed.
 
+        A list that changes while it is read lets invoices slip past: who pays each ``OPEN`` one of a list of those
+        takes it out of the list. Collect first, then change: ``[invoice async for invoice in …]``.
+
         Args:
             account_id: at most 36 characters.
             states: only these; none: all.
@@ -423,6 +426,7 @@ class Invoices:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
+            TransportError: after the last one, if the list has changed meanwhile, so that some may be missing.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
@@ -454,7 +458,7 @@ class Invoices:
             )
             return Page(page.invoices, page.total)
 
-        return Pages(LIST.name, fetch)
+        return Pages(LIST.name, fetch, lambda invoice: invoice.invoice_id)
 
     async def authorize(
         self,

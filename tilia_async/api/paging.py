@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -14,6 +14,10 @@ T = TypeVar("T")
 
 DEFAULT_PAGE = 100
 """What Tilia gives by default; its maximum is not documented."""
+
+
+_REMEMBERED: Final = 10_000
+"""As many items are known again when they come twice; a list moves by a page or two while it is read."""
 
 
 @attrs.frozen
@@ -34,12 +38,22 @@ FetchPage = Callable[[int], Awaitable[Page[T]]]
 class Pages(AsyncIterator[T]):
     """Yields the items of a list one by one, and fetches each page when the one before it is used up.
 
-    It is for one consumer at a time. An item that moves in the list while it is read may come twice, or not at all.
+    It is for one consumer at a time. Pages are counted from the start of the list, so an item that leaves the list or
+    moves in it while it is read lets another slip past. What tells of that (the total falls; an item comes again
+    although the list has not grown) is an error at the end, after all that was found: such a list does not pass for
+    a whole one. An item that comes again is left out.
+
+    Args:
+        identify: the id of an item.
     """
 
-    def __init__(self, operation: str, fetch: FetchPage[T]) -> None:
+    def __init__(self, operation: str, fetch: FetchPage[T], identify: Callable[[T], str]) -> None:
         self._operation = operation
         self._fetch = fetch
+        self._identify = identify
+        self._seen: dict[str, None] = {}
+        self._total: int | None = None
+        self._moved = ""
         self._offset = 0
         self._ended = False
         self._fetching = False
@@ -51,14 +65,21 @@ class Pages(AsyncIterator[T]):
 
         Raises:
             RuntimeError: another consumer waits for a page of it.
-            TransportError: the server ends the list early, or sends the same page again.
+            TransportError: the server ends the list early, or sends the same page again; at the end: it has changed.
         """
         if self._waiting:
             rest = list(self._waiting)
             self._waiting.clear()
             return rest
-        if self._ended:
-            return ()
+        while not self._ended:
+            if items := await self._next():
+                return items
+        if self._moved:
+            raise TransportError(self._moved, operation=self._operation)
+        return ()
+
+    async def _next(self) -> Sequence[T]:
+        """What is new on the next page."""
         if self._fetching:
             raise RuntimeError("a list is read by one consumer; let each ask for a list of its own")
         self._fetching = True
@@ -67,11 +88,13 @@ class Pages(AsyncIterator[T]):
         finally:
             self._fetching = False
         self._check(page)
+        fresh = self._without_known(page)
         self._latest = page.items
+        self._total = page.total
         self._offset += len(page.items)
         # A page may be shorter than asked for without being the last: the server's maximum is not documented.
         self._ended = not page.items or (page.total is not None and self._offset >= page.total)
-        return page.items
+        return fresh
 
     async def __anext__(self) -> T:
         if not self._waiting:
@@ -79,6 +102,26 @@ class Pages(AsyncIterator[T]):
         if not self._waiting:
             raise StopAsyncIteration
         return self._waiting.popleft()
+
+    def _without_known(self, page: Page[T]) -> Sequence[T]:
+        """The items that have not come before. Takes note of what tells that the list has changed meanwhile."""
+        fresh = [item for item in page.items if self._identify(item) not in self._seen]
+        again = len(page.items) - len(fresh)
+        if again and not fresh:
+            raise TransportError("it goes round in circles: all of a page came before", operation=self._operation)
+        grown = 0 if page.total is None or self._total is None else page.total - self._total
+        if grown < 0:
+            self._tell_of_move(f"of {self._total} entries {page.total} are left, so as many as {-grown} may be missing")
+        elif again > grown:
+            self._tell_of_move(f"{again} came again, so as many others may be missing")
+        self._seen.update(dict.fromkeys(map(self._identify, fresh)))
+        while len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return fresh
+
+    def _tell_of_move(self, how: str) -> None:
+        advice = "Read it again; to change its entries, collect them first"
+        self._moved = self._moved or f"the list changed while it was read: {how}. {advice}"
 
     def _check(self, page: Page[T]) -> None:
         """A list that is cut short, or goes round in circles, must not pass for a whole one."""

@@ -145,6 +145,9 @@ class Escrows:
     ) -> Iterator[Escrow]:
         """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
 
+        A list that changes while it is read lets escrows slip past: who pays each ``OPEN`` one of a list of those
+        takes it out of the list. Collect first, then change: ``[escrow for escrow in …]``.
+
         Args:
             reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
                 characters.
@@ -155,6 +158,7 @@ class Escrows:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
+            TransportError: after the last one, if the list has changed meanwhile, so that some may be missing.
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """

@@ -103,6 +103,9 @@ class Invoices:
     ) -> Iterator[Invoice]:
         """Iterate over an account's invoices. Pages are fetched as they are needed.
 
+        A list that changes while it is read lets invoices slip past: who pays each ``OPEN`` one of a list of those
+        takes it out of the list. Collect first, then change: ``[invoice for invoice in …]``.
+
         Args:
             account_id: at most 36 characters.
             states: only these; none: all.
@@ -114,6 +117,7 @@ class Invoices:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
+            TransportError: after the last one, if the list has changed meanwhile, so that some may be missing.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
