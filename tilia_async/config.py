@@ -82,7 +82,7 @@ class Environment:
 
     name: str
     template: str
-    services: Mapping[Service, str] = attrs.field(factory=dict[Service, str])
+    services: Mapping[Service, str] = attrs.field(factory=dict[Service, str], hash=False)
 
     PRODUCTION: ClassVar[Environment]
     STAGING: ClassVar[Environment]

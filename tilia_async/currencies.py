@@ -31,3 +31,9 @@ DECIMALS: Final[Mapping[str, int]] = {
     code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()
 }
 """Decimals by ISO 4217 code. A publisher's own token is not here: its precision is a setting at Tilia."""
+
+
+def as_iso_writes_it(currency: str) -> str:
+    """The code in capitals, if ISO 4217 knows it so; a publisher's own token stays as it is written."""
+    capitals = currency.upper()
+    return capitals if capitals in DECIMALS else currency

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from tilia_async.currencies import DECIMALS
+from tilia_async.currencies import DECIMALS, as_iso_writes_it
 
 
 def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
@@ -22,6 +22,11 @@ def _currency_code(_instance: object, _attribute: attrs.Attribute[str], value: o
         raise ValueError(f"currency is a code of three characters such as 'USD', not {value!r}")
 
 
+def _in_capitals(value: str) -> str:
+    # Anything but a text is left to the validator.
+    return as_iso_writes_it(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+
+
 def _factor(times: object) -> int:
     if isinstance(times, bool) or not isinstance(times, int):
         raise TypeError(f"money is multiplied and divided by whole numbers only, not {times!r}; split() divides it")
@@ -34,7 +39,8 @@ class Money:
     """A whole number of a currency's smallest unit, e.g. ``Money(500, "USD")`` for five dollars.
 
     Tilia counts every amount this way, for ISO 4217 currencies and for a publisher's own tokens (fact sheet "money",
-    0.6). There are no floats, and amounts of different currencies neither add nor compare.
+    0.6). There are no floats, and amounts of different currencies neither add nor compare. ``"usd"`` is ``"USD"``; the
+    code of a token of yours stays as you write it.
 
     Raises:
         TypeError: ``minor_units`` is not an ``int``; another currency is added or compared.
@@ -42,7 +48,7 @@ class Money:
     """
 
     minor_units: int = attrs.field(validator=_whole_number)
-    currency: str = attrs.field(validator=_currency_code)
+    currency: str = attrs.field(converter=_in_capitals, validator=_currency_code)
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor_units + self._same_currency(other, "added to"), self.currency)
@@ -74,7 +80,7 @@ class Money:
         Raises:
             ValueError: the precision is negative.
         """
-        decimals = DECIMALS.get(self.currency.upper(), 0) if precision is None else int(precision)
+        decimals = DECIMALS.get(self.currency, 0) if precision is None else int(precision)
         if decimals < 0:
             raise ValueError(f"precision is 0 or more, not {precision!r}")
         whole, fraction = divmod(abs(self.minor_units), 10**decimals)

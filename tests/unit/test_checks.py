@@ -30,7 +30,25 @@ def test_a_password_must_not_contain_the_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["david_gaimer@mail.io", "user+1@test.com", "a@b.co", "ünï@mail.example", "o'b@x.io"]
+    "address",
+    [
+        "david_gaimer@mail.io",
+        "user+1@test.com",
+        "a@b.co",
+        "ünï@mail.example",
+        "o'b@x.io",
+        "xxx.yyy.@docomo.ne.jp",
+        "a..b@docomo.ne.jp",
+        '"john smith"@mail.io',
+        '"a@b"@mail.io',
+        r'"a\"b\\"@mail.io',
+        "a@नी\u200dल.example",
+        "a@نامه\u200cای.example",
+        "用户@例子。公司",
+        "a@my_host.example",
+        "a@xn--fsq.example",
+        "!#$%&'*/=?^`{|}~-@x.io",
+    ],
 )
 def test_an_email_address(address: str) -> None:
     assert checks.email_address(address) == []
@@ -38,8 +56,8 @@ def test_an_email_address(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "david", "@mail.io", "david@", "a@b", "a b@c.de", "a@b@c.de", "a@.de", "a@b..de", "a@-b.de", ".a@b.de", "a..b@c.de",
-     "a@b.de\n", "x" * 65 + "@b.de", "a@" + "b" * 250 + ".de", None, 7],
+    ["", "david", "@mail.io", "david@", "a@b", "a b@c.de", "a@b@c.de", "a@.de", "a@b..de", "a@-b.de", ".a@b.de", '"a"b"@c.de',
+     '"@c.de', '""@c.de', '"a\\"@c.de', 'a"b@c.de', "a@b c.de", "a\u200b@b.de", "a\x00@b.de", "a@b.de\n", "x" * 65 + "@b.de", "a@" + "b" * 250 + ".de", None, 7],
 )  # fmt: skip
 def test_what_is_no_email_address(address: object) -> None:
     assert checks.email_address(address)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.codec import PayloadError, decode, read_time
+from tilia_async.wire.nesting import loads
 
 
 class Colour(StrEnum):
@@ -114,6 +115,21 @@ def test_a_missing_required_field_is_told_by_its_place() -> None:
         ("2020-08-21 09:03:39", datetime(2020, 8, 21, 9, 3, 39, tzinfo=UTC)),
         ("2020-09-10 16:15:42.343045", datetime(2020, 9, 10, 16, 15, 42, 343045, tzinfo=UTC)),
         ("2022-10-07 16:39:19.108578 +0000 UTC", datetime(2022, 10, 7, 16, 39, 19, 108578, tzinfo=UTC)),
+        ("2022-04-11t12:10:44z", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11 12:10:44z", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11T12:10:44.5z", datetime(2022, 4, 11, 12, 10, 44, 500000, tzinfo=UTC)),
+        ("2022-04-11T12:10:44,5Z", datetime(2022, 4, 11, 12, 10, 44, 500000, tzinfo=UTC)),
+        ("2022-04-11T12:10:44.123456789Z", datetime(2022, 4, 11, 12, 10, 44, 123456, tzinfo=UTC)),
+        ("2022-04-11T12:10:44.123456789z", datetime(2022, 4, 11, 12, 10, 44, 123456, tzinfo=UTC)),
+        ("2022-04-11T14:10:44+0200", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11T12:10:44+0000", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11 05:10:44 -0700 PDT", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11 12:10:44.5 +0000 UTC m=+0.012", datetime(2022, 4, 11, 12, 10, 44, 500000, tzinfo=UTC)),
+        ("2022-04-11 12:10:44 UTC", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        (" 2022-04-11T12:10:44Z\n", datetime(2022, 4, 11, 12, 10, 44, tzinfo=UTC)),
+        ("2022-04-11T12:10:44 PDT", None),
+        ("0001-01-01T00:00:00z", None),
+        ("0001-01-01 00:00:00 +0000 UTC", None),
         ("0001-01-01T00:00:00Z", None),
         ("2006-01-02T15:04:05Z07:00", None),
         ("9999-12-31T23:59:59-14:00", None),
@@ -124,6 +140,17 @@ def test_a_missing_required_field_is_told_by_its_place() -> None:
 )
 def test_times_come_in_four_forms_or_not_at_all(written: JsonValue, read: datetime | None) -> None:
     assert read_time(written) == read
+
+
+@pytest.mark.parametrize("whole", [b'\xef\xbb\xbf{"a":1}', '\ufeff{"a":1}'])
+def test_a_byte_order_mark_is_no_part_of_the_json(whole: bytes | str) -> None:
+    assert loads(whole) == {"a": 1}
+
+
+@pytest.mark.parametrize("no_json", [b"\xef\xbb\xbf", "\ufeff", b"\xef\xbb\xbf\xef\xbb\xbf{}", b"{}\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_no_json_by_itself(no_json: bytes | str) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        loads(no_json)
 
 
 @given(st.text())

@@ -7,6 +7,7 @@ from iso4217 import Currency
 
 from tilia_async import Money
 from tilia_async.currencies import DECIMALS
+from tilia_async.wire.amounts import GivenAmount
 
 amounts = st.integers(-(10**12), 10**12)
 
@@ -21,6 +22,17 @@ def test_only_whole_numbers(amount: object) -> None:
 def test_only_codes_of_three_characters(currency: object) -> None:
     with pytest.raises(ValueError, match="currency"):
         Money(1, currency)
+
+
+def test_a_currency_is_the_same_in_small_letters() -> None:
+    assert Money(5, "usd") == Money(5, "USD")
+    assert hash(Money(5, "usd")) == hash(Money(5, "USD"))
+    assert Money(5, "usd") + Money(1, "Usd") == Money(6, "USD")
+    assert str(Money(500, "usd")) == "USD 5.00"
+    # What a token of a publisher's own is called is known to the publisher alone.
+    assert Money(5, "tok").currency == "tok"
+    assert GivenAmount(5, "eur").fields() == GivenAmount(Money(5, "eur")).fields() == {"amount": 5, "currency": "EUR"}
+    assert GivenAmount(5, "tok").fields() == {"amount": 5, "currency": "tok"}
 
 
 def test_arithmetic_within_a_currency() -> None:

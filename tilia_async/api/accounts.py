@@ -70,7 +70,7 @@ class Account:
     username: str | None = None
     email: str | None = attrs.field(default=None, repr=False)
     is_blocked: bool | None = None
-    blocked_capabilities: Mapping[str, JsonValue] | None = None
+    blocked_capabilities: Mapping[str, JsonValue] | None = attrs.field(default=None, hash=False)
     integrator: str | None = None
     tags: tuple[Tag, ...] = ()
     created: datetime | None = None
@@ -100,7 +100,7 @@ class RegisteredAccount:
     account_id: str
     username: str | None = None
     email: AccountEmail | None = None
-    external_platforms: Mapping[str, PlatformUser] | None = None
+    external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, hash=False)
     full_name: str | None = attrs.field(default=None, repr=False)
     street_address_1: str | None = attrs.field(default=None, repr=False)
     street_address_2: str | None = attrs.field(default=None, repr=False)

@@ -85,7 +85,7 @@ class OnboardedEntity:
     """A business that was entered for KYB, now or earlier."""
 
     entity_id: str
-    vendor_response: JsonValue = attrs.field(default=None, repr=False)
+    vendor_response: JsonValue = attrs.field(default=None, repr=False, hash=False)
 
 
 TOS_STATUS = Operation(

@@ -65,7 +65,7 @@ class InvoiceSubitem:
     reference_type: str | None = None
     reference_id: str | None = None
     description: str | None = None
-    metadata: JsonValue = None
+    metadata: JsonValue = attrs.field(default=None, hash=False)
     source_account_id: str | None = None
     source_payment_method_id: str | None = None
     source_wallet_id: str | None = None
@@ -110,7 +110,7 @@ class InvoiceRecipient:
     description: str | None = None
     fee_percentage: float | None = None
     fee_description: str | None = None
-    metadata: JsonValue = None
+    metadata: JsonValue = attrs.field(default=None, hash=False)
 
 
 @attrs.frozen
@@ -137,7 +137,7 @@ class InvoiceLineItem:
     reference_id: str | None = None
     transaction_type: str | None = None
     description: str | None = None
-    metadata: JsonValue = None
+    metadata: JsonValue = attrs.field(default=None, hash=False)
     sort_order: int | None = None
     recipients: tuple[InvoiceRecipient, ...] = ()
     subitems: tuple[InvoiceSubitem, ...] = ()
@@ -162,7 +162,7 @@ class Invoice:
     reference_id: str | None = None
     state: InvoiceState | str | None = None
     description: str | None = None
-    metadata: JsonValue = None
+    metadata: JsonValue = attrs.field(default=None, hash=False)
     summary: Summary | None = None
     failure_code: str | None = None
     failure_reason: str | None = None
@@ -247,7 +247,7 @@ class AuthorizedInvoiceDetails:
     reference_type: str | None = None
     reference_id: str | None = None
     description: str | None = None
-    metadata: JsonValue = None
+    metadata: JsonValue = attrs.field(default=None, hash=False)
     is_escrow: bool | None = None
     is_virtual: bool | None = None
 

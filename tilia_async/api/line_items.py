@@ -66,7 +66,7 @@ class Recipient:
     reference_type: str | None = None
     reference_id: str | None = None
     description: str | None = None
-    metadata: Mapping[str, JsonInput] | None = None
+    metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
     fee_percentage: float | None = None
     fee_description: str | None = None
 
@@ -104,7 +104,7 @@ class LineItem:
     reference_type: str | None = None
     reference_id: str | None = None
     description: str | None = None
-    metadata: Mapping[str, JsonInput] | None = None
+    metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
 
     def problems(self) -> Problems:
         found = GivenAmount(self.amount, self.currency).problems()

@@ -134,7 +134,7 @@ class TransactionMethods:
     """An account's payment methods, with what it has and what they can be used for."""
 
     account_id: str | None = None
-    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance])
+    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance], hash=False)
     capabilities: Capabilities | None = None
     payment_methods: tuple[PaymentMethod, ...] = ()
 

@@ -106,7 +106,7 @@ class InvoiceRefunds:
     refund_invoice_ids: tuple[str, ...] = ()
     payments: tuple[RefundedPayment, ...] = ()
     refunds: tuple[Refund, ...] = ()
-    line_item_refunds: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue])
+    line_item_refunds: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], hash=False)
 
 
 _SCOPE = "the page hides the scope; that of invoices is expected"

@@ -12,6 +12,7 @@ from tilia_async.api.line_items import Location
 from tilia_async.api.summary import Summary
 from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
+from tilia_async.currencies import as_iso_writes_it
 from tilia_async.json_value import JsonInput
 from tilia_async.scopes import Scope
 from tilia_async.wire import checks
@@ -278,7 +279,7 @@ class TokenExchanges:
         if amount is not None:
             body |= GivenAmount(amount, currency).fields()
         elif currency is not None:
-            body["currency"] = currency
+            body["currency"] = as_iso_writes_it(currency)
         return await self._caller.value(START_CONVERSION, body=body, options=options)
 
     async def execute_conversion(

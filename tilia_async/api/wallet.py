@@ -63,4 +63,4 @@ class AccountBalances:
     """What an account has, by currency code."""
 
     account_id: str | None = None
-    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance])
+    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance], hash=False)

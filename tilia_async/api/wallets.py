@@ -13,6 +13,7 @@ from tilia_async.api.payment_methods import LIST as LIST_PAYMENT_METHODS
 from tilia_async.api.payment_methods import PaymentMethod, custom_wallet_body
 from tilia_async.api.wallet import AccountBalances, BalanceAmount, CurrencyBalance, Wallet
 from tilia_async.config import RequestOptions, Service
+from tilia_async.currencies import as_iso_writes_it
 from tilia_async.errors import DeadlineExceededError, TiliaError
 from tilia_async.scopes import Scope
 from tilia_async.wire import checks
@@ -119,7 +120,7 @@ class Wallets:
         return await self._caller.value(
             BALANCES,
             path={"account_id": account_id},
-            query=None if currency is None else {"currency": currency},
+            query=None if currency is None else {"currency": as_iso_writes_it(currency)},
             options=options,
         )
 

@@ -70,11 +70,11 @@ class BulkReport:
     action: str
     job_id: str
     total: int
-    counts: Mapping[BulkOutcome, int]
+    counts: Mapping[BulkOutcome, int] = attrs.field(hash=False)
     failures: tuple[BulkItem, ...] = attrs.field(repr=False)
     elapsed: float
     stopped: bool = False
-    accounts: Mapping[str, Account] = attrs.field(factory=dict[str, "Account"], repr=False)
+    accounts: Mapping[str, Account] = attrs.field(factory=dict[str, "Account"], repr=False, hash=False)
 
     @property
     def complete(self) -> bool:
@@ -97,7 +97,7 @@ class BulkProgress:
     """
 
     total: int
-    counts: Mapping[BulkOutcome, int]
+    counts: Mapping[BulkOutcome, int] = attrs.field(hash=False)
     in_flight: int
     limit: int
     holding: float

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import attrs
 
+from tilia_async.currencies import as_iso_writes_it
 from tilia_async.errors import InvalidRequestError
 from tilia_async.json_value import JsonInput
 from tilia_async.money import Money
@@ -51,7 +52,7 @@ class GivenAmount:
             raise InvalidRequestError(self.problems())
         sent: dict[str, JsonInput] = {"amount": minor_units}
         if self.currency_wanted and isinstance(currency, str):
-            sent["currency"] = currency
+            sent["currency"] = as_iso_writes_it(checks.plain(currency))
         return sent
 
     def _too_small(self, minor_units: int) -> list[str]:

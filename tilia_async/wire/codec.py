@@ -71,13 +71,33 @@ def read_time(value: JsonValue) -> datetime | None:
     """
     if not isinstance(value, str):
         return None
-    text = value.removesuffix(" UTC").replace(" +", "+")
     try:
-        time = datetime.fromisoformat(text)
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        read: datetime | None = datetime.fromisoformat(value)
+    except ValueError:
+        read = _read_go_time(value)
+    if read is None:
+        return None
+    try:
+        time = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return None if time.year == 1 else time
+
+
+def _read_go_time(value: str) -> datetime | None:
+    """A time as Go prints it, ``2022-10-07 16:39:19.1 +0000 UTC m=+0.01``, or in lower case, as RFC 3339 allows."""
+    text = value.strip().partition(" m=")[0]
+    head, _, zone = text.rpartition(" ")
+    if zone.isalpha() and zone.isascii() and (zone in {"UTC", "GMT"} or head[-5:-4] in {"+", "-"}):
+        # The name of a zone beside its offset.
+        text = head if head[-5:-4] in {"+", "-"} else f"{head}Z"
+    text = text.replace(" +", "+").replace(" -", "-").replace(" Z", "Z")
+    if text.endswith(("z", "Z")):
+        text = text[:-1].rstrip() + "Z"
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 @functools.cache

@@ -11,14 +11,17 @@ from tilia_async.json_value import JsonValue
 DEEPEST: Final = 128
 """Levels. What Tilia documents has eight; a few hundred are more than Python can pickle."""
 
+_BOM: Final = b"\xef\xbb\xbf"
+
 
 def loads(text: bytes | str) -> JsonValue:
-    """Read JSON that can be printed, pickled and written again.
+    """Read JSON that can be printed, pickled and written again. A byte order mark before it is left out.
 
     Raises:
         ValueError: it is no JSON, or is nested too deeply.
     """
     # orjson.JSONDecodeError is a ValueError.
+    text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(_BOM)
     value: JsonValue = orjson.loads(text)
     # Counting is cheap, and mostly enough.
     openings = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")

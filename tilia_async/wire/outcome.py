@@ -35,10 +35,10 @@ class Response(Generic[T]):
         elapsed: seconds for the whole call, tokens and waits included.
     """
 
-    value: T
-    payload: JsonValue = attrs.field(repr=False)
+    value: T = attrs.field(hash=False)
+    payload: JsonValue = attrs.field(repr=False, hash=False)
     status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False, hash=False)
     attempts: int
     elapsed: float
 
