@@ -682,6 +682,65 @@ async def test_a_store_carries_tokens_to_another_cache_with_another_clock(bench:
         pickle.dumps(found)
 
 
+class Gates:
+    """An endpoint that answers each scope set when the test says so."""
+
+    def __init__(self, clock: Clock, granted: frozenset[str] | None) -> None:
+        self.clock = clock
+        self.granted = granted
+        self.open: dict[frozenset[str], asyncio.Event] = {}
+
+    async def __call__(self, scopes: frozenset[str], generation: int) -> AccessToken:
+        await self.open.setdefault(scopes, asyncio.Event()).wait()
+        granted = scopes if self.granted is None else self.granted
+        value = f"for {'+'.join(sorted(scopes))}"
+        return AccessToken(value, granted, 100, self.clock.now, datetime.now(UTC), generation)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("slow", "quick", "granted"), [(READ, WRITE, BOTH), (READ, BOTH, None)])
+async def test_a_slow_flight_replaces_no_newer_token(
+    bench: Bench, slow: frozenset[str], quick: frozenset[str], granted: frozenset[str] | None
+) -> None:
+    endpoint = Gates(bench.clock, granted)
+
+    async def begin(scopes: frozenset[str]) -> asyncio.Task[AccessToken]:
+        task = asyncio.create_task(bench.shelf.acquire(scopes, endpoint, NOBODY))
+        await bench.settle()
+        return task
+
+    first, second = await begin(slow), await begin(quick)
+    endpoint.open[quick].set()
+    newer = await second
+    # Whoever asks now gets the newer one, while the older flight is still on its way.
+    assert (await (await begin(slow))).value == newer.value
+    endpoint.open[slow].set()
+    older = await first
+    await bench.settle()
+    assert older.generation < newer.generation
+    for scopes in (READ, WRITE, BOTH):
+        assert (await (await begin(scopes))).value == newer.value
+        found = bench.shelf.find(scopes)
+        assert found is not None
+        assert found.value == newer.value
+
+
+@pytest.mark.asyncio
+async def test_a_slow_flight_replaces_a_newer_token_that_has_ended(bench: Bench) -> None:
+    endpoint = Gates(bench.clock, BOTH)
+    first = asyncio.create_task(bench.shelf.acquire(READ, endpoint, NOBODY))
+    await bench.settle()
+    second = asyncio.create_task(bench.shelf.acquire(WRITE, endpoint, NOBODY))
+    await bench.settle()
+    endpoint.open[WRITE].set()
+    await second
+    bench.clock.now += 96
+    endpoint.open[READ].set()
+    older = await first
+    await bench.settle()
+    assert (await bench.shelf.acquire(BOTH, endpoint, NOBODY)).value == older.value
+
+
 @pytest.mark.asyncio
 async def test_a_stored_token_that_has_ended_is_not_served(bench: Bench) -> None:
     store = MemoryTokenStore()

@@ -63,6 +63,25 @@ def test_identities_share_a_file_and_no_tokens(path: Path) -> None:
     assert values(store, identity("three")) == []
 
 
+def test_a_secret_that_was_changed_sees_nothing_of_the_old_one_and_does_it_no_harm(path: Path) -> None:
+    """Some processes still have the old secret, and all have the same key."""
+    store = FileTokenStore(path, key="k" * 16)
+    old, new = (
+        Identity.of("https://auth.example/token", Credentials("id", Secret(secret))) for secret in ("old", "new")
+    )
+    store.save(old, token("first"))
+    assert values(store, new) == []
+    store.save(new, token("second"))
+    assert (values(store, old), values(store, new)) == (["first"], ["second"])
+    claims = [store.claim(old, READ), store.claim(new, READ), store.claim(old, WRITE)]
+    assert None not in claims
+    for claim in claims:
+        assert claim is not None
+        claim.release()
+    store.discard(new, token("second"))
+    assert (values(store, old), values(store, new)) == (["first"], [])
+
+
 def test_a_wrong_key_sees_nothing_and_does_no_harm(path: Path) -> None:
     store, other = FileTokenStore(path, key="k" * 16), FileTokenStore(path, key="l" * 16)
     store.save(identity(), token("mine"))
