@@ -46,7 +46,11 @@ call or another's (paid, executed, committed, cancelled, refunded, blocked, regi
 
 **A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts
 and reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a
-log record of any logger, an error's text, attributes, pickle or frames, a `repr`, or the ledger.
+log record, an error's text, attributes or pickle, a `repr`, or the ledger; nor into the variables of a frame below your
+own call, ours or a library's, when an error, a cancellation or a refused setting comes through it. The real Sentry,
+Rollbar, rich and structlog are asked. The frames of your own code hold what you put there, a `tilia_async.Secret` if
+you like; a webhook's `path_secret` stands in the access log of the server that it is mounted in; and a `UserToken`, a
+`Redirect` or an `AuthorizedInvoice` is pickled with what it carries.
 
 **A bulk job with a ledger loses no account.** Each intent is on disk before its request leaves. A process that is
 killed has sent at most `concurrency` requests that are not settled on record; the next run of the job sends these again

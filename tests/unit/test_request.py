@@ -1,14 +1,17 @@
 """From declaration and parameters to the request."""
 
 import uuid
+from types import MappingProxyType
 from urllib.parse import unquote
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tilia_async import Environment, Operation, Repeat, RequestOptions, Service
 from tilia_async.errors import InvalidRequestError
+from tilia_async.secret import Secret, hide_body
 from tilia_async.wire.request import build
 
 READ = Operation(
@@ -107,3 +110,70 @@ def test_the_reference_names_what_the_call_would_change() -> None:
         "a.b", "POST", Service.ACCOUNTS, "/r", dict, scopes=(), repeat=Repeat.NEVER, reference=("username",)
     )
     assert build(named, THERE, body={"username": "nyx", "password": "secret1"}).reference == {"username": "nyx"}
+
+
+@pytest.mark.parametrize("body", [
+    {"password": "canary"},
+    {"word": Secret("canary")},
+    {"user": {"password": "canary", "name": "x"}},
+    {"users": [{"name": "x"}, {"word": (Secret("canary"),)}]},
+    {"user": MappingProxyType({"word": Secret("canary")})},
+])  # fmt: skip
+def test_a_secret_in_a_body_is_sent_and_known_at_any_depth(body: dict[str, object]) -> None:
+    request = build(WRITE, THERE, body=body)
+    assert request.body is not None
+    assert b'"canary"' in request.body
+    assert b"***" not in request.body
+    assert request.secrets == (Secret("canary"),)
+    assert build(WRITE, THERE, body=hide_body(body)) == request
+    assert "canary" not in repr(request)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | texts | texts.map(Secret),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def revealed(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, list):
+        return [revealed(each) for each in value]
+    return {name: revealed(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def held(value: object) -> list[Secret]:
+    if isinstance(value, Secret):
+        return [value]
+    parts = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return [secret for part in parts for secret in held(part)]
+
+
+@given(st.dictionaries(texts, values, max_size=5))
+def test_a_body_with_secrets_is_sent_as_one_without(body: dict[str, object]) -> None:
+    request = build(WRITE, THERE, body=body)
+    assert request.body == orjson.dumps(revealed(body))
+    assert set(held(body)) <= set(request.secrets)
+
+
+def test_headers_of_the_caller_are_sent_and_not_shown() -> None:
+    options = RequestOptions(headers={"X-Api-Key": "canary-key", "X-Wave": "7"})
+    request = build(KEYED, THERE, body={"a": 1}, options=options)
+    assert {**request.headers}.items() >= {
+        "X-Api-Key": "canary-key",
+        "X-Wave": "7",
+        "Content-Type": "application/json",
+    }.items()
+    assert set(request.secrets) == {Secret("canary-key"), Secret(request.headers["Idempotency-Key"])}
+    assert "headers='X-Api-Key', 'X-Wave'" in repr(request)
+    assert "canary" not in repr(request)
+
+
+@pytest.mark.parametrize("body", [["canary"], "canary", 5, b"canary"])
+def test_a_body_that_is_no_mapping_is_refused_without_showing_it(body: object) -> None:
+    with pytest.raises(InvalidRequestError, match=f"is a mapping, not {type(body).__name__}") as caught:
+        build(WRITE, THERE, body=body)
+    assert "canary" not in str(caught.value)

@@ -16,4 +16,8 @@ def main() -> None:
     try:
         app()
     except TiliaError as error:
-        sys.exit(f"tilia: {error}")
+        told = f"tilia: {error}"
+    else:
+        return
+    # Not raised above: the frames of an error's commands hold what was given on the command line.
+    sys.exit(told)

@@ -14,7 +14,8 @@ class TokenStore(Protocol):
     A cache asks it only when it is about to ask the token endpoint, and tells it what came of that. The methods are
     called from event loops, so they must be quick; for one identity one call at a time, for several perhaps from
     several threads. Whatever they raise is logged and the call goes on without the store; only a
-    ``ConfigurationError`` of ``load`` reaches the caller. Mind that a token is a secret.
+    ``ConfigurationError`` of ``load`` reaches the caller. Mind that a token is a secret: it is not pickled, so keep its
+    ``value`` and its other fields, sealed as :class:`~tilia_async.tokens.FileTokenStore` does.
     """
 
     def load(self, identity: Identity) -> Iterable[AccessToken]:

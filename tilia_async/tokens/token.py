@@ -16,7 +16,12 @@ _HARD = 0.95
 
 @attrs.frozen
 class Identity:
-    """Whose tokens they are: two clients with the same identity share them."""
+    """Whose tokens they are: two clients with the same identity share them.
+
+    Attributes:
+        secret_digest: SHA-256 of the client's secret. A file of tokens without a key of its own is sealed with it, so
+            keep it as you keep the secret.
+    """
 
     token_url: str
     client_id: str

@@ -22,6 +22,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 _SHORTEST_SECRET: Final = 8
+_PLAIN: Final = (str, int, float, type(None))
 
 
 @attrs.define
@@ -130,6 +131,8 @@ def _secrets(body: HiddenFields[JsonInput]) -> Iterator[Secret]:
     left: list[JsonInput] = [body.reveal()]
     while left:
         value = left.pop()
+        if isinstance(value, _PLAIN):
+            continue
         if isinstance(value, Secret):
             yield value
         elif isinstance(value, Mapping):
