@@ -21,7 +21,7 @@ import tilia_sync
 from tilia_async import Environment, RequestOptions, Secret, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.ledger import BlockLedger
-from tilia_async.sandbox import Sandbox
+from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.tokens import FileTokenStore, TokenCache
 from tilia_async.webhooks import Event, WebhookReceiver
 
@@ -167,6 +167,27 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_token() -> None:
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
     examine(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [None, Fault.DROP_AFTER_COMMIT, Fault.SERVER_ERROR_HTML, Fault.TOKEN_OUTAGE, Fault.TOKEN_REVOKED]
+)
+def test_a_call_that_fails_without_a_loop(fault: Fault | None) -> None:
+    with tilia_sync.Sandbox(wallet_delay=0) as sandbox:
+        if fault is not None:
+            sandbox.faults.add("auth.token" if fault is Fault.TOKEN_OUTAGE else "registration.start", fault, times=9)
+        where = sandbox.environment if fault is not None else "http://127.0.0.1:1/{service}"
+        settings = {"retry": QUICK, "token_cache": TokenCache()}
+        with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, where, **settings) as tilia:
+            for call in (
+                lambda: tilia.registration.start("nyx@mail.example", PASSWORD, "nyx@mail.example", options=HEADERS),
+                lambda: tilia.send(OPERATIONS["registration.start"], body={"password": PASSWORD}, options=HEADERS),
+            ):
+                with pytest.raises(errors.TiliaError) as caught:
+                    call()
+                secrets = (*CANARIES, sandbox.client_secret, *sandbox._sandbox._tokens._tokens)
+                search(secrets, places(caught.value))
+                search(secrets, reported(caught.value))
 
 
 BODIES: dict[str, dict[str, object]] = {
