@@ -545,7 +545,7 @@ class BulkStoppedError(TiliaError):
         return super().explain() if cause is None else f"{super().explain()}\nbecause of:\n{cause.explain()}"
 
 
-_WITHOUT_EFFECT = frozenset({"not_found", "refused", "failed"})
+_WITHOUT_EFFECT = frozenset({"not_found", "refused", "failed", "kept"})
 
 
 class LedgerError(TiliaError):

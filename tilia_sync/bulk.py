@@ -79,16 +79,17 @@ class Bulk:
             reason: why, for your ledger. Tilia takes no reason and keeps none.
             actor: who, for your ledger.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
-            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
+                run again, it takes no other reason, actor or review date; those that are left out stay as they were.
             review_at: when somebody should look at these blocks again, with a time zone.
             on_progress: called after each account, in this thread.
             options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's: credentials, a scope, the ledger, twenty
-                calls in a row without an answer. ``.report`` has what was done.
+                accounts in a row given up without a usable answer. ``.report`` has what was done.
 
         Source: seed 002; scope ``block_accounts``.
         """
@@ -121,18 +122,22 @@ class Bulk:
     ) -> BulkReport:
         """Lift your own blocks of many accounts. Those that Tilia placed are refused.
 
+        It lifts all of them, whoever placed them and why: with a ledger, the item of an account that several blocks
+        hold names them in ``also_blocked_by``. To lift what one job alone caused, see :meth:`undo`.
+
         Args:
             account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
             reason: why, for your ledger.
             actor: who, for your ledger.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
-            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
+                run again, it takes no other reason or actor; those that are left out stay as they were.
             on_progress: called after each account, in this thread.
             options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
         Source: seed 002; scope ``unblock_accounts``.
@@ -231,6 +236,85 @@ class Bulk:
                 ids, reason, actor, concurrency=concurrency, job_id=job_id, options=options
             ),
             account_ids,
+            concurrency,
+        )
+
+    def undo(
+        self,
+        job_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        undo_job_id: str | None = None,
+        on_progress: OnProgress | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkReport:
+        """Lift the blocks that a job alone caused, and keep those that something else causes, too.
+
+        Of the accounts that the job blocked, or may have blocked, those are unblocked that nothing else blocks on
+        record. An account that another job, a call or Tilia blocks as well, or may block, is ``KEPT``, and its item
+        says by whom. If that happens while the account is being unblocked, it is blocked again. Once the others are
+        undone as well, in whatever order, the account is free.
+
+        It is a job of its own: cut off, it goes on where it stopped when it is run again. It neither changes nor ends
+        the job that it undoes: what that has left to do, a later run of it does, and what was undone is ``OVERTAKEN``
+        there. A notification of a block of yours that came after the job's is taken for its echo.
+
+        Args:
+            job_id: of the job to undo. It has to have ended; if its process died, its claims are waited for.
+            reason: why, for your ledger.
+            actor: who, for your ledger.
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            undo_job_id: of the job that undoes, 255 characters at most; None: ``undo-`` and the ``job_id``.
+            on_progress: called after each account, in this thread.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger, or no such job in it; it did not block, is under way, or was begun
+                in another environment; or ``undo_job_id`` was begun as another job.
+            BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
+
+        Source: seed 002; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
+        """
+        feed = Feed()
+
+        async def work(put: Put[BulkProgress]) -> BulkReport:
+            return await self._service.undo(
+                job_id,
+                reason,
+                actor,
+                concurrency=concurrency,
+                undo_job_id=undo_job_id,
+                on_progress=None if on_progress is None else put,
+                options=options,
+            )
+
+        return self._report("undo", Crossing(feed, work), (), concurrency, on_progress)
+
+    def stream_undo(
+        self,
+        job_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        undo_job_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkStream:
+        """Undo a job, and yield each account as it settles. See :meth:`undo`; what that raises, the stream raises.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger.
+        """
+        return self._stream(
+            "undo",
+            lambda _ids: self._service.stream_undo(
+                job_id, reason, actor, concurrency=concurrency, undo_job_id=undo_job_id, options=options
+            ),
+            (),
             concurrency,
         )
 

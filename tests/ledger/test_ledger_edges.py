@@ -19,6 +19,7 @@ from tilia_async.bulk import BulkOutcome
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.ledger.claims import Settlement
 from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.jobs import JobDefinition
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import BlockAction
 
@@ -29,7 +30,7 @@ def url_in(directory: Path) -> str:
     return f"sqlite:///{directory}/blocks.db"
 
 
-async def test_who_takes_a_job_over_is_on_record_with_his_own_reason_and_time(tmp_path: Path) -> None:
+async def test_what_a_later_run_of_a_job_does_is_on_record_with_the_time_of_that_run(tmp_path: Path) -> None:
     healthy = False
 
     async def answers(_tilia: ScriptedTilia, account_id: str) -> Reply:
@@ -43,9 +44,9 @@ async def test_who_takes_a_job_over_is_on_record_with_his_own_reason_and_time(tm
             scripted.answer = answer_unblocked
             await tilia.accounts.unblock("acct_1", "appeal", "carol")
             scripted.answer, healthy = answers, True
-            await tilia.bulk.block(["acct_1"], "fraud", "bob", job_id="wave")
+            await tilia.bulk.block(["acct_1"], job_id="wave")
             in_force = [record async for record in ledger.blocked()]
-    assert [(record.account_id, record.reason, record.actor) for record in in_force] == [("acct_1", "fraud", "bob")]
+    assert [(record.account_id, record.reason, record.actor) for record in in_force] == [("acct_1", "spam", "alice")]
 
 
 async def answer_unblocked(_tilia: ScriptedTilia, _account_id: str) -> Reply:
@@ -170,8 +171,9 @@ async def test_a_process_that_wakes_up_late_and_the_one_that_took_over_do_not_lo
     intent = Intent(BlockAction.BLOCK, job_id="wave")
     async with new_database() as url, BlockLedger.open(url) as one, BlockLedger.open(url) as other:
         late, next_one = await journal_of(one), await journal_of(other)
-        await late.begin_run("late", "wave", "there", 0.01)
-        await next_one.begin_run("next", "wave", "there", 30)
+        job = JobDefinition(job_id="wave", origin="there", action="block")
+        await late.begin_run("late", job, 0.01)
+        await next_one.begin_run("next", job, 30)
         await late.advance("late", intent, (), names)
         await asyncio.sleep(0.05)
         settlements = [Settlement(name, RecordState.NOT_FOUND, "no") for name in reversed(names)]

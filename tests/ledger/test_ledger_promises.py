@@ -263,7 +263,7 @@ async def test_the_same_job_run_again_sends_nothing(tilia: TiliaClient, sandbox:
     assert (first.job_id, first.counts[BulkOutcome.DONE]) == ("wave", 30)
     before = await listed(ledger.records(job_id="wave"))
     sandbox.requests.clear()
-    again = await tilia.bulk.block(accounts, reason="another", actor="other", job_id="wave")
+    again = await tilia.bulk.block(accounts, job_id="wave")
     assert (again.total, again.counts[BulkOutcome.SKIPPED], again.failures, again.complete) == (30, 30, (), True)
     assert sandbox.requests == [], "not even for a token"
     assert await listed(ledger.records(job_id="wave")) == before, "who did it, and why, stays as it was"
@@ -271,7 +271,7 @@ async def test_the_same_job_run_again_sends_nothing(tilia: TiliaClient, sandbox:
         (RecordSource.BULK, "wave", "ops", "wave")
     }
     other = await tilia.bulk.block(accounts[:5], job_id="another wave")
-    lifted = await tilia.bulk.unblock(accounts[:5], job_id="wave")
+    lifted = await tilia.bulk.unblock(accounts[:5], job_id="appeals")
     assert (other.counts[BulkOutcome.DONE], lifted.counts[BulkOutcome.DONE]) == (5, 5)
     unnamed = await tilia.bulk.block(accounts[:5])
     assert sorted(await accounts_of(ledger.records(job_id=unnamed.job_id))) == sorted(accounts[:5])

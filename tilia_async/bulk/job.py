@@ -23,7 +23,7 @@ class Job:
     """What is done to each account.
 
     Attributes:
-        action: ``block``, ``unblock`` or ``lookup``.
+        action: ``block``, ``unblock``, ``undo`` or ``lookup``.
         operation: the name of the operation that does it.
         send: does it once to an account, and returns that where there is something to show.
         retry: how often an account is tried, and how long is waited.

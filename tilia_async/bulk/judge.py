@@ -182,6 +182,7 @@ class Judge:
         witness = self._witness()
         started = monotonic()
         failure: errors.TiliaError | None = None
+        suspect.in_flight = witness is None
         try:
             await self._job.send(witness or suspect.account_id, question)
         except errors.TiliaError as error:
@@ -205,6 +206,8 @@ class Judge:
             suspect.generation, suspect.failure = question.generation, failure or suspect.failure
             suspect.attempts += 1
             suspect.asked = True
+            suspect.in_flight = False
+            suspect.doubtful = suspect.doubtful or (failure is not None and failure.took_effect is None)
         if failure is None:
             self._confirmed = (started, witness or suspect.account_id)
             await self._clear(started, question.generation)
@@ -240,7 +243,9 @@ class Judge:
 def state_of(work: Work, failure: errors.TiliaError) -> RecordState:
     """What an attempt's failure leaves; an earlier attempt may have taken effect although the last did not."""
     state = state_after(failure)
-    return RecordState.UNKNOWN if state is RecordState.FAILED and work.doubtful else state
+    # An account that is not there cannot be blocked, whatever was tried.
+    settled = state in {RecordState.CONFIRMED, RecordState.NOT_FOUND}
+    return RecordState.UNKNOWN if work.doubtful and not settled else state
 
 
 def _retry_after(failure: errors.TiliaError) -> float:

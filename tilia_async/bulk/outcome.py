@@ -12,9 +12,10 @@ from tilia_async.errors import TiliaError
 
 if TYPE_CHECKING:
     from tilia_async.api.accounts import Account
+    from tilia_async.ledger.record import BlockRecord
 
 MOST_FAILURES: Final = 1_000
-"""How many items a report keeps that are neither done nor skipped; a ledger has them all."""
+"""How many items a report keeps that are neither done nor skipped; a ledger has them all. As many overlaps."""
 
 
 class BulkOutcome(StrEnum):
@@ -22,7 +23,11 @@ class BulkOutcome(StrEnum):
 
     DONE = "done"
     SKIPPED = "skipped"
-    """This job had already confirmed it."""
+    """This job had already confirmed it. Of ``undo`` also: the block had been lifted since, so nothing was sent."""
+    OVERTAKEN = "overtaken"
+    """This job had confirmed it, and the opposite is on record since: it is left alone. It may not be so any more."""
+    KEPT = "kept"
+    """Only of ``undo``: the account stays blocked, because another block of it is, or may be, in force on record."""
     NOT_FOUND = "not_found"
     """Tilia knows no such account."""
     REFUSED = "refused"
@@ -43,6 +48,8 @@ class BulkItem:
         error: why it is neither done nor skipped; else None. Of an earlier run of the job, its text alone.
         attempts: how many times it was sent in this run.
         account: what was found, by a look-up.
+        also_blocked_by: with a ledger: of an unblock, the blocks on record that were, or may have been, in force, if
+            they were several; of what ``undo`` kept, those for which it was kept. Oldest first.
     """
 
     account_id: str
@@ -50,6 +57,7 @@ class BulkItem:
     error: TiliaError | None = None
     attempts: int = 0
     account: Account | None = None
+    also_blocked_by: tuple[BlockRecord, ...] = ()
 
 
 @attrs.frozen
@@ -57,7 +65,7 @@ class BulkReport:
     """What came of a job.
 
     Attributes:
-        action: ``block``, ``unblock`` or ``lookup``.
+        action: ``block``, ``unblock``, ``undo`` or ``lookup``.
         job_id: the job's name; with a ledger, run it again with this to go on.
         total: how many accounts have an outcome.
         counts: how many of each outcome; all outcomes are there.
@@ -65,6 +73,7 @@ class BulkReport:
         elapsed: in seconds.
         stopped: it ended before its last account.
         accounts: by id, what a look-up found.
+        overlaps: the first thousand that were unblocked although several blocks on record held them; each says which.
     """
 
     action: str
@@ -75,10 +84,11 @@ class BulkReport:
     elapsed: float
     stopped: bool = False
     accounts: Mapping[str, Account] = attrs.field(factory=dict[str, "Account"], repr=False, hash=False)
+    overlaps: tuple[BulkItem, ...] = attrs.field(default=(), repr=False)
 
     @property
     def complete(self) -> bool:
-        """Each account has a final outcome: another run of the job would have nothing to do."""
+        """Each account has a final outcome: another run of the job would send nothing, as things are."""
         return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
 

@@ -226,7 +226,7 @@ class Run:
                 together.start_soon(self._settling.finish, work, state, work.failure)
 
     async def _farewell(self) -> None:
-        """Say on record what is not known, and let others go on at once."""
+        """Say on record what was not sent and what is not known, and let others go on at once."""
         if self._record is None:
             return
         unknown = [work.key for work in self._settling.sent if work.in_flight or work.doubtful]
@@ -238,7 +238,8 @@ class Run:
 
     def _raise(self, cause: Exception, report: BulkReport) -> None:
         job_id = self._job.job_id
-        go_on = "" if self._record is None else f"; run it again with job_id={job_id!r} to go on"
+        again = "undo it again with undo_job_id" if self._job.action == "undo" else "run it again with job_id"
+        go_on = "" if self._record is None else f"; {again}={job_id!r} to go on"
         if not isinstance(cause, errors.TiliaError):
             cause.add_note(f"tilia.bulk.{self._job.action}: stopped with {report.total} accounts settled{go_on}")
             raise cause

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -12,15 +12,15 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.api import accounts
-from tilia_async.api.accounts import Account
+from tilia_async.api.accounts import Account, BlockStatus
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.record import JobRecord
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy, expect
-from tilia_async.ledger.intent import Intent
-from tilia_async.ledger.ledger import BlockLedger
+from tilia_async.ledger.intent import LONGEST_NAME, Intent, undo_name
+from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
@@ -66,16 +66,17 @@ class Bulk:
             reason: why, for your ledger. Tilia takes no reason and keeps none.
             actor: who, for your ledger.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
-            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
+                run again, it takes no other reason, actor or review date; those that are left out stay as they were.
             review_at: when somebody should look at these blocks again, with a time zone.
             on_progress: called after each account, a function or a coroutine function.
             options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's: credentials, a scope, the ledger, twenty
-                calls in a row without an answer. ``.report`` has what was done.
+                accounts in a row given up without a usable answer. ``.report`` has what was done.
 
         Source: seed 002; scope ``block_accounts``.
         """
@@ -95,18 +96,22 @@ class Bulk:
     ) -> BulkReport:
         """Lift your own blocks of many accounts. Those that Tilia placed are refused.
 
+        It lifts all of them, whoever placed them and why: with a ledger, the item of an account that several blocks
+        hold names them in ``also_blocked_by``. To lift what one job alone caused, see :meth:`undo`.
+
         Args:
             account_ids: read as they are needed, at most a small multiple of ``concurrency`` ahead.
             reason: why, for your ledger.
             actor: who, for your ledger.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
-            job_id: of the job in the ledger, 255 characters at most; None: one is made.
+            job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
+                run again, it takes no other reason or actor; those that are left out stay as they were.
             on_progress: called after each account, a function or a coroutine function.
             options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
         Source: seed 002; scope ``unblock_accounts``.
@@ -177,6 +182,67 @@ class Bulk:
         intent = Intent(BlockAction.UNBLOCK, reason, actor, None, job_id)
         return self._stream(self._blocking(intent, concurrency, options), account_ids)
 
+    async def undo(
+        self,
+        job_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        undo_job_id: str | None = None,
+        on_progress: OnProgress | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkReport:
+        """Lift the blocks that a job alone caused, and keep those that something else causes, too.
+
+        Of the accounts that the job blocked, or may have blocked, those are unblocked that nothing else blocks on
+        record. An account that another job, a call or Tilia blocks as well, or may block, is ``KEPT``, and its item
+        says by whom. If that happens while the account is being unblocked, it is blocked again. Once the others are
+        undone as well, in whatever order, the account is free.
+
+        It is a job of its own: cut off, it goes on where it stopped when it is run again. It neither changes nor ends
+        the job that it undoes: what that has left to do, a later run of it does, and what was undone is ``OVERTAKEN``
+        there. A notification of a block of yours that came after the job's is taken for its echo.
+
+        Args:
+            job_id: of the job to undo. It has to have ended; if its process died, its claims are waited for.
+            reason: why, for your ledger.
+            actor: who, for your ledger.
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            undo_job_id: of the job that undoes, 255 characters at most; None: ``undo-`` and the ``job_id``.
+            on_progress: called after each account, a function or a coroutine function.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger, or no such job in it; it did not block, is under way, or was begun
+                in another environment; or ``undo_job_id`` was begun as another job.
+            BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
+
+        Source: seed 002; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
+        """
+        job, account_ids = self._undoing(job_id, Undoing(reason, actor, undo_job_id), concurrency, options)
+        return await self._report(job, account_ids, on_progress)
+
+    def stream_undo(
+        self,
+        job_id: str,
+        reason: str | None = None,
+        actor: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        undo_job_id: str | None = None,
+        options: RequestOptions | None = None,
+    ) -> BulkStream:
+        """Undo a job, and yield each account as it settles. See :meth:`undo`; what that raises, the stream raises.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger.
+        """
+        job, account_ids = self._undoing(job_id, Undoing(reason, actor, undo_job_id), concurrency, options)
+        return self._stream(job, account_ids)
+
     def stream_lookup(
         self,
         account_ids: AccountIds,
@@ -214,13 +280,11 @@ class Bulk:
         checks.refuse(f"bulk.{intent.action.value}", intent.problems())
         if intent.job_id is not None and self._ledger is None:
             raise errors.ConfigurationError("a job_id needs a ledger to be kept in: TiliaClient(..., ledger=ledger)")
-        blocks = intent.action is BlockAction.BLOCK
-        operation = accounts.BLOCK if blocks else accounts.UNBLOCK
+        operation = accounts.BLOCK if intent.action is BlockAction.BLOCK else accounts.UNBLOCK
         once = self._once(options)
 
         async def change(account_id: str, watch: TokenWatch) -> None:
-            path = {"account_id": account_id}
-            await self._caller.value(operation, path=path, options=once, watch=watch)
+            await self._change(operation, account_id, once, watch)
 
         job = self._job(intent.action.value, operation, change, concurrency, options)
         if self._ledger is None:
@@ -229,6 +293,44 @@ class Bulk:
         origin = self._caller.environment.url(operation.service)
         record = JobRecord(self._ledger, intent, job_id, origin, job.concurrency)
         return attrs.evolve(job, job_id=job_id, record=record)
+
+    def _undoing(
+        self, job_id: str, undoing: Undoing, concurrency: int, options: RequestOptions | None
+    ) -> tuple[Job, AccountIds]:
+        checks.refuse("bulk.undo", {"job_id": checks.text(job_id), "undo_job_id": undoing.problems()})
+        if self._ledger is None:
+            raise errors.ConfigurationError(
+                "a job is undone from the ledger that it is recorded in: TiliaClient(..., ledger=ledger)"
+            )
+        undo_job_id = undoing.job_id or undo_name(job_id)
+        intent = Intent(BlockAction.UNBLOCK, undoing.reason, undoing.actor, None, undo_job_id, undoes=job_id)
+        checks.refuse("bulk.undo", intent.problems())
+        once = self._once(options)
+        origin = self._caller.environment.url(accounts.UNBLOCK.service)
+
+        async def lift(account_id: str, watch: TokenWatch) -> None:
+            if account_id not in record.staying:
+                await self._change(accounts.UNBLOCK, account_id, once, watch)
+                # Whoever wants it blocked and is not on record yet has not sent anything yet either.
+                try:
+                    others = await record.blocks_beside(account_id)
+                except errors.LedgerError as error:
+                    # Of the ledger it is true that it changed nothing; the unblock before it did.
+                    error.took_effect = None
+                    raise
+                if not others:
+                    return
+                record.staying[account_id] = others
+            await self._change(accounts.BLOCK, account_id, once, watch)
+
+        job = self._job("undo", accounts.UNBLOCK, lift, concurrency, options)
+        record = JobRecord(self._ledger, intent, undo_job_id, origin, job.concurrency)
+        return attrs.evolve(job, job_id=undo_job_id, record=record), blocked_by(self._ledger, job_id)
+
+    async def _change(
+        self, operation: Operation[BlockStatus], account_id: str, once: RequestOptions, watch: TokenWatch
+    ) -> None:
+        await self._caller.value(operation, path={"account_id": account_id}, options=once, watch=watch)
 
     def _looking_up(self, concurrency: int, options: RequestOptions | None) -> Job:
         once = self._once(options)
@@ -260,6 +362,27 @@ class Bulk:
         """The options of one try: the job itself decides whether and when another follows, for all accounts at once."""
         expect("options", options, RequestOptions, type(None))
         return attrs.evolve(options or RequestOptions(), retry=attrs.evolve(self._retry(options), attempts=1))
+
+
+@attrs.frozen
+class Undoing:
+    """What the one who undoes a job says about it."""
+
+    reason: str | None
+    actor: str | None
+    job_id: str | None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the name."""
+        return [] if self.job_id is None else checks.text(self.job_id, longest=LONGEST_NAME)
+
+
+async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
+    """Yield the accounts that a job blocked, or may have blocked."""
+    from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+    async for record in Records(ledger, questions.to_undo(job_id)):
+        yield record.account_id
 
 
 def check_account_ids(action: str, account_ids: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from time import monotonic
 from typing import Final
@@ -15,7 +16,7 @@ from tilia_async.bulk.stop import Stop
 from tilia_async.bulk.tally import Tally
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.claims import Found
-from tilia_async.ledger.record import RecordState
+from tilia_async.ledger.record import BlockRecord, RecordState, kept_because, overtaken_because
 
 _OUTCOMES: Final = {
     RecordState.CONFIRMED: BulkOutcome.DONE,
@@ -23,6 +24,7 @@ _OUTCOMES: Final = {
     RecordState.REFUSED: BulkOutcome.REFUSED,
     RecordState.UNKNOWN: BulkOutcome.UNKNOWN,
     RecordState.FAILED: BulkOutcome.FAILED,
+    RecordState.KEPT: BulkOutcome.KEPT,
 }
 
 
@@ -60,6 +62,14 @@ class Settling:
         self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
     ) -> None:
         """Settle an account's record, then tell."""
+        beside = work.beside
+        if self._record is not None and (others := self._record.staying.pop(work.key, ())):
+            beside = others
+            state, failure = _after_blocking_again(state, failure, others)
+        elif state is RecordState.UNKNOWN and failure is not None and failure.took_effect is False:
+            # So it was with the last attempt; one before it may have taken effect.
+            failure = copy.copy(failure)
+            failure.took_effect = None
         if self._record is not None:
             try:
                 await self._record.settle(work.key, state, None if failure is None else str(failure))
@@ -68,17 +78,23 @@ class Settling:
         self.sent.discard(work)
         outcome = _OUTCOMES[state]
         shown = None if outcome is BulkOutcome.DONE else failure
-        await self._tell(work, BulkItem(work.account_id, outcome, shown, work.attempts, account))
+        await self._tell(work, BulkItem(work.account_id, outcome, shown, work.attempts, account, beside))
         self._line.finished()
 
     async def finish_as_found(self, work: Work, found: Found) -> None:
         """Tell what an earlier run has on record of an account."""
+        if found.overtaken_by is not None:
+            told = errors.TiliaError(overtaken_because(found.overtaken_by), took_effect=True)
+            await self._tell(work, BulkItem(work.account_id, BulkOutcome.OVERTAKEN, told))
+            return
         if found.state is RecordState.CONFIRMED:
             await self._tell(work, BulkItem(work.account_id, BulkOutcome.SKIPPED))
             return
         effect = None if found.state is RecordState.UNKNOWN else False
-        told = errors.TiliaError(f"as this job has on record: {found.error or found.state.value}", took_effect=effect)
-        await self._tell(work, BulkItem(work.account_id, _OUTCOMES[found.state], told))
+        why = found.error or found.state.value
+        told = errors.TiliaError(why if found.others else f"as this job has on record: {why}", took_effect=effect)
+        item = BulkItem(work.account_id, _OUTCOMES[found.state], told, also_blocked_by=found.others)
+        await self._tell(work, item)
 
     async def _tell(self, work: Work, item: BulkItem) -> None:
         """Tell of an account, as many times as it was given."""
@@ -96,3 +112,14 @@ class Settling:
             await self._sink(item)
         except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
             self._stop.call(error)
+
+
+def _after_blocking_again(
+    state: RecordState, failure: errors.TiliaError | None, others: Sequence[BlockRecord]
+) -> tuple[RecordState, errors.TiliaError]:
+    """Tell of an account that was, or may have been, unblocked although it is to stay blocked."""
+    if state is RecordState.CONFIRMED:
+        return RecordState.KEPT, errors.TiliaError(kept_because(others))
+    why = "no answer" if failure is None else str(failure)
+    words = f"it may be unblocked, and was not blocked again for certain: {why}; {kept_because(others)}"
+    return RecordState.UNKNOWN, errors.TiliaError(words, took_effect=None)

@@ -27,6 +27,7 @@ class Tally:
         self.total = 0
         self._counts = dict.fromkeys(BulkOutcome, 0)
         self._failures: list[BulkItem] = []
+        self._overlaps: list[BulkItem] = []
         self._accounts: dict[str, Account] = {}
         self._keeps_accounts = keeps_accounts
         self._started = now
@@ -38,6 +39,8 @@ class Tally:
         self._counts[item.outcome] += 1
         if item.outcome not in _WELL and len(self._failures) < MOST_FAILURES:
             self._failures.append(item)
+        if item.outcome is BulkOutcome.DONE and item.also_blocked_by and len(self._overlaps) < MOST_FAILURES:
+            self._overlaps.append(item)
         if item.account is not None and self._keeps_accounts:
             self._accounts[item.account_id] = item.account
 
@@ -67,4 +70,5 @@ class Tally:
             self.elapsed(now),
             stopped,
             dict(self._accounts),
+            tuple(self._overlaps),
         )

@@ -19,7 +19,7 @@ ENOUGH_TO_ASK: Final = 8
 """Calls in a row whose token is refused, after which it is worth a question."""
 
 MOST_UNANSWERED: Final = 20
-"""Calls in a row without a usable answer, after which the job stops."""
+"""Accounts in a row that were given up without a usable answer, after which the job stops."""
 
 MOST_ROUNDS: Final = 10
 """Times in a row that Tilia asks for less, with nothing served in between, after which the job stops;"""
@@ -115,7 +115,7 @@ class Trouble:
         return self._refused >= MOST_REFUSED or (bool(lacks) and not self._served)
 
     def unanswered(self) -> bool:
-        """A call ended without a usable answer. Returns whether the job has to stop."""
+        """An account was given up without a usable answer. Returns whether the job has to stop."""
         self._unanswered += 1
         return self._unanswered >= MOST_UNANSWERED
 

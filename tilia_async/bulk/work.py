@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tilia_async import errors
+from tilia_async.ledger.record import BlockRecord
 from tilia_async.wire import checks
 
 _LONGEST_TEXT: Final = 255
@@ -27,6 +28,7 @@ class Work:
         served_before: how many calls of the job had been served when Tilia asked for less instead of serving this one.
         lesser: how often Tilia asked for less although it served others meanwhile.
         asked: it was asked for a second time, with a token that would be replaced.
+        beside: the blocks that are in force on record, of an account that is unblocked and has several.
         twins: how many more times it was given while it was in hand.
     """
 
@@ -34,6 +36,7 @@ class Work:
         "account_id",
         "asked",
         "attempts",
+        "beside",
         "doubtful",
         "failure",
         "generation",
@@ -59,6 +62,7 @@ class Work:
         self.lesser = 0
         self.asked = False
         self.twins = 0
+        self.beside: tuple[BlockRecord, ...] = ()
         self.failure: errors.TiliaError | None = None
 
     def may_renew(self) -> bool:

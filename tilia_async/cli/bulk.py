@@ -1,4 +1,4 @@
-"""``tilia bulk``: block, unblock or look up the accounts of a file."""
+"""``tilia bulk``: block, unblock or look up the accounts of a file, or undo what a job blocked."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, STANDARD_STREAM, Act
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.ledger_place import VARIABLE, LedgerOption, LedgerPlace
 from tilia_async.cli.moments import moment
+from tilia_async.ledger.intent import undo_name
 
 _EXIT_STATUS = """
 
 Exit status:
 0    every account is done, now or by an earlier run of the job
-1    some are not: the summary says which, and why
+1    some are not, or are so no more: the summary says which, and why
 2    the input or the command is wrong; nothing was sent
 3    the job stopped: the cause and the command to go on are told
 130  stopped by Ctrl-C: the same"""
 
 bulk = typer.Typer(
     no_args_is_help=True,
-    help="Block, unblock or look up the accounts of a file.",
+    help="Block, unblock or look up the accounts of a file; undo what a job blocked.",
 )
 
 File: TypeAlias = Annotated[
@@ -121,6 +122,42 @@ def unblock(
             actor=actor,
             ledger=LedgerPlace.of(ledger),
             job_id=job,
+            dry_run=dry_run,
+            as_json=json,
+        )
+    )
+
+
+@bulk.command(
+    help="Lift the blocks that a job alone caused. An account that another job, a call or Tilia blocks as well stays "
+    f"blocked, and the summary says why. The job has to be in the ledger, and has to have ended.{_EXIT_STATUS}"
+)
+def undo(
+    job: Annotated[str, typer.Argument(metavar="JOB", show_default=False, help="The job whose blocks are lifted.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for the ledger.")] = None,
+    actor: Actor = None,
+    undo_job: Annotated[
+        str | None,
+        typer.Option(
+            "--undo-job", metavar="ID", help="The name of the job that undoes. Default: undo- and the name of the job."
+        ),
+    ] = None,
+    ledger: LedgerOption = None,
+    concurrency: Concurrency = DEFAULT_CONCURRENCY,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be lifted and kept; send nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    _run(
+        BulkOrder(
+            action=Action.UNDO,
+            undoes=job,
+            concurrency=concurrency,
+            reason=reason,
+            actor=actor,
+            ledger=LedgerPlace.existing(ledger),
+            job_id=undo_job or undo_name(job),
             dry_run=dry_run,
             as_json=json,
         )

@@ -22,6 +22,7 @@ class Action(StrEnum):
 
     BLOCK = "block"
     UNBLOCK = "unblock"
+    UNDO = "undo"
     LOOKUP = "lookup"
 
 
@@ -30,7 +31,8 @@ class BulkOrder:
     """What somebody asked for.
 
     Attributes:
-        file: its name, or ``-``.
+        file: its name, or ``-``; of ``undo``, none.
+        undoes: the job to undo.
         column: the column of the ids, if it was named.
         keeps_going: lines that cannot be used are left out.
         ledger: where the record is; None if there is none.
@@ -39,7 +41,8 @@ class BulkOrder:
     """
 
     action: Action
-    file: str
+    file: str = ""
+    undoes: str | None = None
     column: str | None = None
     keeps_going: bool = False
     concurrency: int = DEFAULT_CONCURRENCY
@@ -65,7 +68,7 @@ class BulkOrder:
             "column": self.column,
             "concurrency": None if self.concurrency == DEFAULT_CONCURRENCY else str(self.concurrency),
             "output": self.output,
-            "job": self.job_id,
+            "job" if self.undoes is None else "undo-job": self.job_id,
         }
         for name, value in given.items():
             if value is not None:
@@ -76,9 +79,10 @@ class BulkOrder:
             yield "--keep-going"
         if self.as_json:
             yield "--json"
-        if self.file.startswith("-") and self.file != STANDARD_STREAM:
+        named = self.file if self.undoes is None else self.undoes
+        if named.startswith("-") and (named != STANDARD_STREAM or self.undoes is not None):
             yield "--"
-        yield shlex.quote(self.file)
+        yield shlex.quote(named)
 
 
 def made_job_id(action: Action) -> str:

@@ -21,6 +21,7 @@ from tilia_async.cli.account_file import AccountFileError, Flaw, read
 from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
 from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_job_id
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
+from tilia_async.cli.ledger_place import LedgerPlace
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
@@ -33,8 +34,11 @@ from tilia_async.errors import (
     readable,
 )
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
+from tilia_async.ledger.ledger import journal_of
 
-_TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.LOOKUP: "look up"}
+_TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.UNDO: "look at", Action.LOOKUP: "look up"}
+_AT_ONCE: Final = 500
+"""How many accounts a dry run asks the ledger for at once."""
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
 
 
@@ -48,6 +52,8 @@ def run(order: BulkOrder) -> Status:
         ledger = None if order.ledger is None else BlockLedger.open(order.ledger.url)
         # Settings that are missing are told before a large file is read.
         tilia = None if order.dry_run else _client(order, ledger)
+        if order.undoes is not None and order.ledger is not None:
+            return _undone(order, order.undoes, tilia, ledger, order.ledger)
         with _checked(order) as accounts:
             found = Input(accounts=accounts.total, left_out=accounts.flaws, problems=accounts.problems)
             if not _is_usable(order, found):
@@ -75,6 +81,36 @@ def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
         connections=max(usual.connections, order.concurrency), per_host=max(usual.per_host, order.concurrency)
     )
     return TiliaClient.from_env(limits=limits, ledger=ledger)
+
+
+def _undone(
+    order: BulkOrder, undoes: str, tilia: TiliaClient | None, ledger: BlockLedger | None, place: LedgerPlace
+) -> Status:
+    lifted, kept, others = asyncio.run(_foreseen(undoes, BlockLedger.open(place.url)))
+    found = Input(accounts=lifted + kept + others, left_out={}, problems=())
+    if tilia is not None:
+        return _ended(order, _job(order, found, undoes, tilia, ledger))
+    counts = {**_NOTHING, BulkOutcome.KEPT: kept, BulkOutcome.SKIPPED: others}
+    if order.as_json:
+        return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts))
+    print(f"{_accounts(found.accounts)} of job {readable(undoes)}; nothing was sent, this was a dry run.")
+    print(f"{lifted:,} would be unblocked: nothing else blocks them.")
+    print(f"{kept:,} would be kept: something else blocks them, too, or may.")
+    if others:
+        print(f"{others:,} are not blocked by this job any more.")
+    return Status.ALL_DONE
+
+
+async def _foreseen(undoes: str, ledger: BlockLedger) -> tuple[int, int, int]:
+    """How many accounts of a job would be unblocked and kept, and how many there are beside."""
+    from tilia_async.ledger.standing import foreseen  # noqa: PLC0415 - needs the extra
+
+    async with ledger:
+        return await foreseen((await journal_of(ledger)).database, undoes)
+
+
+def _accounts(number: int) -> str:
+    return "1 account" if number == 1 else f"{number:,} accounts"
 
 
 @contextmanager
@@ -119,31 +155,43 @@ def _is_usable(order: BulkOrder, found: Input) -> bool:
 
 
 def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLedger | None) -> Status:
-    confirmed = 0
+    confirmed = overtaken = 0
     # A ledger that is not there yet has nothing on record, and a dry run makes none.
     if ledger is not None and order.job_id is not None and order.ledger is not None and order.ledger.exists():
-        confirmed = asyncio.run(_confirmed(order, accounts, ledger))
-    ending = Ending(status=Status.ALL_DONE, input=found, counts={**_NOTHING, BulkOutcome.SKIPPED: confirmed})
+        confirmed, overtaken = asyncio.run(_confirmed(order.job_id, BlockAction(order.action), accounts, ledger))
+    counts = {**_NOTHING, BulkOutcome.SKIPPED: confirmed, BulkOutcome.OVERTAKEN: overtaken}
+    ending = Ending(status=Status.ALL_DONE, input=found, counts=counts)
     if order.as_json:
         return _ended(order, ending)
-    accounts_are = "1 account" if found.accounts == 1 else f"{found.accounts:,} accounts"
-    print(f"{accounts_are} to {_TO[order.action]}; nothing was sent, this was a dry run.")
+    print(f"{_accounts(found.accounts)} to {_TO[order.action]}; nothing was sent, this was a dry run.")
     if order.job_id is not None:
         print(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
+    if overtaken:
+        print(f"{overtaken:,} were, and the opposite is on record since: the job leaves them alone.")
     return Status.ALL_DONE
 
 
-async def _confirmed(order: BulkOrder, accounts: AccountList, ledger: BlockLedger) -> int:
-    number = 0
+async def _confirmed(job_id: str, action: BlockAction, accounts: AccountList, ledger: BlockLedger) -> tuple[int, int]:
+    """How many of the accounts the job has confirmed, and of how many the opposite is on record since."""
+    from tilia_async.ledger.standing import overtaken  # noqa: PLC0415 - needs the extra
+
+    confirmed = since = 0
     async with ledger:
-        action = BlockAction(order.action.value)
-        async for record in ledger.records(job_id=order.job_id, action=action, state=RecordState.CONFIRMED):
-            number += record.account_id in accounts
-    return number
+        database = (await journal_of(ledger)).database
+        names: list[str] = []
+        async for record in ledger.records(job_id=job_id, action=action, state=RecordState.CONFIRMED):
+            if record.account_id in accounts:
+                names.append(record.account_id)
+                confirmed += 1
+            if len(names) == _AT_ONCE:
+                since += await overtaken(database, names, job_id, action)
+                names.clear()
+        since += await overtaken(database, names, job_id, action)
+    return confirmed - since, since
 
 
 def _job(
-    order: BulkOrder, found: Input, accounts: AccountList, tilia: TiliaClient, ledger: BlockLedger | None
+    order: BulkOrder, found: Input, accounts: AccountList | str, tilia: TiliaClient, ledger: BlockLedger | None
 ) -> Ending:
     if order.job_id is not None:
         print(f"job {readable(order.job_id)}", file=sys.stderr)
@@ -177,10 +225,20 @@ def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> En
 
 
 async def _sent(
-    order: BulkOrder, accounts: AccountList, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
+    order: BulkOrder, accounts: AccountList | str, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
 ) -> BulkReport:
+    """Do the job with the accounts of a list, or with those of the job of that name."""
     _end_at_sigterm()
     async with ledger or contextlib.nullcontext(), tilia:
+        if isinstance(accounts, str):
+            return await tilia.bulk.undo(
+                accounts,
+                order.reason,
+                order.actor,
+                concurrency=order.concurrency,
+                undo_job_id=order.job_id,
+                on_progress=progress.update,
+            )
         if order.action is Action.BLOCK:
             return await tilia.bulk.block(
                 accounts,
@@ -256,6 +314,7 @@ def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | No
         input=found,
         counts=report.counts,
         failures=report.failures,
+        overlaps=report.overlaps,
         elapsed=report.elapsed,
         cause=cause,
     )

@@ -13,17 +13,26 @@ from rich.console import Console
 from rich.table import Table
 
 from tilia_async.bulk import BulkItem, BulkOutcome
+from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.account_file import Flaw, Problem
 from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
+from tilia_async.ledger.record import described
 
 _SHOWN_REASONS: Final = 5
 _SHOWN_IDS: Final = 5
 
-_DONE: Final = {Action.BLOCK: "blocked", Action.UNBLOCK: "unblocked", Action.LOOKUP: "found"}
+_DONE: Final = {
+    Action.BLOCK: "blocked",
+    Action.UNBLOCK: "unblocked",
+    Action.UNDO: "unblocked: nothing else blocks them",
+    Action.LOOKUP: "found",
+}
 _MEANING: Final = {
     BulkOutcome.SKIPPED: "confirmed by an earlier run of this job",
+    BulkOutcome.OVERTAKEN: "confirmed once, the opposite is on record since",
+    BulkOutcome.KEPT: "still blocked: something else blocks them, too",
     BulkOutcome.NOT_FOUND: "Tilia knows no such account",
     BulkOutcome.REFUSED: "Tilia refused it for this account",
     BulkOutcome.UNKNOWN: "may have taken effect: no answer tells",
@@ -71,6 +80,7 @@ class Ending:
     input: Input
     counts: Mapping[BulkOutcome, int]
     failures: Sequence[BulkItem] = ()
+    overlaps: Sequence[BulkItem] = ()
     elapsed: float = 0.0
     cause: str | None = None
 
@@ -103,18 +113,26 @@ def tell(order: BulkOrder, ending: Ending) -> None:
     table.add_column(style="dim")
     for outcome, number in ending.counts.items():
         if number or outcome is BulkOutcome.DONE:
-            meaning = _DONE[order.action] if outcome is BulkOutcome.DONE else _MEANING[outcome]
+            meaning = _meaning(order.action, outcome)
             table.add_row(_words(outcome), f"{number:,}", meaning)
     if left_out := sum(ending.input.left_out.values()):
         table.add_row("left out", f"{left_out:,}", f"lines of the file: {listed(ending.input.left_out)}")
     console.print(table)
-    for line in _failures(order, ending):
+    for line in (*_failures(order, ending), *_overlaps(ending)):
         console.print(line, soft_wrap=True)
     if ending.cause is not None:
         console.print(f"[bold red]stopped[/]: {cell(ending.cause)}", soft_wrap=True)
     for line in _how_to_go_on(order, ending):
         # A command that is broken into lines could not be copied.
         console.print(line, soft_wrap=True)
+
+
+def _meaning(action: Action, outcome: BulkOutcome) -> str:
+    if outcome is BulkOutcome.DONE:
+        return _DONE[action]
+    if outcome is BulkOutcome.SKIPPED and action is Action.UNDO:
+        return "unblocked before: by this job, or by others since"
+    return _MEANING[outcome]
 
 
 def _words(outcome: BulkOutcome) -> str:
@@ -143,6 +161,19 @@ def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
         yield f"All of them: {cell(export)}"
     elif is_cut:
         yield "With --json there are up to a thousand of them."
+
+
+def _overlaps(ending: Ending) -> Iterator[str]:
+    """Those who several blocks held: one of them may have been rightful."""
+    if not ending.overlaps:
+        return
+    several = f"{len(ending.overlaps):,}{' or more' if len(ending.overlaps) == MOST_FAILURES else ''}"
+    yield f"[bold]overlaps[/]: several blocks held {several} of them, and all were lifted:"
+    for item in ending.overlaps[:_SHOWN_IDS]:
+        yield f"  {cell(item.account_id)}: {cell('; '.join(map(described, item.also_blocked_by)))}"
+    if len(ending.overlaps) > _SHOWN_IDS:
+        yield f"  and {len(ending.overlaps) - _SHOWN_IDS:,} more: see --json"
+    yield "(tilia bulk undo JOB would have lifted only what a job alone had caused.)"
 
 
 def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
@@ -174,6 +205,7 @@ def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
             "outcome": item.outcome,
             "attempts": item.attempts,
             "error": None if item.error is None else str(item.error),
+            "also_blocked_by": _blocks(item),
         }
         for item in ending.failures
     ]
@@ -190,6 +222,11 @@ def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
         "left_out": {flaw.value: number for flaw, number in ending.input.left_out.items()},
         "problems": problems,
         "failures": failures,
+        "overlaps": [{"account_id": item.account_id, "also_blocked_by": _blocks(item)} for item in ending.overlaps],
         # Arguments of a command may be no text, which JSON has no way to say.
         "go_on": order.command().encode("utf-8", "backslashreplace").decode() if goes_on else None,
     }
+
+
+def _blocks(item: BulkItem) -> list[dict[str, Cell]]:
+    return [attrs.asdict(each) for each in item.also_blocked_by]

@@ -21,6 +21,8 @@ _SILENT_SECONDS: Final = 3.0
 _STYLES: Final = {
     BulkOutcome.DONE: "green",
     BulkOutcome.SKIPPED: "cyan",
+    BulkOutcome.OVERTAKEN: "yellow",
+    BulkOutcome.KEPT: "yellow",
     BulkOutcome.NOT_FOUND: "yellow",
     BulkOutcome.REFUSED: "red",
     BulkOutcome.UNKNOWN: "magenta",

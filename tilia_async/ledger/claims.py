@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from tilia_async.ledger.record import RecordState
+from tilia_async.ledger.record import BlockRecord, RecordState
 
 
 def new_run_id() -> str:
@@ -33,11 +33,15 @@ class Found:
         state: what is on record.
         error: its text.
         settled: it needs nothing more from this run; else somebody has it in hand.
+        overtaken_by: the record that undid, or may have undone, what the job had confirmed.
+        others: the blocks for which it was kept.
     """
 
     state: RecordState
     error: str | None
     settled: bool
+    overtaken_by: BlockRecord | None = None
+    others: tuple[BlockRecord, ...] = ()
 
 
 @attrs.frozen
@@ -47,10 +51,15 @@ class Claims:
     Attributes:
         mine: these are this run's to send.
         others: these are not, by account.
+        doubtful: those of mine that an earlier run may have sent.
+        beside: of an unblock, the blocks in force of those of mine that have several; of a job that undoes another,
+            the blocks that are to stay of those of mine that an earlier run may have lifted.
     """
 
     mine: frozenset[str]
     others: Mapping[str, Found]
+    doubtful: frozenset[str] = frozenset()
+    beside: Mapping[str, tuple[BlockRecord, ...]] = attrs.field(factory=dict[str, tuple[BlockRecord, ...]])
 
 
 NO_CLAIMS: Final = Claims(frozenset(), {})

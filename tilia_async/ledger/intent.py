@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import attrs
@@ -18,13 +19,18 @@ LONGEST_LEASE = 60.0
 
 @attrs.frozen
 class Intent:
-    """One block or unblock, or those of a job."""
+    """One block or unblock, or those of a job.
+
+    Attributes:
+        undoes: the job whose blocks are lifted.
+    """
 
     action: BlockAction
     reason: str | None = None
     actor: str | None = None
     review_at: datetime | None = None
     job_id: str | None = None
+    undoes: str | None = None
 
     def problems(self) -> dict[str, list[str]]:
         """What is wrong with it, by field."""
@@ -32,12 +38,20 @@ class Intent:
             "reason": _text(self.reason),
             "actor": _text(self.actor),
             "review_at": [] if self.review_at is None else checks.moment(self.review_at),
-            "job_id": [] if self.job_id is None else checks.text(self.job_id, longest=LONGEST_NAME),
+            "job_id": _text(self.job_id, longest=LONGEST_NAME),
         }
 
 
-def _text(value: object) -> list[str]:
-    problems = [] if value is None else checks.text(value)
+def _text(value: object, longest: int | None = None) -> list[str]:
+    if value is None:
+        return []
+    problems = checks.text(value) if longest is None else checks.text(value, longest=longest)
     if isinstance(value, str) and "\0" in value:
         problems.append("has a zero character in it, which databases refuse")
     return problems
+
+
+def undo_name(job_id: str) -> str:
+    """Return the name of the job that undoes another, the same each time."""
+    name = f"undo-{job_id}"
+    return name if len(name) <= LONGEST_NAME else f"undo-{hashlib.sha256(job_id.encode()).hexdigest()}"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
-import orjson
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tilia_async.errors import ConfigurationError
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
 from tilia_async.ledger.database import Database, clock, database_now
 from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs
 from tilia_async.ledger.prepared import Row
-from tilia_async.ledger.record import PUBLISHER, RecordSource, RecordState
-from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
-from tilia_async.ledger.statements import OPEN, Statements, statements
+from tilia_async.ledger.record import PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState, kept_because
+from tilia_async.ledger.schema import RECORDS, RUNS
+from tilia_async.ledger.standing import Standing, standings
+from tilia_async.ledger.statements import OPEN, Statements, listed, statements
+
+_UNDO_LOCK: Final = 0x7111B
+"""Of PostgreSQL's advisory locks: two jobs that are undone at once must not keep an account for each other's sake."""
 
 
 @attrs.frozen
@@ -41,6 +44,15 @@ class _Settled:
 
 
 @attrs.define(eq=False)
+class _Look:
+    """An account that was unblocked, and the blocks of others that it has."""
+
+    account_id: str
+    without: str
+    others: tuple[BlockRecord, ...] = ()
+
+
+@attrs.define(eq=False)
 class _Claiming:
     """Accounts that a run asks for, in the order of their names; and what came of it."""
 
@@ -56,10 +68,12 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._entries = GroupCommit[_Intended | _Settled | _Claiming](self._write)
+        self._looks = GroupCommit[_Look](self._look)
 
     async def aclose(self) -> None:
         """Finish what was handed in, and close the database."""
         await self._entries.aclose()
+        await self._looks.aclose()
         await self.database.aclose()
 
     async def intend(self, run_id: str, account_id: str, intent: Intent) -> None:
@@ -106,24 +120,49 @@ class Journal:
         await self._entries.add(*entries)
         return claiming.claims
 
-    async def begin_run(self, run_id: str, job_id: str, origin: str, lease: float) -> None:
+    async def begin_run(self, run_id: str, job: JobDefinition, lease: float) -> JobDefinition:
         """Enter a run of a job, whose claims live as long as it renews its lease (in seconds).
 
-        Args:
-            origin: the environment that the job's accounts are in.
+        Returns:
+            The job as it was begun.
 
         Raises:
             LedgerError: it is not on record.
-            ConfigurationError: the job was begun in another environment.
+            ConfigurationError: the job was begun as another one, or is being undone; or there is nothing to undo.
         """
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: AsyncConnection) -> JobDefinition:
             # A day is longer than any lease: these belong to processes that died, and their claims have ended.
             await connection.execute(delete(RUNS).where(RUNS.c.expires_at < database_now() - 86_400.0))
-            await _enter_job(connection, job_id, origin)
-            await _enter_run(connection, run_id, job_id, lease)
+            if job.undoes is not None:
+                await check_undoable(connection, job.undoes, job.origin)
+            begun = await enter_job(connection, job)
+            await _enter_run(connection, run_id, job.job_id, lease)
+            return begun
 
-        await self.database.write(work)
+        return await self.database.write(work)
+
+    async def live_runs(self, job_id: str) -> Mapping[str, float]:
+        """Return the runs of a job that are under way, and when their claims end if they are not renewed.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+
+        async def work(connection: AsyncConnection) -> Mapping[str, float]:
+            return await live_runs(connection, job_id)
+
+        return await self.database.read(work)
+
+    async def blocks_beside(self, account_id: str, without: str) -> tuple[BlockRecord, ...]:
+        """Return the blocks of an account that are, or may be, in force, without those of one job.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        look = _Look(account_id, without)
+        await self._looks.add(look)
+        return look.others
 
     async def renew_run(self, run_id: str, job_id: str, lease: float) -> None:
         """Let the claims of a run live that much longer, in seconds from now, by the database's clock.
@@ -158,6 +197,9 @@ class Journal:
 
         async def work(connection: AsyncConnection) -> None:
             known = statements(connection.dialect.name)
+            if connection.dialect.name == "postgresql" and any(each.intent.undoes is not None for each in claiming):
+                # Before any row is locked, or two processes could wait for each other.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UNDO_LOCK})
             now = await clock(connection)
             if intents:
                 rows = [_row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id) for each in intents]
@@ -169,16 +211,13 @@ class Journal:
 
         await self.database.write(work)
 
+    async def _look(self, looks: Sequence[_Look]) -> None:
+        async def work(connection: AsyncConnection) -> Mapping[str, Standing]:
+            return await standings(connection, sorted({each.account_id for each in looks}))
 
-async def _enter_job(connection: AsyncConnection, job_id: str, origin: str) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    await connection.execute(insert(JOBS).values(job_id=job_id, origin=origin).on_conflict_do_nothing())
-    begun_in = (await connection.execute(select(JOBS.c.origin).where(JOBS.c.job_id == job_id))).scalar_one()
-    if begun_in != origin:
-        raise ConfigurationError(
-            f"the job {job_id!r} of this ledger was begun at {begun_in}, and this client is for {origin}: "
-            "take another job_id"
-        )
+        found = await self.database.read(work)
+        for each in looks:
+            each.others = found.get(each.account_id, Standing()).blocks(without=each.without)
 
 
 async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, lease: float) -> None:
@@ -198,32 +237,109 @@ async def _settle(connection: AsyncConnection, known: Statements, settled: Seque
                 values = {"run": entry.run_id, "account": each.account_id, "at": now}
                 told.append({**values, "new_state": each.state.value, "new_error": each.error})
     for (run_id, state), names in alike.items():
-        values = {"run": run_id, "names": _listed(sorted(names)), "new_state": state.value, "at": now}
+        values = {"run": run_id, "names": listed(sorted(names)), "new_state": state.value, "at": now}
         await known.settle.run(connection, values)
     for values in sorted(told, key=operator.itemgetter("account")):
         await known.settle_with_error.run(connection, values)
 
 
 async def _claim(connection: AsyncConnection, known: Statements, asked: _Claiming, now: datetime) -> Claims:
+    if asked.intent.undoes is not None:
+        return await _claim_to_undo(connection, known, asked, asked.intent.undoes, now)
+    claims = await _taken(connection, known, asked, asked.names, now)
+    found = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
+    doubted = [name for name, each in found.items() if each.state is RecordState.CONFIRMED]
+    unblocked = sorted(claims.mine) if asked.intent.action is BlockAction.UNBLOCK else []
+    standing = await standings(connection, [*doubted, *unblocked]) if doubted or unblocked else {}
+    blocks = {name: standing[name].blocks() for name in unblocked if name in standing}
+    beside = {name: several for name, several in blocks.items() if len(several) > 1}
+    return attrs.evolve(claims, others=_overtaken(asked, found, standing), beside=beside)
+
+
+async def _claim_to_undo(
+    connection: AsyncConnection, known: Statements, asked: _Claiming, undone: str, now: datetime
+) -> Claims:
+    """Claim those that nothing else blocks. The others are kept; that is on record in the same transaction."""
+    before = await _found(connection, known, asked, asked.names)
+    standing = await standings(connection, asked.names)
+    wanted: list[str] = []
+    kept: dict[str, tuple[BlockRecord, ...]] = {}
+    beside: dict[str, tuple[BlockRecord, ...]] = {}
+    lifted: dict[str, Found] = {}
+    for name in asked.names:
+        earlier, account = before.get(name), standing.get(name, Standing())
+        if earlier is not None and earlier.settled and earlier.state is not RecordState.KEPT:
+            continue
+        others = account.blocks(without=undone)
+        may_have_lifted = earlier is not None and earlier.state in _MAYBE_SENT
+        if others and may_have_lifted:
+            beside[name] = others
+        elif others:
+            kept[name] = others
+        elif not may_have_lifted and not account.is_blocked_by(undone):
+            lifted[name] = Found(RecordState.CONFIRMED, None, settled=True)
+            continue
+        wanted.append(name)
+    claims = await _taken(connection, known, asked, wanted, now)
+    for name in sorted(claims.mine & kept.keys()):
+        values = {"run": asked.run_id, "account": name, "at": now, "new_state": RecordState.KEPT.value}
+        await known.settle_with_error.run(connection, {**values, "new_error": kept_because(kept[name])})
+    found = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
+    others_of = {
+        name: Found(RecordState.KEPT, kept_because(others), settled=True, others=others)
+        for name, others in kept.items()
+        if name in claims.mine
+    }
+    return Claims(
+        claims.mine - kept.keys(),
+        {**lifted, **_overtaken(asked, found, standing), **others_of},
+        claims.doubtful,
+        {name: others for name, others in beside.items() if name in claims.mine},
+    )
+
+
+_MAYBE_SENT: Final = frozenset({RecordState.INTENDED, RecordState.UNKNOWN})
+
+
+async def _taken(
+    connection: AsyncConnection, known: Statements, asked: _Claiming, names: Sequence[str], now: datetime
+) -> Claims:
+    if not names:
+        return NO_CLAIMS
     row = _row(asked.intent, asked.run_id, now, RecordSource.BULK, None)
-    rows = await known.claim.run(connection, {**row, "names": _listed(asked.names)})
-    mine = frozenset(str(name) for (name,) in rows)
-    left = [name for name in asked.names if name not in mine]
-    if not left:
-        return Claims(mine, {})
-    sought = {"job": asked.intent.job_id, "what": asked.intent.action.value, "names": _listed(left)}
-    found = await known.look.run(connection, sought)
-    return Claims(mine, dict(_found(row, asked.run_id) for row in found))
+    rows = await known.claim.run(connection, {**row, "names": listed(names)})
+    taken = {str(name): state for name, state in rows}
+    doubtful = frozenset(name for name, state in taken.items() if state == RecordState.UNKNOWN.value)
+    return Claims(frozenset(taken), {}, doubtful)
 
 
-def _found(row: Row, run_id: str) -> tuple[str, Found]:
-    account_id, state, error, in_hand_of, is_settled = row
+async def _found(
+    connection: AsyncConnection, known: Statements, asked: _Claiming, names: Sequence[str]
+) -> dict[str, Found]:
+    if not names:
+        return {}
+    sought = {"job": asked.intent.job_id, "what": asked.intent.action.value, "names": listed(names)}
+    rows = await known.look.run(connection, sought)
+    return {str(row[0]): _found_in(row, asked.run_id) for row in rows}
+
+
+def _found_in(row: Row, run_id: str) -> Found:
+    _, state, error, in_hand_of, is_settled = row
     settled = state not in OPEN or (in_hand_of == run_id and bool(is_settled))
-    return str(account_id), Found(RecordState(str(state)), None if error is None else str(error), settled)
+    return Found(RecordState(str(state)), None if error is None else str(error), settled)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return orjson.dumps(names).decode()
+def _overtaken(asked: _Claiming, found: Mapping[str, Found], standing: Mapping[str, Standing]) -> Mapping[str, Found]:
+    """Tell of what the job had confirmed whether that was undone since."""
+    job_id = asked.intent.job_id
+    if job_id is None:
+        return found
+    return {
+        name: attrs.evolve(each, overtaken_by=standing[name].opposite_since(job_id, asked.intent.action))
+        if each.state is RecordState.CONFIRMED and name in standing
+        else each
+        for name, each in found.items()
+    }
 
 
 def _row(intent: Intent, run_id: str, now: datetime, source: RecordSource, account_id: str | None) -> dict[str, object]:

@@ -20,7 +20,7 @@ from tilia_async.ledger.record import (
     RecordSource,
     RecordState,
 )
-from tilia_async.ledger.schema import RECORDS
+from tilia_async.ledger.schema import JOBS, RECORDS
 
 PAGE: Final = 500
 """How many records are read at once."""
@@ -51,7 +51,8 @@ def pending(job_id: str | None) -> Question:
 def in_force(issuer: str | None, *, by_tilia: bool | None) -> Question:
     """For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
 
-    Your unblock lifts your blocks. A notification that says "not blocked" says that nothing is left.
+    Your unblock lifts your blocks. A notification that says "not blocked" says that nothing is left. A block of a job
+    that was undone stands back behind the one for which the account was kept blocked.
     """
     earlier = RECORDS.alias("earlier")
     question = select(RECORDS).where(
@@ -61,7 +62,7 @@ def in_force(issuer: str | None, *, by_tilia: bool | None) -> Question:
             *_is(earlier, BlockAction.BLOCK),
             earlier.c.account_id == _R.account_id,
             _ours(earlier) == _ours(RECORDS),
-            _before(earlier, RECORDS),
+            _goes_before(earlier, RECORDS),
             ~_lifted(earlier, "earlier_lift"),
         ),
     )
@@ -91,6 +92,23 @@ def _before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     return or_(one.c.requested_at < other.c.requested_at, same)
 
 
+def _goes_before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    one_wanted, other_wanted = ~_withdrawn(one, "one"), ~_withdrawn(other, "other")
+    return or_(one_wanted & ~other_wanted, or_(one_wanted, ~other_wanted) & _before(one, other))
+
+
+def _withdrawn(block: FromClause, name: str) -> ColumnElement[bool]:
+    """Its job was undone, and the account was kept for another block."""
+    kept, undo = RECORDS.alias(f"{name}_kept"), JOBS.alias(f"{name}_undo")
+    return exists().where(
+        kept.c.account_id == block.c.account_id,
+        kept.c.state == RecordState.KEPT.value,
+        kept.c.job_id == undo.c.job_id,
+        undo.c.undoes == block.c.job_id,
+        _before(block, kept),
+    )
+
+
 def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
     lift = RECORDS.alias(name)
     return exists().where(
@@ -99,6 +117,12 @@ def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
         _before(block, lift),
         or_(lift.c.source == RecordSource.WEBHOOK.value, _ours(block)),
     )
+
+
+def to_undo(job_id: str) -> Question:
+    """The blocks of a job that took effect, or may have."""
+    effective = [RecordState.CONFIRMED.value, RecordState.INTENDED.value, RecordState.UNKNOWN.value]
+    return matching({"job_id": job_id, "action": BlockAction.BLOCK}).where(_R.state.in_(effective))
 
 
 async def history(database: Database, account_id: str) -> list[BlockRecord]:

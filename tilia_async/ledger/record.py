@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
@@ -32,6 +34,8 @@ class RecordState(StrEnum):
     """It was sent, and nobody can know whether it took effect; the next run of its job sends it again."""
     FAILED = "failed"
     """It had no effect, for certain; the next run of its job tries it again."""
+    KEPT = "kept"
+    """Only of a job that undoes another: the block stays, because something else blocks the account, too."""
 
 
 OPEN_STATES = (RecordState.INTENDED, RecordState.UNKNOWN, RecordState.FAILED)
@@ -51,6 +55,9 @@ PUBLISHER = "publisher"
 
 NOT_SAID = "unknown"
 """The issuer where a notification does not tell it."""
+
+_MOST_NAMED: Final = 3
+"""How many blocks an error's text names."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,3 +106,38 @@ def state_after(error: errors.TiliaError | None) -> RecordState:
         if isinstance(error, errors.UnauthorizedError | errors.ForbiddenError):
             return RecordState.REFUSED
     return RecordState.FAILED
+
+
+def described(found: BlockRecord) -> str:
+    """Describe a record in a few words, for an error's text. A job has many: they have the same words."""
+    at = f"{found.requested_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    if found.source is RecordSource.WEBHOOK:
+        words = f"a notification of {at}, issuer {found.issuer}"
+    elif found.job_id is not None:
+        words = f"the job {found.job_id!r}"
+    else:
+        words = f"a call of {at}"
+    if found.reason:
+        words += f", reason {found.reason!r}"
+    if found.actor:
+        words += f", actor {found.actor!r}"
+    certain = found.state in {RecordState.CONFIRMED, RecordState.KEPT}
+    return words if certain else f"{words}, {found.state.value}, which may have taken effect"
+
+
+def kept_because(others: Sequence[BlockRecord]) -> str:
+    """Tell why an undone block stays."""
+    return f"the account is blocked by {'; and by '.join(map(described, others[:_MOST_NAMED]))}{_more(others)}"
+
+
+def _more(others: Sequence[BlockRecord]) -> str:
+    return f"; and by {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+
+
+def overtaken_because(since: BlockRecord) -> str:
+    """Tell why what a job had confirmed may not be so any more."""
+    if since.state is RecordState.KEPT:
+        return f"the job was undone since, by {described(since)}; left alone"
+    did = "unblocked" if since.action is BlockAction.UNBLOCK else "blocked"
+    may = "" if since.state is RecordState.CONFIRMED else "perhaps "
+    return f"{may}{did} since, by {described(since)}; left alone"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+import attrs
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, SchemaItem
 from sqlalchemy.types import TypeDecorator
 
 from tilia_async.errors import LedgerError
@@ -99,13 +100,45 @@ JOBS: Final = Table(
     Column("job_id", String(255), primary_key=True),
     # Of the environment that its accounts are in: a rehearsal in another must not pass for the job.
     Column("origin", String(1024), nullable=False),
+    # As the job was begun; without an action it was begun by a version that did not keep this.
+    Column("action", String(16)),
+    Column("reason", Text),
+    Column("actor", Text),
+    Column("review_at", Moment),
+    # The job whose blocks this one lifts.
+    Column("undoes", String(255)),
+    Column("started_at", Moment),
 )
+BY_UNDONE: Final = Index(
+    "tilia_jobs_by_undone",
+    JOBS.c.undoes,
+    sqlite_where=JOBS.c.undoes.is_not(None),
+    postgresql_where=JOBS.c.undoes.is_not(None),
+)
+
+_FIRST_JOBS: Final = Table(
+    JOBS.name,
+    MetaData(),
+    Column("job_id", String(255), primary_key=True),
+    Column("origin", String(1024), nullable=False),
+)
+"""The jobs as the first version had them."""
 
 VERSIONS: Final = Table("tilia_ledger_version", METADATA, Column("version", Integer, primary_key=True))
 
-MIGRATIONS: Final[tuple[tuple[SchemaItem, ...], ...]] = (
-    (RECORDS, RUNS, JOBS),
+
+@attrs.frozen
+class NewColumn:
+    """A column that a table of an earlier version gets."""
+
+    table: str
+    column: Column[object]
+
+
+MIGRATIONS: Final[tuple[tuple[SchemaItem | NewColumn, ...], ...]] = (
+    (RECORDS, RUNS, _FIRST_JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
+    (*(NewColumn(JOBS.name, column) for column in JOBS.c if column.name not in _FIRST_JOBS.c), BY_UNDONE),
 )
 """What each version adds to the one before it; the first adds to nothing."""
 
@@ -132,13 +165,19 @@ def migrate(connection: Connection) -> None:
         )
     for added in MIGRATIONS[found:]:
         for each in added:
-            connection.execute(CreateTable(each) if isinstance(each, Table) else CreateIndex(_index(each)))
+            _add(connection, each)
     if found != len(MIGRATIONS):
         connection.execute(VERSIONS.delete())
         connection.execute(VERSIONS.insert().values(version=len(MIGRATIONS)))
 
 
-def _index(item: SchemaItem) -> Index:
-    if not isinstance(item, Index):
-        raise TypeError(f"a migration adds tables and indexes, not {item!r}")
-    return item
+def _add(connection: Connection, item: SchemaItem | NewColumn) -> None:
+    if isinstance(item, NewColumn):
+        column = CreateColumn(item.column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {item.table} ADD COLUMN {column}")
+    elif isinstance(item, Table):
+        connection.execute(CreateTable(item))
+    elif isinstance(item, Index):
+        connection.execute(CreateIndex(item))
+    else:
+        raise TypeError(f"a migration adds tables, columns and indexes, not {item!r}")

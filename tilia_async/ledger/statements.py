@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import attrs
+import orjson
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -36,6 +38,8 @@ _R = RECORDS.c
 
 OPEN: Final = tuple(state.value for state in OPEN_STATES)
 _IS_OPEN: Final = or_(*(_R.state == state for state in OPEN))
+_IS_WITHOUT_EFFECT: Final = or_(_R.state == RecordState.FAILED.value, _R.state == RecordState.KEPT.value)
+"""What certainly had no effect. What was kept is looked at again: the other block may be gone."""
 
 INTENT_COLUMNS: Final = (
     _R.job_id, _R.action, _R.account_id, _R.state, _R.source, _R.issuer, _R.reason, _R.actor, _R.review_at,
@@ -50,7 +54,8 @@ class Statements:
 
     Attributes:
         claim: enters new records, and takes over those that are open and in nobody's hand; returns the accounts of
-            both. Its other parameters are the columns of an intent.
+            both, and the states: one that was taken over and may have been sent is unknown. Its other parameters are
+            the columns of an intent.
         look: the records of ``job`` and ``what`` (an action) with those names.
         settle: sets ``new_state`` and ``at`` of the records that ``run`` has in hand.
         settle_with_error: does so for one ``account``, with ``new_error``.
@@ -65,7 +70,7 @@ class Statements:
 @functools.cache
 def statements(dialect: str) -> Statements:
     """Those of a kind of database."""
-    names = _names(dialect)
+    names = names_table(dialect)
     named = _R.account_id.in_(select(names.c.value))
     in_hand = (_R.run_id == bindparam("run"), _IS_OPEN)
     return Statements(
@@ -93,15 +98,20 @@ def _at() -> BindParameter[datetime]:
     return bindparam("at", type_=Moment)
 
 
-def _names(dialect: str) -> FromClause:
-    """The names as a table of one column, ``value``."""
+def listed(names: Sequence[str]) -> str:
+    """The value of the parameter ``names``."""
+    return orjson.dumps(names).decode()
+
+
+def names_table(dialect: str) -> FromClause:
+    """The parameter ``names`` as a table of one column, ``value``."""
     given = bindparam("names", type_=Text)
     if dialect == "postgresql":
         return func.json_array_elements_text(sql_cast(given, JSON)).table_valued("value", name="names")
     return func.json_each(given).table_valued("value", name="names")
 
 
-def _claim(dialect: str, names: FromClause) -> ReturningInsert[tuple[str]]:
+def _claim(dialect: str, names: FromClause) -> ReturningInsert[tuple[str, str]]:
     values: list[ColumnElement[object]] = [
         sql_cast(names.c.value, Text) if column is _R.account_id else bindparam(column.name, type_=column.type)
         for column in INTENT_COLUMNS
@@ -116,12 +126,14 @@ def _claim(dialect: str, names: FromClause) -> ReturningInsert[tuple[str]]:
     taken: Insert = statement.on_conflict_do_update(
         index_elements=[_R.account_id, _R.job_id, _R.action],
         set_={
-            # Whoever takes over does it for reasons of his own, and does it now.
+            # Whoever takes over does it now.
             **{name: statement.excluded[name] for name in ("reason", "actor", "review_at", "requested_at", "run_id")},
             "settled_at": None,
-            # What had failed for certain may be sent again now.
-            "state": case((_R.state == RecordState.FAILED.value, RecordState.INTENDED.value), else_=_R.state),
+            # What had no effect for certain is as good as new. All else may have been sent by the one who had it.
+            "state": case((_IS_WITHOUT_EFFECT, RecordState.INTENDED.value), else_=RecordState.UNKNOWN.value),
         },
-        where=_IS_OPEN & (_R.run_id != statement.excluded.run_id) & _R.run_id.not_in(live_runs),
+        where=(_IS_OPEN | (_R.state == RecordState.KEPT.value))
+        & (_R.run_id != statement.excluded.run_id)
+        & _R.run_id.not_in(live_runs),
     )
-    return taken.returning(_R.account_id)
+    return taken.returning(_R.account_id, _R.state)

@@ -1,0 +1,155 @@
+"""Bulk jobs as they were begun: what runs later under the same name has to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import attrs
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tilia_async.errors import ConfigurationError
+from tilia_async.ledger.database import database_now
+from tilia_async.ledger.intent import LONGEST_LEASE
+from tilia_async.ledger.record import BlockAction
+from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
+
+UNDO: Final = "undo"
+"""The action of a job that lifts what another blocked."""
+
+_IS_LIVE: Final = RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE)
+"""A lease that ends further ahead than any may was given before the clock was set back."""
+
+
+@attrs.frozen(kw_only=True)
+class JobDefinition:
+    """The parts of a job that stay the same in all its runs.
+
+    Attributes:
+        origin: the environment that its accounts are in.
+        action: ``block``, ``unblock`` or ``undo``.
+        undoes: the job whose blocks it lifts.
+    """
+
+    job_id: str
+    origin: str
+    action: str
+    reason: str | None = None
+    actor: str | None = None
+    review_at: datetime | None = None
+    undoes: str | None = None
+
+
+async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefinition:
+    """Enter a job, or make sure that it is the one that was begun under this name, and return it as it was begun.
+
+    A reason, actor or review date that is not given is no other one.
+
+    Raises:
+        ConfigurationError: another was begun under it, or it is being undone.
+    """
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {**attrs.asdict(job), "started_at": datetime.now(UTC)}
+    await connection.execute(insert(JOBS).values(row).on_conflict_do_nothing())
+    begun = await _begun(connection, job.job_id)
+    if begun is None:
+        raise RuntimeError(f"the job {job.job_id!r} is not there, although it was entered")
+    if begun.action is None:
+        begun = await _completed(connection, job)
+    differences = list(_differences(begun, job))
+    if differences:
+        raise ConfigurationError(
+            f"the job {job.job_id!r} of this ledger was begun {'; '.join(differences)}: "
+            "a job is what it was begun as; run it again as that, or take another job_id"
+        )
+    being_undone = await connection.execute(
+        select(JOBS.c.job_id).join(RUNS, RUNS.c.job_id == JOBS.c.job_id).where(JOBS.c.undoes == job.job_id, _IS_LIVE)
+    )
+    if (by := being_undone.scalar()) is not None:
+        raise ConfigurationError(f"the job {job.job_id!r} is being undone by the job {by!r}: wait for its end")
+    return attrs.evolve(job, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
+
+
+async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) -> None:
+    """Make sure that a job can be undone from this environment.
+
+    Raises:
+        ConfigurationError: there is no such job, it blocked nobody, or it was begun in another environment.
+    """
+    begun = await _begun(connection, job_id)
+    action = None if begun is None else begun.action
+    if action is None:
+        first = await _first_record(connection, job_id)
+        action = None if first is None else first.action
+    if action is None:
+        raise ConfigurationError(f"this ledger has no job {job_id!r} that could be undone")
+    if action != BlockAction.BLOCK.value:
+        raise ConfigurationError(
+            f"the job {job_id!r} blocked nobody, its action is {action}: only a job that blocks can be undone. "
+            "To block accounts again, run a new job that blocks them, with its reason"
+        )
+    if begun is not None and begun.origin != origin:
+        raise ConfigurationError(
+            f"the job {job_id!r} of this ledger was begun at {begun.origin}, and this client is for {origin}: "
+            "undo it with a client for that environment"
+        )
+
+
+async def live_runs(connection: AsyncConnection, job_id: str) -> Mapping[str, float]:
+    """Return when the claims of each run of a job end that is under way, by the database's clock."""
+    rows = await connection.execute(select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == job_id, _IS_LIVE))
+    return {str(run_id): float(expires_at) for run_id, expires_at in rows}
+
+
+async def _begun(connection: AsyncConnection, job_id: str) -> Row[tuple[object, ...]] | None:
+    return (await connection.execute(select(JOBS).where(JOBS.c.job_id == job_id))).one_or_none()
+
+
+async def _first_record(connection: AsyncConnection, job_id: str) -> Row[tuple[object, ...]] | None:
+    first = select(RECORDS).where(RECORDS.c.job_id == job_id).order_by(RECORDS.c.id).limit(1)
+    return (await connection.execute(first)).one_or_none()
+
+
+async def _completed(connection: AsyncConnection, job: JobDefinition) -> Row[tuple[object, ...]]:
+    """A job of a version that kept no more than its environment: its first record says what it was begun as."""
+    first = await _first_record(connection, job.job_id)
+    as_begun: dict[str, object] = {
+        "action": job.action if first is None else first.action,
+        "reason": job.reason if first is None else first.reason,
+        "actor": job.actor if first is None else first.actor,
+        "review_at": job.review_at if first is None else first.review_at,
+        "undoes": job.undoes if first is None else None,
+        "started_at": datetime.now(UTC) if first is None else first.requested_at,
+    }
+    await connection.execute(update(JOBS).where(JOBS.c.job_id == job.job_id).values(as_begun))
+    begun = await _begun(connection, job.job_id)
+    if begun is None:
+        raise RuntimeError(f"the job {job.job_id!r} is not there any more")
+    return begun
+
+
+def _differences(begun: Row[tuple[object, ...]], job: JobDefinition) -> Iterator[str]:
+    if begun.origin != job.origin:
+        yield f"at {begun.origin}, and this client is for {job.origin}"
+    if (begun.action, begun.undoes) != (job.action, job.undoes):
+        yield f"to {_deed(begun.action, begun.undoes)}, and this is to {_deed(job.action, job.undoes)}"
+    for name, words in _WORDS.items():
+        was, now = getattr(begun, name), getattr(job, name)
+        if now is not None and was != now:
+            yield f"with {'no' if was is None else 'the'} {words}{_shown(was)}, and this has the {words}{_shown(now)}"
+
+
+_WORDS: Final = {"reason": "reason", "actor": "actor", "review_at": "review date"}
+
+
+def _deed(action: str, undoes: str | None) -> str:
+    return f"undo the job {undoes!r}" if undoes is not None else action
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return f" {value.isoformat()}" if isinstance(value, datetime) else f" {value!r}"

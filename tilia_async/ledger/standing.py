@@ -1,0 +1,172 @@
+"""Why an account is blocked now, as far as the record tells."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tilia_async.ledger.database import Database
+from tilia_async.ledger.questions import page, record, to_undo
+from tilia_async.ledger.record import NOT_SAID, PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.schema import JOBS, RECORDS
+from tilia_async.ledger.statements import listed, names_table
+
+_MARGIN: Final = timedelta(minutes=1)
+"""How far Tilia's clock may be from that of the process that wrote a record."""
+
+_MAY_HOLD: Final = frozenset({RecordState.CONFIRMED, RecordState.INTENDED, RecordState.UNKNOWN})
+"""States of what took effect, or may have."""
+
+_COUNTING: Final = sorted(state.value for state in _MAY_HOLD | {RecordState.KEPT})
+
+
+@attrs.frozen
+class _Entry:
+    """A record and its place in time.
+
+    Attributes:
+        undoes: the job that its job undoes.
+        begun_at: when its job was begun at the latest; nothing that Tilia reported before is its doing.
+    """
+
+    id: int
+    record: BlockRecord
+    undoes: str | None
+    begun_at: datetime
+
+    def is_after(self, other: _Entry) -> bool:
+        """Asked for later; of what was asked for at the same time, entered later."""
+        return (self.record.requested_at, self.id) > (other.record.requested_at, other.id)
+
+
+@attrs.frozen
+class Standing:
+    """The records of one account that took effect, or may have.
+
+    Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. A notification of
+    a block of yours that came after a block on record is its echo, and no block of its own.
+    """
+
+    _entries: Sequence[_Entry] = ()
+
+    def blocks(self, *, without: str | None = None) -> tuple[BlockRecord, ...]:
+        """The blocks in force, or perhaps in force, oldest first.
+
+        Blocks of jobs that were undone meanwhile are not among them: such a job wants nothing more.
+
+        Args:
+            without: a job whose blocks are left out.
+        """
+        held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not self._lifted(entry)]
+        own = [entry for entry in held if entry.record.source is not RecordSource.WEBHOOK]
+        return tuple(
+            entry.record
+            for entry in held
+            if not (without is not None and entry.record.job_id == without)
+            and self._withdrawal(entry) is None
+            and not any(_is_echo(entry, block) for block in own)
+        )
+
+    def is_blocked_by(self, job_id: str) -> bool:
+        """Whether a block of this job is in force, or perhaps in force."""
+        return any(
+            entry.record.job_id == job_id and _is(entry, BlockAction.BLOCK) and not self._lifted(entry)
+            for entry in self._entries
+        )
+
+    def opposite_since(self, job_id: str, action: BlockAction) -> BlockRecord | None:
+        """The last record that undid, or may have undone, what a job had confirmed."""
+        own = next((each for each in self._entries if each.record.job_id == job_id and _is(each, action)), None)
+        if own is None:
+            return None
+        opposite = BlockAction.UNBLOCK if action is BlockAction.BLOCK else BlockAction.BLOCK
+        since = [entry.record for entry in self._entries if _is(entry, opposite) and entry.is_after(own)]
+        withdrawal = self._withdrawal(own)
+        return since[-1] if since else None if withdrawal is None else withdrawal.record
+
+    def _lifted(self, block: _Entry) -> bool:
+        return any(
+            entry.record.state is RecordState.CONFIRMED
+            and _is(entry, BlockAction.UNBLOCK)
+            and entry.is_after(block)
+            and (entry.record.source is RecordSource.WEBHOOK or block.record.issuer == PUBLISHER)
+            for entry in self._entries
+        )
+
+    def _withdrawal(self, block: _Entry) -> _Entry | None:
+        """The job was undone, and the account stayed blocked for another reason."""
+        job_id = block.record.job_id
+        if job_id is None:
+            return None
+        kept = [each for each in self._entries if each.record.state is RecordState.KEPT and each.undoes == job_id]
+        return next((each for each in kept if each.is_after(block)), None)
+
+
+def _is(entry: _Entry, action: BlockAction) -> bool:
+    return entry.record.action is action and entry.record.state in _MAY_HOLD
+
+
+def _is_echo(entry: _Entry, block: _Entry) -> bool:
+    """Tilia reports blocks of yours, too. It says so after they were entered: that needs no clock."""
+    told = entry.record
+    return (
+        told.source is RecordSource.WEBHOOK
+        and told.issuer in {PUBLISHER, NOT_SAID}
+        and block.id < entry.id
+        and told.requested_at >= block.begun_at - _MARGIN
+    )
+
+
+async def standings(connection: AsyncConnection, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+    """Read why accounts are blocked. Those without a record are left out."""
+    found: dict[str, list[_Entry]] = {}
+    for row in await connection.execute(_question(connection.dialect.name), {"names": listed(account_ids)}):
+        begun_at = row.requested_at if row.started_at is None else min(row.started_at, row.requested_at)
+        found.setdefault(row.account_id, []).append(_Entry(row.id, record(row), row.undoes, begun_at))
+    return {account_id: Standing(entries) for account_id, entries in found.items()}
+
+
+@functools.cache
+def _question(dialect: str) -> Select[tuple[object, ...]]:
+    names = names_table(dialect)
+    return (
+        select(RECORDS, JOBS.c.undoes, JOBS.c.started_at)
+        .select_from(RECORDS.outerjoin(JOBS, JOBS.c.job_id == RECORDS.c.job_id))
+        .where(RECORDS.c.account_id.in_(select(names.c.value)), RECORDS.c.state.in_(_COUNTING))
+        .order_by(RECORDS.c.requested_at, RECORDS.c.id)
+    )
+
+
+async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
+    """Return how many accounts of a job would be unblocked and kept, if it were undone now, and how many are left."""
+    lifted = kept = others = after = 0
+    while True:
+        found, after = await page(database, to_undo(job_id), after)
+        if not found:
+            return lifted, kept, others
+        for standing in (await _read(database, [each.account_id for each in found])).values():
+            if standing.blocks(without=job_id):
+                kept += 1
+            elif standing.is_blocked_by(job_id):
+                lifted += 1
+            else:
+                others += 1
+
+
+async def overtaken(database: Database, account_ids: Sequence[str], job_id: str, action: BlockAction) -> int:
+    """Return of how many accounts the opposite of what a job had confirmed is on record since."""
+    found = (await _read(database, account_ids)).values()
+    return sum(each.opposite_since(job_id, action) is not None for each in found)
+
+
+async def _read(database: Database, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+    async def work(connection: AsyncConnection) -> Mapping[str, Standing]:
+        return await standings(connection, account_ids)
+
+    return await database.read(work)
