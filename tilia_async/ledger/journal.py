@@ -292,7 +292,7 @@ async def _claim_to_undo(
     }
     return Claims(
         claims.mine - kept.keys(),
-        {**lifted, **_overtaken(asked, found, standing), **others_of},
+        {**_overtaken(asked, found, standing), **lifted, **others_of},
         claims.doubtful,
         {name: others for name, others in beside.items() if name in claims.mine},
     )

@@ -100,13 +100,15 @@ def _goes_before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
 def _withdrawn(block: FromClause, name: str) -> ColumnElement[bool]:
     """Its job was undone, and the account was kept for another block."""
     kept, undo = RECORDS.alias(f"{name}_kept"), JOBS.alias(f"{name}_undo")
-    return exists().where(
+    withdrawal = exists().where(
         kept.c.account_id == block.c.account_id,
         kept.c.state == RecordState.KEPT.value,
         kept.c.job_id == undo.c.job_id,
         undo.c.undoes == block.c.job_id,
         _before(block, kept),
     )
+    # By itself it would correlate to the statement around it alone, and not to that around both.
+    return withdrawal.correlate(block)
 
 
 def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
