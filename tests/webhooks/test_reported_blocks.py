@@ -16,6 +16,7 @@ from receiving_process import ALLOWED, Worker, start
 from scripted import people, sandbox_client
 
 import tilia_sync
+from tilia_async import errors
 from tilia_async.api.accounts import Block
 from tilia_async.ledger import BlockAction, BlockLedger, RecordSource
 from tilia_async.sandbox import Fault, Sandbox
@@ -190,6 +191,9 @@ async def test_another_issuer_is_another_block_and_another_account_as_well(ledge
     other = AccountBlockChanged(account_id="acct_2", is_blocked=True, blocks=(Block(issuer="tilia"),))
     await ledger.apply(other)
     assert await in_force(ledger, by_tilia=True) == [("acct_1", "tilia"), ("acct_2", "tilia")]
+    await ledger.apply(AccountBlockChanged(account_id="acct_2", is_blocked=False))
+    await ledger.apply(state(True, "tilia"))
+    assert len(await recorded(ledger, "acct_1")) == 3, "it is another account that was unblocked"
 
 
 @pytest.mark.asyncio
@@ -209,6 +213,33 @@ async def test_what_was_seen_first_and_is_entered_last_is_the_older(ledger: Bloc
     assert len(await recorded(ledger, "acct_1")) == 3, "the same unblocking, seen again before the block"
     await ledger.apply(state(True, "tilia", confirmed_at=third - timedelta(seconds=1)))
     assert len(await recorded(ledger, "acct_1")) == 3, "the same block, seen earlier"
+
+
+@pytest.mark.asyncio
+async def test_an_older_block_than_the_one_on_record_is_another_if_it_was_lifted_between(ledger: BlockLedger) -> None:
+    now = datetime.now(UTC)
+    for blocked, seconds in ((False, 20), (True, 10), (True, 30), (True, 29), (True, 11)):
+        issuers = ("tilia",) if blocked else ()
+        await ledger.apply(state(blocked, *issuers, confirmed_at=now - timedelta(seconds=seconds)))
+    assert await recorded(ledger, "acct_1") == [(BLOCKED, "tilia"), (FREE, "unknown"), (BLOCKED, "tilia")]
+    assert await in_force(ledger) == [("acct_1", "tilia")]
+
+
+@pytest.mark.asyncio
+async def test_states_of_one_moment_follow_each_other_as_they_were_entered(
+    ledger: BlockLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime.now(UTC)
+
+    async def stopped_clock(*_: object) -> datetime:
+        return moment
+
+    monkeypatch.setattr("tilia_async.ledger.reported._now", stopped_clock)
+    for blocked in (True, False, True):
+        for _ in range(2):
+            await ledger.apply(state(blocked))
+    assert [action for action, _ in await recorded(ledger, "acct_1")] == [BLOCKED, FREE, BLOCKED]
+    assert await in_force(ledger) == [("acct_1", "unknown")]
 
 
 @pytest.mark.asyncio
@@ -251,6 +282,35 @@ async def test_your_unblock_ends_no_block_of_tilias(sandbox: Sandbox, ledger: Bl
     await ledger.apply(theirs)
     assert await recorded(ledger, account) == [(BLOCKED, "tilia")]
     assert await in_force(ledger) == [(account, "tilia")]
+
+
+@pytest.mark.asyncio
+async def test_an_unblocking_that_had_no_effect_ends_no_block(sandbox: Sandbox, ledger: BlockLedger) -> None:
+    (account,) = people(sandbox, 1)
+    ours = AccountBlockChanged(account_id=account, is_blocked=True, blocks=(Block(issuer="publisher"),))
+    sandbox.block_as_tilia(account)
+    await ledger.apply(ours)
+    async with sandbox_client(sandbox, ledger=ledger) as tilia:
+        with pytest.raises(errors.ForbiddenError):
+            await tilia.accounts.unblock(account)
+    await ledger.apply(ours)
+    assert await recorded(ledger, account) == [(BLOCKED, "publisher")]
+
+
+@pytest.mark.asyncio
+async def test_a_block_by_a_call_is_lifted_by_the_next_notification_that_nothing_is_left(
+    sandbox: Sandbox, ledger: BlockLedger
+) -> None:
+    (account,) = people(sandbox, 1)
+    nothing_left = AccountBlockChanged(account_id=account, is_blocked=False)
+    async with sandbox_client(sandbox, ledger=ledger) as tilia:
+        await ledger.apply(nothing_left)
+        await tilia.accounts.block(account)
+        assert await in_force(ledger) == [(account, "publisher")]
+        for _ in range(2):
+            await ledger.apply(nothing_left)
+    assert await in_force(ledger) == []
+    assert await recorded(ledger, account) == [(FREE, "unknown")] * 2
 
 
 @pytest.mark.asyncio
