@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import WebhookError
 from tilia_async.ledger.claims import new_run_id
-from tilia_async.ledger.database import Database, database_now
+from tilia_async.ledger.database import Database, clock
 from tilia_async.ledger.intent import LONGEST_NAME
 from tilia_async.ledger.record import NOT_SAID, PUBLISHER, BlockAction, RecordSource, RecordState
 from tilia_async.ledger.schema import ONCE_FOR_EVENT, RECORDS
@@ -37,7 +37,9 @@ async def apply(database: Database, event: AccountBlockChanged) -> None:
 
     async def work(connection: AsyncConnection) -> None:
         if event.sent_at is not None:
-            await connection.execute(_entering(connection.dialect.name), rows)
+            now = await clock(connection)
+            told = [{**row, "requested_at": event.sent_at, "settled_at": now} for row in rows]
+            await connection.execute(_entering(connection.dialect.name), told)
             return
         now = await _now(connection, rows[0])
         # The clocks of hosts differ, so that the event's own time is only good for its age.
@@ -59,12 +61,10 @@ async def _now(connection: AsyncConnection, row: Mapping[str, object]) -> dateti
 
     One transaction at a time writes to SQLite, on one machine, and begins as a writer.
     """
-    if connection.dialect.name != "postgresql":
-        return datetime.now(UTC)
-    digest = hashlib.sha256(str(row["account_id"]).encode()).digest()
-    await connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], signed=True))))
-    seconds: float = (await connection.execute(select(database_now()))).scalar_one()
-    return datetime.fromtimestamp(seconds, UTC)
+    if connection.dialect.name == "postgresql":
+        digest = hashlib.sha256(str(row["account_id"]).encode()).digest()
+        await connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], signed=True))))
+    return await clock(connection)
 
 
 def _entering_once(row: Mapping[str, object]) -> Insert:
@@ -108,7 +108,6 @@ def _rows(event: AccountBlockChanged) -> list[Mapping[str, object]]:
     if problems or event.is_blocked is None:
         why = f"account_id {problems[0]}" if problems else "is_blocked is missing"
         raise WebhookError(f"the notification cannot be entered in the ledger: {why}")
-    now = datetime.now(UTC)
     action = BlockAction.BLOCK if event.is_blocked else BlockAction.UNBLOCK
     return [
         {
@@ -118,8 +117,6 @@ def _rows(event: AccountBlockChanged) -> list[Mapping[str, object]]:
             "source": RecordSource.WEBHOOK.value,
             "issuer": issuer,
             "reason": reason,
-            "requested_at": event.sent_at or now,
-            "settled_at": now,
             "run_id": _key(event, issuer),
         }
         for issuer, reason in _issuers(event.blocks).items()
