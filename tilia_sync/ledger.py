@@ -86,7 +86,9 @@ class BlockLedger:
         return self._lease.iterate(self._ledger.records(**wanted))
 
     def pending(self, job_id: str | None = None) -> Iterator[BlockRecord]:
-        """The records with something left to do: intended, unknown or failed. The next run of their job does it.
+        """The records with something left to do: intended, unknown or failed.
+
+        The next run of their job does it; that of a single call is left to you.
 
         Args:
             job_id: of this job; None: of all jobs and calls.
@@ -101,7 +103,8 @@ class BlockLedger:
         """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
 
         It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
-        applied to it know.
+        applied to it know. A block of one capability is one of them, with the capability in its reason; your unblock
+        is taken to lift it, as it does for ``login``, the only one that is documented.
 
         Args:
             issuer: only this one's, e.g. ``publisher``.

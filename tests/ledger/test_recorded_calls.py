@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import anyio
 import attrs
 import orjson
 import pytest
@@ -495,6 +497,34 @@ async def test_a_cancelled_call_ends_in_time_whatever_the_ledger_does(
 
 
 @pytest.mark.asyncio
+async def test_a_call_that_its_caller_gives_up_ends_when_that_is_on_record(tmp_path: Path) -> None:
+    answering = Answering(silent=True)
+    async with recorded_client(answering, tmp_path) as (tilia, ledger):
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as together:
+                together.start_soon(tilia.accounts.block, "acct_1")
+                await answering.came.wait()
+                scope.cancel()
+        (record,) = await ledger.history("acct_1")
+    assert (record.state, record.error) == (RecordState.UNKNOWN, "the call was cancelled")
+
+
+@pytest.mark.asyncio
+async def test_what_the_ledger_took_is_no_more_there_for_the_call(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "blocks.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    with closing(Held(tmp_path)) as other:
+        async with recorded_client(Answering(silent=True), tmp_path) as (tilia, _):
+            other.hold()
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.7, other.let_go)
+            began = loop.time()
+            with pytest.raises(errors.TiliaError):
+                await tilia.accounts.block("acct_1", options=RequestOptions(timeout=1.0))
+            assert loop.time() - began < 1.0 + LATE + BUSY
+
+
+@pytest.mark.asyncio
 @EVERY_WAY
 @pytest.mark.parametrize("opened", [True, False])
 async def test_a_ledger_that_is_slow_to_begin_with_lets_nothing_be_sent(tmp_path: Path, way: str, opened: bool) -> None:
@@ -556,6 +586,34 @@ async def test_a_call_that_ends_with_what_nobody_expected_is_in_doubt(
             await tilia.accounts.block("acct_2")
         (record,) = await history_when(ledger, "acct_2", lambda found: found and found[0].settled_at)
     assert (record.state, record.error) == (RecordState.UNKNOWN, "the call ended with ZeroDivisionError")
+
+
+@pytest.mark.asyncio
+async def test_a_ledger_that_is_closed_under_a_call_is_told_and_stays_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = asyncio.Event()
+    scripted = ScriptedTilia(waits_for(answered))
+    async with hostile_server(scripted.serve) as server:
+        async with BlockLedger.open(url_in(tmp_path)) as ledger:
+            tilia = client_of(server.template, ledger=ledger)
+            call = asyncio.create_task(tilia.accounts.block("acct_1"))
+            async with asyncio.timeout(10):
+                while not scripted.arrived:  # noqa: ASYNC110 - the server has no event for it
+                    await asyncio.sleep(0.01)
+        answered.set()
+        assert (await call).is_blocked
+        await tilia.aclose()
+    assert "stays on record as intended, although it is confirmed: the ledger is closed" in caplog.text
+    assert not [each for each in threading.enumerate() if each.name == "tilia-ledger"]
+
+
+def waits_for(event: asyncio.Event) -> Callable[[ScriptedTilia, str], Awaitable[Reply]]:
+    async def answer(_tilia: ScriptedTilia, _account_id: str) -> Reply:
+        await event.wait()
+        return DONE
+
+    return answer
 
 
 # --- Claims -----------------------------------------------------------------------------------------------------------

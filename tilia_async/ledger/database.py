@@ -117,6 +117,7 @@ class Database:
         self.name, self._engine, self._mask = connector
         self._lock = asyncio.Lock()
         self._doing: set[asyncio.Task[object]] = set()
+        self._closed = False
 
     async def open(self) -> None:
         """Connect, and bring the tables to the version of this package.
@@ -163,7 +164,8 @@ class Database:
         return await self._to_the_end(look())
 
     async def aclose(self) -> None:
-        """Wait for what is under way, and close the connections."""
+        """Wait for what is under way, and close the connections. What is asked for later is refused."""
+        self._closed = True
         try:
             if self._doing:
                 await asyncio.wait(self._doing)
@@ -188,6 +190,10 @@ class Database:
             raise _CollisionError(str(error.orig)) from None
 
     async def _to_the_end(self, doing: Coroutine[object, object, T]) -> T:
+        if self._closed:
+            # Nobody would close the connection that it takes.
+            doing.close()
+            raise LedgerError("the ledger is closed: open another")
         task = self.loop.create_task(self._told(doing))
         self._doing.add(task)
         task.add_done_callback(self._done)

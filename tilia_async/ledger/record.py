@@ -23,7 +23,7 @@ class RecordState(StrEnum):
     """What came of it."""
 
     INTENDED = "intended"
-    """It is about to be sent, or the process ended before an answer was on record."""
+    """It is about to be sent; or the process ended, or the ledger failed, before an answer was on record."""
     CONFIRMED = "confirmed"
     """Tilia said yes."""
     NOT_FOUND = "not_found"
@@ -31,7 +31,7 @@ class RecordState(StrEnum):
     REFUSED = "refused"
     """Tilia refused it for this account (401, 403)."""
     UNKNOWN = "unknown"
-    """It was sent, and nobody can know whether it took effect; the next run of its job sends it again."""
+    """It may have been sent, and nobody can know whether it took effect; the next run of its job sends it again."""
     FAILED = "failed"
     """It had no effect, for certain; the next run of its job tries it again."""
     KEPT = "kept"
