@@ -497,15 +497,22 @@ async def test_a_cancelled_call_ends_in_time_whatever_the_ledger_does(
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_its_caller_gives_up_ends_when_that_is_on_record(tmp_path: Path) -> None:
-    answering = Answering(silent=True)
-    async with recorded_client(answering, tmp_path) as (tilia, ledger):
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as together:
-                together.start_soon(tilia.accounts.block, "acct_1")
-                await answering.came.wait()
-                scope.cancel()
-        (record,) = await ledger.history("acct_1")
+async def test_a_call_that_its_caller_gives_up_waits_a_little_for_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tilia_async.ledger.calls.SETTLING_SECONDS", 10.0)
+    with closing(sqlite3.connect(tmp_path / "blocks.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    with closing(Held(tmp_path)) as other:
+        answering = Answering(other.hold, silent=True)
+        async with recorded_client(answering, tmp_path) as (tilia, ledger):
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as together:
+                    together.start_soon(tilia.accounts.block, "acct_1")
+                    await answering.came.wait()
+                    asyncio.get_running_loop().call_later(0.3, other.let_go)
+                    scope.cancel()
+            (record,) = await ledger.history("acct_1")
     assert (record.state, record.error) == (RecordState.UNKNOWN, "the call was cancelled")
 
 
