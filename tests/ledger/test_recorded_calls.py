@@ -24,6 +24,7 @@ from tilia_async.api.accounts import AccountBlocks
 from tilia_async.bulk import BulkOutcome
 from tilia_async.config import Service
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.calls import action_of
 from tilia_async.ledger.record import state_after
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.wire.operation import Repeat
@@ -234,6 +235,27 @@ async def test_an_operation_of_ones_own_that_unblocks_is_on_record(tmp_path: Pat
         (BlockAction.BLOCK, RecordState.CONFIRMED),
         (BlockAction.UNBLOCK, RecordState.CONFIRMED),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "service", "path", "action"),
+    [
+        ("accounts.block", "PUT", Service.PII, "/v9/{account_id}/stop", BlockAction.BLOCK),
+        ("accounts.block_capability", "POST", Service.ACCOUNTS, "/v3/keep-out", BlockAction.BLOCK),
+        ("accounts.unblock", "POST", Service.ACCOUNTS, "/v1/user-info/{account_id}/unblock", BlockAction.UNBLOCK),
+        ("mine.lift", "POST", Service.ACCOUNTS, "/v2/unblock", BlockAction.UNBLOCK),
+        ("mine.block", "POST", Service.ACCOUNTS, "/v1/user-info/{account_id}/block", BlockAction.BLOCK),
+        ("mine.look", "GET", Service.ACCOUNTS, "/v2/block", None),
+        ("mine.block", "POST", Service.WALLETS, "/v2/wallet/{wallet_id}/block", None),
+        ("mine.blocks", "POST", Service.ACCOUNTS, "/v2/blocks", None),
+        ("accounts.get_blocks", "GET", Service.ACCOUNTS, "/v2/block/{account_id}", None),
+        ("accounts.merge", "POST", Service.ACCOUNTS, "/v2/merge-accounts", None),
+    ],
+)
+def test_what_an_operation_is_recorded_as(
+    name: str, method: str, service: Service, path: str, action: BlockAction | None
+) -> None:
+    assert action_of(Operation(name, method, service, path, AccountBlocks, scopes=(), repeat=Repeat.SAFE)) is action
 
 
 @pytest.mark.asyncio
