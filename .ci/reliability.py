@@ -44,8 +44,10 @@ again only if certainly nothing was sent, or if it was refused for its token. No
 Whether it is done is another question than who did it: `done` is true where what the write would do is done, by this
 call or another's (paid, executed, committed, cancelled, refunded, blocked, registered). `reason` says what to do.
 
-**A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts
-and reading included. **A cancelled call leaves nothing**: no task, no socket, no slot. **No secret escapes** into a
+**A call never outlives its deadline** by more than a quarter of a second, waiting for a connection, token, attempts,
+reading and a ledger included. **A cancelled call leaves nothing**: no task, no socket, no slot; what it gave to a
+ledger is written by the ledger. **Every block and unblock is on record** before it is sent, where there is a ledger: of
+the typed methods, of `tilia.send` and of jobs. What nobody knows is `UNKNOWN` there. **No secret escapes** into a
 log record, an error's text, attributes or pickle, a `repr`, or the ledger; nor into the variables of a frame below your
 own call, ours or a library's, when an error, a cancellation or a refused setting comes through it. The real Sentry,
 Rollbar, rich and structlog are asked. The frames of your own code hold what you put there, a `tilia_async.Secret` if
