@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import attrs
-from hostile import TOKEN, Connection, hostile_server
+from hostile import Connection, hostile_server
 from quick import QUICK
 
 from tilia_async import TiliaClient, errors
 from tilia_async.tokens import TokenCache
+
+TOKEN = b'{"access_token":"a-token-0123456789","token_type":"Bearer","expires_in":3600,"scope":""}'
 
 
 def when(seconds: float) -> datetime:

@@ -184,6 +184,8 @@ async def _look_up(look: Looking, sought: Sought) -> Finding:
         return proves_nothing(
             "the look-up got a 404, as a proxy's page, a look-up that lags behind, or another environment gives one"
         )
+    except errors.ResponseDecodeError as error:
+        return proves_nothing(f"the look-up's answer is not usable ({error})")
     except (errors.ApiError, errors.TokenError) as error:
         # It would be refused tomorrow, too; what passes by itself (an outage, a rate limit) is raised.
         if error.status is None or not 400 <= error.status < 500 or error.status in _PASSING:
