@@ -136,10 +136,10 @@ def _is_believed(error: errors.TiliaError) -> bool:
     if isinstance(error, errors.OutcomeUnknownError):
         return False
     refused = isinstance(error, errors.ApiError) and 400 <= error.status < 500
-    return refused or isinstance(error, _NEVER_SENT) or error.operation is not None
+    return refused or isinstance(error, _CERTAIN) or error.operation is not None
 
 
-_NEVER_SENT: Final = (
+_CERTAIN: Final = (
     errors.ConfigurationError,
     errors.InvalidRequestError,
     errors.ClientClosedError,
@@ -148,8 +148,15 @@ _NEVER_SENT: Final = (
     errors.TokenError,
     errors.LedgerError,
     errors.WebhookError,
+    errors.BadRequestError,
+    errors.UnauthorizedError,
+    errors.ForbiddenError,
+    errors.NotFoundError,
+    errors.ConflictError,
+    errors.UnprocessableError,
+    errors.RateLimitedError,
 )
-"""Errors that never mean anything else, so one that has lost its operation is believed as well."""
+"""Errors that mean a refusal unless they say otherwise, so one that has lost its operation is believed as well."""
 
 
 def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
