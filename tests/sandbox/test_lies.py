@@ -309,6 +309,17 @@ async def test_a_replica_shows_what_was_so_many_seconds_ago(shop: Shop) -> None:
 
 
 @pytest.mark.asyncio
+async def test_nothing_from_before_the_fault_is_hidden(shop: Shop) -> None:
+    faults = shop.http.sandbox.faults
+    faults.add("invoices.list", Fault.STALE_READ)
+    await shop.invoice("first")
+    assert await shop.listed() == []
+    await shop.invoice("second")
+    faults.add("invoices.list", Fault.STALE_READ)
+    assert await shop.listed() == ["second", "first"]
+
+
+@pytest.mark.asyncio
 async def test_a_stale_answer_leaves_the_state_alone(shop: Shop) -> None:
     before = shop.http.sandbox._world.ledger.entered
     shop.http.sandbox.faults.add("*", Fault.STALE_READ, times=None)
@@ -340,7 +351,7 @@ async def test_times_without_a_zone(shop: Shop) -> None:
     await shop.invoice()
     truth = await shop.told("GET", f"invoicing/v2/invoice/account/{shop.buyer}")
     method = await shop.told("GET", f"payments/v2/payment-method/{shop.card}")
-    shop.http.sandbox.faults.add("*", Fault.TIMES_WITHOUT_ZONE, times=2, seconds=-7 * 3600)
+    shop.http.sandbox.faults.add("*", Fault.TIMES_WITHOUT_ZONE, times=None, seconds=-7 * 3600)
     told = await shop.told("GET", f"invoicing/v2/invoice/account/{shop.buyer}")
     (true, local) = (each["payload"]["invoices"][0]["created"] for each in (truth, told))
     assert not local.endswith("Z")
@@ -387,7 +398,9 @@ async def test_the_other_envelope(shop: Shop) -> None:
     faults.add("accounts.merge", Fault.OTHER_ENVELOPE)
     body = {"source_account_id": shop.buyer, "destination_account_id": other}
     merged = await shop.told("POST", "accounts/v2/merge-accounts", body)
-    assert merged["status"] == "Success", "without a payload only the envelope says anything"
+    assert (merged["status"], "payload" in merged) == ("Success", False), (
+        "without a payload only the envelope says anything"
+    )
 
 
 @pytest.mark.asyncio
@@ -512,10 +525,55 @@ async def test_lies_come_on_top_of_another_fault_and_of_each_other(shop: Shop) -
     path = f"accounts/v1/{shop.buyer}/user-info"
     assert (await shop.ask("GET", path))[0] == 500
     assert faults.pending == 3, "the lies about content wait for an answer that has one"
+    await shop.told("GET", "accounts/v1/nobody/user-info", status=404)
+    assert faults.pending == 2, "a refusal has none either"
     told = await shop.told("GET", path)
     assert told["account_id"] != shop.buyer
     assert faults.pending == 0
     assert (await shop.told("GET", path))["payload"]["account_id"] == shop.buyer
+
+
+@pytest.mark.asyncio
+async def test_lies_of_one_kind_come_in_their_order(shop: Shop) -> None:
+    for seconds in (1_000, 2_000):
+        shop.http.sandbox.faults.add("accounts.get", Fault.WRONG_DATE, seconds=seconds)
+    for seconds in (1_000, 2_000, 0):
+        _, _, headers = await shop.ask("GET", f"accounts/v1/{shop.buyer}/user-info")
+        ahead = (parsedate_to_datetime(headers["Date"]) - datetime.now(UTC)).total_seconds()
+        assert abs(ahead - seconds) < 100
+
+
+@pytest.mark.asyncio
+async def test_an_escrow_that_contradicts_itself_or_is_under_way(shop: Shop) -> None:
+    body = {
+        "account_id": shop.buyer,
+        "reference_type": "order",
+        "reference_id": "order-7",
+        "line_items": [item(300)],
+        "payment_methods": [{"payment_method_id": shop.card}],
+    }
+    faults = shop.http.sandbox.faults
+    steps = {"commit": ("ESCROWED", "COMMIT-REQUESTED"), "cancel": ("ESCROWED", "CANCEL-REQUESTED")}
+    for step, (opposite, under_way) in steps.items():
+        deal = (await shop.told("POST", "invoicing/v2/escrow", body, 201))["payload"]
+        path = f"invoicing/v2/escrow/{deal['id']}"
+        faults.add("escrow.pay", Fault.CONTRADICTION_AFTER_COMMIT)
+        assert (await shop.told("POST", f"{path}/pay", {}))["status"] == "OPEN"
+        faults.add(f"escrow.{step}", Fault.CONTRADICTION_AFTER_COMMIT)
+        assert (await shop.told("POST", f"{path}/{step}", {}))["status"] == opposite
+        faults.add("escrow.get", Fault.PENDING)
+        assert (await shop.told("GET", path))["status"] == under_way
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_payout_that_contradicts_itself(shop: Shop) -> None:
+    asked = await shop.payout()
+    shop.http.sandbox.faults.add("payouts.cancel", Fault.CONTRADICTION_AFTER_COMMIT)
+    path = f"invoicing/v2/{shop.buyer}/payout/{asked['payout_status_id']}"
+    told = (await shop.told("DELETE", path))["payload"]
+    told = told[0] if isinstance(told, list) else told
+    assert (told["status"], told["credit"]["status"]) == ("FUNDS-IN-ESCROW", "CREATED")
+    assert (await shop.told("GET", path))["payload"]["credit"]["status"] == "CANCELED"
 
 
 async def closed(reader: asyncio.StreamReader) -> float:

@@ -198,7 +198,7 @@ _LIES: Final[Mapping[Fault, Callable[[JsonValue], JsonValue]]] = {
 
 def _replaced(value: JsonValue, others: Mapping[str, str]) -> JsonValue:
     if isinstance(value, dict):
-        return {others.get(name, name): _replaced(part, others) for name, part in value.items()}
+        return {name: _replaced(part, others) for name, part in value.items()}
     if isinstance(value, list):
         return [_replaced(part, others) for part in value]
     return others.get(value, value) if isinstance(value, str) else value
