@@ -61,6 +61,16 @@ class Lookup:
     twin: bool = False
     hides: bool = False
 
+    @property
+    def shows(self) -> bool:
+        """What was done is in the answers, in whatever form."""
+        return self.fault not in {
+            Fault.STALE_READ,
+            Fault.OTHER_ID,
+            Fault.PROXY_NOT_FOUND,
+            Fault.OTHER_BODY_BEFORE_COMMIT,
+        }
+
     def arrange(self, sandbox: Sandbox) -> None:
         """Let all look-ups lie from now on."""
         if self.fault is not None:
@@ -146,7 +156,9 @@ class Condition:
     def _spoiled(self, operation: Operation[object], unknown: bool | None) -> Expected:
         """What must come of an answer that was not lost, but is none, or another's."""
         effects = EFFECT if self.fault in AFTER or self.fault in {Fault.OTHER_ID, Fault.OTHER_ENVELOPE} else NO_EFFECT
-        if self.fault is Fault.OTHER_ENVELOPE or (self.fault is Fault.OTHER_ID and operation.name in TELL_NO_ID):
+        # Bare, the answers that no page shows carry nothing by which they could be told from any other object.
+        readable = self.fault is Fault.OTHER_ENVELOPE and operation.name not in HIDDEN
+        if readable or (self.fault is Fault.OTHER_ID and operation.name in TELL_NO_ID):
             return succeeds()
         if self.fault is Fault.PROXY_NOT_FOUND:
             return fails(errors.NotFoundError, effects=effects, took_effect=False)
@@ -156,6 +168,8 @@ class Condition:
         else:
             # Whether it counts for an answer that says no or for one that cannot be read, it is no yes.
             expected = fails(errors.ResponseDecodeError, errors.ApiError, effects=effects, took_effect=unknown)
+        if self.fault is Fault.OTHER_ENVELOPE:
+            return expected
         # A body of which every field may be missing can be what a look-up returns; whoever sent the key of a transfer
         # a second time gets the first answer.
         nothing = self.fault is not Fault.OTHER_ID and operation.reads and self.fault not in GATEWAY
@@ -247,6 +261,7 @@ TELL_NO_ID = frozenset(
         "compliance.tos_status", "compliance.onboard_entity",
     }
 )  # fmt: skip
+HIDDEN = frozenset({"payment_methods.update", "refunds.refund_line_item"})
 LIST = frozenset({"wallets.list", "payment_methods.list", "invoices.list", "payouts.list"})
 """Whose items they list is not said of the whole, and an account's list may have invoices of others."""
 TWICE = frozenset(
