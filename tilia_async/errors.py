@@ -529,8 +529,9 @@ class BulkStoppedError(TiliaError):
         job_id: str | None = None,
         operation: str | None = None,
     ) -> None:
-        counts = {} if report is None else report.counts
-        doubtful = report is None or any(outcome not in _WITHOUT_EFFECT for outcome, number in counts.items() if number)
+        doubtful = report is None or any(
+            outcome not in _WITHOUT_EFFECT for outcome, number in report.counts.items() if number
+        )
         super().__init__(message, operation=operation, took_effect=None if doubtful else False)
         if report is not None:
             self.report = report

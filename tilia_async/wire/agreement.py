@@ -6,8 +6,8 @@ What an answer leaves out contradicts nothing, and neither does the other id of 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, get_origin
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, cast, get_origin
 
 import attrs
 
@@ -139,18 +139,24 @@ def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
 
 def _found(field: str, value: object, payload: JsonValue) -> Iterator[object]:
     """What stands in a field of an answer: mostly one thing, of a list several, and nothing if it is left out."""
-    first, _, rest = field.partition(".")
     if isinstance(value, list | tuple):
-        for each in value:
+        for each in cast("Iterable[object]", value):
             yield from _found(field, each, None)
         return
-    found: object = value.get(first) if isinstance(value, dict) else getattr(value, first, None)
-    if found is None and isinstance(payload, dict):
-        found = payload.get(first)
+    first, _, rest = field.partition(".")
+    found = _part(value, first)
+    if found is None:
+        found = _part(payload, first)
     if rest:
         yield from _found(rest, found, None)
     elif found is not None:
         yield _plain(found)
+
+
+def _part(whole: object, name: str) -> object:
+    if isinstance(whole, dict):
+        return cast("dict[str, object]", whole).get(name)
+    return getattr(whole, name, None) if attrs.has(type(whole)) else None
 
 
 def _plain(value: object) -> object:

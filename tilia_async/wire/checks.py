@@ -134,8 +134,8 @@ def email_address(value: object, *, longest: int = 254) -> list[str]:
     return [] if well_formed else ["is not an e-mail address"]
 
 
-_DOTS = dict.fromkeys(map(ord, "。．｡"), ".")
-_JOINERS = dict.fromkeys((0x200C, 0x200D))
+_DOTS: Mapping[int, str] = dict.fromkeys(map(ord, "。．｡"), ".")
+_JOINERS: Mapping[int, None] = {0x200C: None, 0x200D: None}
 _ONLY_QUOTED = frozenset(' @"')
 
 
