@@ -212,7 +212,7 @@ def undecodable(
     """The error for a 2xx that cannot be read, or cannot be believed.
 
     Args:
-        why: what is wrong with it.
+        why: what is wrong with it, without what it must not repeat.
         confirmed: its envelope says Success, and only the payload has another shape than expected.
     """
     try:
@@ -221,7 +221,7 @@ def undecodable(
         payload = None if operation.confidential else mask.beginning(answer.body, _LONGEST_TEXT)
     happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
     error = errors.ResponseDecodeError(
-        mask.text(why),
+        why,
         status=answer.status,
         payload=payload,
         operation=operation.name,

@@ -129,7 +129,7 @@ def _judge(
             # An answer to another question, or one that says yes and no in one, confirms nothing.
             why, confirmed = f"the answer contradicts itself or its request: {denied}", False
     except (PayloadError, ValueError) as error:
-        why = f"the answer cannot be read: {error}"
+        why = f"the answer cannot be read: {mask.text(str(error))}"
     return envelope.undecodable(
         operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful, mask=mask
     )
