@@ -433,3 +433,5 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=LOOP_THREAD.forget)
 
 atexit.register(LOOP_THREAD.leave)
+
+frames.hide(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
@@ -16,7 +15,21 @@ FULL_TRACEBACKS: Final = "TILIA_SYNC_FULL_TRACEBACKS"
 """The environment variable that leaves the frames of the bridge in tracebacks."""
 
 _PACKAGE: Final = "tilia_sync"
-_BRIDGE: Final = f"{_PACKAGE}.bridge"
+
+_hidden: set[str] = set()
+
+
+def hide(module: str) -> None:
+    """Leave out the frames of a module, and of those of the package that it is written with.
+
+    To be called at its end, and not later: when the interpreter exits, the modules are gone before the last traceback.
+    """
+    if module in _hidden or not module.startswith(f"{_PACKAGE}."):
+        return
+    _hidden.add(module)
+    for value in list(vars(sys.modules[module]).values()):
+        origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        hide(str(origin))
 
 
 def trim(error: BaseException) -> None:
@@ -72,23 +85,7 @@ def _name(thread: int) -> str:
 
 
 def _is_bridge(frame: FrameType) -> bool:
-    return _module(frame) in _bridge_modules()
-
-
-@functools.cache
-def _bridge_modules() -> frozenset[str]:
-    """The bridge's own module, and those of the package that it is written with."""
-    found: set[str] = set()
-    waiting = [_BRIDGE]
-    while waiting:
-        name = waiting.pop()
-        if name in found or not name.startswith(f"{_PACKAGE}."):
-            continue
-        found.add(name)
-        for value in list(vars(sys.modules[name]).values()):
-            origin = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            waiting.append(str(origin))
-    return frozenset(found)
+    return _module(frame) in _hidden
 
 
 def _module(frame: FrameType) -> str:
