@@ -216,7 +216,7 @@ def test_a_password_that_is_refused(password: object) -> None:
 
 AT_LEDGER = f"postgresql://user:{LEDGER}@127.0.0.1:1/blocks"
 WRONG: dict[str, Callable[[], object]] = {
-    f"{package.__name__} {name}": made
+    f"{package.__module__} {name}": made
     for package in (TiliaClient, tilia_sync.TiliaClient)
     for name, made in {
         "environment": lambda package=package: package("id", SECRET, "nowhere"),
