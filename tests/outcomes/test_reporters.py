@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -188,6 +190,28 @@ def test_a_call_that_fails_without_a_loop(fault: Fault | None) -> None:
                 secrets = (*CANARIES, sandbox.client_secret, *sandbox._sandbox._tokens._tokens)
                 search(secrets, places(caught.value))
                 search(secrets, reported(caught.value))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of POSIX")
+def test_a_call_that_ctrl_c_ends() -> None:
+    with tilia_sync.Sandbox(wallet_delay=0) as sandbox:
+        sandbox.faults.add("registration.start", Fault.HANG_AFTER_COMMIT)
+
+        def interrupt() -> None:
+            while not any("register" in request.path for request in sandbox.requests):
+                arrived.wait(0.01)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        arrived = threading.Event()
+        with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
+            interrupter = threading.Thread(target=interrupt)
+            interrupter.start()
+            with pytest.raises(KeyboardInterrupt) as caught:
+                tilia.registration.start("nyx@mail.example", PASSWORD, "nyx@mail.example", options=HEADERS)
+            interrupter.join()
+        secrets = (*CANARIES, sandbox.client_secret, *sandbox._sandbox._tokens._tokens)
+        search(secrets, places(caught.value))
+        search(secrets, reported(caught.value))
 
 
 BODIES: dict[str, dict[str, object]] = {
