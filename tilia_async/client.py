@@ -135,8 +135,9 @@ class TiliaClient:
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
     ) -> None:
-        # Both at once: frames can be printed with their variables, and what is refused may be a secret, too.
-        client_secret, where = hide(client_secret), find_environment(environment)
+        # At once: frames can be printed with their variables, and what is refused may be a secret, too.
+        client_secret = hide(client_secret)
+        where = find_environment(environment)
         environment = ""
         self._client_id = ""
         from tilia_async.transport.sessions import SessionPool  # noqa: PLC0415 - brings aiohttp: see the class

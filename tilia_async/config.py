@@ -139,7 +139,7 @@ def find_environment(environment: str | Environment) -> Environment | Configurat
     if isinstance(environment, Environment):
         return environment
     known = {"production": Environment.PRODUCTION, "staging": Environment.STAGING}
-    if environment in known:
+    if isinstance(environment, str) and environment in known:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
         return known[environment]
     if not _is_text(environment) or _PLACEHOLDER not in environment:
         return ConfigurationError(

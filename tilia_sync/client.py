@@ -108,8 +108,9 @@ class TiliaClient:
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
     ) -> None:
-        # Both at once: frames can be printed with their variables, and what is refused may be a secret, too.
-        client_secret, where = hide(client_secret), find_environment(environment)
+        # At once: frames can be printed with their variables, and what is refused may be a secret, too.
+        client_secret = hide(client_secret)
+        where = find_environment(environment)
         environment = ""
         if isinstance(where, ConfigurationError):
             raise where

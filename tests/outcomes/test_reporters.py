@@ -70,6 +70,17 @@ async def no_token(connection: Connection) -> None:
         connection.writer.write(b"HTTP/1.1 400 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
+async def no_http_for_a_token(connection: Connection) -> None:
+    await connection.request()
+    connection.writer.write(f"HTTP/1.1 200 OK\r\nBad Header {SECRET}\r\n\r\n".encode())
+
+
+async def no_gzip_for_a_token(connection: Connection) -> None:
+    await connection.request()
+    head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.writer.write(f"{head}{SECRET}\r\n".encode())
+
+
 async def no_http(connection: Connection) -> None:
     await connection.tokens()
     connection.writer.write(f"HTTP/1.1 200 OK\r\nBad Header {TOKEN}{PASSWORD}{HEADER}\r\n\r\n".encode())
@@ -100,7 +111,7 @@ async def client(template: str, **settings: object) -> AsyncIterator[TiliaClient
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("script", [leave, repeat, no_token, no_http])
+@pytest.mark.parametrize("script", [leave, repeat, no_token, no_http, no_http_for_a_token, no_gzip_for_a_token])
 async def test_a_call_that_fails(call: str, script: Callable[[Connection], Awaitable[None]]) -> None:
     async with hostile_server(script) as server, client(server.template) as tilia:
         with pytest.raises(errors.TiliaError) as caught:
@@ -244,6 +255,13 @@ WRONG: dict[str, Callable[[], object]] = {
     for package in (TiliaClient, tilia_sync.TiliaClient)
     for name, made in {
         "environment": lambda package=package: package("id", SECRET, "nowhere"),
+        "a list": lambda package=package: package("id", SECRET, ["staging"]),
+        "bytes for a place": lambda package=package: package("id", "staging", SECRET.encode()),
+        "no place": lambda package=package: package("id", SECRET, None),
+        "session": lambda package=package: package("id", SECRET, "staging", session=5),
+        "token cache": lambda package=package: package("id", SECRET, "staging", token_cache=5),
+        "ledger": lambda package=package: package("id", SECRET, "staging", ledger=5),
+        "no such setting": lambda package=package: package.from_env(client_secret=SECRET, client_id="id", environment="staging", x=1),
         "swapped": lambda package=package: package("id", "staging", SECRET),
         "credentials in the URL": lambda package=package: package("id", "s", f"https://u:{SECRET}@x.example/{{service}}"),
         "swapped in from_env": lambda package=package: package.from_env(client_id="id", client_secret="x", environment=SECRET),
@@ -471,6 +489,21 @@ async def test_a_delivery_that_is_cancelled(way: Callable[..., Awaitable[None]])
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     examine(caught.value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("package", [WebhookReceiver, tilia_sync.WebhookReceiver])
+async def test_credentials_that_are_no_text_are_wrong_ones(package: type) -> None:
+    hook = receiver(package)
+    right = {"path": f"/{PATH}", "authorization": f"Basic {HTTP_BASIC}"}
+    assert hook.refusal("POST", **right) is None
+    for wrong, status in [
+        ({"path": f"/{PATH}".encode()}, 404),
+        ({"authorization": f"Basic {HTTP_BASIC}".encode()}, 401),
+    ]:
+        assert hook.refusal("POST", **{**right, **wrong}) == status
+        handled = hook.handle(BODY, **{**right, **wrong})
+        assert (await handled if package is WebhookReceiver else handled) == status
 
 
 @pytest.mark.asyncio

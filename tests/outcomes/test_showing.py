@@ -39,7 +39,9 @@ from tilia_async.tokens import AccessToken, FileTokenStore, Identity, MemoryToke
 from tilia_async.tokens.refusals import Suspect
 from tilia_async.tokens.seal import Seal
 from tilia_async.webhooks import WebhookReceiver
+from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.mask import Mask
+from tilia_async.wire.outcome import Response, Success
 from tilia_async.wire.request import WireRequest, build
 
 CANARY = "canary-0f/1 +2"
@@ -87,10 +89,16 @@ MADE: dict[str, Callable[[], object]] = {
     "UserToken": lambda: UserToken(CANARY, refresh_token=CANARY),
     "AuthorizedInvoice": lambda: AuthorizedInvoice(redirect=CANARY, password_token=CANARY),
     "WireRequest": requested,
+    "NoAnswer": lambda: NoAnswer(True, "no answer", CANARY),
+    "RawAnswer": lambda: RawAnswer(200, {"X": CANARY}, CANARY.encode(), "", CANARY),
+    "Success": lambda: Success(None, {"token": CANARY}, 200, {"X": CANARY}),
+    "Response": lambda: Response(None, {"token": CANARY}, 200, {"X": CANARY}, 1, 0.1),
     "Mask": lambda: Mask.of([Secret(CANARY)]),
 }
 FORMS = {CANARY, CANARY.replace("/", "")}
-HANDS_OUT = {"AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "WireRequest", "Mask"}
+HANDS_OUT = {"AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "WireRequest", "Mask",
+    "NoAnswer", "RawAnswer", "Success", "Response",
+}  # fmt: skip
 """Those that give the text by an attribute: users pass it on, or we do."""
 
 
@@ -172,7 +180,10 @@ def test_an_inspection_shows_no_secret(name: str) -> None:
     search(FORMS, [console.file.getvalue()])
 
 
-LEAVES = {"Identity", "WebhookReceiver", "tilia_sync.WebhookReceiver", "WireRequest", "Mask"}
+LEAVES = {
+    "Identity", "WebhookReceiver", "tilia_sync.WebhookReceiver", "WireRequest", "Mask", "NoAnswer", "RawAnswer", "Success",
+    "Response",
+}  # fmt: skip
 """They hold digests, or live as long as a call."""
 MODELS = {"Redirect", "UserToken", "AuthorizedInvoice"}
 """What Tilia answers is pickled as it is, and says so."""

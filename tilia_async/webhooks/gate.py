@@ -56,11 +56,11 @@ class Gate:
 
         A wrong path is told nothing else, not even that another method would do.
         """
-        if self._paths is not None and not _matches(_last_segment(path or ""), self._paths):
+        if self._paths is not None and not _matches(_last_segment(_text(path)), self._paths):
             return HTTPStatus.NOT_FOUND
         if method != _METHOD:
             return HTTPStatus.METHOD_NOT_ALLOWED
-        if self._basics is not None and not _matches(_credentials(authorization or ""), self._basics):
+        if self._basics is not None and not _matches(_credentials(_text(authorization)), self._basics):
             return HTTPStatus.UNAUTHORIZED
         if content_length is not None and content_length > self.max_body:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -108,6 +108,11 @@ def _matches(given: bytes | None, expected: Iterable[bytes]) -> bool:
     # All are compared, so that the time does not show which one it was.
     matches = [hmac.compare_digest(digest, each) for each in expected]
     return given is not None and any(matches)
+
+
+def _text(given: str | None) -> str:
+    """What a request brings; what is no text, whatever the annotation says, is nothing: an error would hold it."""
+    return given if isinstance(given, str) else ""
 
 
 def _last_segment(path: str) -> bytes:

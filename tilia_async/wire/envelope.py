@@ -56,7 +56,7 @@ class RawAnswer:
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(repr=False)
     defect: str = ""
-    cause: str | None = None
+    cause: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ class NoAnswer:
 
     sent: bool
     reason: str
-    cause: str | None = None
+    cause: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.define
