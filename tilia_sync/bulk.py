@@ -49,7 +49,7 @@ class BulkStream(Iterator[BulkItem]):
 
 @attrs.frozen(eq=False)
 class Bulk:
-    """``tilia.bulk``: block, unblock or look up many accounts.
+    """``tilia.bulk``: block, unblock or look up many accounts, or undo what a job blocked.
 
     The pace follows the API: it slows down on 429, 503 and rising answer times, and grows again when they pass;
     ``Retry-After`` holds back the whole job. With a ledger each intent is on record before it is sent, and a job that
@@ -83,7 +83,8 @@ class Bulk:
                 run again, it takes no other reason, actor or review date; those that are left out stay as they were.
             review_at: when somebody should look at these blocks again, with a time zone.
             on_progress: called after each account, in this thread.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -133,7 +134,8 @@ class Bulk:
             job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
                 run again, it takes no other reason or actor; those that are left out stay as they were.
             on_progress: called after each account, in this thread.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -171,7 +173,8 @@ class Bulk:
             account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
             on_progress: called after each account, in this thread.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -268,7 +271,8 @@ class Bulk:
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
             undo_job_id: of the job that undoes, 255 characters at most; None: ``undo-`` and the ``job_id``.
             on_progress: called after each account, in this thread.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.

@@ -196,6 +196,15 @@ async def test_a_notification_of_the_jobs_own_block_is_no_other_block(
     assert served.blocked == set()
 
 
+async def test_an_unblock_of_yours_lifts_no_block_of_tilias(tilia: TiliaClient, ledger: BlockLedger) -> None:
+    await ledger.apply(notification(X))
+    await tilia.accounts.unblock(X, "appeal")
+    await tilia.bulk.block([X], job_id="mistake")
+    assert numbers(await tilia.bulk.undo("mistake")) == {"KEPT": 1}
+    await ledger.apply(notification(X, blocked=False))
+    assert numbers(await tilia.bulk.undo("mistake")) == {"SKIPPED": 1}
+
+
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_block_of_yours_that_tilia_reported_before_the_job_is_another(
     tilia: TiliaClient, ledger: BlockLedger, late: bool
@@ -352,7 +361,12 @@ async def test_what_cannot_be_undone_is_told_before_anything_is_sent(
             await without.bulk.undo("other")
         with pytest.raises(errors.ConfigurationError, match="ledger"):
             without.bulk.stream_undo("other")
-    for wrong in ({"job_id": ""}, {"job_id": "j", "undo_job_id": "x" * 256}, {"job_id": "j", "reason": 3}):
+    for wrong in (
+        {"job_id": ""},
+        {"job_id": "j", "undo_job_id": "x" * 256},
+        {"job_id": "j", "reason": 3},
+        {"job_id": "a\0b"},
+    ):
         with pytest.raises(errors.InvalidRequestError):
             await tilia.bulk.undo(**wrong)
     assert served.sent == []

@@ -192,13 +192,16 @@ async def live(histories: Sequence[Sequence[Sequence[object]]], url: str) -> Non
                         assert world.named(account) in in_force
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(180)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
 def test_undoing_frees_whom_only_the_job_blocked(tmp_path: Path, history: Sequence[Sequence[object]]) -> None:
     asyncio.run(live([history], f"sqlite:///{tmp_path}/blocks.db"))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(several=st.lists(histories, min_size=3, max_size=3))
 def test_and_over_postgresql(several: Sequence[Sequence[Sequence[object]]]) -> None:
     async def over_postgresql() -> None:

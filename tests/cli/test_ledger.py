@@ -69,6 +69,13 @@ def test_an_export(ledger: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("all")) == ["all.jsonl"]
 
 
+def test_an_export_takes_the_option_that_all_commands_take(ledger: str) -> None:
+    by_format = run({}, "ledger", "export", "--format", "jsonl", "--ledger", ledger)
+    as_json = run({}, "ledger", "export", "--json", "--ledger", ledger)
+    assert as_json.stdout == by_format.stdout
+    assert json.loads(as_json.stdout.splitlines()[0])["job_id"] == "wave"
+
+
 def test_an_export_that_fails_leaves_the_file_as_it_was(ledger: str, tmp_path: Path) -> None:
     file = tmp_path / "all.csv"
     file.write_text("as it was")

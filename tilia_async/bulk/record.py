@@ -186,7 +186,7 @@ class JobRecord:
         await self._entries.aclose()
         why = "the job was cancelled before the answer came"
         settlements = [Settlement(key, RecordState.UNKNOWN, why) for key in unknown]
-        why = "the job ended before this was sent"
+        why = "the job ended before this took effect"
         settlements += [Settlement(key, RecordState.FAILED, why) for key in self._unsent.difference(unknown)]
         if settlements:
             await self._journal.settle(self._run_id, *settlements)

@@ -19,7 +19,7 @@ from tilia_async.bulk.record import JobRecord
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy, expect
-from tilia_async.ledger.intent import LONGEST_NAME, Intent, undo_name
+from tilia_async.ledger.intent import Intent, job_name, undo_name
 from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
 from tilia_async.wire import checks
@@ -36,7 +36,7 @@ OnProgress = Callable[[BulkProgress], object]
 
 @attrs.frozen(eq=False)
 class Bulk:
-    """``tilia.bulk``: block, unblock or look up many accounts.
+    """``tilia.bulk``: block, unblock or look up many accounts, or undo what a job blocked.
 
     The pace follows the API: it slows down on 429, 503 and rising answer times, and grows again when they pass;
     ``Retry-After`` holds back the whole job. With a ledger each intent is on record before it is sent, and a job that
@@ -70,7 +70,8 @@ class Bulk:
                 run again, it takes no other reason, actor or review date; those that are left out stay as they were.
             review_at: when somebody should look at these blocks again, with a time zone.
             on_progress: called after each account, a function or a coroutine function.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -107,7 +108,8 @@ class Bulk:
             job_id: of the job in the ledger, 255 characters at most; None: one is made. A job is what it was begun as:
                 run again, it takes no other reason or actor; those that are left out stay as they were.
             on_progress: called after each account, a function or a coroutine function.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -133,7 +135,8 @@ class Bulk:
             account_ids: read as they are needed, at most a small multiple of ``concurrency`` ahead.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
             on_progress: called after each account, a function or a coroutine function.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -211,7 +214,8 @@ class Bulk:
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
             undo_job_id: of the job that undoes, 255 characters at most; None: ``undo-`` and the ``job_id``.
             on_progress: called after each account, a function or a coroutine function.
-            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account.
+            options: for each request; its ``timeout`` bounds one try, its ``retry`` those of one account;
+                a 429 or 503 that holds back the whole job counts for none of them.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -297,7 +301,7 @@ class Bulk:
     def _undoing(
         self, job_id: str, undoing: Undoing, concurrency: int, options: RequestOptions | None
     ) -> tuple[Job, AccountIds]:
-        checks.refuse("bulk.undo", {"job_id": checks.text(job_id), "undo_job_id": undoing.problems()})
+        checks.refuse("bulk.undo", {"job_id": job_name(job_id), "undo_job_id": undoing.problems()})
         if self._ledger is None:
             raise errors.ConfigurationError(
                 "a job is undone from the ledger that it is recorded in: TiliaClient(..., ledger=ledger)"
@@ -374,7 +378,7 @@ class Undoing:
 
     def problems(self) -> list[str]:
         """What is wrong with the name."""
-        return [] if self.job_id is None else checks.text(self.job_id, longest=LONGEST_NAME)
+        return [] if self.job_id is None else job_name(self.job_id)
 
 
 async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:

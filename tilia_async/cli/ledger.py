@@ -103,13 +103,14 @@ def export(
         datetime | None, typer.Option(parser=moment, metavar="DATE", help="Only asked for before it.")
     ] = None,
     ledger: LedgerOption = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
     """Write records to a file, oldest first. A file that is there is replaced when all is written."""
 
     async def write(opened: BlockLedger, out: TextIO) -> int:
         return await opened.export(
             out,
-            format.value,
+            Format.JSONL.value if json else format.value,
             job_id=job,
             account_id=account,
             action=action,

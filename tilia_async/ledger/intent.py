@@ -38,14 +38,17 @@ class Intent:
             "reason": _text(self.reason),
             "actor": _text(self.actor),
             "review_at": [] if self.review_at is None else checks.moment(self.review_at),
-            "job_id": _text(self.job_id, longest=LONGEST_NAME),
+            "job_id": [] if self.job_id is None else job_name(self.job_id),
         }
 
 
-def _text(value: object, longest: int | None = None) -> list[str]:
-    if value is None:
-        return []
-    problems = checks.text(value) if longest is None else checks.text(value, longest=longest)
+def job_name(value: object) -> list[str]:
+    """Return what is wrong with the name of a job."""
+    return checks.text(value, longest=LONGEST_NAME) or _text(value)
+
+
+def _text(value: object) -> list[str]:
+    problems = [] if value is None else checks.text(value)
     if isinstance(value, str) and "\0" in value:
         problems.append("has a zero character in it, which databases refuse")
     return problems

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import attrs
@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.ledger.database import database_now
+from tilia_async.ledger.database import clock, database_now
 from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.record import BlockAction
 from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
@@ -52,7 +52,7 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
         ConfigurationError: another was begun under it, or it is being undone.
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = {**attrs.asdict(job), "started_at": datetime.now(UTC)}
+    row = {**attrs.asdict(job), "started_at": await clock(connection)}
     await connection.execute(insert(JOBS).values(row).on_conflict_do_nothing())
     begun = await _begun(connection, job.job_id)
     if begun is None:
@@ -114,7 +114,7 @@ async def _first_record(connection: AsyncConnection, job_id: str) -> Row[tuple[o
 
 
 async def _completed(connection: AsyncConnection, job: JobDefinition) -> Row[tuple[object, ...]]:
-    """A job of a version that kept no more than its environment: its first record says what it was begun as."""
+    """Complete a job of a version that kept its environment alone, from its first record."""
     first = await _first_record(connection, job.job_id)
     as_begun: dict[str, object] = {
         "action": job.action if first is None else first.action,
@@ -122,7 +122,7 @@ async def _completed(connection: AsyncConnection, job: JobDefinition) -> Row[tup
         "actor": job.actor if first is None else first.actor,
         "review_at": job.review_at if first is None else first.review_at,
         "undoes": job.undoes if first is None else None,
-        "started_at": datetime.now(UTC) if first is None else first.requested_at,
+        "started_at": await clock(connection) if first is None else first.requested_at,
     }
     await connection.execute(update(JOBS).where(JOBS.c.job_id == job.job_id).values(as_begun))
     begun = await _begun(connection, job.job_id)

@@ -250,7 +250,7 @@ async def _claim(connection: AsyncConnection, known: Statements, asked: _Claimin
     found = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
     doubted = [name for name, each in found.items() if each.state is RecordState.CONFIRMED]
     unblocked = sorted(claims.mine) if asked.intent.action is BlockAction.UNBLOCK else []
-    standing = await standings(connection, [*doubted, *unblocked]) if doubted or unblocked else {}
+    standing = await standings(connection, [*doubted, *unblocked])
     blocks = {name: standing[name].blocks() for name in unblocked if name in standing}
     beside = {name: several for name, several in blocks.items() if len(several) > 1}
     return attrs.evolve(claims, others=_overtaken(asked, found, standing), beside=beside)
@@ -262,43 +262,66 @@ async def _claim_to_undo(
     """Claim those that nothing else blocks. The others are kept; that is on record in the same transaction."""
     before = await _found(connection, known, asked, asked.names)
     standing = await standings(connection, asked.names)
-    wanted: list[str] = []
-    kept: dict[str, tuple[BlockRecord, ...]] = {}
-    beside: dict[str, tuple[BlockRecord, ...]] = {}
-    lifted: dict[str, Found] = {}
-    for name in asked.names:
+    plan = _plan(asked.names, before, standing, undone)
+    wanted = sorted([*plan.lift, *plan.keep])
+    claims = await _taken(connection, known, asked, wanted, now)
+    kept = {name: others for name, others in plan.keep.items() if name in claims.mine}
+    for name, others in sorted(kept.items()):
+        values = {"run": asked.run_id, "account": name, "at": now, "new_state": RecordState.KEPT.value}
+        await known.settle_with_error.run(connection, {**values, "new_error": kept_because(others)})
+    left = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
+    return Claims(
+        mine=claims.mine - kept.keys(),
+        others={
+            **_overtaken(asked, left, standing),
+            **dict.fromkeys(plan.free, Found(RecordState.CONFIRMED, None, settled=True)),
+            **{name: _kept(others) for name, others in kept.items()},
+        },
+        doubtful=claims.doubtful,
+        beside={name: others for name, others in plan.lift.items() if others and name in claims.mine},
+    )
+
+
+@attrs.frozen
+class _Plan:
+    """What is to become of accounts whose blocks are undone.
+
+    Attributes:
+        lift: the ones to be unblocked. Where an earlier run may have done so, the blocks for which they are to be
+            blocked again.
+        keep: the ones that stay blocked, and what for.
+        free: the ones that the job does not block any more.
+    """
+
+    lift: dict[str, tuple[BlockRecord, ...]] = attrs.field(factory=dict[str, tuple[BlockRecord, ...]])
+    keep: dict[str, tuple[BlockRecord, ...]] = attrs.field(factory=dict[str, tuple[BlockRecord, ...]])
+    free: list[str] = attrs.field(factory=list[str])
+
+
+def _plan(names: Sequence[str], before: Mapping[str, Found], standing: Mapping[str, Standing], undone: str) -> _Plan:
+    """Decide about each account, but for those that have their outcome already."""
+    plan = _Plan()
+    for name in names:
         earlier, account = before.get(name), standing.get(name, Standing())
         if earlier is not None and earlier.settled and earlier.state is not RecordState.KEPT:
             continue
         others = account.blocks(without=undone)
-        may_have_lifted = earlier is not None and earlier.state in _MAYBE_SENT
-        if others and may_have_lifted:
-            beside[name] = others
+        if earlier is not None and earlier.state in _MAYBE_SENT:
+            plan.lift[name] = others
         elif others:
-            kept[name] = others
-        elif not may_have_lifted and not account.is_blocked_by(undone):
-            lifted[name] = Found(RecordState.CONFIRMED, None, settled=True)
-            continue
-        wanted.append(name)
-    claims = await _taken(connection, known, asked, wanted, now)
-    for name in sorted(claims.mine & kept.keys()):
-        values = {"run": asked.run_id, "account": name, "at": now, "new_state": RecordState.KEPT.value}
-        await known.settle_with_error.run(connection, {**values, "new_error": kept_because(kept[name])})
-    found = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
-    others_of = {
-        name: Found(RecordState.KEPT, kept_because(others), settled=True, others=others)
-        for name, others in kept.items()
-        if name in claims.mine
-    }
-    return Claims(
-        claims.mine - kept.keys(),
-        {**_overtaken(asked, found, standing), **lifted, **others_of},
-        claims.doubtful,
-        {name: others for name, others in beside.items() if name in claims.mine},
-    )
+            plan.keep[name] = others
+        elif account.is_blocked_by(undone):
+            plan.lift[name] = ()
+        else:
+            plan.free.append(name)
+    return plan
 
 
 _MAYBE_SENT: Final = frozenset({RecordState.INTENDED, RecordState.UNKNOWN})
+
+
+def _kept(others: tuple[BlockRecord, ...]) -> Found:
+    return Found(RecordState.KEPT, kept_because(others), settled=True, others=others)
 
 
 async def _taken(

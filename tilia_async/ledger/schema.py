@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 from sqlalchemy import (
@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, SchemaItem
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from sqlalchemy.types import TypeDecorator
 
 from tilia_async.errors import LedgerError
@@ -135,7 +135,9 @@ class NewColumn:
     column: Column[object]
 
 
-MIGRATIONS: Final[tuple[tuple[SchemaItem | NewColumn, ...], ...]] = (
+Addition: TypeAlias = Table | Index | NewColumn
+
+MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
     (RECORDS, RUNS, _FIRST_JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
     (*(NewColumn(JOBS.name, column) for column in JOBS.c if column.name not in _FIRST_JOBS.c), BY_UNDONE),
@@ -171,13 +173,11 @@ def migrate(connection: Connection) -> None:
         connection.execute(VERSIONS.insert().values(version=len(MIGRATIONS)))
 
 
-def _add(connection: Connection, item: SchemaItem | NewColumn) -> None:
+def _add(connection: Connection, item: Addition) -> None:
     if isinstance(item, NewColumn):
         column = CreateColumn(item.column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {item.table} ADD COLUMN {column}")
-    elif isinstance(item, Table):
-        connection.execute(CreateTable(item))
     elif isinstance(item, Index):
         connection.execute(CreateIndex(item))
     else:
-        raise TypeError(f"a migration adds tables, columns and indexes, not {item!r}")
+        connection.execute(CreateTable(item))

@@ -126,6 +126,8 @@ def _is_echo(entry: _Entry, block: _Entry) -> bool:
 async def standings(connection: AsyncConnection, account_ids: Sequence[str]) -> Mapping[str, Standing]:
     """Read why accounts are blocked. Those without a record are left out."""
     found: dict[str, list[_Entry]] = {}
+    if not account_ids:
+        return {}
     for row in await connection.execute(_question(connection.dialect.name), {"names": listed(account_ids)}):
         begun_at = row.requested_at if row.started_at is None else min(row.started_at, row.requested_at)
         found.setdefault(row.account_id, []).append(_Entry(row.id, record(row), row.undoes, begun_at))

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Executable,
     FromClause,
     Insert,
     Text,
@@ -26,7 +27,6 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.sql.dml import ReturningInsert
 
 from tilia_async.ledger.database import database_now
 from tilia_async.ledger.intent import LONGEST_LEASE
@@ -111,7 +111,7 @@ def names_table(dialect: str) -> FromClause:
     return func.json_each(given).table_valued("value", name="names")
 
 
-def _claim(dialect: str, names: FromClause) -> ReturningInsert[tuple[str, str]]:
+def _claim(dialect: str, names: FromClause) -> Executable:
     values: list[ColumnElement[object]] = [
         sql_cast(names.c.value, Text) if column is _R.account_id else bindparam(column.name, type_=column.type)
         for column in INTENT_COLUMNS
