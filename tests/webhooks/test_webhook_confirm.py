@@ -268,6 +268,17 @@ async def test_two_parts_at_once_are_one_event(name: str) -> None:
     assert len(seen) == 1
 
 
+@BY_CASE
+@pytest.mark.asyncio
+async def test_what_does_not_say_enough_is_refused_and_not_asked_for(case: Case) -> None:
+    (needed,) = [NEEDED[name] for name, each in CASES.items() if each is case]
+    for field in needed:
+        for nothing in (None, ""):
+            receiver, seen, asked = receiver_of(case)
+            assert await receiver.handle(delivery({**case.told, field: nothing}, case.name)) == 409
+            assert (seen, asked) == ([], [])
+
+
 @pytest.mark.asyncio
 async def test_the_order_of_an_answer_makes_no_other_event() -> None:
     checks = [{"kyc_match_check_id": f"kycmc_{number}", "match_score": 0.5} for number in range(3)]
