@@ -171,6 +171,14 @@ def test_a_time_of_sending_that_is_none(sent_at: object) -> None:
     assert event.sent_at is None
 
 
+@pytest.mark.parametrize("written", ["2026-07-03t00:00:01z", "2026-07-03T00:00:01z", "2026-07-03 02:00:01 +0200 CEST"])
+def test_times_are_read_in_the_envelope_and_in_the_message_alike(written: str) -> None:
+    message = {**deliveries.ESCROW, "created": written, "updated": written}
+    event = parse_event(delivery(message, "escrow-transaction-update", sent_at=written))
+    assert isinstance(event, EscrowTransactionUpdated)
+    assert {event.sent_at, event.created, event.updated} == {datetime(2026, 7, 3, 0, 0, 1, tzinfo=UTC)}
+
+
 def test_the_envelope_is_not_read_from_the_message() -> None:
     message = {**deliveries.KYC, "event_name": "x", "sent_at": "2026-07-03T00:00:01Z", "bucket_key": "y", "message": {}}
     event = parse_event(orjson.dumps({"event_name": "kyc-webhook", "message": message}))
@@ -269,6 +277,11 @@ def test_a_body_comes_in_any_form_that_servers_hand_over() -> None:
         with pytest.raises(WebhookError) as caught:
             parse_event(none)  # type: ignore[arg-type] - on purpose
         assert caught.value.__context__ is None
+
+
+def test_a_text_that_is_no_unicode_is_told_as_that() -> None:
+    with pytest.raises(WebhookError, match="surrogate"):
+        parse_event(SOME.decode() + "\ud800")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_notification() -> None:

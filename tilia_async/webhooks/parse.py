@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Final, TypeAlias
 
 import attrs
@@ -82,7 +81,7 @@ def _envelope(body: bytes) -> JsonObject:
     fault = ""
     envelope: JsonValue = None
     try:
-        envelope = nesting.loads(body.removeprefix(codecs.BOM_UTF8))
+        envelope = nesting.loads(body)
     except ValueError as error:
         # Not raised here: the error's context would hold the whole body.
         fault = str(error)
