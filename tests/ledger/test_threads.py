@@ -23,6 +23,7 @@ from tilia_async.ledger.claims import Settlement
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import BlockAction, RecordState
+from tilia_async.ledger.sqlite_connections import SqliteConnections
 
 BLOCK = Intent(BlockAction.BLOCK)
 SETTLEMENT = Settlement("acct_1", RecordState.CONFIRMED)
@@ -246,6 +247,23 @@ def test_a_ledger_that_nobody_closes_is_told_by_python_and_ends_its_threads(thre
     with pytest.warns(ResourceWarning, match="never closed|before being closed"):
         forget()
     threads.end()
+
+
+def test_a_connection_that_is_closed_and_given_up_at_once_ends_for_both(threads: Threads, path: Path) -> None:
+    async def close() -> None:
+        connections = SqliteConnections()
+        connection = await connections.connect(str(path))
+        closing = asyncio.create_task(connection.close())
+        await asyncio.sleep(0)
+        connections.stop()
+        connection.stop()
+        async with asyncio.timeout(10):
+            await closing
+            await connection.close()
+            await connections.aclose()
+        assert threads.left() == []
+
+    asyncio.run(close())
 
 
 COMMAND = """

@@ -92,24 +92,31 @@ class SqliteConnection(aiosqlite.Connection):
         return self._running
 
     def stop(self) -> asyncio.Future[None] | None:
-        """End the thread after all that it was asked for, and close the file.
+        """End the thread after all that it was asked for, and close the file. A second time does nothing.
 
         Returns:
-            A future of the running event loop, done when the file is closed; None where no loop runs.
+            A future of the running event loop, done when the file is closed; None where the first time was elsewhere.
         """
-        self._running, self._connection = False, None
-        self._ended = None
-        with contextlib.suppress(RuntimeError):
-            self._ended = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((self._ended, _end))
-        return self._ended
+        self._connection = None
+        if self._running:
+            self._running = False
+            with contextlib.suppress(RuntimeError):
+                self._ended = asyncio.get_running_loop().create_future()
+            self._tx.put_nowait((self._ended, _end))
+        return self._ended if self._is_here() else None
 
     async def ended(self) -> None:
         """Wait until the thread has ended, if it was stopped in this event loop."""
-        if self._ended is not None and self._ended.get_loop() is asyncio.get_running_loop():
+        if self._ended is not None and self._is_here():
             await asyncio.shield(self._ended)
             # It has given its last answer, so this takes microseconds.
             self._thread.join()
+
+    def _is_here(self) -> bool:
+        """Tell whether it was stopped in the running event loop."""
+        with contextlib.suppress(RuntimeError):
+            return self._ended is not None and self._ended.get_loop() is asyncio.get_running_loop()
+        return False
 
     async def close(self) -> None:
         """Close the file after all that was asked for, and end the thread."""
