@@ -121,6 +121,11 @@ async def test_what_is_not_seen_says_from_when_it_is_safe_to_decide(
     late = await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "x"}, since=long_ago())
     assert late.decide_from < late.checked_at
     assert "can be taken to have no effect" in late.reason
+    # Whoever was cancelled holds no record; the call lasted no longer than the client's timeout, nor than until now.
+    for ago, ended in ((60, 30), (10, 10)):
+        since = datetime.now(UTC) - timedelta(seconds=ago)
+        told = await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "x"}, since=since)
+        assert abs(told.decide_from - since - timedelta(seconds=ended + 180)) < timedelta(seconds=5)
 
 
 def long_ago() -> datetime:

@@ -148,15 +148,8 @@ _CERTAIN: Final = (
     errors.TokenError,
     errors.LedgerError,
     errors.WebhookError,
-    errors.BadRequestError,
-    errors.UnauthorizedError,
-    errors.ForbiddenError,
-    errors.NotFoundError,
-    errors.ConflictError,
-    errors.UnprocessableError,
-    errors.RateLimitedError,
 )
-"""Errors that mean a refusal unless they say otherwise, so one that has lost its operation is believed as well."""
+"""Errors that never mean anything else, so one that has lost its operation is believed as well."""
 
 
 def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
