@@ -323,6 +323,16 @@ async def test_an_earlier_since_settles_it_for_a_reference_id_of_ones_own(server
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("other", [-600, -3590, None])
+async def test_an_earlier_since_does_not_choose_between_two(server: Liar, other: float | None) -> None:
+    """The other was made since then as well, or so near to it, or nobody knows when."""
+    created = None if other is None else zoned(other)
+    server.say(listed(invoice(1), invoice(0, invoice_id="inv_2", created=created)))
+    found = await told(server, "invoices.create", since=when(-3600))
+    assert (found.verdict, len(found.candidates)) == (CANNOT, 2)
+
+
+@pytest.mark.asyncio
 async def test_a_later_since_than_the_call_s_own_is_not_believed(server: Liar) -> None:
     server.say(listed(invoice(0)))
     assert (await told(server, "invoices.create", since=when(+600))).verdict is CANNOT
