@@ -52,7 +52,7 @@ PURCHASE: dict[str, Any] = {
 }
 CONVERSION: dict[str, Any] = {
     "token_exchange_id": EXCHANGE,
-    "account_id": CREATOR,
+    "account_id": ACCOUNT,
     "direction": "token_convert",
     "user_paid_amount": 100,
     "user_paid_currency": "TST",

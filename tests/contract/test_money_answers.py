@@ -11,7 +11,6 @@ from money_samples import (
     CANCELLED,
     CAPTURED,
     CONVERSION,
-    CREATOR,
     CUSTOM,
     CUSTOM_METHOD,
     DETAILS,
@@ -69,7 +68,7 @@ PURCHASE_READ = {
 }
 CONVERSION_READ = {
     "token_exchange_id": EXCHANGE,
-    "account_id": CREATOR,
+    "account_id": ACCOUNT,
     "direction": "token_convert",
     "status": "OPEN",
     "exchange_rate": 0.01,

@@ -61,27 +61,6 @@ def sample() -> list[tuple[str, Condition, str]]:
     return [ALL[number] for number in sorted(chosen)]
 
 
-NOT_YET: dict[tuple[str, str], str] = {
-    ("", "of a gateway"): "the table of effects has 408, 444, 460 and 499 as refusals",
-    ("", "200 and"): "a 200 that says no, or nothing, counts as a success",
-    ("", "other envelope"): "an object without an envelope counts as a yes",
-    ("token_exchanges.start_conversion", "other id"): "its declaration has no echo",
-}
-"""What is known to be wrong, by the beginning of an operation and a part of a condition. Nothing else may fail."""
-
-
-def cases(chosen: list[tuple[str, Condition, str]]) -> list[object]:
-    return [pytest.param(case, id=ids(case), marks=_marks(*case[:2])) for case in chosen]
-
-
-def _marks(name: str, condition: Condition) -> list[pytest.MarkDecorator]:
-    return [
-        pytest.mark.xfail(reason=why, strict=False)
-        for (operation, part), why in NOT_YET.items()
-        if name.startswith(operation) and part in condition.name
-    ]
-
-
 def ids(case: tuple[str, Condition, str]) -> str:
     return f"{case[0]}-{case[1].name}-{case[2]}"
 
@@ -271,7 +250,7 @@ async def test_an_effect_can_be_told_from_none_and_from_two(name: str) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", cases(sample()))
+@pytest.mark.parametrize("case", sample(), ids=ids)
 async def test_a_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
     count("operations × conditions")
     await meet(*case)
@@ -279,7 +258,7 @@ async def test_a_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", cases(ALL))
+@pytest.mark.parametrize("case", ALL, ids=ids)
 async def test_every_call_that_goes_wrong(case: tuple[str, Condition, str]) -> None:
     count("operations × conditions")
     await meet(*case)

@@ -110,6 +110,7 @@ START_CONVERSION = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id",),
+    echoes={"account_id": "account_id"},
 )
 EXECUTE_CONVERSION = Operation(
     "token_exchanges.execute_conversion",
