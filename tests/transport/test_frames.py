@@ -244,6 +244,8 @@ async def in_a_scope(call: Coroutine[Any, Any, object], at: int) -> tuple[int, B
         interrupted = Interrupted(call, at, scope.cancel)
         try:
             await interrupted
+        except errors.TiliaError as error:
+            return interrupted.suspensions, error
         except BaseException as error:
             assert_nothing_is_shown(error)
             raise
