@@ -96,7 +96,8 @@ MADE: dict[str, Callable[[], object]] = {
     "Mask": lambda: Mask.of([Secret(CANARY)]),
 }
 FORMS = {CANARY, CANARY.replace("/", "")}
-HANDS_OUT = {"AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "WireRequest", "Mask",
+HANDS_OUT = {
+    "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "WireRequest", "Mask",
     "NoAnswer", "RawAnswer", "Success", "Response",
 }  # fmt: skip
 """Those that give the text by an attribute: users pass it on, or we do."""
