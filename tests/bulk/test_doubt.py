@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,14 @@ from hostile import hostile_server
 from scripted import DROPPED, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import RetryPolicy, TiliaClient, errors
+from tilia_async.bulk import BulkOutcome, BulkReport
 from tilia_async.bulk.judge import state_of
-from tilia_async.bulk.record import JobRecord
+from tilia_async.bulk.record import Admitted, JobRecord
 from tilia_async.bulk.work import Work
 from tilia_async.ledger import BlockLedger, RecordState
+from tilia_async.ledger.claims import Claims, Settlement
+from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.journal import Journal
 from tilia_async.ledger.record import state_after
 
 pytestmark = pytest.mark.asyncio
@@ -157,6 +161,60 @@ async def test_a_job_that_stops_says_what_it_did_not_send(start: Start, ledger: 
     assert numbers(report) == {"REFUSED": 100}
 
 
+async def test_what_an_earlier_run_may_have_sent_is_not_called_unsent(
+    start: Start, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    """The second run stops before it sends anything."""
+
+    async def drop(_tilia: ScriptedTilia, _account_id: str) -> Reply:
+        return DROPPED
+
+    _, tilia = await start(drop, ledger=ledger)
+    assert numbers(await tilia.bulk.block(["acct_1"], job_id="wave")) == {"UNKNOWN": 1}
+    taken = asyncio.Event()
+
+    async def ids_that_fail() -> AsyncIterator[str]:
+        yield "acct_1"
+        await taken.wait()
+        raise KeyError("the source broke")
+
+    class Taken(JobRecord):
+        async def admit(self, works: Sequence[Work]) -> Admitted:
+            admitted = await super().admit(works)
+            taken.set()
+            await asyncio.Event().wait()
+            return admitted
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tilia_async.bulk.service.JobRecord", Taken)
+        job = asyncio.create_task(tilia.bulk.block(ids_that_fail(), job_id="wave"))
+        await taken.wait()
+        await asyncio.sleep(0.05)
+        job.cancel()
+        await asyncio.wait([job])
+    assert await states(ledger, "wave") == {"acct_1": RecordState.UNKNOWN}
+
+
+async def test_what_was_done_and_could_not_be_written_is_not_called_unsent(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is away for a moment, just when the block is to be confirmed."""
+    advance = Journal.advance
+
+    async def away(
+        journal: Journal, run_id: str, intent: Intent, settlements: Sequence[Settlement], names: Sequence[str]
+    ) -> Claims:
+        if settlements:
+            raise errors.LedgerError("the disk is away")
+        return await advance(journal, run_id, intent, settlements, names)
+
+    monkeypatch.setattr(Journal, "advance", away)
+    with pytest.raises(errors.BulkStoppedError):
+        await tilia.bulk.block(["acct_1"], job_id="wave")
+    assert served.blocked == {"acct_1"}
+    assert await states(ledger, "wave") == {"acct_1": RecordState.INTENDED}
+
+
 async def forbid(_tilia: ScriptedTilia, _account_id: str) -> Reply:
     return failing(403)
 
@@ -221,3 +279,12 @@ async def test_the_state_of_a_doubtful_account_is_unknown(state: RecordState) ->
     assert (refused.took_effect, state_after(refused)) == (False, state)
     refused.took_effect = None
     assert state_after(refused) is RecordState.UNKNOWN, "the error itself is in doubt"
+
+
+@pytest.mark.parametrize("outcome", list(BulkOutcome))
+async def test_a_stopped_job_is_without_effect_only_if_all_its_accounts_are(outcome: BulkOutcome) -> None:
+    report = BulkReport("undo", "undo-wave", 1, {**dict.fromkeys(BulkOutcome, 0), outcome: 1}, (), 0.1, stopped=True)
+    cause = errors.LedgerError("the disk is gone")
+    stopped = errors.BulkStoppedError("stopped", report=report, cause=cause, job_id="undo-wave", operation="bulk.undo")
+    without = {BulkOutcome.NOT_FOUND, BulkOutcome.REFUSED, BulkOutcome.FAILED, BulkOutcome.KEPT}
+    assert stopped.took_effect is (False if outcome in without else None)

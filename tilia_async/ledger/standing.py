@@ -56,7 +56,7 @@ class Standing:
     _entries: Sequence[_Entry] = ()
 
     def blocks(self, *, without: str | None = None) -> tuple[BlockRecord, ...]:
-        """The blocks in force, or perhaps in force, oldest first.
+        """Return the blocks that are, or may be, in force, oldest first.
 
         Blocks of jobs that were undone meanwhile are not among them: such a job wants nothing more.
 
@@ -74,14 +74,14 @@ class Standing:
         )
 
     def is_blocked_by(self, job_id: str) -> bool:
-        """Whether a block of this job is in force, or perhaps in force."""
+        """Tell whether a block of this job is, or may be, in force."""
         return any(
             entry.record.job_id == job_id and _is(entry, BlockAction.BLOCK) and not self._lifted(entry)
             for entry in self._entries
         )
 
     def opposite_since(self, job_id: str, action: BlockAction) -> BlockRecord | None:
-        """The last record that undid, or may have undone, what a job had confirmed."""
+        """Return the last record that changed back what a job confirmed."""
         own = next((each for each in self._entries if each.record.job_id == job_id and _is(each, action)), None)
         if own is None:
             return None
@@ -146,7 +146,7 @@ def _question(dialect: str) -> Select[tuple[object, ...]]:
 
 
 async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
-    """Return how many accounts of a job would be unblocked and kept, if it were undone now, and how many are left."""
+    """Count the accounts that undoing a job would unblock, keep, and leave alone."""
     lifted = kept = others = after = 0
     while True:
         found, after = await page(database, to_undo(job_id), after)
@@ -162,7 +162,7 @@ async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
 
 
 async def overtaken(database: Database, account_ids: Sequence[str], job_id: str, action: BlockAction) -> int:
-    """Return of how many accounts the opposite of what a job had confirmed is on record since."""
+    """Count the accounts that were confirmed by a job and changed back since."""
     found = (await _read(database, account_ids)).values()
     return sum(each.opposite_since(job_id, action) is not None for each in found)
 
