@@ -365,3 +365,21 @@ async def test_who_blocked_is_not_asked_where_it_does_not_matter() -> None:
     receiver, seen, asked = receiver_of(CASES["AccountBlockChanged"])
     assert await receiver.handle(delivery(deliveries.UNBLOCK)) == 409
     assert (seen, asked) == ([], ["accounts.get"])
+
+
+@pytest.mark.asyncio
+async def test_what_nobody_can_look_up_waits_for_an_earlier_one_of_its_entity_too() -> None:
+    receiver, seen = WebhookReceiver(), list[Event]()
+    go = asyncio.Event()
+
+    @receiver.on(Event)
+    async def slow(event: Event) -> None:
+        seen.append(event)
+        await go.wait()
+
+    tasks = [asyncio.create_task(receiver.handle(delivery(deliveries.PAYOUT, "payout-complete"))) for _ in range(3)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go.set()
+    assert await asyncio.gather(*tasks) == [204] * 3
+    assert len(seen) == 1
