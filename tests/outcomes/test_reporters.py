@@ -392,8 +392,10 @@ async def test_a_ledger_whose_opening_is_cancelled() -> None:
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         came.set()
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -403,13 +405,16 @@ async def test_a_ledger_whose_opening_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
-    server.close()
     examine(caught.value)
     for left in asyncio.all_tasks() - {asyncio.current_task()}:
         left.cancel()
         await asyncio.wait([left])
         if not left.cancelled() and left.exception() is not None:
             examine(left.exception())
+    await ledger.aclose()
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0)
 
 
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
