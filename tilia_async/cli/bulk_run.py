@@ -90,6 +90,9 @@ def _undone(
     found = Input(accounts=lifted + kept + others, left_out={}, problems=())
     if tilia is not None:
         return _ended(order, _job(order, found, undoes, tilia, ledger))
+    if not found.accounts:
+        _complain(f"this ledger has no blocks of a job {readable(undoes)!r} that could be undone")
+        return Status.BAD_INPUT
     counts = {**_NOTHING, BulkOutcome.KEPT: kept, BulkOutcome.SKIPPED: others}
     if order.as_json:
         return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts))
