@@ -252,7 +252,7 @@ class RequestOptions:
     timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     retry: RetryPolicy | None = None
     idempotency_key: str | None = None
-    _headers: HiddenFields[str] | None = attrs.field(default=None, repr=False)
+    _headers: HiddenFields[str] | None = attrs.field(default=None, repr=False, hash=False)
 
     def __init__(
         self,
