@@ -160,6 +160,31 @@ def test_a_body_that_carries_the_result_is_a_yes(name: str, payload: JsonValue, 
     assert isinstance(judged(OPERATIONS[name], 200, {"payload": payload} if enveloped else payload), Success)
 
 
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        # A write that Tilia says is done is done, whatever its answer leaves out.
+        ("transfers.create", {"status": "EXECUTED"}),
+        # Nothing is null here and there.
+        ("wallets.balances", {"account_id": "acct_1", "balances": None}),
+        ("accounts.get_blocks", {"account_id": "acct_1", "blocks": None}),
+        ("payouts.list", None),
+    ],
+)
+def test_what_takes_the_word_of_the_envelope(name: str, payload: JsonValue) -> None:
+    assert isinstance(judged(OPERATIONS[name], 200, {"status": "Success", "payload": payload}), Success)
+    for body in (payload, {"payload": payload}):
+        assert isinstance(judged(OPERATIONS[name], 200, body), errors.ResponseDecodeError)
+
+
+@pytest.mark.parametrize("word", ["Failure", "Failed"])
+@pytest.mark.parametrize("name", ["invoices.pay", "transfers.create", "refunds.refund_invoice"])
+def test_an_envelope_of_one_word_is_one(name: str, word: str) -> None:
+    error = judged(OPERATIONS[name], 200, {"status": word})
+    assert type(error) is errors.ApiError
+    assert error.took_effect is None
+
+
 @pytest.mark.parametrize("odd", [None, "", [], {}, 0, False])
 def test_an_error_that_is_empty_is_none(odd: JsonValue) -> None:
     body = {"status": "Success", "payload": {"transfer_id": "x", "error": odd, "errors": odd}}
