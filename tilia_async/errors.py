@@ -243,6 +243,7 @@ class ResponseDecodeError(TransportError):
         reference: Mapping[str, str] | None = None,
     ) -> None:
         text = f"{status_line(status)}: {message}" if status else message
+        # No status: a task queue has built it from its text.
         effect = took_effect if status else took_effect or None
         super().__init__(text, operation=operation, took_effect=effect, reference=reference)
         self.status = status
@@ -304,7 +305,8 @@ class ApiError(TiliaError):
         self.attempts = attempts
         self.retryable = retryable
         text = self._describe() if message is None else message
-        effect = took_effect if status else took_effect or None
+        # A text and no status: a task queue has built it.
+        effect = took_effect if status or message is None else took_effect or None
         super().__init__(text, operation=operation, took_effect=effect, reference=reference)
 
     def _describe(self) -> str:
