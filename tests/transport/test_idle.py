@@ -154,8 +154,8 @@ def test_what_ends_after_the_look_stays_in_doubt(new_loop: NewLoop) -> None:
 class Late(aiohttp.TCPConnector):
     """Hands a new connection over when something has come on it, which the loop may know nothing of."""
 
-    async def connect(self, *args: Any, **settings: Any) -> aiohttp.connector.Connection:
-        connection = await super().connect(*args, **settings)
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> aiohttp.connector.Connection:  # noqa: ASYNC109 - aiohttp's own names
+        connection = await super().connect(req, traces, timeout)
         protocol, transport = connection.protocol, connection.transport
         if not (protocol.should_close or transport.is_closing()):
             assert select.select([transport.get_extra_info("socket")], [], [], 10)[0]

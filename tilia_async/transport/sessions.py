@@ -20,13 +20,13 @@ from tilia_async.config import Limits, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
+from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.exchange import exchange
 from tilia_async.transport.passage import MarkedRequest, Passage
 from tilia_async.transport.places import Places
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
@@ -54,12 +54,14 @@ class Part:
     Attributes:
         places: those of ``session``.
         session: None until the first call needs it.
+        direct: the shorter way to the connections of ``session``, if it can be taken.
         used: connections that served a request.
     """
 
     deadlines: Deadlines
     places: Places
     session: aiohttp.ClientSession | None = None
+    direct: Direct | None = None
     used: WeakSet[ResponseHandler] = attrs.field(factory=WeakSet[ResponseHandler])
 
     def find(self) -> aiohttp.ClientSession | None:
@@ -133,7 +135,9 @@ class SessionPool:
         self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
     ) -> Awaitable[RawAnswer | NoAnswer]:
         """Send a request once and read the answer; see :func:`tilia_async.transport.exchange.exchange`."""
-        return exchange(session, request, token, passed, self.limits.response_bytes)
+        part = self.here()
+        direct = part.direct if part.session is session else None
+        return exchange(session, direct, request, token, passed, self.limits.response_bytes)
 
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
@@ -177,7 +181,7 @@ class SessionPool:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
-            timeout=_NO_TIMEOUT,
+            timeout=NO_TIMEOUT,
             request_class=MarkedRequest,
             trust_env=False if self._foreign is None else self._foreign.trust_env,
         )
@@ -185,7 +189,7 @@ class SessionPool:
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         part = self.here()
-        part.session = session
+        part.session, part.direct = session, Direct.of(session, _HEADERS)
         if self._foreign is not None:
             part.places = Places(connector.limit, connector.limit_per_host)
         return session
