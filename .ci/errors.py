@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,16 +27,24 @@ text, not in its attributes, not in the variables of the frames below your own c
 
 Three things stand on every one of them:
 
-* `error.took_effect` is `True` (the write is done), `False` (it is not) or `None` (nobody can know from this answer).
+* `error.took_effect` is `True` (this call's write is done), `False` (it is not) or `None` (nobody can know from this
+  answer).
 * `error.reference` holds the fields that identify what the call would have changed.
 * `error.explain()` says what was sent, which attempts were made, what was decided each time and why, and what to do;
   `error.call` has the same as data.
 
-After `None`, `await tilia.reconcile(error)` asks Tilia what became of the write:
+It is `None` whenever something leaves it open, and not only when no answer came: a status with which a gateway gives up
+(408, 499, 502, 504, a redirection), a 200 that says no, one that says nothing of what was asked for, one about another
+id, and one that says yes and the opposite in one. A yes is what Tilia's envelope calls one, or a body that carries the
+result.
+
+After `None`, `await tilia.reconcile(error)` asks Tilia what became of the write. `found.verdict` says whether *this* write
+did it, and claims no more than Tilia's answers prove; `found.done` says that it is done, by this call or another's, so
+not to be done again; `found.reason` says what to do ([reliability.md](reliability.md) has all four verdicts):
 
 ```python
 import asyncio
-from tilia_async import TiliaClient, Verdict, errors
+from tilia_async import TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox
 
 
@@ -51,8 +60,10 @@ async def main():
             print(error.explain())
             found = await tilia.reconcile(error)
             print(found.verdict, found.reason)
-            assert found.verdict is Verdict.TOOK_EFFECT
-            account = found.resource
+            if not found.done:
+                raise
+            # The name is taken now, by this call or another's: there will be no second account.
+            account = await tilia.accounts.get_or_register("nyx", email="nyx@example.com")
         print(account.account_id)
 
 
@@ -60,7 +71,9 @@ asyncio.run(main())
 ```
 
 A call that was cancelled leaves no error. It can be asked about all the same:
-`await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "nyx"}, since=began)`.
+`await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "nyx"}, since=began)`. So can one whose
+error a task queue has carried as JSON: what it builds again from the text keeps class, text and doubt, and has lost the
+operation, the reference and the time.
 
 ```
 """
@@ -83,7 +96,10 @@ def _below(kind: type[TiliaError]) -> Iterator[type[TiliaError]]:
 
 
 def _section(kind: type[TiliaError]) -> str:
-    cause, _, attributes = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    cause, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    attributes, _, more = rest.partition("\n\n")
+    if more:
+        cause += f"\n\n{more}"
     lines = [f"## {kind.__name__}\n", f"{_markdown(cause)}\n", f"*What to do:* {_markdown(kind.remedy)}\n"]
     also = [base.__name__ for base in kind.__bases__ if not issubclass(base, TiliaError) and base is not Exception]
     if also:
@@ -94,7 +110,7 @@ def _section(kind: type[TiliaError]) -> str:
 
 def _attributes(listed: str) -> Iterator[tuple[str, str]]:
     entries: list[list[str]] = []
-    for line in inspect.cleandoc(listed).splitlines():
+    for line in textwrap.dedent(listed).splitlines():
         if line.startswith(" "):
             entries[-1].append(line.strip())
         elif line:

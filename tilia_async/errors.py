@@ -10,7 +10,7 @@
     │   ├── ConnectError            nothing was sent                                     also a ConnectionError
     │   ├── DeadlineExceededError   time ran out before anything could have taken effect also a TimeoutError
     │   ├── OutcomeUnknownError     a write was sent and no answer came
-    │   └── ResponseDecodeError     an answer came that cannot be read                   .status .payload
+    │   └── ResponseDecodeError     an answer came that cannot be read or believed       .status .payload
     ├── ApiError                    Tilia answered with an error                         .status .codes .messages …
     │   ├── BadRequestError         400
     │   ├── UnauthorizedError       401
@@ -177,7 +177,7 @@ class ClientClosedError(TiliaError):
 
 
 class TransportError(TiliaError):
-    """No usable answer. As this class itself: a reading call was sent and got no answer.
+    """No usable answer. As this class itself: a reading call got none, or a list changed while it was read.
 
     Attributes:
         cause: the exception of a library behind it, as text: its type, message and place; None if there was none.
@@ -218,7 +218,10 @@ class OutcomeUnknownError(TransportError):
 
 
 class ResponseDecodeError(TransportError):
-    """An answer came that cannot be read.
+    """An answer came that cannot be read, or not believed.
+
+    It is cut off or has another shape; or it says nothing of what was asked for, is about another id, or says yes and
+    the opposite in one.
 
     Attributes:
         status: the HTTP status of the answer; 0 if a task queue built it from its text.
@@ -251,7 +254,10 @@ class ResponseDecodeError(TransportError):
 
 
 class ApiError(TiliaError):
-    """Tilia answered with an error.
+    """Tilia answered with an error, or a gateway did in its name.
+
+    As this class itself: a status that has no class of its own, or a 200 that says no. Of a write, 408 and 499, with
+    which a gateway gives up waiting, and a 200 that says no leave open whether it is done: ``took_effect`` is None.
 
     Attributes:
         status: the HTTP status; of one that a task queue built from its text, that of its class, or 0.
@@ -412,7 +418,10 @@ class NotFoundError(ApiError):
 class ConflictError(ApiError):
     """409: the resource exists already, or the idempotency key is in use."""
 
-    remedy = "Look the resource up: it is there already. A key in use: wait for the first call with it."
+    remedy = (
+        "Look the resource up: it is there already. A key in use: the call that has it is under way, so wait for what "
+        "comes of that; another key would make a second effect."
+    )
     _class_status = 409
 
 
@@ -434,7 +443,10 @@ class AccountExistsError(ConflictError):
 class UnprocessableError(ApiError):
     """422: the idempotency key was used before with another body."""
 
-    remedy = "Use a new idempotency key for a new body."
+    remedy = (
+        "Find out what became of the call that had the key first: it may have had its effect. A new key is for a new "
+        "effect, and would make a second one."
+    )
     _class_status = 422
 
 
@@ -511,7 +523,7 @@ class BulkStoppedError(TiliaError):
         cause: why it stopped.
         job_id: the job's name; with a ledger, run it again with this to go on where it stopped.
 
-    One that a task queue built from its text has none of the three.
+    One that a task queue built from its text has neither report nor cause nor job_id.
     """
 
     remedy = "Mend what ``cause`` names, and run it again: with a ledger and the same ``job_id`` it goes on from there."
