@@ -40,6 +40,7 @@ def test_a_snippet_runs_as_printed(snippet: str, tmp_path: Path) -> None:
             "TILIA_CLIENT_ID": sandbox.client_id,
             "TILIA_CLIENT_SECRET": sandbox.client_secret,
             "TILIA_ENVIRONMENT": sandbox.environment.template,
+            "TILIA_WEBHOOK_PASSWORD": "a long random word",
         }
         done = subprocess.run(
             [sys.executable, "-X", "dev", "-W", "error", "-c", snippet],

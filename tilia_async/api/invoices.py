@@ -426,7 +426,8 @@ class Invoices:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            TransportError: after the last one, if the list has changed meanwhile, so that some may be missing.
+            TransportError: after the last one, if its total has fallen meanwhile, or some came twice: others may be
+                missing. A change that neither tells of is not noticed.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
