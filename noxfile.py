@@ -66,7 +66,8 @@ def reliability(session: nox.Session) -> None:
     counts.unlink(missing_ok=True)
     env = {"TILIA_COUNTS": str(counts.resolve())}
     run_tests(session, "-m", "nightly", env=env)
-    session.run("pytest", "tests/transport/test_hostile_servers.py", env=env)
+    quick = ("test_hostile_servers.py", "test_frames.py", "test_idle.py")
+    session.run("pytest", *(f"tests/transport/{each}" for each in quick), env=env)
     session.run("python", ".ci/reliability.py", str(counts))
 
 

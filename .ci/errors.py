@@ -38,9 +38,10 @@ It is `None` whenever something leaves it open, and not only when no answer came
 id, and one that says yes and the opposite in one. A yes is what Tilia's envelope calls one, or a body that carries the
 result.
 
-After `None`, `await tilia.reconcile(error)` asks Tilia what became of the write. `found.verdict` says whether *this* write
-did it, and claims no more than Tilia's answers prove; `found.done` says that it is done, by this call or another's, so
-not to be done again; `found.reason` says what to do ([reliability.md](reliability.md) has all four verdicts):
+After `None`, `await tilia.reconcile(error)` asks Tilia what became of the write. `found.verdict` says whether *this*
+write did it, and claims no more than Tilia's answers prove; `found.done` says that it is done, by this call or
+another's, so not to be done again; `found.reason` says what to do ([reliability.md](reliability.md) has all four
+verdicts):
 
 ```python
 import asyncio
