@@ -29,9 +29,8 @@ again only if certainly nothing was sent, or if it was refused for its token. No
 
 * `NO_EFFECT`: the error says so itself (Tilia refused, nothing was sent, it only reads). Tilia is not asked.
 * `TOOK_EFFECT`: this very write did it. Either Tilia's answer said Success, or there is exactly one thing with the
-  write's `reference_id`, made more than a minute after `since`. That is the call's beginning, so within the first
-  minute it takes an earlier `since=`: a time from which on nothing else has used that id, e.g. when the order was
-  opened.
+  write's `reference_id`, made more than a minute after `since`. That is the call's beginning; beside an error you may
+  give an earlier time, from which on nothing else has used that id, e.g. when the order was opened.
 * `NOT_SEEN`: nothing that the write could have done is seen, or it was tried and failed. That is no proof: a request
   under way could still do it, and a look-up may lag behind. A look-up that still sees nothing from `decide_from` on,
   three minutes after the call's end, can be taken to mean that there was no effect. Tilia documents no limit, so that

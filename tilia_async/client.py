@@ -296,8 +296,9 @@ class TiliaClient:
             since: when the call began, with a time zone; None: as the error says. Without it an earlier write cannot
                 be told from this one. Clocks may differ, so what was made within a minute of it may be either's. With
                 an error, an earlier time settles that if nobody used the write's ``reference_id`` from then on: when
-                the order was opened, say. With an operation, ``decide_from`` takes it that the call lasted no longer
-                from then than the client's ``timeout``.
+                the order was opened, say. With an operation it is the call's own beginning and no earlier time:
+                ``decide_from`` is counted from then, and takes it that the call lasted no longer than the client's
+                ``timeout``. If it had a longer one of its own, wait so much longer.
             options: for each request of the look-up.
 
         Raises:

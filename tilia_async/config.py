@@ -246,7 +246,8 @@ class RequestOptions:
     Attributes:
         timeout: seconds for the whole call; None: the client's.
         retry: None: the client's.
-        idempotency_key: a UUID4 of yours for an operation that takes one; None: one is made for the call.
+        idempotency_key: a UUID4 of yours for an operation that takes one; None: one is made for the call. It stands for
+            one effect, so keep it with what it is for: the same again is safe, another is another effect.
     """
 
     timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))

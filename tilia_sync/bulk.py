@@ -90,7 +90,8 @@ class Bulk:
             InvalidRequestError: an argument cannot be one.
             ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's: credentials, a scope, the ledger, twenty
-                accounts in a row given up without a usable answer. ``.report`` has what was done.
+                accounts in a row given up without a usable answer, half a minute of nothing but 429 and 503, or a
+                longer ``Retry-After`` than the ``retry`` waits out. ``.report`` has what was done.
 
         Source: seed 002; scope ``block_accounts``.
         """

@@ -121,6 +121,7 @@ async def test_what_is_not_seen_says_from_when_it_is_safe_to_decide(
     late = await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "x"}, since=long_ago())
     assert late.decide_from < late.checked_at
     assert "can be taken to have no effect" in late.reason
+    assert "If it began at the time that was given" in late.reason, "nobody else knows when it did"
     # Whoever was cancelled holds no record; the call lasted no longer than the client's timeout, nor than until now.
     for ago, ended in ((60, 30), (10, 10)):
         since = datetime.now(UTC) - timedelta(seconds=ago)

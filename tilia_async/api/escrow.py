@@ -196,7 +196,7 @@ class Escrows:
         return await self._caller.value(CREATE, body=body, options=options)
 
     async def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Charge the buyer; Tilia holds the money.
+        """Charge the buyer; Tilia holds the money. A charge that failed is an answer, not an error: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -212,7 +212,7 @@ class Escrows:
         return await self._caller.value(PAY, path={"escrow_id": escrow_id}, options=options)
 
     async def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Pay the sellers out of an escrow that was paid.
+        """Pay the sellers out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -228,7 +228,7 @@ class Escrows:
         return await self._caller.value(COMMIT, path={"escrow_id": escrow_id}, options=options)
 
     async def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Give the buyer the whole sum back, out of an escrow that was paid.
+        """Give the buyer the whole sum back, out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.

@@ -255,7 +255,8 @@ class AuthorizedInvoiceDetails:
 class InvoiceDetails(TypedDict, total=False):
     """What an invoice may say beside what is bought and with what.
 
-    ``reference_type`` and ``reference_id`` are ids of yours; an escrow can be found again by its ``reference_id``.
+    ``reference_type`` and ``reference_id`` are ids of yours. Give each write a ``reference_id`` that no other has: an
+    escrow can be found again by it, and ``reconcile`` knows a write whose answer was lost by nothing else.
     """
 
     invoice_type: str
@@ -371,6 +372,8 @@ class Invoices:
 
     async def pay(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Charge what an invoice says. It may still be ``PROCESSING`` afterwards.
+
+        A payment that failed is an answer, not an error: look at ``state``.
 
         Args:
             invoice_id: at most 36 characters.

@@ -241,7 +241,7 @@ class Refunds:
     async def list(
         self, invoice_id: str, status: RefundStatus | str | None = None, *, options: RequestOptions | None = None
     ) -> InvoiceRefunds:
-        """Say what was refunded of an invoice.
+        """Say what was refunded of an invoice. A refund that is pending is not listed: none seen is no proof of none.
 
         Args:
             invoice_id: at most 36 characters.

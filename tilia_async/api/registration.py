@@ -36,11 +36,12 @@ class CompletedRegistration:
     Attributes:
         account_id: the new account.
         metadata, tracking_id: as they were given at the start.
-        autologin_id: not documented; Tilia's Unity SDK reads it.
+        autologin_id: not documented; Tilia's Unity SDK reads it. By its name it may let its bearer in, so ``repr`` does
+            not show it; keep a pickle of it as you keep a password.
     """
 
     account_id: str
-    autologin_id: str | None = None
+    autologin_id: str | None = attrs.field(default=None, repr=False)
     metadata: str | None = None
     tracking_id: str | None = None
 

@@ -221,8 +221,10 @@ class TokenExchanges:
     ) -> TokenExchange:
         """Start a purchase and execute it at once, at whatever it costs.
 
-        An error of the second step carries the exchange in ``reference["token_exchange_id"]``: it is started already.
-        ``options`` hold for each of the two calls.
+        An error of the second step carries the exchange in ``reference["token_exchange_id"]``: it is started already,
+        so do not buy again but ask what became of it. ``options`` hold for each of the two calls. Where this may be
+        cancelled, or the process may die, take the two steps yourself and keep the id: nobody else knows it, and
+        without it nobody can tell whether the tokens were paid for.
 
         Args:
             payment_method_id: what to pay with, at most 36 characters.

@@ -120,6 +120,9 @@ class Transfers:
     ) -> BalanceTransfer:
         """Move balances. All attempts of the call carry one ``Idempotency-Key``, so they have one effect.
 
+        A call that is made again has another key, and another effect, unless both get the same key and body from you:
+        make the key when the order is made, and keep it with the order.
+
         Args:
             account_id: the primary account, at most 36 characters.
             balance_transfer_type: as agreed with Tilia, e.g. ``fund_user``.
@@ -132,8 +135,8 @@ class Transfers:
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
             BadRequestError: Tilia refuses.
-            ConflictError: the key is in use by a call under way.
-            UnprocessableError: the key was used with another body.
+            ConflictError: the key is in use by a call under way, which may have an effect yet.
+            UnprocessableError: the key was used with another body, which may have had its effect.
 
         Source: fact sheet "money", A8 and 0.5; host, scope and answer are inferred.
         """

@@ -88,7 +88,7 @@ class BulkReport:
 
     @property
     def complete(self) -> bool:
-        """Each account has a final outcome: another run of the job would send nothing, as things are."""
+        """Each account has a final outcome: with a ledger, another run of the job would send nothing, as things are."""
         return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
 

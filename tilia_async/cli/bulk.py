@@ -21,7 +21,8 @@ Exit status:
 1    some are not, or are so no more: the summary says which, and why
 2    the input or the command is wrong; nothing was sent
 3    the job stopped: the cause and the command to go on are told
-130  stopped by Ctrl-C: the same"""
+130  stopped by Ctrl-C: the same
+143  stopped by SIGTERM: the same"""
 
 bulk = typer.Typer(
     no_args_is_help=True,

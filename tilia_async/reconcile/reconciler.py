@@ -87,7 +87,9 @@ async def reconcile(
     checked_at = datetime.now(UTC)
     # Whoever was cancelled holds no record, but no call outlives its timeout.
     latest = checked_at if began is None else min(checked_at, began + timedelta(seconds=caller.timeout))
-    return _told(finding, checked_at, latest if call is None else call.ended_at)
+    if call is None:
+        return _told(finding, checked_at, latest, "if it began at the time that was given, the call")
+    return _told(finding, checked_at, call.ended_at, "the call")
 
 
 def _name(subject: errors.TiliaError | Operation[object]) -> str:
@@ -209,19 +211,19 @@ async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
     return Reconciliation(Verdict.TOOK_EFFECT, seen, reason, datetime.now(UTC), candidates=others, done=True)
 
 
-def _told(finding: Finding, checked_at: datetime, ended_at: datetime) -> Reconciliation:
+def _told(finding: Finding, checked_at: datetime, ended_at: datetime, call: str) -> Reconciliation:
     decide_from, reason = None, finding.why
     if finding.verdict is Verdict.NOT_SEEN and finding.settles:
         decide_from = ended_at + UNDER_WAY + MARGIN
         if decide_from > checked_at:
             reason += (
                 ". The request may still be under way, and look-ups may lag behind: before you decide that it had no "
-                f"effect, look again from {decide_from:%H:%M:%S} UTC on, three minutes after the call ended"
+                f"effect, look again from {decide_from:%H:%M:%S} UTC on, three minutes after its end"
             )
         else:
             reason += (
-                ". The call ended more than three minutes ago, so it can be taken to have no effect, and be tried "
-                "again, unless look-ups lag behind by more than that"
+                f". {call.capitalize()} ended more than three minutes ago, so it can be taken to have no effect, and "
+                "be tried again, unless look-ups lag behind by more than that"
             )
     return Reconciliation(
         finding.verdict,

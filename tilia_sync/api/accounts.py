@@ -44,7 +44,7 @@ class Accounts:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            AccountExistsError: the username is taken; ``.account`` is the account that has it.
+            AccountExistsError: the username is taken; ``.account`` is the account that has it, if Tilia says so.
 
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """

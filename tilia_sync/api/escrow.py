@@ -53,7 +53,7 @@ class Escrows:
             return run(self._service.create(account_id, line_items, payment_methods, options=options, **details))
 
     def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Charge the buyer; Tilia holds the money.
+        """Charge the buyer; Tilia holds the money. A charge that failed is an answer, not an error: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -70,7 +70,7 @@ class Escrows:
             return run(self._service.pay(escrow_id, options=options))
 
     def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Pay the sellers out of an escrow that was paid.
+        """Pay the sellers out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -87,7 +87,7 @@ class Escrows:
             return run(self._service.commit(escrow_id, options=options))
 
     def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Give the buyer the whole sum back, out of an escrow that was paid.
+        """Give the buyer the whole sum back, out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.

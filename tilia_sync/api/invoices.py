@@ -61,6 +61,8 @@ class Invoices:
     def pay(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Charge what an invoice says. It may still be ``PROCESSING`` afterwards.
 
+        A payment that failed is an answer, not an error: look at ``state``.
+
         Args:
             invoice_id: at most 36 characters.
 
