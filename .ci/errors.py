@@ -22,8 +22,9 @@ INTRO = """\
 
 # Errors
 
-Both packages raise the same classes. Each says its operation first, can be pickled, and carries no secret: not in its
-text, not in its attributes, not in the variables of the frames below your own call that it came through.
+Both packages raise the same classes. Each says its operation first, if it has one, can be pickled, and carries no
+secret: not in its text, not in its attributes, not in the variables of the frames below your own call that it came
+through.
 
 Three things stand on every one of them:
 

@@ -28,9 +28,9 @@
     ├── LedgerError                 the record of blocks cannot be read or written
     └── WebhookError                a notification that cannot be read or trusted
 
-Every error can be pickled, names its operation first, and carries no secret. Each class can be built from its text
-alone, as task queues do that carry errors as JSON: then it knows its text and no more, and says ``took_effect=False``
-only if nothing else is possible for its class, e.g. for a ``ConnectError``.
+Every error can be pickled, names its operation first, if it has one, and carries no secret. Each class can be built
+from its text alone, as task queues do that carry errors as JSON: then it knows its text and no more, and says
+``took_effect=False`` only if nothing else is possible for its class, e.g. for a ``ConnectError``.
 """
 
 from __future__ import annotations
@@ -264,7 +264,8 @@ class ApiError(TiliaError):
         codes: Tilia's own codes, e.g. ``("INPUT_ERROR",)``; mostly empty.
         messages: the texts of the answer, whichever of its seven shapes it had.
         payload: the answer's payload, or the whole body if it has no envelope; what it repeats of a token or password
-            is masked. Of more than 256 KiB only the beginning is kept, as text of at most 2,000 characters.
+            is masked. Of more than 256 KiB only the beginning is kept, as text of at most 2,000 characters. None of a
+            200 that could let its bearer in.
         field_errors: for each field that Tilia complained about, its texts.
         attempts: how many times the request was sent.
         retryable: sending the same call again later may succeed and cannot have a second effect.

@@ -127,6 +127,29 @@ def test_a_body_that_carries_nothing_is_never_a_success(name: str, body: object)
     assert error.took_effect is (False if operation.reads else None)
 
 
+LETS_IN = {"redirect": "https://nonce-of-a-user", "token": "token-of-a-user", "password_token": "of-a-user"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "Failure", "payload": LETS_IN},
+        {"error": "partly", **LETS_IN},
+        {"status": "Success", "payload": {**LETS_IN, "error": "partly"}},
+        b'{"status": "Success", "payload": {"redirect": "https://nonce-of-a-user"',
+    ],
+)
+@pytest.mark.parametrize("name", sorted(name for name, each in OPERATIONS.items() if each.confidential))
+def test_a_200_that_could_let_its_bearer_in_is_kept_by_no_error(name: str, body: object) -> None:
+    error = judged(OPERATIONS[name], 200, body)
+    assert isinstance(error, errors.TiliaError)
+    assert error.took_effect is None
+    assert "of-a-user" not in repr((vars(error), str(error), error.explain()))
+    refused = judged(OPERATIONS[name], 400, {"status": "Failure", "payload": {"error": "no such account"}})
+    assert isinstance(refused, errors.BadRequestError)
+    assert refused.payload == {"error": "no such account"}
+
+
 @pytest.mark.parametrize("body", [{"status": "Success"}, {"status": "Success", "payload": {}}])
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_a_yes_without_a_result_is_told_as_one_of_a_write_and_is_no_value_of_a_read(name: str, body: object) -> None:

@@ -180,7 +180,8 @@ def api_error(
         operation=operation.name,
         codes=mask.texts(opened.codes[:_MOST_TEXTS]),
         messages=mask.texts((*opened.messages, *messages)[:_MOST_TEXTS]),
-        payload=_kept(opened.payload, answer, mask),
+        # A 200 that says no may hold what it would hold if it said yes.
+        payload=None if operation.confidential and status < 300 else _kept(opened.payload, answer, mask),
         field_errors={
             mask.text(field): mask.texts(texts[:_MOST_TEXTS])
             for field, texts in itertools.islice(field_errors.items(), _MOST_TEXTS)
