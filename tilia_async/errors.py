@@ -458,7 +458,10 @@ class RateLimitedError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
-    remedy = "Wait ``retry_after`` seconds, then call again, and call less often."
+    remedy = (
+        "Wait ``retry_after`` seconds, then call again, and call less often. A write whose ``took_effect`` is None: "
+        "``await tilia.reconcile(error)`` first."
+    )
     _class_status = 429
 
     retry_after: float | None = None

@@ -169,10 +169,8 @@ async def _faults(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox) -> None:
         tilia.accounts.register("rook", email="rook@mail.example"),
         errors.OutcomeUnknownError,
     )
-    rook = await tell.step(
-        "look whether it took effect", "accounts.find", tilia.accounts.find(lost.reference["username"])
-    )
-    tell.result(f"it did: {rook.account_id}")
+    found = await tell.step("ask Tilia what became of it", "accounts.find", tilia.reconcile(lost))
+    tell.result(f"{found.verdict.value}, and done: {found.reason}" if found.done else found.reason)
 
 
 async def _many(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, count: int) -> None:

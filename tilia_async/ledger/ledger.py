@@ -211,8 +211,9 @@ class BlockLedger:
     async def apply(self, event: AccountBlockChanged) -> None:
         """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
 
-        It is known by the time of its sending. One without, such as one that a receiver has confirmed, tells a state,
-        and adds nothing while the same state is on record and no opposite since.
+        It is known by account, state, issuer and the time of its sending, so each issuer that it names has one record.
+        One without that time, such as one that a receiver has confirmed, tells a state, and adds nothing while the
+        same state is on record and no opposite since.
 
         Raises:
             WebhookError: the notification says neither which account nor what.

@@ -83,7 +83,7 @@ class Operation(Generic[T_co]):
         returns: the type that the answer's payload is read as.
         repeat: whether it may be sent again.
         scopes: what its token has to carry.
-        success: the documented statuses of success; any other 2xx is taken as success too.
+        success: the documented statuses of success; any other 2xx is believed if its body says so.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
         echoes: the parameters of path, query or body that the answer repeats, each with the field that has it (a dot
