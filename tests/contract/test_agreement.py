@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from money_calls import CALLS
 from money_samples import CAPTURED, CUSTOM, HELD, INVOICE, LINE_ITEM, PAID_OUT, PURCHASE
@@ -76,6 +77,11 @@ SAYS_NO: list[tuple[str, dict[str, Any]]] = [
     ("token_exchanges.execute_purchase", {"status": "OPEN"}),
     ("token_exchanges.execute_conversion", {"status": "OPEN"}),
     *(("payouts.cancel", {"status": said}) for said in ("SUCCESS", "CREDIT-TRANSFER-INITIATED", "FUNDS-IN-ESCROW")),
+    *(("refunds.refund_line_item", {"status": said}) for said in ("REFUND-FAILED", "REFUND-REJECTED")),
+    # However it is written.
+    ("accounts.block", {"is_blocked": "False"}),
+    ("accounts.block", {"is_blocked": 0}),
+    ("invoices.pay", {"state": "open"}),
 ]
 AGREES: list[tuple[str, dict[str, Any]]] = [
     ("invoices.pay", {"state": "PROCESSING"}),
@@ -164,6 +170,50 @@ async def test_a_contradiction_is_doubt(api: Recorder, tilia: TiliaClient, name:
     assert OTHER not in str(error)
     assert "somebody" not in str(error)
     assert len(api.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        ("accounts.block", {"is_blocked": "FALSE"}),
+        ("accounts.block", {"account_id": OTHER}),
+        ("accounts.block_capability", {"blocks": []}),
+        ("accounts.block_capability", {"blocks": {}}),
+        ("invoices.pay", {"state": "OPEN"}),
+        ("invoices.pay", [{"state": "PROCESSING"}, {"state": "CANCELED"}]),
+        ("invoices.pay", [{"invoice_id": "inv_a"}, {"invoice_id": "inv_b"}]),
+        ("invoices.create", {"account_id": OTHER}),
+        ("escrow.commit", {"status": "ESCROWED", "id": 7}),
+        ("token_exchanges.execute_purchase", {"status": "OPEN"}),
+        ("payouts.cancel", {"account_id": OTHER, "status": "SUCCESS"}),
+    ],
+)
+def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payload: Any) -> None:
+    """The word of the envelope is worth nothing beside it, so it is doubt and not done."""
+    operation = OPERATIONS[name]
+    parts = dict.fromkeys([*operation.reference, *operation.parameters], ACCOUNT)
+    path = {each: parts[each] for each in operation.parameters}
+    body = {each: value for each, value in parts.items() if each not in path}
+    request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), path=path, body=body)
+    answer = RawAnswer(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
+    error = judge(operation, request, answer, attempts=1, doubtful=False)
+    assert isinstance(error, errors.ResponseDecodeError)
+    assert error.took_effect is None
+    assert "contradicts" in str(error)
+
+
+@pytest.mark.parametrize(
+    "payload", [{"status": "REFUND-FAILED"}, {"status": "REFUND-REJECTED"}, {"status": "Failure"}, {"status": "Failed"}]
+)
+@pytest.mark.parametrize("name", ["refunds.refund_invoice", "refunds.refund_line_item"])
+def test_a_refund_that_failed_is_none(name: str, payload: Any) -> None:
+    """Whoever refunds an invoice sees nothing of the answer, so the error alone can tell."""
+    operation = OPERATIONS[name]
+    request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), body={"invoice_id": "inv_1"})
+    answer = RawAnswer(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
+    error = judge(operation, request, answer, attempts=1, doubtful=False)
+    assert isinstance(error, errors.TiliaError)
+    assert error.took_effect is None
 
 
 @pytest.mark.asyncio

@@ -110,6 +110,8 @@ class InvoiceRefunds:
 
 
 _SCOPE = "the page hides the scope; that of invoices is expected"
+# Where the answers to the two refunds tell of it is not documented, so it is looked for where a listed refund has it.
+_NOT_REFUNDED = {RefundStatus.FAILED, RefundStatus.REJECTED}
 
 REFUND_INVOICE = Operation(
     "refunds.refund_invoice",
@@ -120,6 +122,7 @@ REFUND_INVOICE = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("invoice_id",),
+    denials={"status": _NOT_REFUNDED},
     evidence=Evidence({"scope"}, _SCOPE),
 )
 REFUND_LINE_ITEM = Operation(
@@ -132,6 +135,7 @@ REFUND_LINE_ITEM = Operation(
     repeat=Repeat.NEVER,
     reference=("line_item_id", "amount"),
     echoes={"line_item_id": "line_item_id"},
+    denials={"status": _NOT_REFUNDED},
     evidence=Evidence({"scope", "answer"}, f"{_SCOPE}; so is the payload"),
 )
 LIST = Operation(

@@ -82,7 +82,7 @@ def contradiction(
     """Say in what an answer contradicts its request; None if it does not.
 
     Args:
-        value: the answer as it was read.
+        value: the answer as it was read, or its payload if it could not be.
         payload: what it was read from; it is looked at for what the model leaves out.
     """
     payload = _only(payload)
@@ -92,7 +92,7 @@ def contradiction(
             return f"it is about another {name} than the one that was asked for"
     for field, opposites in operation.denials:
         for said in _found(field, value, payload):
-            if said in map(_plain, opposites):
+            if _folded(said) in map(_folded, opposites):
                 return f"it says yes, and that {field} is {said!r}"
     return None
 
@@ -162,3 +162,14 @@ def _part(whole: object, name: str) -> object:
 def _plain(value: object) -> object:
     """A member of an enumeration as the text it is."""
     return str.__str__(value) if isinstance(value, str) else value
+
+
+_WORDS: Final[Mapping[str, object]] = {"true": True, "false": False}
+
+
+def _folded(value: object) -> object:
+    """Return the same thing for all ways to write a state, a truth value, or nothing in a list."""
+    if isinstance(value, str):
+        text = str.__str__(value).casefold()
+        return _WORDS.get(text, text)
+    return () if value in ([], {}) else value

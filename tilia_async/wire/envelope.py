@@ -136,9 +136,11 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
 
 
 def _complains(part: JsonValue) -> bool:
-    """It has an error in it, whatever else it says: one that is empty is none."""
+    """It has an error in it, or says Failure, whatever else it says: an error that is empty is none."""
     if not isinstance(part, dict):
         return False
+    if part.get("status") in _FAILURES:
+        return True
     said = [part[name] for name in _COMPLAINTS if name in part]
     return any(each is True or (isinstance(each, str | list | dict) and bool(each)) for each in said)
 

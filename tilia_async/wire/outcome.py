@@ -119,20 +119,44 @@ def _judge(
         if not opened.success:
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
         confirmed = opened.confirmed
-        value = decode(opened.payload, operation.returns)
-        missing = shortfall(operation, opened, value)
-        denied = contradiction(operation, request.asked, value, opened.payload)
-        if missing is denied is None:
-            return Success(value, opened.payload, answer.status, answer.headers)
-        why = f"the answer is incomplete: {missing}"
-        if denied is not None:
-            # An answer to another question, or one that says yes and no in one, confirms nothing.
-            why, confirmed = f"the answer contradicts itself or its request: {denied}", False
-    except (PayloadError, ValueError) as error:
+        read = _read(operation, request, answer, opened)
+        if isinstance(read, Success):
+            return read
+        why, confirmed = mask.text(read.why), confirmed and not read.denied
+    except ValueError as error:
         why = f"the answer cannot be read: {mask.text(str(error))}"
     return envelope.undecodable(
         operation, answer, why, reference=request.reference, confirmed=confirmed, doubtful=doubtful, mask=mask
     )
+
+
+@attrs.frozen
+class _Odd:
+    """An answer that is no value.
+
+    Attributes:
+        denied: it says the opposite, or is about something else, so its envelope's word is worth nothing.
+    """
+
+    why: str
+    denied: bool = False
+
+
+def _read(operation: Operation[T], request: WireRequest, answer: RawAnswer, opened: Opened) -> Success[T] | _Odd:
+    payload = opened.payload
+    try:
+        value = decode(payload, operation.returns)
+    except PayloadError as error:
+        # What cannot be read may say no all the same.
+        denied = contradiction(operation, request.asked, payload, payload)
+        odd = _Odd(f"the answer cannot be read: {error}")
+    else:
+        denied = contradiction(operation, request.asked, value, payload)
+        missing = shortfall(operation, opened, value)
+        if missing is denied is None:
+            return Success(value, payload, answer.status, answer.headers)
+        odd = _Odd(f"the answer is incomplete: {missing}")
+    return odd if denied is None else _Odd(f"the answer contradicts itself or its request: {denied}", denied=True)
 
 
 def _opened(operation: Operation[object], answer: RawAnswer) -> Opened:
