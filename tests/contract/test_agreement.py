@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import orjson
 import pytest
 from money_calls import CALLS
@@ -302,6 +304,29 @@ def test_an_operation_of_ones_own_may_declare_it() -> None:
         error = outcome(wrong)
         assert isinstance(error, errors.ResponseDecodeError)
         assert error.took_effect is None
+
+
+def test_a_declaration_is_the_same_in_whatever_order_its_parts_are_given() -> None:
+    """A corrected one is compared with the SDK's, and one that another process has pickled with this one's."""
+
+    def gift(denials: Any, echoes: Any) -> Operation[Any]:
+        return Operation(
+            "gifts.send", "POST", Service.INVOICING, "/v9/gift", dict[str, object], scopes=(),
+            repeat=Repeat.NEVER, denials=denials, echoes=echoes,
+        )  # fmt: skip
+
+    one = gift({"state": ["OPEN", "LATE"], "sent": [False]}, {"a": "b", "c": ("d", "e")})
+    for denials in (
+        {"sent": {False}, "state": {"LATE", "OPEN"}},
+        {"sent": (False,), "state": ("LATE", "OPEN", "LATE")},
+    ):
+        other = gift(denials, {"c": ("d", "e"), "a": "b"})
+        assert (other, hash(other)) == (one, hash(one))
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert attrs.evolve(one) == one
+    assert gift({"state": ["OPEN"]}, {}) != gift({"state": ["LATE"]}, {})
+    with pytest.raises(TypeError, match="several values are wanted, not the text 'OPEN'"):
+        gift({"state": "OPEN"}, {})
 
 
 def test_the_samples_of_these_tests_agree() -> None:

@@ -40,18 +40,24 @@ def _names(names: Iterable[str]) -> frozenset[str]:
 
 
 _Echoes = tuple[tuple[str, tuple[str, ...]], ...]
-_Denials = tuple[tuple[str, tuple[object, ...]], ...]
+_Denials = tuple[tuple[str, frozenset[object]], ...]
 
 
 def _echoes(echoes: Mapping[str, str | tuple[str, ...]] | _Echoes) -> _Echoes:
     # Pairs can be hashed; attrs.evolve() hands them back as they are.
     pairs = echoes.items() if isinstance(echoes, Mapping) else echoes
-    return tuple((name, (fields,) if isinstance(fields, str) else tuple(fields)) for name, fields in pairs)
+    return tuple(sorted((name, (fields,) if isinstance(fields, str) else tuple(fields)) for name, fields in pairs))
 
 
 def _denials(denials: Mapping[str, Iterable[object]] | _Denials) -> _Denials:
     pairs = denials.items() if isinstance(denials, Mapping) else denials
-    return tuple((field, tuple(values)) for field, values in pairs)
+    return tuple((field, _values(values)) for field, values in sorted(pairs, key=lambda pair: pair[0]))
+
+
+def _values(values: Iterable[object]) -> frozenset[object]:
+    if isinstance(values, str):
+        raise TypeError(f"several values are wanted, not the text {values!r}")
+    return frozenset(values)
 
 
 def _statuses(statuses: Iterable[int]) -> frozenset[int]:
