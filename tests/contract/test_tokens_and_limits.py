@@ -58,6 +58,17 @@ async def test_missing_scope(api: Recorder) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("page", [True, False])
+async def test_a_proxys_401_does_not_pass_for_an_answer_of_tilia(api: Recorder, page: bool) -> None:
+    """A bulk job takes a structured 401 for a word about the account."""
+    api.answer(401, "<html>log in first</html>" if page else UNAUTHORIZED, times=5)
+    async with api.client() as tilia:
+        with pytest.raises(errors.UnauthorizedError) as caught:
+            await tilia.accounts.block(ACCOUNT)
+    assert caught.value.structured is not page
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["accounts.get", "accounts.block", *ONCE])
 async def test_unauthorized_once(api: Recorder, name: str) -> None:
     """A 401 was refused before it ran: even what is never repeated is tried again with a new token."""

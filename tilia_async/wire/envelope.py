@@ -245,7 +245,7 @@ def missing_scope(
     error: errors.UnauthorizedError, *, needed: Iterable[str], granted: Iterable[str]
 ) -> errors.MissingScopeError:
     """The refusal of a fresh token, told as what it most likely is."""
-    return errors.MissingScopeError(
+    missing = errors.MissingScopeError(
         needed=needed,
         granted=granted,
         status=error.status,
@@ -259,6 +259,8 @@ def missing_scope(
         took_effect=error.took_effect,
         reference=error.reference,
     )
+    missing.structured = error.structured
+    return missing
 
 
 _PASSING: Final = frozenset({408, 425, 429, 444, 460, 499, 500, 502, 503, 504})
