@@ -77,7 +77,7 @@ async def found_in_list(
     newest: AsyncIterator[R],
     may_be: Callable[[R], bool],
     *,
-    identified: bool,
+    identifies: Callable[[R], bool],
     advice: str,
 ) -> Finding:
     """Find the write in a list that was asked for the newest first.
@@ -86,6 +86,7 @@ async def found_in_list(
 
     Args:
         may_be: whether an item may be what is sought.
+        identifies: whether an item has the id of the caller's own.
     """
     possible: list[R] = []
     order, is_whole = Order(), True
@@ -104,7 +105,8 @@ async def found_in_list(
     made = [(item, item.created) for item in possible]
     if not is_whole and not made:
         return unknown(f"there is no such {what} among {MOST_READ:,} of a longer list: look through the rest")
-    return matched(sought, what, made, identified=identified and is_whole, advice=advice)
+    identified = is_whole and all(map(identifies, possible))
+    return matched(sought, what, made, identified=identified, advice=advice)
 
 
 def _has_list(payload: JsonValue) -> bool:

@@ -30,6 +30,14 @@ _PAYING = Progress(
     waiting={InvoiceState.OPEN},
     failed={InvoiceState.FAILED},
 )
+# The invoice is the transfer's own doing, so one that is open is a transfer that was begun.
+_TRANSFERRING = Progress(
+    "transfer",
+    done={InvoiceState.SUCCESS},
+    under_way={InvoiceState.PROCESSING, InvoiceState.OPEN},
+    waiting=(),
+    failed={InvoiceState.FAILED},
+)
 _EXCHANGING = Progress(
     "execute it", done={ExchangeStatus.SUCCESS}, under_way=(), waiting={ExchangeStatus.OPEN}, failed=()
 )
@@ -94,8 +102,10 @@ async def transferred(look: Looking, sought: Sought) -> Finding:
         why = f"a transfer without a reference_id cannot be looked up: {NO_REFERENCE}"
         return unknown("; ".join(filter(None, (why, again))))
     finding = await _invoice(look, sought, _OF_TRANSFER, account_id, ["balance_transfer"], again)
-    if isinstance(finding.resource, Invoice) and finding.resource.state != InvoiceState.SUCCESS:
-        return _PAYING.finding(_OF_TRANSFER, finding.resource.state, finding.resource)
+    invoice = finding.resource
+    if isinstance(invoice, Invoice) and invoice.state != InvoiceState.SUCCESS:
+        finding = _TRANSFERRING.finding(_OF_TRANSFER, invoice.state, invoice)
+        return attrs.evolve(finding, why="; ".join(filter(None, (finding.why, again))))
     if again and finding.verdict is Verdict.NOT_SEEN:
         return attrs.evolve(finding, why=f"{finding.why}; {again}")
     return finding
@@ -112,10 +122,19 @@ async def _invoice(look: Looking, sought: Sought, what: str, account_id: str, ty
         type_said = invoice.reference_type or None
         return sought.allows(reference_type=type_said, reference_id=invoice.reference_id)
 
-    identified = bool(sought.reference.get("reference_id"))
-    advice = advice if identified else NO_REFERENCE
-    finding = await found_in_list(look, sought, what, newest, may_be, identified=identified, advice=advice)
+    own = sought.reference.get("reference_id")
+
+    def has_own(invoice: Invoice) -> bool:
+        return bool(own) and invoice.reference_id == own
+
+    advice = advice if own else NO_REFERENCE
+    finding = await found_in_list(look, sought, what, newest, may_be, identifies=has_own, advice=advice)
     return strange[0] if strange else finding
+
+
+def _any(_: object) -> bool:
+    """Of a list that was asked for by the reference."""
+    return True
 
 
 async def escrow_created(look: Looking, sought: Sought) -> Finding:
@@ -126,7 +145,7 @@ async def escrow_created(look: Looking, sought: Sought) -> Finding:
         reference_id, sort_field="created", sort="desc", options=look.options
     )
     # The list does not tell the type of the reference.
-    finding = await found_in_list(look, sought, "escrow", newest, lambda _: True, identified=True, advice="")
+    finding = await found_in_list(look, sought, "escrow", newest, _any, identifies=_any, advice="")
     resource = finding.resource
     if isinstance(resource, Escrow) and sought.elsewhere(account_id=resource.account_id):
         return unknown("the only escrow with that reference_id is another account's: look at it first", resource)

@@ -19,6 +19,7 @@ from tilia_async.reconcile.server_clock import MARGIN, ServerClock
 from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
 from tilia_async.transport.caller import Caller, TokenWatch
 from tilia_async.wire import checks
+from tilia_async.wire.envelope import may_succeed_later
 from tilia_async.wire.operation import Operation
 
 T = TypeVar("T")
@@ -190,13 +191,9 @@ async def _look_up(look: Looking, sought: Sought) -> Finding:
         return proves_nothing(f"the look-up's answer is not usable ({error})")
     except (errors.ApiError, errors.TokenError) as error:
         # It would be refused tomorrow, too; what passes by itself (an outage, a rate limit) is raised.
-        if error.status is None or not 400 <= error.status < 500 or error.status in _PASSING:
+        if error.status is None or not 400 <= error.status < 500 or may_succeed_later(error.status):
             raise
         return unknown(f"the look-up is refused: {error}; do not repeat the write before you know")
-
-
-_PASSING: Final = {408, 425, 429, 499}
-"""Refusals that say nothing about the request, but about the moment."""
 
 
 async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
