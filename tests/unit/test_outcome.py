@@ -243,6 +243,17 @@ def test_only_a_refusal_says_that_nothing_was_done(status: int) -> None:
         assert read.took_effect is False
 
 
+@pytest.mark.parametrize("body", [{"status": "Failure"}, {"error": "upstream timed out"}])
+def test_what_writes_the_same_state_may_be_called_again_after_a_200_that_says_no(body: object) -> None:
+    for repeat, may in ((Repeat.SAFE, True), (Repeat.KEYED, False), (Repeat.NEVER, False)):
+        error = judged(attrs.evolve(WRITE, repeat=repeat), 200, body)
+        assert isinstance(error, errors.ApiError)
+        assert error.retryable is may
+    read = judged(READ, 200, body)
+    assert isinstance(read, errors.ApiError)
+    assert read.retryable is False
+
+
 def test_in_doubt_a_key_makes_no_new_call_safe() -> None:
     """A call that is made again has a key of its own, and would be a second transfer."""
     error = judged(OPERATIONS["transfers.create"], 503, b"")

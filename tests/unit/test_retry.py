@@ -34,6 +34,8 @@ def decided(
         errors.ServerError(status=503, took_effect=None),
         errors.RateLimitedError(status=429),
         errors.ResponseDecodeError("x", status=200, took_effect=None),
+        errors.ApiError(status=200, took_effect=None),
+        errors.ApiError(status=202, took_effect=None),
     ],
 )
 def test_what_may_be_repeated_is_repeated_until_the_attempts_are_used_up(
@@ -51,6 +53,7 @@ def test_what_may_be_repeated_is_repeated_until_the_attempts_are_used_up(
         errors.ServerError(status=500, took_effect=None),
         errors.RateLimitedError(status=429),
         errors.ResponseDecodeError("x", status=200, took_effect=None),
+        errors.ApiError(status=200, took_effect=None),
     ],
 )
 def test_a_never_operation_is_not_sent_again_once_it_may_have_been_sent(failure: errors.TiliaError) -> None:
@@ -75,6 +78,9 @@ def test_a_never_operation_is_sent_again_when_nothing_was_sent() -> None:
         errors.ForbiddenError(status=403),
         errors.ApiError(status=405),
         errors.ServerError(status=501, took_effect=None),
+        errors.ApiError(status=302, took_effect=None),
+        # A read that is told no: there is no doubt to clear up.
+        errors.ApiError(status=200),
         errors.ResponseDecodeError("x", status=200, took_effect=True),
         errors.ClientClosedError("x"),
     ],

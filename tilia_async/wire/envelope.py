@@ -190,7 +190,8 @@ def api_error(
         },
         attempts=attempts,
         # A call that is made again has another idempotency key, so in doubt a key makes nothing safe.
-        retryable=may_be_answered_later(operation, status) and (effect is False or operation.repeat is Repeat.SAFE),
+        retryable=may_be_answered_later(operation, status, effect)
+        and (effect is False or operation.repeat is Repeat.SAFE),
         took_effect=effect,
         reference=reference,
     )
@@ -271,12 +272,14 @@ def may_succeed_later(status: int) -> bool:
     return status in _PASSING
 
 
-def may_be_answered_later(operation: Operation[object], status: int) -> bool:
+def may_be_answered_later(operation: Operation[object], status: int, effect: bool | None) -> bool:
     """A status that tells of a passing state of this operation.
 
-    A key is "in use" (409) as long as an earlier attempt is worked on, although its connection is gone.
+    A key is "in use" (409) as long as an earlier attempt is worked on, although its connection is gone. A 2xx that
+    leaves a write in doubt says too little, as one that cannot be read does.
     """
-    return may_succeed_later(status) or (status == 409 and operation.repeat is Repeat.KEYED)
+    in_doubt = effect is None and 200 <= status < 300
+    return in_doubt or may_succeed_later(status) or (status == 409 and operation.repeat is Repeat.KEYED)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

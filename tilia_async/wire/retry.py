@@ -62,7 +62,7 @@ def _never_again(operation: Operation[object], failure: errors.TiliaError) -> st
     if operation.repeat is Repeat.NEVER:
         return "the operation is not repeated once it may have been sent"
     if isinstance(failure, errors.ApiError):
-        passing = may_be_answered_later(operation, failure.status)
+        passing = may_be_answered_later(operation, failure.status, failure.took_effect)
         return None if passing else f"status {failure.status} would come again"
     if isinstance(failure, errors.ResponseDecodeError):
         return "the write is confirmed" if failure.took_effect is True else None
