@@ -55,15 +55,15 @@ _LONGEST_DETAIL = 300
 class TiliaError(Exception):
     """The root of all errors of this package.
 
+    ``str(error)`` is its text, and so is ``args[0]``. There is an ``args[1]`` only if a class that mostly says
+    ``took_effect=False`` does not, so that whoever builds it again from ``args`` learns of the doubt.
+
     Attributes:
         operation: the operation's name, e.g. ``accounts.block``; None when no operation was involved.
         took_effect: True: the write is done. False: it is not. None: nobody can know from this answer.
         reference: the fields that identify what the call would have changed, e.g. ``{"username": "nyx"}``.
         call: what was sent, tried and decided; None if there was no call.
         remedy: what to do about errors of this class.
-
-    ``str(error)`` is its text, and so is ``args[0]``. There is an ``args[1]`` only if a class that mostly says
-    ``took_effect=False`` does not, so that whoever builds it again from ``args`` learns of the doubt.
     """
 
     remedy: ClassVar[str] = "Read the message; it names the operation and what was wrong."
@@ -520,14 +520,13 @@ class TokenError(TiliaError):
 class BulkStoppedError(TiliaError):
     """A bulk job stopped before its end, for a reason that is the job's and not one account's.
 
-    What was in flight has settled; nothing new was sent.
+    What was in flight has settled; nothing new was sent. One that a task queue built from its text has no attributes of
+    its own.
 
     Attributes:
         report: what was done until then.
         cause: why it stopped.
         job_id: the job's name; with a ledger, run it again with this to go on where it stopped.
-
-    One that a task queue built from its text has neither report nor cause nor job_id.
     """
 
     remedy = "Mend what ``cause`` names, and run it again: with a ledger and the same ``job_id`` it goes on from there."
