@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +14,15 @@ import pytest_asyncio
 from blocking import BlockingTilia, notification, numbers, states, url
 from hostile import hostile_server
 from scripted import DROPPED, Reply, client_of, failing, ids, until
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 import tilia_sync
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkItem, BulkOutcome
-from tilia_async.ledger import BlockLedger, RecordState
+from tilia_async.ledger import BlockLedger, RecordState, journal
+from tilia_async.ledger.jobs import UNDO, JobDefinition
+from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.standing import Standing
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
 
@@ -139,6 +145,35 @@ async def test_two_jobs_undone_at_once_leave_nobody_blocked(tilia: TiliaClient, 
     async with asyncio.timeout(20):
         await asyncio.gather(tilia.bulk.undo("first"), tilia.bulk.undo("second"))
     assert served.blocked == set()
+
+
+async def test_nobody_writes_to_a_file_between_the_look_at_an_account_and_its_claim(
+    tmp_path: Path, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two processes that undo two jobs at once would each keep an account for the other's sake."""
+    looks: list[bool] = []
+    read = journal.standings
+
+    async def look(connection: AsyncConnection, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+        with closing(sqlite3.connect(tmp_path / "blocks.db", timeout=0.0)) as another:
+            try:
+                another.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                looks.append(True)
+            else:
+                looks.append(False)
+        return await read(connection, account_ids)
+
+    async with (
+        BlockLedger.open(f"sqlite:///{tmp_path}/blocks.db") as ledger,
+        hostile_server(served.serve) as server,
+        client_of(server.template, ledger=ledger) as tilia,
+    ):
+        await tilia.bulk.block([X], job_id="mistake")
+        await by_call(tilia, ledger, served)
+        monkeypatch.setattr(journal, "standings", look)
+        assert numbers(await tilia.bulk.undo("mistake")) == {"KEPT": 1}
+    assert looks == [True]
 
 
 async def test_a_second_undo_sends_nothing_and_looks_again_at_what_was_kept(
@@ -400,6 +435,31 @@ async def test_a_job_that_is_under_way_is_not_undone_and_a_job_that_is_undone_do
         go_on.set()
         assert numbers(await undoing) == {"DONE": 1}
     assert numbers(await tilia.bulk.block([X], job_id="mistake")) == {"OVERTAKEN": 1}
+
+
+async def test_a_job_and_its_undoing_never_run_at_once(url: str) -> None:
+    """Also when both have looked for the other before either was there."""
+    begun: list[str] = []
+
+    async def begin(ledger: BlockLedger, job: JobDefinition) -> str | None:
+        try:
+            await (await journal_of(ledger)).begin_run(f"run of {job.job_id}", job, 30.0)
+        except errors.ConfigurationError as error:
+            return str(error)
+        begun.append(job.job_id)
+        return None
+
+    async with BlockLedger.open(url) as one, BlockLedger.open(url) as other:
+        for number in range(12):
+            job_id = f"mistake-{number}"
+            job = JobDefinition(job_id=job_id, origin="here", action="block")
+            undo = JobDefinition(job_id=f"undo-{job_id}", origin="here", action=UNDO, undoes=job_id)
+            await begin(one, job)
+            await (await journal_of(one)).end_run(f"run of {job_id}")
+            begun.clear()
+            told = await asyncio.gather(begin(one, job), begin(other, undo))
+            assert len(begun) == 1, "one of them, and the other is told"
+            assert any("under way" in each or "being undone" in each for each in told if each is not None)
 
 
 async def test_the_claims_of_a_process_that_died_are_waited_for(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from tilia_async.bulk.work import Work
-from tilia_async.errors import ConfigurationError
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement, new_run_id
 from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
@@ -219,10 +218,12 @@ async def _wait_for_end(journal: Journal, job_id: str) -> None:
     Raises:
         ConfigurationError: the job is under way: its process renews its claims.
     """
+    from tilia_async.ledger.jobs import under_way  # noqa: PLC0415 - needs the extra
+
     first = await journal.live_runs(job_id)
     live, pause = first, 0.05
     while live:
         if any(run_id not in first or ends_at > first[run_id] for run_id, ends_at in live.items()):
-            raise ConfigurationError(f"the job {job_id!r} is under way: stop it before you undo it")
+            raise under_way(job_id)
         await asyncio.sleep(pause)
         live, pause = await journal.live_runs(job_id), min(2 * pause, 1.0)

@@ -98,6 +98,11 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
         )
 
 
+def under_way(job_id: str) -> ConfigurationError:
+    """Return the error for a job that is to be undone while it runs."""
+    return ConfigurationError(f"the job {job_id!r} is under way: stop it before you undo it")
+
+
 async def live_runs(connection: AsyncConnection, job_id: str) -> Mapping[str, float]:
     """Return when the claims of each run of a job end that is under way, by the database's clock."""
     rows = await connection.execute(select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == job_id, _IS_LIVE))

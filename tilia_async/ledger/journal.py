@@ -15,7 +15,7 @@ from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
 from tilia_async.ledger.database import Database, clock, database_now
 from tilia_async.ledger.group_commit import GroupCommit
 from tilia_async.ledger.intent import Intent
-from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs
+from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs, under_way
 from tilia_async.ledger.prepared import Row
 from tilia_async.ledger.record import PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState, kept_because
 from tilia_async.ledger.schema import RECORDS, RUNS
@@ -23,7 +23,7 @@ from tilia_async.ledger.standing import Standing, standings
 from tilia_async.ledger.statements import OPEN, Statements, listed, statements
 
 _UNDO_LOCK: Final = 0x7111B
-"""Of PostgreSQL's advisory locks: two jobs that are undone at once must not keep an account for each other's sake."""
+"""Of PostgreSQL's advisory locks, see :func:`_lock_undoing`."""
 
 
 @attrs.frozen
@@ -128,14 +128,18 @@ class Journal:
 
         Raises:
             LedgerError: it is not on record.
-            ConfigurationError: the job was begun as another one, or is being undone; or there is nothing to undo.
+            ConfigurationError: the job was begun as another one, or is being undone; or the one to undo is under way,
+                or there is nothing to undo.
         """
 
         async def work(connection: AsyncConnection) -> JobDefinition:
+            await _lock_undoing(connection)
             # A day is longer than any lease: these belong to processes that died, and their claims have ended.
             await connection.execute(delete(RUNS).where(RUNS.c.expires_at < database_now() - 86_400.0))
             if job.undoes is not None:
                 await check_undoable(connection, job.undoes, job.origin)
+                if await live_runs(connection, job.undoes):
+                    raise under_way(job.undoes)
             begun = await enter_job(connection, job)
             await _enter_run(connection, run_id, job.job_id, lease)
             return begun
@@ -197,9 +201,8 @@ class Journal:
 
         async def work(connection: AsyncConnection) -> None:
             known = statements(connection.dialect.name)
-            if connection.dialect.name == "postgresql" and any(each.intent.undoes is not None for each in claiming):
-                # Before any row is locked, or two processes could wait for each other.
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UNDO_LOCK})
+            if any(each.intent.undoes is not None for each in claiming):
+                await _lock_undoing(connection)
             now = await clock(connection)
             if intents:
                 rows = [_row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id) for each in intents]
@@ -218,6 +221,19 @@ class Journal:
         found = await self.database.read(work)
         for each in looks:
             each.others = found.get(each.account_id, Standing()).blocks(without=each.without)
+
+
+async def _lock_undoing(connection: AsyncConnection) -> None:
+    """Let no other process undo or begin a job before this transaction ends.
+
+    Else two jobs that are undone at once would keep an account for each other's sake, and a job could begin while it is
+    undone. It comes before any row is locked, or two processes could wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UNDO_LOCK})
+    else:
+        # The driver begins none by itself before a statement that only reads.
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, lease: float) -> None:
