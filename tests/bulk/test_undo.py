@@ -253,6 +253,76 @@ async def test_a_block_of_yours_that_tilia_reported_before_the_job_is_another(
     assert numbers(await tilia.bulk.undo("mistake")) == {"KEPT": 1}
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_unblocked_an_account_while_a_job_had_yet_to_send_its_block_lifts_nothing(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, told: bool
+) -> None:
+    """A block is on record as long as a minute before it is sent, when Tilia holds the job back."""
+
+    async def unblock_first(action: str, _account_id: str) -> Reply | None:
+        if action == "block":
+            if told:
+                await ledger.apply(notification(X, blocked=False))
+            else:
+                await tilia.accounts.unblock(X, "appeal")
+        return None
+
+    served.before = unblock_first
+    await tilia.bulk.block([X], job_id="mistake")
+    assert served.blocked == {X}
+    assert [(each.account_id, each.job_id) async for each in ledger.blocked()] == [(X, "mistake")]
+    assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
+    assert served.blocked == set()
+    assert [each async for each in ledger.blocked()] == []
+
+
+async def test_an_unblocking_that_was_reported_before_a_block_was_asked_for_does_not_lift_it(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    """Whatever Tilia's clock says."""
+    await ledger.apply(notification(X, blocked=False, sent_at=datetime.now(UTC) + timedelta(seconds=40)))
+    await tilia.bulk.block([X], job_id="mistake")
+    assert [each.job_id async for each in ledger.blocked()] == ["mistake"]
+    assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
+    assert served.blocked == set()
+
+
+async def test_a_block_of_which_tilia_does_not_say_whose_it_is_goes_with_your_unblock(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    """It is the echo of a block of yours; or it is Tilia's, and then Tilia refuses to lift it."""
+    await tilia.accounts.block(X)
+    await ledger.apply(notification(X, issuer=None))
+    await tilia.accounts.unblock(X)
+    assert [each async for each in ledger.blocked()] == []
+    await tilia.bulk.block([X], job_id="mistake")
+    assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
+    assert served.blocked == set()
+
+
+async def test_the_report_of_the_undoing_itself_lifts_no_block_of_another(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    """Somebody blocks after the account was looked at, and Tilia says "not blocked" before it is looked at again."""
+    await tilia.bulk.block([X], job_id="mistake")
+
+    async def block_first(action: str, _account_id: str) -> Reply | None:
+        if action == "unblock":
+            await tilia.accounts.block(X, "fraud", "ann")
+        return None
+
+    async def report(action: str, _account_id: str) -> Reply | None:
+        if action == "unblock":
+            await ledger.apply(notification(X, blocked=False))
+        return None
+
+    served.before, served.after = block_first, report
+    undone = await tilia.bulk.undo("mistake")
+    assert numbers(undone) == {"KEPT": 1}
+    assert [each.reason for each in undone.failures[0].also_blocked_by] == ["fraud"]
+    assert served.blocked == {X}
+
+
 async def test_a_block_that_comes_while_the_account_is_unblocked_stays(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
@@ -337,7 +407,7 @@ async def test_a_ledger_that_is_lost_after_an_unblock_leaves_doubt(
 ) -> None:
     await tilia.bulk.block([X], job_id="mistake")
 
-    async def lost(_journal: object, _account_id: str, _without: str) -> object:
+    async def lost(*_arguments: object) -> object:
         raise errors.LedgerError("the disk is gone")
 
     with monkeypatch.context() as patched:

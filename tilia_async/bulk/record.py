@@ -162,7 +162,7 @@ class JobRecord:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        return await self._opened().blocks_beside(account_id, self._intent.undoes or self._job_id)
+        return await self._opened().blocks_beside(account_id, self._intent.undoes or "", self._job_id)
 
     async def settle(self, key: str, state: RecordState, error: str | None) -> None:
         """Put on record what became of an account.

@@ -48,7 +48,8 @@ class _Look:
     """An account that was unblocked, and the blocks of others that it has."""
 
     account_id: str
-    without: str
+    undone: str
+    unblocked_by: str
     others: tuple[BlockRecord, ...] = ()
 
 
@@ -158,13 +159,13 @@ class Journal:
 
         return await self.database.read(work)
 
-    async def blocks_beside(self, account_id: str, without: str) -> tuple[BlockRecord, ...]:
-        """Return the blocks of an account that are, or may be, in force, without those of one job.
+    async def blocks_beside(self, account_id: str, undone: str, unblocked_by: str) -> tuple[BlockRecord, ...]:
+        """Return the blocks of an account that are, or may be, in force, once a job has unblocked it to undo another.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        look = _Look(account_id, without)
+        look = _Look(account_id, undone, unblocked_by)
         await self._looks.add(look)
         return look.others
 
@@ -220,7 +221,8 @@ class Journal:
 
         found = await self.database.read(work)
         for each in looks:
-            each.others = found.get(each.account_id, Standing()).blocks(without=each.without)
+            account = found.get(each.account_id, Standing())
+            each.others = account.blocks(without=each.undone, unblocked_by=each.unblocked_by)
 
 
 async def _lock_undoing(connection: AsyncConnection) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.filters import RecordFilter
 from tilia_async.ledger.record import (
+    LIFTED_BY_YOU,
     NOT_SAID,
     OPEN_STATES,
     PUBLISHER,
@@ -51,8 +52,10 @@ def pending(job_id: str | None) -> Question:
 def in_force(issuer: str | None, *, by_tilia: bool | None) -> Question:
     """For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
 
-    Your unblock lifts your blocks. A notification that says "not blocked" says that nothing is left. A block of a job
-    that was undone stands back behind the one for which the account was kept blocked.
+    Your unblock lifts your blocks, and those of which Tilia does not say whose they are: one of Tilia's it would have
+    refused to lift. A notification that says "not blocked" says that nothing is left. What was asked for, or reported,
+    before a block had its answer may be older than the block, and lifts it not. A block of a job that was undone stands
+    back behind the one for which the account was kept blocked.
     """
     earlier = RECORDS.alias("earlier")
     question = select(RECORDS).where(
@@ -92,6 +95,23 @@ def _before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     return or_(one.c.requested_at < other.c.requested_at, same)
 
 
+def done_at(records: FromClause) -> ColumnElement[datetime]:
+    """Return the time by which it had its effect: a call has it between its beginning and its answer."""
+    asked = records.c.requested_at
+    is_told = records.c.source == RecordSource.WEBHOOK.value
+    return case((is_told, asked), else_=func.coalesce(records.c.settled_at, asked))
+
+
+def _done_before(block: FromClause, lift: FromClause) -> ColumnElement[bool]:
+    """Had its effect before the other was asked for, see ``standing``."""
+    is_told, lift_is_told = (each.c.source == RecordSource.WEBHOOK.value for each in (block, lift))
+    done, asked = done_at(block), lift.c.requested_at
+    by_time = or_(done < asked, (done == asked) & (block.c.id < lift.c.id))
+    told_first = is_told & ~lift_is_told & (block.c.id < lift.c.id)
+    asked_last = ~is_told & lift_is_told & (lift.c.id < block.c.id)
+    return or_(told_first, by_time & ~asked_last)
+
+
 def _goes_before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     one_wanted, other_wanted = ~_withdrawn(one, "one"), ~_withdrawn(other, "other")
     return or_(one_wanted & ~other_wanted, or_(one_wanted, ~other_wanted) & _before(one, other))
@@ -116,8 +136,8 @@ def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
     return exists().where(
         *_is(lift, BlockAction.UNBLOCK),
         lift.c.account_id == block.c.account_id,
-        _before(block, lift),
-        or_(lift.c.source == RecordSource.WEBHOOK.value, _ours(block)),
+        _done_before(block, lift),
+        or_(lift.c.source == RecordSource.WEBHOOK.value, block.c.issuer.in_(LIFTED_BY_YOU)),
     )
 
 

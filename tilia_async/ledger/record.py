@@ -56,6 +56,9 @@ PUBLISHER = "publisher"
 NOT_SAID = "unknown"
 """The issuer where a notification does not tell it."""
 
+LIFTED_BY_YOU: Final = (PUBLISHER, NOT_SAID)
+"""The issuers whose blocks are lifted by an unblock of yours that Tilia confirms: it refuses to lift its own."""
+
 _MOST_NAMED: Final = 3
 """How many blocks an error's text names."""
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Insert, case, exists, func, insert, literal, select, true
+from sqlalchemy import ColumnElement, FromClause, Insert, exists, func, insert, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,8 @@ from tilia_async.errors import WebhookError
 from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database, clock
 from tilia_async.ledger.intent import LONGEST_NAME
-from tilia_async.ledger.record import NOT_SAID, PUBLISHER, BlockAction, RecordSource, RecordState
+from tilia_async.ledger.questions import done_at
+from tilia_async.ledger.record import LIFTED_BY_YOU, NOT_SAID, BlockAction, RecordSource, RecordState
 from tilia_async.ledger.schema import ONCE_FOR_EVENT, RECORDS
 from tilia_async.wire import checks
 
@@ -72,10 +73,8 @@ def _entering_once(row: Mapping[str, object]) -> Insert:
     known, opposite = RECORDS.alias("known"), RECORDS.alias("opposite")
     at = literal(row["requested_at"], RECORDS.c.requested_at.type)
     began = opposite.c.requested_at
-    # A call takes effect between its beginning and its answer: what was seen before the answer may be older than that.
-    done = case(
-        (opposite.c.source == RecordSource.WEBHOOK.value, began), else_=func.coalesce(opposite.c.settled_at, began)
-    )
+    # What was seen before the answer to a call may be older than its effect.
+    done = done_at(opposite)
     # What was entered at the same moment came in the order of the records.
     before = (known.c.requested_at < began) | ((known.c.requested_at == began) & (known.c.id < opposite.c.id))
     ended = exists().where(
@@ -98,8 +97,8 @@ def _entering_once(row: Mapping[str, object]) -> Insert:
 
 
 def _ends(row: Mapping[str, object], opposite: FromClause) -> ColumnElement[bool]:
-    """Your unblock lifts your blocks only, a notification's lifts all; any block ends that nothing is left."""
-    ends_all = row["action"] == BlockAction.UNBLOCK.value or row["issuer"] == PUBLISHER
+    """Your unblock lifts no block of Tilia's, a notification's lifts all; any block ends that nothing is left."""
+    ends_all = row["action"] == BlockAction.UNBLOCK.value or row["issuer"] in LIFTED_BY_YOU
     return true() if ends_all else opposite.c.source == RecordSource.WEBHOOK.value
 
 

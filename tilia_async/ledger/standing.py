@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.questions import page, record, to_undo
-from tilia_async.ledger.record import NOT_SAID, PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.record import LIFTED_BY_YOU, BlockAction, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.schema import JOBS, RECORDS
 from tilia_async.ledger.statements import listed, names_table
 
@@ -40,31 +40,56 @@ class _Entry:
     undoes: str | None
     begun_at: datetime
 
-    def is_after(self, other: _Entry) -> bool:
-        """Asked for later; of what was asked for at the same time, entered later."""
-        return (self.record.requested_at, self.id) > (other.record.requested_at, other.id)
+    @property
+    def is_told(self) -> bool:
+        """Tilia has reported it."""
+        return self.record.source is RecordSource.WEBHOOK
+
+    @property
+    def done_at(self) -> datetime:
+        """The time by which it had its effect: a call has it between its beginning and its answer."""
+        record = self.record
+        return record.requested_at if self.is_told or record.settled_at is None else record.settled_at
+
+    def is_after(self, other: _Entry, at: datetime | None = None) -> bool:
+        """Asked for later; of what was asked for at the same time, entered later.
+
+        A notification was sent before it was entered, so that it is older than a call that is entered after it. That
+        needs no clock, and Tilia's is its own.
+
+        Args:
+            at: the time of the other; None: when it was asked for.
+        """
+        if self.is_told is not other.is_told:
+            told, called = (self, other) if self.is_told else (other, self)
+            if told.id < called.id:
+                return called is self
+        return (self.record.requested_at, self.id) > (at or other.record.requested_at, other.id)
 
 
 @attrs.frozen
 class Standing:
     """The records of one account that took effect, or may have.
 
-    Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. A notification of
-    a block of yours that came after a block on record is its echo, and no block of its own.
+    Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. Neither lifts a
+    block that had its answer later, and may have had its effect later. A notification of a block of yours that came
+    after a block on record is its echo, and no block of its own.
     """
 
     _entries: Sequence[_Entry] = ()
 
-    def blocks(self, *, without: str | None = None) -> tuple[BlockRecord, ...]:
+    def blocks(self, *, without: str | None = None, unblocked_by: str | None = None) -> tuple[BlockRecord, ...]:
         """Return the blocks that are, or may be, in force, oldest first.
 
         Blocks of jobs that were undone meanwhile are not among them: such a job wants nothing more.
 
         Args:
             without: a job whose blocks are left out.
+            unblocked_by: a job that has just unblocked the account: reports of that lift nothing.
         """
-        held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not self._lifted(entry)]
-        own = [entry for entry in held if entry.record.source is not RecordSource.WEBHOOK]
+        lifts = [entry for entry in self._lifts if not self._is_report_of(unblocked_by, entry)]
+        held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not _lifted(entry, lifts)]
+        own = [entry for entry in held if not entry.is_told]
         return tuple(
             entry.record
             for entry in held
@@ -76,7 +101,7 @@ class Standing:
     def is_blocked_by(self, job_id: str) -> bool:
         """Tell whether a block of this job is, or may be, in force."""
         return any(
-            entry.record.job_id == job_id and _is(entry, BlockAction.BLOCK) and not self._lifted(entry)
+            entry.record.job_id == job_id and _is(entry, BlockAction.BLOCK) and not _lifted(entry, self._lifts)
             for entry in self._entries
         )
 
@@ -90,13 +115,23 @@ class Standing:
         withdrawal = self._withdrawal(own)
         return since[-1] if since else None if withdrawal is None else withdrawal.record
 
-    def _lifted(self, block: _Entry) -> bool:
-        return any(
-            entry.record.state is RecordState.CONFIRMED
-            and _is(entry, BlockAction.UNBLOCK)
-            and entry.is_after(block)
-            and (entry.record.source is RecordSource.WEBHOOK or block.record.issuer == PUBLISHER)
-            for entry in self._entries
+    @property
+    def _lifts(self) -> list[_Entry]:
+        """The unblockings that took effect for certain."""
+        confirmed = [entry for entry in self._entries if entry.record.state is RecordState.CONFIRMED]
+        return [entry for entry in confirmed if _is(entry, BlockAction.UNBLOCK)]
+
+    def _is_report_of(self, job_id: str | None, told: _Entry) -> bool:
+        """Tell whether a notification may report the unblocking of a job."""
+        return (
+            job_id is not None
+            and told.is_told
+            and any(
+                each.record.job_id == job_id
+                and each.id < told.id
+                and told.record.requested_at >= each.record.requested_at - _MARGIN
+                for each in self._entries
+            )
         )
 
     def _withdrawal(self, block: _Entry) -> _Entry | None:
@@ -112,12 +147,19 @@ def _is(entry: _Entry, action: BlockAction) -> bool:
     return entry.record.action is action and entry.record.state in _MAY_HOLD
 
 
+def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
+    return any(
+        entry.is_after(block, block.done_at) and (entry.is_told or block.record.issuer in LIFTED_BY_YOU)
+        for entry in lifts
+    )
+
+
 def _is_echo(entry: _Entry, block: _Entry) -> bool:
     """Tilia reports blocks of yours, too. It says so after they were entered: that needs no clock."""
     told = entry.record
     return (
-        told.source is RecordSource.WEBHOOK
-        and told.issuer in {PUBLISHER, NOT_SAID}
+        entry.is_told
+        and told.issuer in LIFTED_BY_YOU
         and block.id < entry.id
         and told.requested_at >= block.begun_at - _MARGIN
     )
