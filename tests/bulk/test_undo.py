@@ -348,6 +348,24 @@ async def test_a_block_that_comes_while_the_account_is_unblocked_stays(
     assert served.sent[-1] == ("block", X) or ("block", X) in served.sent[2:]
 
 
+async def test_an_account_that_was_blocked_again_is_not_unblocked_to_try_the_token(
+    tilia: TiliaClient, served: BlockingTilia
+) -> None:
+    await tilia.bulk.block([X, Y], job_id="mistake")
+    refusals = [failing(401)]
+
+    async def block_or_refuse(action: str, account_id: str) -> Reply | None:
+        if (action, account_id) == ("unblock", X) and X in served.blocked:
+            await tilia.accounts.block(X, "fraud", "ann")
+        return refusals.pop() if (action, account_id) == ("unblock", Y) and refusals else None
+
+    served.before = block_or_refuse
+    report = await tilia.bulk.undo("mistake", concurrency=1)
+    assert numbers(report) == {"DONE": 1, "KEPT": 1}
+    assert served.sent.count(("unblock", X)) == 1
+    assert served.blocked == {X}
+
+
 @pytest.mark.parametrize("reply", [DROPPED, failing(403), failing(500)])
 async def test_an_account_that_could_not_be_blocked_again_is_unknown_and_blocked_by_the_next_run(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, reply: Reply
