@@ -72,6 +72,16 @@ def reliability(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Small changes of the code that decides about money, blocks and tokens, and how many the tests notice.
+
+    A sample of 300, drawn with a seed; ``-- --sample 0`` tries all, which takes hours, ``-- wire.effect`` a module's.
+    """
+    session.install("-q", ".[all]", *group("tests"), *group("frameworks"), *group("mutants"))
+    session.run("python", ".ci/mutants.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Lint, format and the direction of imports."""
     session.install("-q", *group("lint"))
