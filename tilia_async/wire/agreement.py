@@ -5,6 +5,7 @@ What an answer leaves out contradicts nothing, and neither does the other id of 
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast, get_origin
@@ -14,8 +15,6 @@ import attrs
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.envelope import Opened
 from tilia_async.wire.operation import Operation
-
-_Fields = tuple["attrs.Attribute[Any]", ...]
 
 _FOLDED: Final = "username"
 """It is not documented that letter case makes a difference in it."""
@@ -35,9 +34,9 @@ def shortfall(operation: Operation[object], opened: Opened, value: object) -> st
         value: the answer as it was read.
     """
     returns, payload = operation.returns, opened.payload
-    if attrs.has(returns):
-        fields = attrs.fields(returns)
-        return _blank(fields, value) or _empty_model(operation, fields, opened)
+    known = _fields(returns)  # type: ignore[arg-type]  # a type can be hashed
+    if known is not None:
+        return _blank(known, value) or _empty_model(operation, known, opened)
     if returns is type(None) or not (operation.reads or _is_list(returns)):
         # What such an answer looks like is not known, so it takes the word.
         return None if opened.confirmed else "it does not say Success"
@@ -48,30 +47,47 @@ def shortfall(operation: Operation[object], opened: Opened, value: object) -> st
     return None if carries else f"it says nothing of what {operation.name} returns"
 
 
+@attrs.frozen
+class _Fields:
+    """The fields of a model, by name."""
+
+    required: tuple[str, ...]
+    all: frozenset[str]
+
+
+@functools.cache
+def _fields(returns: type[object]) -> _Fields | None:
+    """Return the fields of a model; None for what is no model."""
+    if not attrs.has(returns):
+        return None
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(returns)
+    required = tuple(field.name for field in fields if field.default is attrs.NOTHING)
+    return _Fields(required, frozenset(field.name for field in fields))
+
+
 def _is_list(returns: object) -> bool:
     return get_origin(returns) in {list, tuple}
 
 
 def _blank(fields: _Fields, value: object) -> str | None:
     """Text that is not set is empty at Tilia."""
-    required = [field.name for field in fields if field.default is attrs.NOTHING]
-    missing = [name for name in required if getattr(value, name, None) == ""]
-    return f"required field {missing[0]} is empty" if missing else None
+    for name in fields.required:
+        if getattr(value, name, None) == "":
+            return f"required field {name} is empty"
+    return None
 
 
 def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) -> str | None:
     """A model all of whose fields are optional can be made of anything."""
-    if not operation.essential and any(field.default is attrs.NOTHING for field in fields):
+    if fields.required and not operation.essential:
         return None
     payload = _only(opened.payload)
     told = payload if isinstance(payload, dict) else {}
     said = {name for name, value in told.items() if value is not None and value != ""}
-    known = {field.name for field in fields}
-    wanted = operation.essential or known
-    if said & wanted or (opened.confirmed and (told.keys() & operation.essential)):
+    if said & (operation.essential or fields.all) or (opened.confirmed and (told.keys() & operation.essential)):
         return None
     # A write that Tilia says is done is done, also if its answer tells less than it should.
-    if opened.confirmed and not operation.reads and said & known:
+    if opened.confirmed and not operation.reads and said & fields.all:
         return None
     return f"it says nothing of what {operation.name} returns"
 
@@ -88,9 +104,15 @@ def contradiction(
     payload = _only(payload)
     for name, fields in operation.echoes:
         wanted = asked.get(name)
-        if wanted and _is_about_another(name, wanted, fields, value, payload):
+        if not wanted or getattr(value, fields[0], None) == wanted:
+            # Most answers repeat it letter for letter.
+            continue
+        if _is_about_another(name, wanted, fields, value, payload):
             return f"it is about another {name} than the one that was asked for"
     for field, opposites in operation.denials:
+        read = getattr(value, field, None)
+        if isinstance(read, bool) and read not in opposites:
+            continue
         for said in _found(field, value, payload):
             if _folded(said) in map(_folded, opposites):
                 return f"it says yes, and that {field} is {said!r}"
