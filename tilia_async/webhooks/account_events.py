@@ -24,7 +24,8 @@ class AccountBlockChanged(Event):
     """An account was blocked or unblocked (A.4.1, operationId accountBlock).
 
     Attributes:
-        blocks: one object in Tilia's sample, "a list" in its text; either way a tuple here.
+        blocks: one object in Tilia's sample, "a list" in its text; either way a tuple here. It is empty of a confirmed
+            event if Tilia says that the account is blocked, and lists no block of it: who blocked is not known then.
     """
 
     NAME: ClassVar[str | None] = "account-block-unblock-webhook"

@@ -235,17 +235,23 @@ def _check(
 
 async def _block(tilia: TiliaClient, event: AccountBlockChanged) -> Facts:
     account_id = event.account_id or ""
-    account = await tilia.accounts.get(account_id)
-    facts: Facts = {"account_id": account.account_id, "is_blocked": account.is_blocked}
-    if not account.is_blocked or not event.is_blocked:
+    facts = await _account_state(tilia, account_id)
+    if not facts["is_blocked"] or not event.is_blocked:
         return facts
     # Only this look-up names who blocked.
     found = await tilia.accounts.get_blocks(account_id)
     blocks = tuple(block for block in found.blocks if block.account_id in {None, "", account_id})
-    if found.account_id != account_id or not blocks:
-        # The two look-ups do not agree: one of them lags behind, and nobody can say which.
-        raise ContradictedError("Tilia's API says that the account is blocked, and names no block of it")
-    return {**facts, "blocks": blocks}
+    if found.account_id != account_id or (found.blocks and not blocks):
+        raise ContradictedError("Tilia's API answers with the blocks of another account")
+    if blocks:
+        return {**facts, "blocks": blocks}
+    # No page says that each block is listed there. But the account may have been unblocked in between.
+    return await _account_state(tilia, account_id)
+
+
+async def _account_state(tilia: TiliaClient, account_id: str) -> Facts:
+    account = await tilia.accounts.get(account_id)
+    return {"account_id": account.account_id, "is_blocked": account.is_blocked}
 
 
 async def _registration(tilia: TiliaClient, event: RegistrationCompleted) -> Facts:
