@@ -603,6 +603,17 @@ async def test_an_account_with_the_name_may_be_another_workers(server: Liar, sec
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("seconds", [-DAY, -600, 0])
+async def test_a_registration_that_was_begun_before_may_have_dated_its_account(server: Liar, seconds: float) -> None:
+    """Nobody says whether an account is made when its registration is begun or when it is completed."""
+    server.say({"account_id": "acct_1", "username": "nyx", "created": zoned(seconds)})
+    found = await server.tilia.reconcile(
+        OPERATIONS["registration.complete"], reference={"username": "nyx"}, since=when(0)
+    )
+    assert (found.verdict, len(found.candidates), found.done) == (CANNOT, 1, True)
+
+
+@pytest.mark.asyncio
 async def test_an_account_that_was_there_before_was_not_registered_by_the_call(server: Liar) -> None:
     server.say({"account_id": "acct_1", "username": "nyx", "created": zoned(-90)})
     found = await told(server, "accounts.register")

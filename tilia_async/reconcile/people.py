@@ -20,7 +20,15 @@ _EVERYTHING: Final = "login"
 
 
 async def registered(look: Looking, sought: Sought) -> Finding:
-    """Look for the account that has the name."""
+    return await _named(look, sought, dates=True)
+
+
+async def _named(look: Looking, sought: Sought, *, dates: bool) -> Finding:
+    """Look for the account that has the name.
+
+    Args:
+        dates: its time is that of the write.
+    """
     username = sought.needed("username")
     try:
         account = await Accounts(look.caller).find(username, options=look.options)
@@ -31,7 +39,7 @@ async def registered(look: Looking, sought: Sought) -> Finding:
         return Finding(Verdict.NOT_SEEN, why)
     if account.username is not None and account.username.casefold() != username.casefold():
         return proves_nothing(f"the answer is about the username {readable(account.username)!r}")
-    if sought.clock.age(account.created, sought.since) is Age.BEFORE:
+    if dates and sought.clock.age(account.created, sought.since) is Age.BEFORE:
         return Finding(Verdict.NOT_SEEN, "the account that has the username was there before the call began", account)
     why = "an account has that username, by this call or another's; accounts.get_or_register gets it"
     return unknown(why, account, done=True)
@@ -39,7 +47,8 @@ async def registered(look: Looking, sought: Sought) -> Finding:
 
 async def completed(look: Looking, sought: Sought) -> Finding:
     if "username" in sought.reference:
-        return await registered(look, sought)
+        # It may be as old as the registration's begin, which may be long ago.
+        return await _named(look, sought, dates=False)
     return unknown("a registration cannot be looked up; reference={'username': …} looks for its account")
 
 
