@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeGuard
 from urllib.parse import urlsplit
 
@@ -277,7 +278,7 @@ class RequestOptions:
     @property
     def headers(self) -> Mapping[str, str] | None:
         """More headers. ``Authorization`` and those of the body are the SDK's own and are refused."""
-        return None if self._headers is None else self._headers.reveal()
+        return None if self._headers is None else MappingProxyType(self._headers.reveal())
 
 
 _RESERVED: Final = frozenset(

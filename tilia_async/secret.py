@@ -111,7 +111,8 @@ class HiddenFields(InProcess, Generic[V_co]):
         else:
             self.is_mapping = isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - as above
             self.kind = type(fields).__name__
-            held = fields if self.is_mapping else {}
+            # A copy, because what was checked is what is sent.
+            held = {**fields} if self.is_mapping else {}
         self._held: Callable[[], Mapping[str, V_co]] = lambda: held
 
     def reveal(self) -> Mapping[str, V_co]:

@@ -182,3 +182,14 @@ def test_a_client_that_was_refused_can_be_printed() -> None:
         TiliaClient("i", "s", "nowhere")
     text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "not configured" in text
+
+
+def test_headers_are_those_that_were_checked() -> None:
+    """A request is written as it is, so a line break that came later would begin another header, or another request."""
+    headers = {"X-Request": "one"}
+    options = RequestOptions(headers=headers)
+    headers["X-Request"] = "one\r\nX-Other: two"
+    headers["Authorization"] = "Bearer x"
+    assert options.headers == {"X-Request": "one"}
+    with pytest.raises(TypeError):
+        options.headers["X-Request"] = "two"  # type: ignore[index]  # for callers without a checker
