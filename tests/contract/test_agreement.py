@@ -205,7 +205,8 @@ def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payloa
 
 
 @pytest.mark.parametrize(
-    "payload", [{"status": "REFUND-FAILED"}, {"status": "REFUND-REJECTED"}, {"status": "Failure"}, {"status": "Failed"}]
+    "payload",
+    [{"status": status} for status in ("REFUND-FAILED", "REFUND-REJECTED", "FAILED", "Rejected", "Failure", "Failed")],
 )
 @pytest.mark.parametrize("name", ["refunds.refund_invoice", "refunds.refund_line_item"])
 def test_a_refund_that_failed_is_none(name: str, payload: Any) -> None:

@@ -110,8 +110,9 @@ class InvoiceRefunds:
 
 
 _SCOPE = "the page hides the scope; that of invoices is expected"
-# Where the answers to the two refunds tell of it is not documented, so it is looked for where a listed refund has it.
-_NOT_REFUNDED = {RefundStatus.FAILED, RefundStatus.REJECTED}
+# What the answers to the two refunds tell of it is not documented, so it is looked for where a listed refund has it,
+# and in the words that other answers have.
+_NOT_REFUNDED = {RefundStatus.FAILED, RefundStatus.REJECTED, "FAILED", "REJECTED"}
 
 REFUND_INVOICE = Operation(
     "refunds.refund_invoice",
