@@ -506,6 +506,10 @@ async def test_a_custom_wallet_may_be_any_that_is_new(server: Liar) -> None:
         server.say([*standard, method(kind, 0)])
         found = await told(server, "payment_methods.create_custom_wallet")
         assert (found.verdict, len(found.candidates)) == (CANNOT, 1)
+    for provider in (None, "", 7):
+        server.say([*standard, method("hosted", 0, provider=provider)])
+        found = await told(server, "payment_methods.create_custom_wallet")
+        assert (found.verdict, len(found.candidates)) == (CANNOT, 1), "it does not say that it is something else"
     # Tilia lists nothing for an account that does not exist.
     server.say([])
     assert (await told(server, "payment_methods.create_custom_wallet")).verdict is CANNOT

@@ -340,7 +340,8 @@ async def wallet_made(look: Looking, sought: Sought) -> Finding:
     for method in listed:
         if strange := sought.elsewhere(account_id=method.account_id):
             return strange
-    custom = [each for each in listed if each.is_wallet and each.method_class not in _STANDARD_WALLETS]
+    wallets = [each for each in listed if each.is_wallet or not each.provider]
+    custom = [each for each in wallets if each.method_class not in _STANDARD_WALLETS]
     made = [(method, method.created) for method in custom]
     # The list does not tell the type of a wallet.
     return matched(sought, "custom wallet", made, identified=False)
