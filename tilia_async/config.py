@@ -33,7 +33,10 @@ def shown(value: object) -> str:
 
 
 def _url_problem(url: str, setting: str) -> str | None:
-    """What is wrong with a URL, which may have a password in it: so it is raised by one who does not hold it."""
+    """Name the problem of a URL; None if it has none.
+
+    It may have a password in it, so the error is raised where nobody holds it.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -136,7 +139,10 @@ class Environment:
 
 
 def find_environment(environment: str | Environment) -> Environment | ConfigurationError:
-    """The environment that a setting names, or the refusal, to be raised by one who does not hold the setting."""
+    """Find the environment that a setting names, or the refusal.
+
+    To be raised where nobody holds the setting, which may be a secret in the wrong place.
+    """
     if isinstance(environment, Environment):
         return environment
     known = {"production": Environment.PRODUCTION, "staging": Environment.STAGING}
@@ -325,7 +331,7 @@ def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) 
 
 
 def _text_problem(name: str, value: object) -> str | None:
-    """What is wrong with one of the credentials."""
+    """Name the problem of a client id or secret; None if it has none."""
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str) or not text.strip():
         return f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"

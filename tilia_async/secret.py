@@ -136,17 +136,26 @@ BasicPair: TypeAlias = tuple[str | Secret, str | Secret]
 
 
 def hide(text: str | Secret) -> Secret:
-    """The text as a secret. What is no text, whatever the annotation says, is hidden as well: ``Secret.is_text``."""
+    """Hide a text.
+
+    Anything else is hidden as well, whatever the annotation says: ``Secret.is_text``.
+    """
     return text if isinstance(text, Secret) else Secret(text)
 
 
 def hide_body(body: Mapping[str, V] | HiddenFields[V]) -> HiddenFields[V]:
-    """The body with its values hidden. What is no mapping is hidden as well: ``HiddenFields.is_mapping``."""
+    """Hide the values of a body.
+
+    Anything but a mapping is hidden as well: ``HiddenFields.is_mapping``.
+    """
     return body if isinstance(body, HiddenFields) else HiddenFields(body)
 
 
 def hide_pair(pair: object) -> tuple[Secret, Secret]:
-    """A user and a password, hidden. What is no pair of texts comes back as two empty ones, for a check to refuse."""
+    """Hide a user and a password.
+
+    Anything but a pair of texts becomes two empty ones, for a check to refuse.
+    """
     match pair:
         case (str() | Secret() as user, str() | Secret() as password):
             return hide(user), hide(password)

@@ -1,4 +1,4 @@
-"""What an exception that leaves the SDK may show of the way it came."""
+"""Tracebacks of exceptions that leave the SDK, without the frames that hold secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from types import TracebackType
 
 
 def cut(error: BaseException, before: BaseException | None) -> None:
-    """Leave of an exception's traceback the frame that caught it, and nothing of what led to the exception below.
+    """Cut a traceback down to the frame that caught the exception.
+
+    Nothing is left of what led to it below.
 
     The frames of aiohttp and asyncio hold the access token and the body of the request, and reporters of crashes send
     the variables of every frame. To be called where the exception is caught, before it is raised again.
@@ -37,7 +39,7 @@ def _bare(error: BaseException) -> None:
 
 
 def _members(error: BaseException) -> Sequence[BaseException]:
-    """Of a group; anything else has none."""
+    """Return the exceptions of a group; anything else has none."""
     if not isinstance(error, BaseExceptionGroup):
         return ()
     group: BaseExceptionGroup[BaseException] = error  # pyright: ignore[reportUnknownVariableType] - it cannot know of what

@@ -79,7 +79,7 @@ class Pages(AsyncIterator[T]):
         return ()
 
     async def _next(self) -> Sequence[T]:
-        """What is new on the next page."""
+        """Fetch the next page; return the items that are new."""
         if self._fetching:
             raise RuntimeError("a list is read by one consumer; let each ask for a list of its own")
         self._fetching = True
@@ -104,7 +104,10 @@ class Pages(AsyncIterator[T]):
         return self._waiting.popleft()
 
     def _without_known(self, page: Page[T]) -> Sequence[T]:
-        """The items that have not come before. Takes note of what tells that the list has changed meanwhile."""
+        """Return the items that have not come before.
+
+        A sign that the list has changed meanwhile is noted.
+        """
         fresh = [item for item in page.items if self._identify(item) not in self._seen]
         again = len(page.items) - len(fresh)
         if again and not fresh:

@@ -36,10 +36,11 @@ class UnaskedAnswerError(UnusableConnectionError):
 
 
 async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> None:
-    """Make sure that a request can be written on a connection, as far as this end can know.
+    """Make sure that a request can be written on a connection.
 
-    An end that the server has sent is not seen before the loop reads it, and a loop that slept has not: then it is
-    given the time to. Over TLS something to read is no bad sign by itself, as servers send tickets.
+    That is as far as this end can know. An end that the server has sent is not seen before the loop reads it, and a
+    loop that slept has not: then it is given the time to. Over TLS something to read is no bad sign by itself, as
+    servers send tickets.
 
     Args:
         used: the connections on which something was written; this one is entered.
@@ -79,11 +80,11 @@ _is_readable: Callable[[int], bool] = _polled if hasattr(select, "poll") else _s
 
 
 def _has_something(transport: asyncio.BaseTransport) -> bool:
-    """Whether the socket holds what the loop has not read: bytes, an end, or an error."""
+    """Return True if the socket holds bytes, an end or an error to read."""
     descriptor = getattr(transport.get_extra_info("socket"), "fileno", _no_descriptor)()
     return descriptor >= 0 and _is_readable(descriptor)
 
 
 def _no_descriptor() -> int:
-    """Of a connector's transport that is no socket."""
+    """Return no descriptor, for a transport that is no socket."""
     return -1

@@ -1,4 +1,4 @@
-"""Whether an answer is one: it carries what was asked for, is about the same thing, and does not say the opposite.
+"""Agreement of an answer with its request: it carries a result, is about the same thing, and does not say the opposite.
 
 What an answer leaves out contradicts nothing, and neither does the other id of an account that was merged.
 """
@@ -70,7 +70,7 @@ def _is_list(returns: object) -> bool:
 
 
 def _blank(fields: _Fields, value: object) -> str | None:
-    """Text that is not set is empty at Tilia."""
+    """Name a required text that is empty, as text that is not set is at Tilia."""
     for name in fields.required:
         if getattr(value, name, None) == "":
             return f"required field {name} is empty"
@@ -78,7 +78,10 @@ def _blank(fields: _Fields, value: object) -> str | None:
 
 
 def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) -> str | None:
-    """A model all of whose fields are optional can be made of anything."""
+    """Say that an answer has none of a model's fields.
+
+    One of which all are optional can be made of anything.
+    """
     if fields.required and not operation.essential:
         return None
     payload = _only(opened.payload)
@@ -120,7 +123,7 @@ def contradiction(
 
 
 def _only(payload: JsonValue) -> JsonValue:
-    """One object may come as a list of one."""
+    """Return the object that came as a list of one."""
     return payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
 
 
@@ -149,7 +152,10 @@ def _is_uuid(text: str) -> bool:
 
 
 def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
-    """The answer tells that the account which was asked for was merged into it; of a name it does not say which."""
+    """Return True if the account that was asked for was merged into this one.
+
+    Of a name the answer does not say which.
+    """
     tags = payload.get("tags") if isinstance(payload, dict) else None
     for tag in tags if isinstance(tags, list) else ():
         if isinstance(tag, dict) and tag.get("namespace") == _MERGES:
@@ -160,7 +166,7 @@ def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
 
 
 def _found(field: str, value: object, payload: JsonValue) -> Iterator[object]:
-    """What stands in a field of an answer: mostly one thing, of a list several, and nothing if it is left out."""
+    """Yield the values of a field: mostly one, of a list several, none if it is left out."""
     if isinstance(value, list | tuple):
         for each in cast("Iterable[object]", value):
             yield from _found(field, each, None)
@@ -182,7 +188,7 @@ def _part(whole: object, name: str) -> object:
 
 
 def _plain(value: object) -> object:
-    """A member of an enumeration as the text it is."""
+    """Return the text of a member of an enumeration."""
     return str.__str__(value) if isinstance(value, str) else value
 
 
