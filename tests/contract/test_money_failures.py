@@ -166,3 +166,18 @@ async def test_required_field(api: Recorder, tilia: TiliaClient, name: str, fiel
         await known.call(tilia)
     assert caught.value.took_effect is took_effect
     assert caught.value.payload == payload
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "doubt", [{"error": "upstream timed out"}, failure(None), {"status": "Failure"}, b"", b"<html>"]
+)
+async def test_a_200_that_leaves_a_transfer_in_doubt_is_cleared_up_with_the_same_key(api: Recorder, doubt: Any) -> None:
+    """Whether the first one was carried out or not, there is one transfer."""
+    api.answer(200, doubt)
+    api.succeed(CALLS["transfers.create"].payload)
+    async with api.client(attempts=3) as tilia:
+        assert await CALLS["transfers.create"].call(tilia)
+    first, second = api.calls
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+    assert first.body == second.body
