@@ -309,6 +309,23 @@ async def test_a_replica_shows_what_was_so_many_seconds_ago(shop: Shop) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_replica_that_lags_for_long_keeps_few_states(shop: Shop) -> None:
+    sandbox = shop.http.sandbox
+    sandbox.faults.add("accounts.get", Fault.STALE_READ, times=None, seconds=1000)
+    path = f"accounts/v1/{shop.buyer}/user-info"
+    for _ in range(5):
+        for _ in range(30):
+            await shop.told("POST", f"{path}/block")
+        sandbox.clock.advance(400)
+    await shop.told("POST", f"{path}/unblock")
+    assert len(sandbox._desk._past) <= 5
+    sandbox.clock.advance(999)
+    assert (await shop.told("GET", path))["payload"]["is_blocked"] is True
+    sandbox.clock.advance(20)
+    assert (await shop.told("GET", path))["payload"]["is_blocked"] is False
+
+
+@pytest.mark.asyncio
 async def test_nothing_from_before_the_fault_is_hidden(shop: Shop) -> None:
     faults = shop.http.sandbox.faults
     faults.add("invoices.list", Fault.STALE_READ)

@@ -161,10 +161,11 @@ class Desk:
 
     def _world_of(self, target: Match, stale: ScheduledFault | None) -> World:
         """The state that a request works on: for a look-up that lags behind, an earlier one."""
-        if not self.faults.waits(Fault.STALE_READ):
+        seconds = self.faults.most_seconds(Fault.STALE_READ)
+        if seconds is None:
             self._past.forget()
         elif not target.route.operation.reads:
-            self._past.keep(self.world)
+            self._past.keep(self.world, seconds)
         if stale is None:
             return self.world
         self.faults.meet(stale)

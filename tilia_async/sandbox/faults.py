@@ -72,8 +72,8 @@ class Fault(Enum):
     STALE_READ = "stale read"
     """A lie: a look-up sees the state as it was ``seconds`` ago, as a replica that lags behind would.
 
-    Nothing from before the fault was added is hidden. The seconds run on the sandbox's clock. While the fault waits,
-    each write costs a copy of the whole state.
+    Nothing from before the fault was added is hidden. The seconds run on the sandbox's clock, and are right to a
+    hundredth of them. While the fault waits, a hundred copies of the whole state are kept at most.
     """
     WRONG_DATE = "wrong date"
     """A lie: the header ``Date`` of any answer is ``seconds`` ahead of the clock that stamps ``created``; behind it if
@@ -289,9 +289,9 @@ class FaultScript:
                 found.setdefault(scheduled.fault, scheduled)
         return found
 
-    def waits(self, fault: Fault) -> bool:
-        """Return whether a fault of this kind waits for a request."""
-        return any(scheduled.fault is fault for scheduled in self._scheduled)
+    def most_seconds(self, fault: Fault) -> float | None:
+        """Return the most seconds of the faults of this kind that wait for a request, None if there is none."""
+        return max((scheduled.seconds for scheduled in self._scheduled if scheduled.fault is fault), default=None)
 
     def meet(self, scheduled: ScheduledFault) -> None:
         """A request meets the fault."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 import attrs
 
 from tilia_async.sandbox.world import World, tell_nobody
+
+_STATES_AT_ONCE: Final = 100
+"""How many states are kept for a lag at most, evenly over its time: each is a copy of everything."""
 
 
 @attrs.define
@@ -15,13 +19,23 @@ class Past:
 
     _states: list[tuple[float, World]] = attrs.field(factory=list[tuple[float, World]], repr=False)
 
-    def keep(self, world: World) -> None:
-        """Remember the state that a write is about to change."""
-        self._states.append((world.clock.now(), copy_of(world)))
+    def keep(self, world: World, seconds: float) -> None:
+        """Remember the state that a write is about to change, unless another of almost the same time is there.
+
+        Args:
+            seconds: how far anybody looks back.
+        """
+        now = world.clock.now()
+        self._states = [(until, state) for until, state in self._states if until > now - seconds]
+        if not self._states or now - self._states[-1][0] >= seconds / _STATES_AT_ONCE:
+            self._states.append((now, copy_of(world)))
 
     def at(self, moment: float, world: World) -> World:
         """The state at a moment, the present one if nothing has changed since."""
         return next((state for until, state in self._states if until > moment), world)
+
+    def __len__(self) -> int:
+        return len(self._states)
 
     def forget(self) -> None:
         """Begin anew."""
