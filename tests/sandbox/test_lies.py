@@ -153,6 +153,8 @@ def test_what_is_no_fault_is_refused_with_what_is_near(given: tuple[object, ...]
     [
         (Fault.LATENCY, {"seconds": -1}, "seconds"),
         (Fault.STALE_READ, {"seconds": float("nan")}, "seconds"),
+        (Fault.OTHER_BODY_BEFORE_COMMIT, {"body": b"{}"}, "body"),
+        (Fault.OTHER_BODY_AFTER_COMMIT, {"body": None}, "body"),
         (Fault.WRONG_DATE, {"seconds": float("inf")}, "seconds"),
         (Fault.LATENCY, {"seconds": "1"}, "seconds"),
         (Fault.GATEWAY_AFTER_COMMIT, {"status": 200}, "status"),

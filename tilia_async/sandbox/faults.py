@@ -234,8 +234,8 @@ class FaultScript:
             body: of the faults with another body.
 
         Raises:
-            InvalidRequestError: there is no such operation or fault, the fault is not made for the operation, or a
-                number is out of its range. It is a ``ValueError``.
+            InvalidRequestError: there is no such operation or fault, the fault is not made for the operation, the
+                body is no text, or a number is out of its range. It is a ``ValueError``.
         """
         problems: dict[str, list[str]] = {}
         chosen = _fault(fault)
@@ -253,6 +253,8 @@ class FaultScript:
             problems["seconds"] = [f"is a number of at least 0 for {fault}, not {seconds!r}"]
         if not _whole(status, 300, 599):
             problems["status"] = [f"is an integer from 300 to 599, not {status!r}"]
+        if not _is_text(body):
+            problems["body"] = [f"is a text, not {type(body).__name__}"]
         if problems or chosen is None:
             raise InvalidRequestError(problems, operation="faults.add")
         self._scheduled.append(ScheduledFault(operation, chosen, times, wait, str(retry_after), status, body))
@@ -329,6 +331,11 @@ def _fault(given: object) -> Fault | None:
         return None
     by_text = {text: fault for fault in Fault for text in (fault.name.lower(), fault.value)}
     return by_text.get(given.lower())
+
+
+def _is_text(value: object) -> bool:
+    # Callers may have no checker for types.
+    return isinstance(value, str)
 
 
 def _finite(value: object) -> bool:
