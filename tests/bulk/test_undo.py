@@ -22,6 +22,7 @@ from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.ledger import BlockLedger, RecordState, journal
 from tilia_async.ledger.jobs import UNDO, JobDefinition
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.schema import RECORDS
 from tilia_async.ledger.standing import Standing
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
@@ -285,6 +286,50 @@ async def test_an_unblocking_that_was_reported_before_a_block_was_asked_for_does
     assert [each.job_id async for each in ledger.blocked()] == ["mistake"]
     assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
     assert served.blocked == set()
+
+
+async def test_an_unblock_that_was_asked_for_after_a_block_was_reported_lifts_it(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    """Whatever Tilia's clock says."""
+    await ledger.apply(notification(X, issuer="publisher", sent_at=datetime.now(UTC) + timedelta(seconds=40)))
+    await tilia.accounts.unblock(X)
+    assert [each async for each in ledger.blocked()] == []
+    await tilia.bulk.block([X], job_id="mistake")
+    assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
+    assert served.blocked == set()
+
+
+async def test_a_block_that_was_lifted_before_the_undoing_does_not_come_back(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    await tilia.accounts.block(X, "fraud")
+    await ledger.apply(notification(X, blocked=False))
+    await tilia.bulk.block([X], job_id="mistake")
+    assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
+    assert served.blocked == set()
+
+
+@pytest.mark.parametrize(("minutes", "stays"), [(-5, False), (-0.5, True), (0, True)])
+async def test_a_late_run_of_an_undoing_tells_its_own_unblock_by_the_minute(
+    tmp_path: Path, minutes: float, stays: bool
+) -> None:
+    """Its record is older than the block of another, and Tilia's clock is its own."""
+    now = datetime.now(UTC)
+    times = {"undo": now, "block": now - timedelta(minutes=6), "told": now + timedelta(minutes=minutes)}
+    async with BlockLedger.open(f"sqlite:///{tmp_path}/b") as ledger:
+        database = (await journal_of(ledger)).database
+
+        async def write(connection: AsyncConnection) -> None:
+            for source, action, job_id in (("bulk", "unblock", "undo"), ("bulk", "block", "block")):
+                row = {"run_id": job_id, "state": "intended" if job_id == "undo" else "confirmed"}
+                row |= {"source": source, "action": action, "job_id": job_id, "account_id": X, "issuer": "publisher"}
+                await connection.execute(RECORDS.insert().values(**row, requested_at=times[job_id]))
+
+        await database.write(write)
+        await ledger.apply(notification(X, blocked=False, sent_at=times["told"]))
+        others = await (await journal_of(ledger)).blocks_beside(X, "mistake", "undo")
+    assert [each.job_id for each in others] == (["block"] if stays else [])
 
 
 async def test_a_block_of_which_tilia_does_not_say_whose_it_is_goes_with_your_unblock(

@@ -272,6 +272,23 @@ async def test_a_block_of_ours_that_a_call_lifted_is_another_one_next_time(
 
 
 @pytest.mark.asyncio
+async def test_a_block_that_names_nobody_ends_with_your_unblock_and_is_another_one_next_time(
+    sandbox: Sandbox, ledger: BlockLedger
+) -> None:
+    (account,) = people(sandbox, 1)
+    nobodys = AccountBlockChanged(account_id=account, is_blocked=True)
+    async with sandbox_client(sandbox, ledger=ledger) as tilia:
+        for _ in range(2):
+            await tilia.accounts.block(account)
+            for _ in range(2):
+                await ledger.apply(nobodys)
+            assert sorted(await in_force(ledger)) == [(account, "publisher"), (account, "unknown")]
+            await tilia.accounts.unblock(account)
+            assert await in_force(ledger) == []
+    assert await recorded(ledger, account) == [(BLOCKED, "unknown")] * 2
+
+
+@pytest.mark.asyncio
 async def test_your_unblock_ends_no_block_of_tilias(sandbox: Sandbox, ledger: BlockLedger) -> None:
     (account,) = people(sandbox, 1)
     theirs = AccountBlockChanged(account_id=account, is_blocked=True, blocks=(Block(issuer="tilia"),))

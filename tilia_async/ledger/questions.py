@@ -103,7 +103,10 @@ def done_at(records: FromClause) -> ColumnElement[datetime]:
 
 
 def _done_before(block: FromClause, lift: FromClause) -> ColumnElement[bool]:
-    """Had its effect before the other was asked for, see ``standing``."""
+    """Had its effect before the other was asked for, or reported.
+
+    A notification was sent before it was entered, whatever Tilia's clock says: see ``standing``.
+    """
     is_told, lift_is_told = (each.c.source == RecordSource.WEBHOOK.value for each in (block, lift))
     done, asked = done_at(block), lift.c.requested_at
     by_time = or_(done < asked, (done == asked) & (block.c.id < lift.c.id))
