@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from blocking import BlockingTilia, notification, numbers, states, url
+from blocking import BlockingTilia, nothing, notification, numbers, states, url
 from hostile import hostile_server
 from scripted import DROPPED, Reply, client_of, failing, ids, until
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -353,7 +353,7 @@ async def test_the_report_of_the_undoing_itself_lifts_no_block_of_another(
 
     async def block_first(action: str, _account_id: str) -> Reply | None:
         if action == "unblock":
-            await tilia.accounts.block(X, "fraud", "ann")
+            await tilia.bulk.block([X], "fraud", "ann", job_id="for cause")
         return None
 
     async def report(action: str, _account_id: str) -> Reply | None:
@@ -366,6 +366,24 @@ async def test_the_report_of_the_undoing_itself_lifts_no_block_of_another(
     assert numbers(undone) == {"KEPT": 1}
     assert [each.reason for each in undone.failures[0].also_blocked_by] == ["fraud"]
     assert served.blocked == {X}
+    assert [each.reason async for each in ledger.blocked()] == ["fraud"]
+    # Of the block that was placed again.
+    await ledger.apply(notification(X, issuer="publisher"))
+    served.before, served.after = nothing, nothing
+    assert numbers(await tilia.bulk.undo("for cause")) == {"DONE": 1}
+    assert served.blocked == set()
+    assert [each async for each in ledger.blocked()] == []
+
+
+async def test_who_was_kept_is_free_when_tilia_says_so_later(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
+) -> None:
+    await by_call(tilia, ledger, served)
+    await tilia.bulk.block([X], job_id="mistake")
+    assert numbers(await tilia.bulk.undo("mistake")) == {"KEPT": 1}
+    await ledger.apply(notification(X, blocked=False))
+    assert [each async for each in ledger.blocked()] == []
+    assert numbers(await tilia.bulk.undo("mistake")) == {"SKIPPED": 1}
 
 
 async def test_a_block_that_comes_while_the_account_is_unblocked_stays(

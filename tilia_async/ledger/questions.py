@@ -136,12 +136,26 @@ def _withdrawn(block: FromClause, name: str) -> ColumnElement[bool]:
 
 def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
     lift = RECORDS.alias(name)
-    return exists().where(
+    is_told = lift.c.source == RecordSource.WEBHOOK.value
+    lifting = exists().where(
         *_is(lift, BlockAction.UNBLOCK),
         lift.c.account_id == block.c.account_id,
         _done_before(block, lift),
-        or_(lift.c.source == RecordSource.WEBHOOK.value, block.c.issuer.in_(LIFTED_BY_YOU)),
+        or_(is_told & ~_blocked_again(lift, f"{name}_kept"), block.c.issuer.in_(LIFTED_BY_YOU) & ~is_told),
     )
+    return lifting.correlate(block)
+
+
+def _blocked_again(lift: FromClause, name: str) -> ColumnElement[bool]:
+    """It was reported while a job that was undone unblocked the account and blocked it again."""
+    kept = RECORDS.alias(name)
+    again = exists().where(
+        kept.c.account_id == lift.c.account_id,
+        kept.c.state == RecordState.KEPT.value,
+        kept.c.id < lift.c.id,
+        lift.c.requested_at.between(kept.c.requested_at, kept.c.settled_at),
+    )
+    return again.correlate(lift)
 
 
 def to_undo(job_id: str) -> Question:

@@ -117,9 +117,14 @@ class Standing:
 
     @property
     def _lifts(self) -> list[_Entry]:
-        """The unblockings that took effect for certain."""
+        """The unblockings that took effect for certain, and were not made good at once."""
         confirmed = [entry for entry in self._entries if entry.record.state is RecordState.CONFIRMED]
-        return [entry for entry in confirmed if _is(entry, BlockAction.UNBLOCK)]
+        kept = [entry for entry in self._entries if entry.record.state is RecordState.KEPT]
+        return [
+            entry
+            for entry in confirmed
+            if _is(entry, BlockAction.UNBLOCK) and not any(_is_blocked_again(entry, each) for each in kept)
+        ]
 
     def _is_report_of(self, job_id: str | None, told: _Entry) -> bool:
         """Tell whether a notification may report the unblocking of a job."""
@@ -152,6 +157,12 @@ def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
         entry.is_after(block, block.done_at) and (entry.is_told or block.record.issuer in LIFTED_BY_YOU)
         for entry in lifts
     )
+
+
+def _is_blocked_again(lift: _Entry, kept: _Entry) -> bool:
+    """Tell whether it was reported while an undoing unblocked the account and blocked it again."""
+    was_kept = kept.record
+    return lift.is_told and kept.id < lift.id and was_kept.requested_at <= lift.record.requested_at <= kept.done_at
 
 
 def _is_echo(entry: _Entry, block: _Entry) -> bool:
