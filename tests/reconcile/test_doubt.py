@@ -738,6 +738,16 @@ async def test_the_resource_of_what_tilia_confirmed_is_never_another_s(server: L
     server.say({"invoice_id": "inv_1", "state": "SUCCESS"})
     found = await server.tilia.reconcile(error)
     assert (found.verdict, found.resource.invoice_id, found.candidates) == (TOOK_EFFECT, "inv_1", ())
+    error = errors.ResponseDecodeError(
+        "odd",
+        status=200,
+        operation="refunds.refund_line_item",
+        took_effect=True,
+        reference={"invoice_id": "inv_1", "line_item_id": "li_1"},
+    )
+    server.say(refunds(refund(), refund(refund_id="2"), is_fully_refunded=True))
+    found = await server.tilia.reconcile(error)
+    assert (found.verdict, found.resource, len(found.candidates)) == (TOOK_EFFECT, None, 2)
 
 
 # Errors that say it themselves

@@ -202,7 +202,7 @@ async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
         finding = await _look_up(look, sought)
     except errors.TiliaError as error:
         finding = unknown(f"it cannot be looked at: {error}")
-    seen = finding.candidates[0] if finding.done and finding.candidates else finding.resource
+    seen = finding.candidates[0] if finding.done and len(finding.candidates) == 1 else finding.resource
     reason = f"Tilia confirmed it, so do not do it again; now {finding.why}"
     others = () if seen is not None else finding.candidates
     return Reconciliation(Verdict.TOOK_EFFECT, seen, reason, datetime.now(UTC), candidates=others, done=True)

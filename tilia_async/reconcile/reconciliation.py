@@ -51,7 +51,8 @@ class Reconciliation:
             was no effect. Tilia documents no limit, so this is three minutes after the call's end: two, which is longer
             than servers and proxies commonly wait, and one because clocks differ. None if no time can be told, as for
             refunds, which are not listed while they are pending.
-        candidates: with ``CANNOT_BE_KNOWN``, what could be the write's doing, the likeliest first.
+        candidates: with ``CANNOT_BE_KNOWN``, what could be the write's doing, the likeliest first; with ``TOOK_EFFECT``
+            as well, where Tilia confirmed the write and does not tell which of them it made.
         done: True: what the write would do is done, by this call or by another one, so do not do it again. False: it is
             not, or nobody can tell.
     """
