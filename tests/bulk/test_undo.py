@@ -185,7 +185,7 @@ async def test_a_second_undo_sends_nothing_and_looks_again_at_what_was_kept(
     await tilia.bulk.undo("mistake", "oops", "bob")
     served.sent.clear()
     again = await tilia.bulk.undo("mistake", "oops", "bob")
-    assert (numbers(again), served.sent) == ({"SKIPPED": 1, "KEPT": 1}, [])
+    assert (numbers(again), again.complete, served.sent) == ({"SKIPPED": 1, "KEPT": 1}, True, [])
     await tilia.accounts.unblock(X, "appeal")
     served.sent.clear()
     again = await tilia.bulk.undo("mistake")
@@ -411,20 +411,40 @@ async def test_a_block_that_comes_while_the_account_is_unblocked_stays(
     assert served.sent[-1] == ("block", X) or ("block", X) in served.sent[2:]
 
 
-async def test_an_account_that_was_blocked_again_is_not_unblocked_to_try_the_token(
-    tilia: TiliaClient, served: BlockingTilia
+async def test_a_block_that_comes_before_the_account_is_unblocked_is_not_lifted_at_all(
+    tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
+    """Accounts are claimed long before they are sent, when Tilia holds the job back."""
+    await tilia.bulk.block([X, Y], job_id="mistake")
+
+    async def block_the_other(action: str, account_id: str) -> Reply | None:
+        if (action, account_id) == ("unblock", X):
+            await tilia.accounts.block(Y, "fraud", "ann")
+        return None
+
+    served.before = block_the_other
+    assert numbers(await tilia.bulk.undo("mistake", concurrency=1)) == {"DONE": 1, "KEPT": 1}
+    assert ("unblock", Y) not in served.sent
+    assert served.blocked == {Y}
+    assert await states(ledger, "undo-mistake") == {X: RecordState.CONFIRMED, Y: RecordState.KEPT}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_an_account_that_is_blocked_again_is_not_unblocked_to_try_the_token(
+    tilia: TiliaClient, served: BlockingTilia, kept: bool
+) -> None:
+    """Neither by the undoing itself, nor by somebody after it."""
     await tilia.bulk.block([X, Y], job_id="mistake")
     refusals = [failing(401)]
 
     async def block_or_refuse(action: str, account_id: str) -> Reply | None:
-        if (action, account_id) == ("unblock", X) and X in served.blocked:
+        if (action, account_id) == ("unblock", X if kept else Y) and refusals:
             await tilia.accounts.block(X, "fraud", "ann")
         return refusals.pop() if (action, account_id) == ("unblock", Y) and refusals else None
 
     served.before = block_or_refuse
     report = await tilia.bulk.undo("mistake", concurrency=1)
-    assert numbers(report) == {"DONE": 1, "KEPT": 1}
+    assert numbers(report) == ({"DONE": 1, "KEPT": 1} if kept else {"DONE": 2})
     assert served.sent.count(("unblock", X)) == 1
     assert served.blocked == {X}
 
@@ -483,21 +503,27 @@ async def test_an_undo_that_is_cut_off_between_unblocking_and_blocking_again_is_
     assert served.blocked == {X}
 
 
+@pytest.mark.parametrize("looks", [0, 1])
 async def test_a_ledger_that_is_lost_after_an_unblock_leaves_doubt(
-    tilia: TiliaClient, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
+    tilia: TiliaClient, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     await tilia.bulk.block([X], job_id="mistake")
 
+    answers = [()] * looks
+
     async def lost(*_arguments: object) -> object:
+        if answers:
+            return answers.pop()
         raise errors.LedgerError("the disk is gone")
 
     with monkeypatch.context() as patched:
         patched.setattr("tilia_async.ledger.journal.Journal.blocks_beside", lost)
         with pytest.raises(errors.BulkStoppedError) as caught:
             await tilia.bulk.undo("mistake")
-    assert (numbers(caught.value.report), caught.value.took_effect) == ({"UNKNOWN": 1}, None)
+    assert numbers(caught.value.report) == ({"UNKNOWN": 1} if looks else {"FAILED": 1})
+    assert caught.value.took_effect is (None if looks else False)
     assert "undo it again with undo_job_id='undo-mistake'" in str(caught.value)
-    assert served.blocked == set()
+    assert served.blocked == (set() if looks else {X})
     assert numbers(await tilia.bulk.undo("mistake")) == {"DONE": 1}
 
 

@@ -77,8 +77,7 @@ class Judge:
 
     async def succeeded(self, work: Work, started: float, account: Account | None) -> None:
         """A call was served."""
-        if self._may_be_sent_again(work):
-            self._confirmed = (started, work.account_id)
+        self._confirmed = (started, work.account_id)
         await self._clear(started, work.generation)
         await self._finish(work, RecordState.CONFIRMED, None, account)
 
@@ -170,10 +169,6 @@ class Judge:
             return None
         return self._confirmed[1]
 
-    def _may_be_sent_again(self, work: Work) -> bool:
-        """Tell whether to do the same to an account changes nothing: one that was blocked again would be free first."""
-        return self._job.record is None or work.key not in self._job.record.staying
-
     async def _ask(self) -> None:
         """Ask Tilia about the token: send once more what it has just served, or else the first that it refused.
 
@@ -214,8 +209,7 @@ class Judge:
             suspect.in_flight = False
             suspect.doubtful = suspect.doubtful or (failure is not None and failure.took_effect is None)
         if failure is None:
-            if witness is not None or self._may_be_sent_again(suspect):
-                self._confirmed = (started, witness or suspect.account_id)
+            self._confirmed = (started, witness or suspect.account_id)
             await self._clear(started, question.generation)
             if witness is None:
                 await self._finish(suspect, RecordState.CONFIRMED, None)

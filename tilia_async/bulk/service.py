@@ -313,19 +313,25 @@ class Bulk:
         once = self._once(options)
         origin = self._caller.environment.url(accounts.UNBLOCK.service)
 
+        async def stays(account_id: str) -> bool:
+            others = await record.blocks_beside(account_id)
+            if others:
+                record.staying[account_id] = others
+            return bool(others)
+
         async def lift(account_id: str, watch: TokenWatch) -> None:
-            if account_id not in record.staying:
+            # It was claimed some time ago; and what tries the token was lifted some time ago.
+            if account_id not in record.staying and not await stays(account_id):
                 await self._change(accounts.UNBLOCK, account_id, once, watch)
                 # Whoever wants it blocked and is not on record yet has not sent anything yet either.
                 try:
-                    others = await record.blocks_beside(account_id)
+                    is_to_be_blocked = await stays(account_id)
                 except errors.LedgerError as error:
                     # Of the ledger it is true that it changed nothing; the unblock before it did.
                     error.took_effect = None
                     raise
-                if not others:
+                if not is_to_be_blocked:
                     return
-                record.staying[account_id] = others
             await self._change(accounts.BLOCK, account_id, once, watch)
 
         job = self._job("undo", accounts.UNBLOCK, lift, concurrency, options)

@@ -45,7 +45,7 @@ class _Settled:
 
 @attrs.define(eq=False)
 class _Look:
-    """An account that was unblocked, and the blocks of others that it has."""
+    """An account that a job unblocks to undo another, and the blocks that are, or may be, in force beside."""
 
     account_id: str
     undone: str
@@ -160,7 +160,7 @@ class Journal:
         return await self.database.read(work)
 
     async def blocks_beside(self, account_id: str, undone: str, unblocked_by: str) -> tuple[BlockRecord, ...]:
-        """Return the blocks of an account that are, or may be, in force, once a job has unblocked it to undo another.
+        """Return the blocks of an account for which a job that undoes another is not to leave it unblocked.
 
         Raises:
             LedgerError: the ledger cannot be read.

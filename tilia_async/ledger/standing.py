@@ -85,7 +85,7 @@ class Standing:
 
         Args:
             without: a job whose blocks are left out.
-            unblocked_by: a job that has just unblocked the account: reports of that lift nothing.
+            unblocked_by: a job that unblocks the account, or has just done so: reports of that lift nothing.
         """
         lifts = [entry for entry in self._lifts if not self._is_report_of(unblocked_by, entry)]
         held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not _lifted(entry, lifts)]
