@@ -89,7 +89,10 @@ class BulkReport:
 
     @property
     def complete(self) -> bool:
-        """Each account has a final outcome: with a ledger, another run of the job would send nothing, as things are."""
+        """Each account has a final outcome: with a ledger, another run of the job would send nothing, as things are.
+
+        It is no success yet: ``REFUSED``, ``NOT_FOUND``, ``OVERTAKEN`` and ``KEPT`` are final, too: see ``counts``.
+        """
         return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
 
