@@ -136,6 +136,7 @@ def test_the_synchronous_sandbox_takes_names_too() -> None:
         (("accounts.block", Fault.LATENCY, True), "times", "at least 1"),
         (("accounts.block", Fault.STALE_READ), "fault", "operations that only read, not for accounts.block"),
         (("auth.token", Fault.STALE_READ), "fault", "operations that only read"),
+        (("auth.token", Fault.TOKEN_REVOKED), "fault", "operations that send a token, not for auth.token"),
         (("accounts.get", Fault.SPLIT), "fault", "made for refunds.list, not for accounts.get"),
         (("accounts.get", Fault.CONTRADICTION_AFTER_COMMIT), "fault", "accounts.block"),
     ],

@@ -315,12 +315,15 @@ class FaultScript:
         made_for = self._made_for(fault)
         if made_for is None or not made_for.isdisjoint(self._known.same_route(operation)):
             return {}
-        fitting = ", ".join(sorted(made_for)) if fault in MADE_FOR else "operations that only read"
+        kinds = {Fault.STALE_READ: "operations that only read", Fault.TOKEN_REVOKED: "operations that send a token"}
+        fitting = kinds.get(fault) or ", ".join(sorted(made_for))
         return {"fault": [f"{fault.name.lower()} is made for {fitting}, not for {operation}"]}
 
     def _made_for(self, fault: Fault) -> frozenset[str] | None:
         if fault is Fault.STALE_READ:
             return frozenset(self._known.reading)
+        if fault is Fault.TOKEN_REVOKED:
+            return frozenset(self._known.names) - {_TOKEN}
         return frozenset(MADE_FOR[fault]) if fault in MADE_FOR else None
 
 
