@@ -264,6 +264,7 @@ MERGE = Operation(
     scopes={Scope.CHANGE_ACCOUNTS},
     repeat=Repeat.NEVER,
     reference=("source_account_id", "destination_account_id"),
+    echoes={name: name for name in ("source_account_id", "destination_account_id")},
     evidence=Evidence({"scope"}, "the page hides the scope; change_accounts by its name"),
 )
 

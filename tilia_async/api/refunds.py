@@ -123,7 +123,8 @@ REFUND_INVOICE = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.NEVER,
     reference=("invoice_id",),
-    denials={"status": _NOT_REFUNDED},
+    echoes={"invoice_id": "invoice_id"},
+    denials={"status": _NOT_REFUNDED, "is_fully_refunded": {False}},
     evidence=Evidence({"scope"}, _SCOPE),
 )
 REFUND_LINE_ITEM = Operation(
@@ -148,7 +149,7 @@ LIST = Operation(
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
     echoes={"invoice_id": "invoice_id"},
-    essential={"invoice_id", "is_fully_refunded", "refund_invoice_ids", "payments", "refunds"},
+    essential={"is_fully_refunded", "refund_invoice_ids", "payments", "refunds"},
     evidence=Evidence({"scope"}, _SCOPE),
 )
 

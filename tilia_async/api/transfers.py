@@ -91,7 +91,7 @@ CREATE = Operation(
     repeat=Repeat.KEYED,
     reference=("account_id", "balance_transfer_type", "reference_type", "reference_id"),
     echoes={"account_id": "account_id"},
-    essential={"balance_transfer_id", "account_id", "invoice_id"},
+    essential={"balance_transfer_id", "invoice_id"},
     evidence=Evidence(
         {"host", "scope", "answer"},
         "the page shows neither host nor scope and hides the payload: host after the section's name, scope as for "

@@ -82,11 +82,14 @@ def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) 
 
     One of which all are optional can be made of anything.
     """
-    if fields.required and not operation.essential:
+    if fields.required and not operation.essential and (opened.confirmed or operation.reads):
         return None
     payload = _only(opened.payload)
     told = payload if isinstance(payload, dict) else {}
     said = {name for name, value in told.items() if value is not None and value != ""}
+    if not opened.confirmed:
+        # What the request had says nothing of what came of it.
+        said -= {name for _, names in operation.echoes for name in names}
     if said & (operation.essential or fields.all) or (opened.confirmed and (told.keys() & operation.essential)):
         return None
     # A write that Tilia says is done is done, also if its answer tells less than it should.
@@ -120,6 +123,62 @@ def contradiction(
             if _folded(said) in map(_folded, opposites):
                 return f"it says yes, and that {field} is {said!r}"
     return None
+
+
+def refusal(operation: Operation[object], opened: Opened) -> str | None:
+    """Say in what an answer to a write says no beside its yes; None if it does not.
+
+    A model has fields of its own for that, and a documented failure in them is an answer. Where there is no model,
+    nobody but this looks at the answer.
+    """
+    if operation.reads:
+        return None
+    payload = _only(opened.payload)
+    if isinstance(payload, str) and payload and operation.returns is not str:
+        # One of the shapes of a refusal (fact sheet "accounts", D3).
+        return "it says yes, and carries a text where refusals have theirs"
+    if isinstance(payload, dict) and any(_is_no(payload.get(name)) for name in _VERDICTS):
+        return "it says yes, and that it is no success"
+    return None if attrs.has(operation.returns) else _failure_in(opened.body)
+
+
+_VERDICTS: Final = ("success", "succeeded", "ok")
+_STATES: Final = frozenset({"status", "state"})
+_FAILED: Final = (
+    "failed", "failure", "rejected", "error", "declined", "denied", "refused", "canceled", "cancelled",
+)  # fmt: skip
+_FAILS: Final = ("fail", "error", "reject")
+
+
+def _failure_in(body: JsonValue) -> str | None:
+    """Name what says at any depth that something failed."""
+    left = [body]
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            for name, value in part.items():
+                if _fails(name.casefold(), value):
+                    return f"it says yes, and has {name[:60]} in it"
+            left += part.values()
+    return None
+
+
+def _fails(name: str, value: JsonValue) -> bool:
+    if name in _STATES:
+        return isinstance(value, str) and any(word in value.casefold() for word in _FAILED)
+    if name in _VERDICTS:
+        return _is_no(value)
+    return name.startswith(_FAILS) and _folded(value) not in _NOTHING
+
+
+def _is_no(value: JsonValue) -> bool:
+    # A zero, too.
+    return _folded(value) in (False,)
+
+
+_NOTHING: Final = (None, False, 0, "", ())
 
 
 def _only(payload: JsonValue) -> JsonValue:

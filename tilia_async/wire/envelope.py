@@ -82,8 +82,9 @@ class Opened:
         success: an envelope that says so, or a 2xx without an envelope that complains of nothing.
         payload: what the envelope held, or the whole body if there is none.
         has_payload: there is one, be it null.
-        codes, messages: of the envelope, without nulls and empty texts.
+        codes, messages: of the envelope, without nulls and empty texts; the messages of a success are left out.
         confirmed: an envelope says Success in so many words.
+        body: all of the answer, its envelope included.
     """
 
     success: bool
@@ -92,6 +93,7 @@ class Opened:
     messages: tuple[str, ...] = ()
     confirmed: bool = False
     has_payload: bool = True
+    body: JsonValue = None
 
 
 def read_json(answer: RawAnswer) -> JsonValue:
@@ -117,22 +119,23 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
         success: the HTTP status says so.
     """
     if not isinstance(body, dict):
-        return Opened(success, body)
+        return Opened(success, body, body=body)
     said = body.get("status", SUCCESS)
     has_texts = "codes" in body or "message" in body or "messages" in body
     has_word = "status" in body and (has_texts or said == SUCCESS or said in _FAILURES)
     complains = _complains(body)
     if "payload" not in body and not has_word:
-        return Opened(success and not complains, body)
+        return Opened(success and not complains, body, _texts(body.get("codes")), body=body)
     payload = body.get("payload")
     if success and said == SUCCESS and not complains and not _complains(payload):
-        # The texts of a success are for nobody.
-        return Opened(True, payload, confirmed="status" in body, has_payload="payload" in body)
+        # The messages of a success are for nobody.
+        codes = _texts(body.get("codes"))
+        return Opened(True, payload, codes, confirmed="status" in body, has_payload="payload" in body, body=body)
     messages = (*_texts(body.get("message")), *_texts(body.get("messages")))
     if complains:
         texts, _ = _complaints(body)
         messages += texts
-    return Opened(False, payload, _texts(body.get("codes")), messages)
+    return Opened(False, payload, _texts(body.get("codes")), messages, body=body)
 
 
 def _complains(part: JsonValue) -> bool:

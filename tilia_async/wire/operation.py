@@ -96,7 +96,7 @@ class Operation(Generic[T_co]):
             leads into an object or a list), or with several fields, of which one has it. An answer with another value
             there is an answer to another question.
         essential: the fields of the answer of which at least one has to be there, for an answer without which it says
-            nothing; only where no field of its model is required.
+            nothing; only where no field of its model is required, and none that the request has.
         denials: the fields of the answer, each with the values that say the opposite of what was asked for.
         confidential: its answer lets the bearer in, so no error keeps it.
         conflict: the type of the resource that a 409 carries, if it carries one.

@@ -11,7 +11,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import envelope
-from tilia_async.wire.agreement import contradiction, shortfall
+from tilia_async.wire.agreement import contradiction, refusal, shortfall
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
 from tilia_async.wire.envelope import NoAnswer, Opened, RawAnswer
@@ -116,7 +116,8 @@ def _judge(
     confirmed = False
     try:
         opened = _opened(operation, answer)
-        if not opened.success:
+        # A code is the word of an error, so a write that has one beside its Success is in doubt.
+        if not opened.success or (opened.codes and not operation.reads):
             return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
         confirmed = opened.confirmed
         read = _read(operation, request, answer, opened)
@@ -148,10 +149,10 @@ def _read(operation: Operation[T], request: WireRequest, answer: RawAnswer, open
         value = decode(payload, operation.returns)
     except PayloadError as error:
         # What cannot be read may say no all the same.
-        denied = contradiction(operation, request.asked, payload, payload)
+        denied = contradiction(operation, request.asked, payload, payload) or refusal(operation, opened)
         odd = _Odd(f"the answer cannot be read: {error}")
     else:
-        denied = contradiction(operation, request.asked, value, payload)
+        denied = contradiction(operation, request.asked, value, payload) or refusal(operation, opened)
         missing = shortfall(operation, opened, value)
         if missing is denied is None:
             return Success(value, payload, answer.status, answer.headers)
