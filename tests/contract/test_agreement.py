@@ -64,6 +64,11 @@ ABOUT_ANOTHER: list[tuple[str, dict[str, Any]]] = [
     ("payouts.get", {"account_id": OTHER}),
     ("payouts.cancel", {"payout_status_id": "other"}),
     ("transfers.create", {"account_id": OTHER}),
+    ("payouts.list", {"account_id": OTHER}),
+    ("invoices.list", {"account_id": OTHER}),
+    ("invoices.list", {"invoices": [{"invoice_id": "inv_a"}, {"invoice_id": "inv_b", "account_id": OTHER}]}),
+    ("compliance.tos_status", {"account_id": OTHER}),
+    ("compliance.onboard_entity", {"account_id": OTHER}),
     ("compliance.kyc_status", {"account_id": OTHER}),
 ]
 SAYS_NO: list[tuple[str, dict[str, Any]]] = [
@@ -146,14 +151,10 @@ def test_every_operation_that_has_an_id_is_looked_at() -> None:
         # Its documented sample has payment methods of two accounts.
         "payment_methods.list",
         "wallets.list",
-        "payouts.list",
-        "invoices.list",
         "escrow.list_by_reference",
         # Their answers have another id, or none.
         "invoices.get_authorized",
         "registration.complete",
-        "compliance.tos_status",
-        "compliance.onboard_entity",
     }
     for operation in OPERATIONS.values():
         hash(operation)
@@ -227,6 +228,32 @@ async def test_what_is_left_open_contradicts_nothing(
     """A field that is missing, a state on the way, a documented failure: these are answers."""
     api.succeed(_changed(name, change))
     assert await _call(name)(tilia) is not None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["payouts.list", "invoices.list"])
+async def test_one_item_of_another_account_is_enough(api: Recorder, tilia: TiliaClient, name: str) -> None:
+    """Whoever lists an account's things adds them up for that account."""
+    good = _good(name)
+    items = good if isinstance(good, list) else good["invoices"]
+    mixed = [*items, {**items[0], "account_id": OTHER, "payout_status_id": "po_2", "invoice_id": "inv_2"}]
+    api.succeed(mixed if isinstance(good, list) else {**good, "total": 2, "invoices": mixed})
+    with pytest.raises(errors.ResponseDecodeError, match="another account_id"):
+        await _call(name)(tilia)
+
+
+@pytest.mark.asyncio
+async def test_lists_that_may_hold_what_is_anothers(api: Recorder, tilia: TiliaClient) -> None:
+    """The account may have received from others' invoices; and a documented list mixes payment methods."""
+    api.succeed({"total": 1, "account_id": ACCOUNT, "invoices": [{**CAPTURED, "account_id": OTHER}]}, times=2)
+    found = [each async for each in tilia.invoices.list(ACCOUNT, include_recipient_transactions=True)]
+    assert [each.account_id for each in found] == [OTHER]
+    sent = await tilia.send(
+        OPERATIONS["invoices.list"], path={"account_id": ACCOUNT}, query={"include_recipient_transactions": "true"}
+    )
+    assert [each.account_id for each in sent.value.invoices] == [OTHER]
+    api.succeed([{"id": "pm_1", "account_id": OTHER}])
+    assert [each.account_id for each in await tilia.payment_methods.list(ACCOUNT)] == [OTHER]
 
 
 @pytest.mark.asyncio

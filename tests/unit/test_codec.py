@@ -175,6 +175,21 @@ def test_the_key_of_a_map_is_the_id_of_an_item_that_does_not_say_its_own() -> No
     assert [thing.thing_id for thing in read.things] == ["x", "z"]
 
 
+@pytest.mark.parametrize("odd", [{}, {"faultstring": "gateway timeout", "code": 504}, "x", [], None])
+def test_a_key_alone_makes_no_item(odd: object) -> None:
+    """Any object has keys: that of a gateway's fault, too."""
+    assert decode({"things": {"x": {"amount": 1}}, "by_name": {}}, Shelf).things == (Thing("x", 1),)
+    assert decode({"things": {"fault": odd}}, Shelf).things == ()
+    assert decode({**LEAST, "items": {"fault": odd, "x": {"item_id": "a"}}}, Thing).items == (Item("a"),)
+
+
+@pytest.mark.parametrize("payload", [{"fault": {"item_id": "a"}}, {"a": {}}, {"error_info": {"x": 1}}])
+def test_a_whole_list_does_not_come_as_a_map(payload: object) -> None:
+    with pytest.raises(PayloadError, match="expected a list, got a map"):
+        decode(payload, list[Item])
+    assert decode({}, list[Item]) == []
+
+
 @pytest.mark.parametrize(("odd", "left"), [(1_000, 1), (1_001, 0)])
 def test_a_list_of_nothing_but_odd_items_is_given_up(odd: int, left: int) -> None:
     thing = decode({**LEAST, "items": [0] * odd + [{"item_id": "i"}]}, Thing)

@@ -553,3 +553,10 @@ def test_no_write_takes_a_refusal_for_done(name: str, payload: JsonValue) -> Non
     error = judged(OPERATIONS[name], 200, {"status": "Success", "payload": payload})
     assert isinstance(error, errors.TiliaError)
     assert error.took_effect is None
+
+
+@pytest.mark.parametrize("name", ["payouts.list", "payment_methods.list", "wallets.list", "invoices.list"])
+@pytest.mark.parametrize("fault", [{"faultstring": "gateway timeout", "code": 504}, {"x": 1}, {}, {"x": {"y": 1}}])
+def test_a_fault_of_a_gateway_is_no_list(name: str, fault: JsonValue) -> None:
+    for body in ({"fault": fault}, {"status": "Success", "payload": {"error_info": {"detail": fault}}}):
+        assert isinstance(judged(OPERATIONS[name], 200, body), errors.ResponseDecodeError)

@@ -96,6 +96,7 @@ TOS_STATUS = Operation(
     TosStatus,
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 KYC_STATUS = Operation(
     "compliance.kyc_status",
@@ -117,6 +118,7 @@ ONBOARD_ENTITY = Operation(
     # Tilia documents that a second call returns the entity that is there.
     repeat=Repeat.SAFE,
     reference=("account_id", "entity_name"),
+    echoes={"account_id": "account_id"},
     evidence=Evidence({"scope"}, "the page hides the scope; verify_kyc is the only writing one of the service"),
 )
 

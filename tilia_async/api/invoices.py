@@ -208,7 +208,8 @@ class InvoicePage:
         """The page hides the key of the list, so whatever key holds a list or map of objects is taken."""
         if not isinstance(payload, dict):
             return {} if payload is None else {"invoices": payload}
-        lists = [value for value in payload.values() if isinstance(value, list | dict)]
+        # An empty object is no list of anything.
+        lists = [value for value in payload.values() if isinstance(value, list) or (isinstance(value, dict) and value)]
         total = payload.get("total")
         if "invoices" in payload or lists:
             return {"total": total, "invoices": payload.get("invoices", lists[0] if lists else [])}
@@ -311,6 +312,7 @@ LIST = Operation(
     InvoicePage,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
     evidence=Evidence({"answer"}, "the page hides the payload; that of the escrow list is expected"),
 )
 AUTHORIZE = Operation(
@@ -456,9 +458,14 @@ class Invoices:
         if sort is not None:
             query["sort"] = sort
 
+        asked = LIST
+        if not include_recipient_transactions:
+            # Each is the account's own, unless those that it received from are asked for.
+            asked = attrs.evolve(LIST, echoes=(*LIST.echoes, ("account_id", ("invoices.account_id",))))
+
         async def fetch(offset: int) -> Page[Invoice]:
             page = await self._caller.value(
-                LIST, path={"account_id": account_id}, query={**query, "offset": offset}, options=options
+                asked, path={"account_id": account_id}, query={**query, "offset": offset}, options=options
             )
             return Page(page.invoices, page.total)
 

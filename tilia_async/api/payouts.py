@@ -115,6 +115,7 @@ LIST = Operation(
     list[Payout],
     scopes={Scope.READ_PROCESS_CREDITS},
     repeat=Repeat.SAFE,
+    echoes={"account_id": "account_id"},
 )
 GET = Operation(
     "payouts.get",

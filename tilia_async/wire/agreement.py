@@ -113,7 +113,7 @@ def contradiction(
         if not wanted or getattr(value, fields[0], None) == wanted:
             # Most answers repeat it letter for letter.
             continue
-        if _is_about_another(name, wanted, fields, value, payload):
+        if _is_about_another(name, wanted, fields, value, payload, all_of_them=operation.reads):
             return f"it is about another {name} than the one that was asked for"
     for field, opposites in operation.denials:
         read = getattr(value, field, None)
@@ -174,8 +174,8 @@ def _fails(name: str, value: JsonValue) -> bool:
 
 
 def _is_no(value: JsonValue) -> bool:
-    # A zero, too.
-    return _folded(value) in (False,)
+    folded = _folded(value)
+    return isinstance(folded, int | float) and not folded
 
 
 _NOTHING: Final = (None, False, 0, "", ())
@@ -186,12 +186,16 @@ def _only(payload: JsonValue) -> JsonValue:
     return payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
 
 
-def _is_about_another(name: str, wanted: str, fields: tuple[str, ...], value: object, payload: JsonValue) -> bool:
+def _is_about_another(
+    name: str, wanted: str, fields: tuple[str, ...], value: object, payload: JsonValue, *, all_of_them: bool
+) -> bool:
+    """Return True if none of the ids is the one that was asked for, or not every one of those that a read lists."""
     told = [said for field in fields for said in _found(field, value, payload)]
     # Where one of several fields has it, each that is missing may be the one.
     unsaid = len(fields) > 1 and len(told) < len(fields)
     ids = [said for said in told if isinstance(said, str) and said]
-    if not ids or unsaid or any(_same(name, wanted, each) for each in ids):
+    enough = all if all_of_them and len(fields) == 1 else any
+    if not ids or unsaid or enough(_same(name, wanted, each) for each in ids):
         return False
     return not _was_merged(name, wanted, payload)
 

@@ -3,7 +3,7 @@
 * a field that has a default and cannot be read takes it; any other makes the answer undecodable
 * an unknown value of an enumeration stays a string; unknown fields are left out
 * an amount may come as an integer or as a string of digits; a float is refused
-* a list may come as a map of its items, and one object as a list of one
+* a list in an object may come as a map of its items, which have a field of their model, and one object as a list of one
 * a time comes in four forms, or not at all
 """
 
@@ -44,6 +44,9 @@ def decode(payload: JsonValue, target: type[T]) -> T:
     Raises:
         PayloadError: a required field is missing or has another type.
     """
+    if isinstance(payload, dict) and payload and _is_sequence(target):
+        # Every list that is a whole payload is one in Tilia's samples, and an object there may be anything.
+        raise PayloadError("expected a list, got a map")
     try:
         return _converter(detailed=False).structure(payload, target)
     except RecursionError:
@@ -177,13 +180,19 @@ def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _items(value: list[Any] | dict[str, Any], item_type: Any) -> Iterable[Any]:
-    """The items of a list, or of a map, whose keys are the items' ids: their models' first field."""
+    """The items of a list, or of a map, whose keys are the items' ids: their models' first field.
+
+    What has no field of the model is no item, and cannot be read: a key alone would make one of any object.
+    """
     if not isinstance(value, dict):
         return value
     if not attrs.has(item_type):
         return value.values()
-    name = attrs.fields(item_type)[0].name
-    return [{name: key, **item} if isinstance(item, dict) else item for key, item in value.items()]
+    names = [field.name for field in attrs.fields(item_type)]
+    return [
+        ({names[0]: key, **item} if not item.keys().isdisjoint(names) else None) if isinstance(item, dict) else item
+        for key, item in value.items()
+    ]
 
 
 def _is_mapping(target: Any) -> bool:

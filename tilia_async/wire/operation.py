@@ -93,8 +93,8 @@ class Operation(Generic[T_co]):
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
         echoes: the parameters of path, query or body that the answer repeats, each with the field that has it (a dot
-            leads into an object or a list), or with several fields, of which one has it. An answer with another value
-            there is an answer to another question.
+            leads into an object or a list), or with several fields, of which one has it; all the items that a read
+            lists have it. An answer with another value there is an answer to another question.
         essential: the fields of the answer of which at least one has to be there, for an answer without which it says
             nothing; only where no field of its model is required, and none that the request has.
         denials: the fields of the answer, each with the values that say the opposite of what was asked for.
