@@ -226,7 +226,7 @@ class ResponseDecodeError(TransportError):
     Attributes:
         status: the HTTP status of the answer; 0 if a task queue built it from its text.
         payload: what could be read of it: JSON, text of at most 2,000 characters, or None. Of more than 256 KiB only
-            the beginning is kept.
+            the beginning is kept. What has the name of a secret is masked.
     """
 
     remedy = "Look at ``took_effect``: True, it is done; None, ``await tilia.reconcile(error)``. Report the payload."
@@ -264,8 +264,9 @@ class ApiError(TiliaError):
         codes: Tilia's own codes, e.g. ``("INPUT_ERROR",)``; mostly empty.
         messages: the texts of the answer, whichever of its seven shapes it had.
         payload: the answer's payload, or the whole body if it has no envelope; what it repeats of a token or password
-            is masked. Of more than 256 KiB only the beginning is kept, as text of at most 2,000 characters. None of a
-            200 that could let its bearer in.
+            is masked, and so is what it holds under such a name. Of more than 256 KiB only the beginning is kept, as
+            text of at most 2,000 characters. Of an operation whose answer lets its bearer in, only that of a refusal
+            in JSON is kept; so it is with ``messages`` and ``field_errors``.
         field_errors: for each field that Tilia complained about, its texts.
         attempts: how many times the request was sent.
         retryable: sending the same call again later may succeed and cannot have a second effect.

@@ -17,8 +17,8 @@ import attrs
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
 from tilia_async.wire import nesting
-from tilia_async.wire.effect import Happened, answered, took_effect
-from tilia_async.wire.mask import NO_MASK, Mask
+from tilia_async.wire.effect import REFUSALS, Happened, answered, took_effect
+from tilia_async.wire.mask import NO_MASK, Mask, named_secrets
 from tilia_async.wire.operation import Operation, Repeat
 
 SUCCESS: Final = "Success"
@@ -171,6 +171,7 @@ def api_error(
         # An HTML page of a proxy, or nothing at all: its beginning is worth keeping, but it is nobody's message.
         opened, messages, field_errors = Opened(False, mask.beginning(answer.body, _LONGEST_TEXT)), (), {}
         structured = False
+    mask = mask.and_of(named_secrets(opened.payload))
     status = answer.status
     error_class = _ERRORS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     account_id = _blocked_account(messages) if status == 403 else None
@@ -178,6 +179,10 @@ def api_error(
         error_class = errors.AccountBlockedError
     if status == 409 and operation.conflict is not None:
         error_class = errors.AccountExistsError
+    untold = operation.confidential and (not structured or status not in REFUSALS)
+    if untold:
+        # It may hold what it would hold if it said yes, in whatever text. A refusal made nothing.
+        opened, messages, field_errors = Opened(False, _kept_of_untold(opened.payload), opened.codes), (), {}
     happened = Happened.REFUSED if token_expired(opened.payload) else answered(status, success=False)
     effect = took_effect(operation, happened, doubtful=doubtful)
     error = error_class(
@@ -185,8 +190,7 @@ def api_error(
         operation=operation.name,
         codes=mask.texts(opened.codes[:_MOST_TEXTS]),
         messages=mask.texts((*opened.messages, *messages)[:_MOST_TEXTS]),
-        # A 200 that says no may hold what it would hold if it said yes.
-        payload=None if operation.confidential and status < 300 else _kept(opened.payload, answer, mask),
+        payload=opened.payload if untold else _kept(opened.payload, answer, mask),
         field_errors={
             mask.text(field): mask.texts(texts[:_MOST_TEXTS])
             for field, texts in itertools.islice(field_errors.items(), _MOST_TEXTS)
@@ -204,6 +208,10 @@ def api_error(
     if isinstance(error, errors.RateLimitedError | errors.ServerError):
         error.retry_after = retry_after(answer.headers)
     return error
+
+
+def _kept_of_untold(payload: JsonValue) -> JsonValue:
+    return {"error": TOKEN_EXPIRED} if token_expired(payload) else None
 
 
 def undecodable(
