@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, Unpack
 
 import attrs
 
@@ -20,7 +20,7 @@ from tilia_async.ledger.record import BlockAction
 from tilia_async.scopes import Scope
 from tilia_async.secret import hide_body
 from tilia_async.wire import checks
-from tilia_async.wire.operation import Evidence, Operation, Repeat
+from tilia_async.wire.operation import Evidence, Operation, Repeat, Said
 
 if TYPE_CHECKING:
     from tilia_async.transport.caller import Caller
@@ -118,6 +118,10 @@ class BlockStatus:
     is_blocked: bool
 
 
+_PUBLISHER: Final = "publisher"
+_LOGIN: Final = "login"
+
+
 @attrs.frozen
 class Block:
     """What keeps an account from something.
@@ -140,6 +144,12 @@ class AccountBlocks:
 
     account_id: str
     blocks: tuple[Block, ...] = ()
+
+    @property
+    def is_another_issuers(self) -> bool:
+        """Say whether the account may not log in, and not because of the publisher."""
+        logins = [block for block in self.blocks if block.capability in {None, "", _LOGIN}]
+        return bool(logins) and all(block.issuer not in {None, "", _PUBLISHER} for block in logins)
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
@@ -202,7 +212,7 @@ BLOCK = Operation(
     scopes={Scope.BLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
-    denials={"is_blocked": {False}},
+    denials={"is_blocked": {False}, "blocks": {()}},
 )
 UNBLOCK = Operation(
     "accounts.unblock",
@@ -213,7 +223,7 @@ UNBLOCK = Operation(
     scopes={Scope.UNBLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
-    denials={"is_blocked": {True}},
+    denials={"is_blocked": {True}, "blocked_capabilities.login": {Said.ANYTHING}, "blocks.issuer": {_PUBLISHER}},
 )
 UPDATE = Operation(
     "accounts.update",
@@ -240,7 +250,7 @@ BLOCK_CAPABILITY = Operation(
     repeat=Repeat.SAFE,
     reference=("account_id", "block_capability"),
     echoes={"account_id": "account_id", "block_capability": "blocks.capability"},
-    denials={"blocks": {()}},
+    denials={"blocks": {()}, "is_another_issuers": {True}},
     essential={"blocks"},
     evidence=Evidence({"scope"}, "the page hides the scope; that of the older block is expected"),
 )

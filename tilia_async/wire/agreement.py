@@ -14,7 +14,7 @@ import attrs
 
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.envelope import Opened
-from tilia_async.wire.operation import Operation
+from tilia_async.wire.operation import Operation, Said
 
 _FOLDED: Final = "username"
 """It is not documented that letter case makes a difference in it."""
@@ -120,7 +120,8 @@ def contradiction(
         if isinstance(read, bool) and read not in opposites:
             continue
         for said in _found(field, value, payload):
-            if _folded(said) in map(_folded, opposites):
+            folded = _folded(said)
+            if folded in map(_folded, opposites) or (Said.ANYTHING in opposites and folded not in (False, "")):
                 return f"it says yes, and that {field} is {said!r}"
     return None
 

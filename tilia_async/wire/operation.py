@@ -64,6 +64,13 @@ def _statuses(statuses: Iterable[int]) -> frozenset[int]:
     return frozenset(statuses)
 
 
+class Said(Enum):
+    """A stand-in among the values of ``Operation.denials``."""
+
+    ANYTHING = "anything"
+    """Any value but false and an empty text: that the field is there is what says no."""
+
+
 @attrs.frozen
 class Evidence:
     """What is not documented of an operation and had to be inferred.
@@ -97,7 +104,8 @@ class Operation(Generic[T_co]):
             lists have it. An answer with another value there is an answer to another question.
         essential: the fields of the answer of which at least one has to be there, for an answer without which it says
             nothing; only where no field of its model is required, and none that the request has.
-        denials: the fields of the answer, each with the values that say the opposite of what was asked for.
+        denials: the fields of the answer, each with the values that say the opposite of what was asked for;
+            ``Said.ANYTHING`` is any.
         confidential: its answer lets the bearer in, so no error keeps it.
         conflict: the type of the resource that a 409 carries, if it carries one.
         evidence: what is only inferred; None if all of it is documented.
