@@ -131,6 +131,32 @@ class HiddenFields(InProcess, Generic[V_co]):
         return hash(frozenset(self._held()))
 
 
+class HiddenBytes(InProcess):
+    """Bytes of which only the number is shown: an encoded body may hold a password."""
+
+    __slots__ = ("_held",)
+
+    _INSTEAD = "encode bodies where the call is made"
+
+    def __init__(self, content: bytes) -> None:
+        self._held: Callable[[], bytes] = lambda: content
+
+    def reveal(self) -> bytes:
+        """The bytes themselves. Use the result in place."""
+        return self._held()
+
+    def __repr__(self) -> str:
+        return f"<{len(self._held())} bytes>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HiddenBytes):
+            return NotImplemented
+        return hmac.compare_digest(self._held(), other.reveal())
+
+    def __hash__(self) -> int:
+        return hash(self._held())
+
+
 BasicPair: TypeAlias = tuple[str | Secret, str | Secret]
 """A user and a password, for HTTP's basic authentication."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import io
@@ -32,6 +33,7 @@ from tilia_async import Environment, RequestOptions, Secret, TiliaClient
 from tilia_async.api.auth import Redirect, UserToken
 from tilia_async.api.invoices import AuthorizedInvoice
 from tilia_async.config import Credentials
+from tilia_async.errors import TiliaError
 from tilia_async.ledger import BlockLedger
 from tilia_async.sandbox import Sandbox
 from tilia_async.secret import HiddenFields, hide_body
@@ -97,7 +99,7 @@ MADE: dict[str, Callable[[], object]] = {
 }
 FORMS = {CANARY, CANARY.replace("/", "")}
 HANDS_OUT = {
-    "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "WireRequest", "Mask",
+    "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "Mask",
     "NoAnswer", "RawAnswer", "Success", "Response",
 }  # fmt: skip
 """Those that give the text by an attribute: users pass it on, or we do."""
@@ -173,6 +175,39 @@ def test_no_attribute_of_an_object_holds_a_secret_at_any_depth(name: str) -> Non
     search(FORMS, (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts))
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_no_slot_of_what_stands_in_frames_holds_a_secret(cancelled: bool) -> None:
+    """There are reporters that read the slots of each variable, as Datadog's does."""
+    asked, silent = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await silent.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    there = Environment.at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/{{service}}")
+    options = RequestOptions(headers={"X-Api-Key": "canary-key"}, timeout=20 if cancelled else 0.2)
+    password = Secret("canary-pw1")
+    async with TiliaClient("id", Secret("canary-id-secret"), there, token_cache=TokenCache()) as tilia:
+        call = tilia.registration.start("n@example.com", password, "n@example.com", options=options)
+        task = asyncio.ensure_future(call)
+        await asked.wait()
+        if cancelled:
+            task.cancel()
+        with pytest.raises((asyncio.CancelledError, TiliaError)) as caught:
+            await task
+    silent.set()
+    server.close()
+    own = [entry for entry in caught.traceback if "tilia_" in str(entry.path) and "tests" not in str(entry.path)]
+    assert own
+    found = [each for entry in own for value in entry.frame.f_locals.values() for each in reachable(value)]
+    assert any(isinstance(each, WireRequest) for each in found)
+    texts = (each.decode(errors="replace") if isinstance(each, bytes) else each for each in found)
+    search({"canary-pw1", "canary-key", "canary-id-secret"}, (text for text in texts if isinstance(text, str)))
+
+
 @pytest.mark.parametrize("name", sorted(MADE.keys() - HANDS_OUT))
 def test_an_inspection_shows_no_secret(name: str) -> None:
     made = MADE[name]()
@@ -217,6 +252,11 @@ def test_what_is_picklable_of_those_that_hold_secrets() -> None:
 
 
 def test_those_that_hand_the_text_out_do_so() -> None:
+    request = requested()
+    assert request.body is not None
+    assert CANARY.encode() in request.body.reveal()
+    assert request.headers.reveal()["X-Api-Key"] == CANARY
+    assert request == requested()
     assert TOKEN.value == CANARY
     assert RequestOptions(headers={"X-Api-Key": CANARY}).headers == {"X-Api-Key": CANARY}
     assert attrs.evolve(RequestOptions(headers={"X-Api-Key": CANARY}), timeout=3).headers == {"X-Api-Key": CANARY}

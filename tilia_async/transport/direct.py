@@ -125,7 +125,7 @@ class Direct:
             head = self._head(request, request.url[len(origin) :] or "/", host)
             passed.sent = True
             # The token is in no variable here: frames can be printed with their variables.
-            transport.write(head + _last(token) + (request.body or b""))
+            transport.write(head + _last(token) + (b"" if request.body is None else request.body.reveal()))
             while True:
                 message, content = await protocol.read()
                 if message.code >= _FINAL or message.code == _SWITCHING_PROTOCOLS:
@@ -152,11 +152,11 @@ class Direct:
         """The head of a request, all but ``Authorization`` and the end."""
         method, body = request.method, request.body
         lines = self._plain
-        if request.headers:
-            own = {name.lower(): f"{name}: {value}\r\n" for name, value in request.headers.items()}
+        if headers := request.headers.reveal():
+            own = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}
             lines = "".join({**self._headers, **own}.values())
         if body is not None:
-            lines += f"Content-Length: {len(body)}\r\n"
+            lines += f"Content-Length: {len(body.reveal())}\r\n"
         elif method != "GET":
             lines += "Content-Length: 0\r\n"
             if method in _WITH_BODY:

@@ -74,8 +74,12 @@ async def _ask(
         response = await session.request(
             request.method,
             URL(request.url, encoded=True),
-            headers=request.headers if token is None else {**request.headers, "Authorization": f"Bearer {token.value}"},
-            data=request.body,
+            headers=(
+                request.headers.reveal()
+                if token is None
+                else {**request.headers.reveal(), "Authorization": f"Bearer {token.value}"}
+            ),
+            data=None if request.body is None else request.body.reveal(),
             allow_redirects=False,
         )
         # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.

@@ -13,7 +13,7 @@ import orjson
 from tilia_async.config import Environment, RequestOptions
 from tilia_async.errors import InvalidRequestError
 from tilia_async.json_value import Body, JsonInput, JsonValue
-from tilia_async.secret import HiddenFields, Secret, hide_body, names
+from tilia_async.secret import HiddenBytes, HiddenFields, Secret, hide_body
 from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation, Repeat
 
@@ -25,15 +25,29 @@ _SHORTEST_SECRET: Final = 8
 _PLAIN: Final = (str, int, float, type(None))
 
 
+def _hidden_headers(headers: Mapping[str, str] | HiddenFields[str]) -> HiddenFields[str]:
+    return hide_body(headers)
+
+
+def _hidden_content(content: bytes | None) -> HiddenBytes | None:
+    return None if content is None else HiddenBytes(content)
+
+
+_JSON_HEADERS: Final[HiddenFields[str]] = HiddenFields({"Content-Type": JSON})
+_NO_HEADERS: Final[HiddenFields[str]] = HiddenFields(dict[str, str]())
+
+
 @attrs.define
 class WireRequest:
     """A request as it goes on the wire, all of it but the token.
 
+    It stands in the frames of a call as long as that lasts, and there is code that reads every slot of every object.
+
     Attributes:
         operation: the operation's name, for errors and logs.
         url: complete and percent-encoded.
-        headers: without ``Authorization``. Those of the caller may be keys, so only their names are shown.
-        body: encoded; it may hold a password, so it is never shown.
+        headers: without ``Authorization``. Those of the caller may be keys.
+        body: encoded; it may hold a password.
         reference: what identifies its effect.
         asked: the values that the answer repeats, if it is an answer to this.
         secrets: what of the body and of the caller's own headers no error may repeat.
@@ -42,15 +56,11 @@ class WireRequest:
     operation: str
     method: str
     url: str
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=names)
-    body: bytes | None = attrs.field(default=None, repr=False)
+    headers: HiddenFields[str] = attrs.field(default=_NO_HEADERS, converter=_hidden_headers)
+    body: HiddenBytes | None = attrs.field(default=None, repr=False, converter=_hidden_content)
     reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
     asked: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
-
-
-_JSON_HEADERS: Mapping[str, str] = {"Content-Type": JSON}
-_NO_HEADERS: Mapping[str, str] = {}
 
 
 def build(
@@ -79,13 +89,12 @@ def build(
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
     key = idempotency_key(operation, options)
-    content = None if body is None else encode(operation, body)
     return WireRequest(
         operation.name,
         operation.method,
         url,
         _headers(options, key, has_body=body is not None),
-        content,
+        None if body is None else encode(operation, body),
         _reference(operation, path or {}, body, key),
         (*(() if body is None else _secrets(body)), *_keys(options, key)),
         _asked(operation, path or {}, query or {}, body),
@@ -107,12 +116,13 @@ def _asked(
     }
 
 
-def _headers(options: RequestOptions | None, key: str | None, *, has_body: bool) -> Mapping[str, str]:
+def _headers(options: RequestOptions | None, key: str | None, *, has_body: bool) -> HiddenFields[str]:
     own = _JSON_HEADERS if has_body else _NO_HEADERS
     if key is None and (options is None or not options.headers):
         return own
-    extra: Mapping[str, str] = (options.headers if options is not None else None) or _NO_HEADERS
-    return {**extra, **own} if key is None else {**extra, "Idempotency-Key": key, **own}
+    extra: Mapping[str, str] = (options.headers if options is not None else None) or {}
+    keyed = {} if key is None else {"Idempotency-Key": key}
+    return HiddenFields({**extra, **keyed, **own.reveal()})
 
 
 def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
@@ -247,7 +257,12 @@ def described(operation: Operation[object], request: WireRequest) -> str:
     """What is sent, in words: the names of its fields and not their values, which may be a user's secrets."""
     words = f"{request.method} {operation.service} {operation.path}"
     if request.body is not None:
-        body: JsonValue = orjson.loads(request.body)
-        fields = ", ".join(body) if isinstance(body, dict) else ""
-        words += f", {len(request.body)} bytes of JSON{' with ' if fields else ''}{fields}"
-    return f"{words}; headers {', '.join(['Authorization', *request.headers])}"
+        # No variable here holds its values.
+        fields = ", ".join(_fields_of(request.body))
+        words += f", {len(request.body.reveal())} bytes of JSON{' with ' if fields else ''}{fields}"
+    return f"{words}; headers {', '.join(['Authorization', *request.headers.reveal()])}"
+
+
+def _fields_of(content: HiddenBytes) -> tuple[str, ...]:
+    body: JsonValue = orjson.loads(content.reveal())
+    return tuple(body) if isinstance(body, dict) else ()
