@@ -84,6 +84,31 @@ async def test_a_refusal_after_an_attempt_in_doubt_leaves_doubt(
     assert await states(ledger, "wave") == {"acct_1": RecordState.UNKNOWN}
 
 
+@pytest.mark.parametrize("first", [failing(200), failing(408), failing(499), failing(425)])
+@pytest.mark.parametrize("action", ["block", "unblock"])
+async def test_an_answer_of_tilias_that_leaves_doubt_or_may_pass_is_asked_for_again(
+    tilia: TiliaClient, served: BlockingTilia, first: Reply, action: str
+) -> None:
+    """As a single call does, and as one that cannot be read."""
+    served.after = in_turn(first)
+    assert numbers(await getattr(tilia.bulk, action)(["acct_1"], job_id="wave")) == {"DONE": 1}
+    assert served.sent == [(action, "acct_1")] * 2
+    served.after = in_turn(first, first, first)
+    served.sent.clear()
+    report = await getattr(tilia.bulk, action)(["acct_2"], job_id="wave")
+    assert len(served.sent) == 2, "within the retry policy"
+    assert numbers(report) == {"FAILED" if first.status == 425 else "UNKNOWN": 1}
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+async def test_an_answer_that_would_come_again_is_asked_for_once(
+    tilia: TiliaClient, served: BlockingTilia, status: int
+) -> None:
+    served.before = in_turn(failing(status))
+    await tilia.bulk.block(["acct_1"], job_id="wave")
+    assert len(served.sent) == 1
+
+
 @pytest.mark.parametrize("last", [failing(400), failing(403), failing(422)])
 async def test_an_earlier_runs_doubt_is_not_forgotten(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, last: Reply

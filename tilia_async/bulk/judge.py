@@ -91,7 +91,7 @@ class Judge:
             await self._try_later(work, failure)
         elif isinstance(failure, errors.UnauthorizedError) and failure.structured:
             await self._suspect(work, failure)
-        elif isinstance(failure, errors.ApiError) and failure.status < 500 and failure.structured:
+        elif isinstance(failure, errors.ApiError) and failure.structured and not _may_pass(failure):
             self._pace.answered(started, monotonic())
             await self._clear(started, work.generation)
             await self._finish(work, state_of(work, failure), failure)
@@ -251,6 +251,11 @@ def state_of(work: Work, failure: errors.TiliaError) -> RecordState:
 def _retry_after(failure: errors.TiliaError) -> float:
     asked = failure.retry_after if isinstance(failure, errors.RateLimitedError | errors.ServerError) else None
     return asked or 0.0
+
+
+def _may_pass(failure: errors.ApiError) -> bool:
+    """Another attempt may be answered otherwise: a passing state, or a yes that does not say enough."""
+    return failure.status >= 500 or failure.retryable
 
 
 def _asks_for_less(failure: errors.TiliaError) -> bool:
