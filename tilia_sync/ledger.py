@@ -88,7 +88,8 @@ class BlockLedger:
     def pending(self, job_id: str | None = None) -> Iterator[BlockRecord]:
         """The records with something left to do: intended, unknown or failed.
 
-        The next run of their job does it; that of a single call is left to you.
+        The next run of their job does it, unless the opposite was confirmed since; that of a single call is left to
+        you.
 
         Args:
             job_id: of this job; None: of all jobs and calls.
@@ -105,6 +106,10 @@ class BlockLedger:
         It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
         applied to it know. A block of one capability is one of them, with the capability in its reason; your unblock
         is taken to lift it, as it does for ``login``, the only one that is documented.
+
+        In doubt a block is listed. An unblocking that Tilia reported lifts no block of a call or a job that had its
+        answer later by the two clocks, be it by seconds: whether that account is free is for a look-up to say, and a
+        job that is run again calls it ``OVERTAKEN``.
 
         Args:
             issuer: only this one's, e.g. ``publisher``.
@@ -157,9 +162,11 @@ class BlockLedger:
     def apply(self, event: AccountBlockChanged) -> None:
         """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
 
-        It is known by account, state, issuer and the time of its sending, so each issuer that it names has one record.
-        One without that time, such as one that a receiver has confirmed, tells a state, and adds nothing while the
-        same state is on record and no opposite since.
+        It is known by account, state, issuer, the issuer's block ids and the time of its sending, so each issuer that
+        it names has one record. One without that time, such as one that a receiver has confirmed, tells a state, and
+        adds nothing while a notification that told the same of the issuer, with the same block ids if it has any, is on
+        record and no opposite since. The record of your own call or job is none: what Tilia reports of that is a record
+        beside it.
 
         Raises:
             WebhookError: the notification says neither which account nor what.

@@ -53,6 +53,7 @@ class World:
         perhaps: those of which nobody knows.
         confirmed: by job, the accounts that it has confirmed.
         lifted: by job, the accounts that were freed by undoing it.
+        changed_back: by job, the accounts that it has on record and that were freed since, or for which it was undone.
         by_tilia: whom Tilia blocked.
     """
 
@@ -65,6 +66,7 @@ class World:
     records: dict[str, set[str]] = attrs.field(factory=lambda: {each: set() for each in JOBS})
     confirmed: dict[str, set[str]] = attrs.field(factory=lambda: {each: set() for each in JOBS})
     lifted: dict[str, set[str]] = attrs.field(factory=lambda: {each: set() for each in JOBS})
+    changed_back: dict[str, set[str]] = attrs.field(factory=lambda: {each: set() for each in JOBS})
     by_tilia: set[str] = attrs.field(factory=set)
     calls: int = 0
 
@@ -83,12 +85,20 @@ class World:
         report = await self.tilia.bulk.block(
             [self.named(each) for each in sorted(accounts)], job_id=self.prefix + job_id
         )
-        for each in accounts - self.confirmed[job_id]:
+        left = accounts - self.confirmed[job_id] - self.changed_back[job_id]
+        assert report.counts[BulkOutcome.OVERTAKEN] == len(accounts & self.changed_back[job_id])
+        for each in left:
             self.records[job_id].add(each)
             self.holders[each].add(job_id)
             if each not in lost:
                 self.confirmed[job_id].add(each)
-        assert report.counts[BulkOutcome.UNKNOWN] == len(lost & (accounts - self.confirmed[job_id]))
+        assert report.counts[BulkOutcome.UNKNOWN] == len(lost & left)
+
+    def free(self, account: str) -> None:
+        self.holders[account].clear()
+        for job_id in JOBS:
+            if account in self.records[job_id]:
+                self.changed_back[job_id].add(account)
 
     async def do_undo(self, job_id: str) -> None:
         if not self.records[job_id]:
@@ -100,8 +110,10 @@ class World:
             self.holders[each].discard(job_id)
             if self.holders[each]:
                 kept.add(each)
+                self.changed_back[job_id].add(each)
             elif held:
                 self.lifted[job_id].add(each)
+                self.free(each)
         assert {item.account_id for item in kept_of(report)} == {self.named(each) for each in kept}
         assert report.total == len(self.records[job_id])
 
@@ -127,7 +139,7 @@ class World:
         except errors.ForbiddenError:
             assert account in self.by_tilia
         else:
-            self.holders[account].clear()
+            self.free(account)
 
     async def do_unblock_list(self, accounts: frozenset[str]) -> None:
         items = self.tilia.bulk.stream_unblock([self.named(each) for each in accounts])
@@ -136,7 +148,7 @@ class World:
             several = len(self.holders[account]) > 1
             assert bool(item.also_blocked_by) is several
             if item.outcome is BulkOutcome.DONE:
-                self.holders[account].clear()
+                self.free(account)
 
     async def do_tilia_blocks(self, account: str) -> None:
         self.by_tilia.add(account)
@@ -146,7 +158,7 @@ class World:
     async def do_tilia_clears(self, account: str) -> None:
         self.by_tilia.discard(account)
         self.served.blocked.discard(self.named(account))
-        self.holders[account].clear()
+        self.free(account)
         await self.ledger.apply(notification(self.named(account), blocked=False))
 
     async def do_echo(self, account: str) -> None:

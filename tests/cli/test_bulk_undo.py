@@ -132,10 +132,10 @@ def test_a_job_whose_blocks_were_lifted_is_not_all_done(
     wave = ("bulk", "block", "-", "--reason", "wave", "--job", "wave", "--ledger", ledger)
     dry = run({}, *wave, "--dry-run", given=given)
     assert "7 of them are confirmed by job wave already" in dry.stdout
-    assert "5 were, and the opposite is on record since" in dry.stdout
+    assert "Of 5 the opposite is on record since" in dry.stdout
     again = run(settings, *wave, given=given)
     assert (again.exit_code, blocks(served)) == (1, sent)
-    assert "overtaken  5  confirmed once, the opposite is on record since" in again.stdout
+    assert "overtaken  5  left alone, the opposite is on record since" in again.stdout
     assert "skipped    7  confirmed by an earlier run of this job" in again.stdout
     assert "overtaken: unblocked since, by the job 'unblock-" in again.stdout
     assert "To go on" not in again.stdout

@@ -25,8 +25,8 @@ class BulkOutcome(StrEnum):
     SKIPPED = "skipped"
     """This job had already confirmed it. Of ``undo`` also: the block had been lifted since, so nothing was sent."""
     OVERTAKEN = "overtaken"
-    """This job had confirmed it, and the opposite is on record since, or the job was undone: it is left alone. It may
-    not be so any more."""
+    """This job had confirmed it, and the opposite is, or may be, on record since, or the job was undone: it may not be
+    so any more. Or the job had it left to do, and the opposite was confirmed since. It is left alone."""
     KEPT = "kept"
     """Only of ``undo``: the account stays blocked, because another block of it is, or may be, in force on record."""
     NOT_FOUND = "not_found"

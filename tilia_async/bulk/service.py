@@ -206,7 +206,9 @@ class Bulk:
 
         It is a job of its own: cut off, it goes on where it stopped when it is run again. It neither changes nor ends
         the job that it undoes: what that has left to do, a later run of it does, and what was undone is ``OVERTAKEN``
-        there. A notification of a block of yours that came after the job's is taken for its echo.
+        there. A notification of a block of yours is taken for the job's echo if it came after the job's record and was
+        sent while that was placed, give or take a minute; one without its time, if it came after. One block id at most
+        is the job's: another is another block, and the account is ``KEPT``.
 
         Args:
             job_id: of the job to undo. It has to have ended; if its process died, its claims are waited for.

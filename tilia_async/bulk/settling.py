@@ -27,6 +27,9 @@ _OUTCOMES: Final = {
     RecordState.KEPT: BulkOutcome.KEPT,
 }
 
+_EFFECTS: Final = {RecordState.CONFIRMED: True, RecordState.FAILED: False}
+"""Of what was overtaken, whether it took effect before; of all else nobody knows."""
+
 
 class Settling:
     """The end of each account of a job.
@@ -84,7 +87,8 @@ class Settling:
     async def finish_as_found(self, work: Work, found: Found) -> None:
         """Tell what an earlier run has on record of an account."""
         if found.overtaken_by is not None:
-            told = errors.TiliaError(overtaken_because(found.overtaken_by), took_effect=True)
+            words = overtaken_because(found.overtaken_by, perhaps=found.overtaken_perhaps)
+            told = errors.TiliaError(words, took_effect=_EFFECTS.get(found.state))
             await self._tell(work, BulkItem(work.account_id, BulkOutcome.OVERTAKEN, told))
             return
         if found.state is RecordState.CONFIRMED:

@@ -35,10 +35,12 @@ from tilia_async.errors import (
 )
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.record import OPEN_STATES
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.UNDO: "look at", Action.LOOKUP: "look up"}
 _AT_ONCE: Final = 500
 """How many accounts a dry run asks the ledger for at once."""
+_MAY_BE_OVERTAKEN: Final = frozenset({RecordState.CONFIRMED, *OPEN_STATES})
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
 
 
@@ -170,7 +172,7 @@ def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLed
     if order.job_id is not None:
         print(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
     if overtaken:
-        print(f"{overtaken:,} were, and the opposite is on record since: the job leaves them alone.")
+        print(f"Of {overtaken:,} the opposite is on record since: the job leaves them alone.")
     return Status.ALL_DONE
 
 
@@ -178,19 +180,22 @@ async def _confirmed(job_id: str, action: BlockAction, accounts: AccountList, le
     """How many of the accounts the job has confirmed, and of how many the opposite is on record since."""
     from tilia_async.ledger.standing import overtaken  # noqa: PLC0415 - needs the extra
 
-    confirmed = since = 0
+    counts = {True: 0, False: 0}
+    since = dict(counts)
     async with ledger:
         database = (await journal_of(ledger)).database
-        names: list[str] = []
-        async for record in ledger.records(job_id=job_id, action=action, state=RecordState.CONFIRMED):
-            if record.account_id in accounts:
-                names.append(record.account_id)
-                confirmed += 1
-            if len(names) == _AT_ONCE:
-                since += await overtaken(database, names, job_id, action)
-                names.clear()
-        since += await overtaken(database, names, job_id, action)
-    return confirmed - since, since
+        for is_confirmed in counts:
+            names: list[str] = []
+            async for record in ledger.records(job_id=job_id, action=action):
+                is_of_these = (record.state is RecordState.CONFIRMED) is is_confirmed
+                if is_of_these and record.state in _MAY_BE_OVERTAKEN and record.account_id in accounts:
+                    names.append(record.account_id)
+                    counts[is_confirmed] += 1
+                if len(names) == _AT_ONCE:
+                    since[is_confirmed] += await overtaken(database, names, job_id, action)
+                    names.clear()
+            since[is_confirmed] += await overtaken(database, names, job_id, action)
+    return counts[True] - since[True], since[True] + since[False]
 
 
 def _job(

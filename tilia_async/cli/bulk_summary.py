@@ -31,7 +31,7 @@ _DONE: Final = {
 }
 _MEANING: Final = {
     BulkOutcome.SKIPPED: "confirmed by an earlier run of this job",
-    BulkOutcome.OVERTAKEN: "confirmed once, the opposite is on record since",
+    BulkOutcome.OVERTAKEN: "left alone, the opposite is on record since",
     BulkOutcome.KEPT: "still blocked: something else blocks them, too",
     BulkOutcome.NOT_FOUND: "Tilia knows no such account",
     BulkOutcome.REFUSED: "Tilia refused it for this account",

@@ -33,7 +33,8 @@ class Found:
         state: what is on record.
         error: its text.
         settled: it needs nothing more from this run; else somebody has it in hand.
-        overtaken_by: the record that undid, or may have undone, what the job had confirmed.
+        overtaken_by: the record that undid, or may have undone, what the job had confirmed or has left to do.
+        overtaken_perhaps: that record may be the older one.
         others: the blocks for which it was kept.
     """
 
@@ -41,6 +42,7 @@ class Found:
     error: str | None
     settled: bool
     overtaken_by: BlockRecord | None = None
+    overtaken_perhaps: bool = False
     others: tuple[BlockRecord, ...] = ()
 
 

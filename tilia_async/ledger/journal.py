@@ -264,14 +264,32 @@ async def _settle(connection: AsyncConnection, known: Statements, settled: Seque
 async def _claim(connection: AsyncConnection, known: Statements, asked: _Claiming, now: datetime) -> Claims:
     if asked.intent.undoes is not None:
         return await _claim_to_undo(connection, known, asked, asked.intent.undoes, now)
-    claims = await _taken(connection, known, asked, asked.names, now)
-    found = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
+    left = await _left_alone(connection, known, asked)
+    names = [name for name in asked.names if name not in left]
+    claims = await _taken(connection, known, asked, names, now)
+    found = await _found(connection, known, asked, [name for name in names if name not in claims.mine])
     doubted = [name for name, each in found.items() if each.state is RecordState.CONFIRMED]
     unblocked = sorted(claims.mine) if asked.intent.action is BlockAction.UNBLOCK else []
     standing = await standings(connection, [*doubted, *unblocked])
     blocks = {name: standing[name].blocks() for name in unblocked if name in standing}
     beside = {name: several for name, several in blocks.items() if len(several) > 1}
-    return attrs.evolve(claims, others=_overtaken(asked, found, standing), beside=beside)
+    return attrs.evolve(claims, others={**_overtaken(asked, found, standing), **left}, beside=beside)
+
+
+async def _left_alone(connection: AsyncConnection, known: Statements, asked: _Claiming) -> Mapping[str, Found]:
+    """Find what the job has left to do, in nobody's hand, and what was changed back since: nobody asks for it now."""
+    job_id = asked.intent.job_id
+    if job_id is None:
+        return {}
+    sought = {"job": job_id, "what": asked.intent.action.value, "names": listed(asked.names)}
+    rows = [row for row in await known.look.run(connection, sought) if row[1] in OPEN and row[3] != asked.run_id]
+    if not rows:
+        return {}
+    live = await live_runs(connection, job_id)
+    found = {str(row[0]): _found_in(row, asked.run_id) for row in rows if row[3] not in live}
+    standing = await standings(connection, sorted(found))
+    told = _with_opposites(job_id, asked.intent.action, found, standing)
+    return {name: attrs.evolve(each, settled=True) for name, each in told.items() if each.overtaken_by is not None}
 
 
 async def _claim_to_undo(
@@ -375,12 +393,19 @@ def _overtaken(asked: _Claiming, found: Mapping[str, Found], standing: Mapping[s
     job_id = asked.intent.job_id
     if job_id is None:
         return found
-    return {
-        name: attrs.evolve(each, overtaken_by=standing[name].opposite_since(job_id, asked.intent.action))
-        if each.state is RecordState.CONFIRMED and name in standing
-        else each
-        for name, each in found.items()
-    }
+    confirmed = {name: each for name, each in found.items() if each.state is RecordState.CONFIRMED}
+    return {**found, **_with_opposites(job_id, asked.intent.action, confirmed, standing)}
+
+
+def _with_opposites(
+    job_id: str, action: BlockAction, found: Mapping[str, Found], standing: Mapping[str, Standing]
+) -> Mapping[str, Found]:
+    told: dict[str, Found] = {}
+    for name, each in found.items():
+        since = standing.get(name, Standing()).opposite_since(job_id, action)
+        if since is not None:
+            told[name] = attrs.evolve(each, overtaken_by=since.record, overtaken_perhaps=since.is_doubtful)
+    return told
 
 
 def _row(intent: Intent, run_id: str, now: datetime, source: RecordSource, account_id: str | None) -> dict[str, object]:

@@ -137,10 +137,14 @@ def _more(others: Sequence[BlockRecord]) -> str:
     return f"; and by {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
 
 
-def overtaken_because(since: BlockRecord) -> str:
-    """Tell why what a job had confirmed may not be so any more."""
+def overtaken_because(since: BlockRecord, *, perhaps: bool = False) -> str:
+    """Tell why what a job had confirmed may not be so any more.
+
+    Args:
+        perhaps: the record may be older than the job's.
+    """
     if since.state is RecordState.KEPT:
         return f"the job was undone since, by {described(since)}; left alone"
     did = "unblocked" if since.action is BlockAction.UNBLOCK else "blocked"
-    may = "" if since.state is RecordState.CONFIRMED else "perhaps "
+    may = "" if since.state is RecordState.CONFIRMED and not perhaps else "perhaps "
     return f"{may}{did} since, by {described(since)}; left alone"

@@ -30,16 +30,17 @@ async def apply(database: Database, event: AccountBlockChanged) -> None:
     """Enter what a notification says: a record for each issuer it names. The same notification again adds nothing.
 
     A notification is known by the time of its sending. One without, such as a confirmed one, tells a state: it adds
-    nothing while the last such record of the issuer still holds, i.e. the opposite is not on record since. Processes
-    that enter one at once wait for each other. An issuer that is not named any more is not taken for gone while the
-    account is blocked: Tilia's answers may have room for one block only.
+    nothing while the last such record of the issuer, and of the same blocks, still holds, i.e. the opposite is not on
+    record since. Processes that enter one at once wait for each other. An issuer that is not named any more is not
+    taken for gone while the account is blocked: Tilia's answers may have room for one block only.
     """
     rows = _rows(event)
 
     async def work(connection: AsyncConnection) -> None:
         if event.sent_at is not None:
             now = await clock(connection)
-            told = [{**row, "requested_at": event.sent_at, "settled_at": now} for row in rows]
+            sent = {"requested_at": event.sent_at, "sent_at": event.sent_at, "settled_at": now}
+            told = [{**row, **sent} for row in rows]
             await connection.execute(_entering(connection.dialect.name), told)
             return
         now = await _now(connection, rows[0])
@@ -90,6 +91,8 @@ def _entering_once(row: Mapping[str, object]) -> Insert:
         known.c.action == row["action"],
         known.c.source == RecordSource.WEBHOOK.value,
         known.c.issuer == row["issuer"],
+        # Another block of the issuer is another state; one that does not say which is not.
+        true() if row["block_ids"] is None else known.c.block_ids == row["block_ids"],
         ~ended,
     )
     values = [literal(value, RECORDS.c[name].type).label(name) for name, value in row.items()]
@@ -116,9 +119,11 @@ def _rows(event: AccountBlockChanged) -> list[Mapping[str, object]]:
             "source": RecordSource.WEBHOOK.value,
             "issuer": issuer,
             "reason": reason,
-            "run_id": _key(event, issuer),
+            "run_id": _key(event, issuer, block_ids),
+            "block_ids": block_ids,
         }
         for issuer, reason in _issuers(event.blocks).items()
+        for block_ids in [_block_ids(event, issuer)]
     ]
 
 
@@ -127,13 +132,27 @@ def _issuers(blocks: Sequence[Block]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for block in blocks:
         reason = None if block.reason is None else block.reason.replace("\0", "")
-        found.setdefault((block.issuer or NOT_SAID).replace("\0", "")[:LONGEST_NAME], reason)
+        found.setdefault(_issuer(block), reason)
     return found or {NOT_SAID: None}
 
 
-def _key(event: AccountBlockChanged, issuer: str) -> str:
+def _issuer(block: Block) -> str:
+    return (block.issuer or NOT_SAID).replace("\0", "")[:LONGEST_NAME]
+
+
+def _block_ids(event: AccountBlockChanged, issuer: str) -> str | None:
+    """The issuer's blocks, where the notification names them; one without a name beside others is one more."""
+    if not event.is_blocked:
+        return None
+    named = sorted({block.block_id or "" for block in event.blocks if _issuer(block) == issuer})
+    return orjson.dumps(named).decode() if any(named) else None
+
+
+def _key(event: AccountBlockChanged, issuer: str, block_ids: str | None) -> str:
     """The same for two deliveries of one notification; a state has another each time that it is entered."""
     if event.sent_at is None:
         return new_run_id()
     named = [event.account_id, event.is_blocked, issuer, event.sent_at.isoformat()]
+    # Times come in whole seconds, and two blocks may be of the same.
+    named += [] if block_ids is None else [block_ids]
     return hashlib.sha256(orjson.dumps(named)).hexdigest()

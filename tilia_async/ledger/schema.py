@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable, SchemaItem
 from sqlalchemy.types import TypeDecorator
 
 from tilia_async.errors import LedgerError
@@ -50,27 +50,42 @@ class Moment(TypeDecorator[datetime]):
 
 METADATA: Final = MetaData()
 
-RECORDS: Final = Table(
-    "tilia_block_records",
+
+def _records(metadata: MetaData, *added: SchemaItem) -> Table:
+    return Table(
+        "tilia_block_records",
+        metadata,
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+        Column("job_id", String(255)),
+        Column("action", String(16), nullable=False),
+        Column("account_id", String(255), nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("source", String(16), nullable=False),
+        Column("issuer", String(255), nullable=False),
+        Column("reason", Text),
+        Column("actor", Text),
+        Column("review_at", Moment),
+        Column("requested_at", Moment, nullable=False),
+        Column("settled_at", Moment),
+        Column("error", Text),
+        # The run, call or notification that has the record in hand, or had it last.
+        Column("run_id", String(64), nullable=False),
+        *added,
+        # The account comes first, so that this index finds the records of an account, too: each costs a job its share.
+        UniqueConstraint("account_id", "job_id", "action", name="tilia_one_record_for_a_job"),
+    )
+
+
+RECORDS: Final = _records(
     METADATA,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("job_id", String(255)),
-    Column("action", String(16), nullable=False),
-    Column("account_id", String(255), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("source", String(16), nullable=False),
-    Column("issuer", String(255), nullable=False),
-    Column("reason", Text),
-    Column("actor", Text),
-    Column("review_at", Moment),
-    Column("requested_at", Moment, nullable=False),
-    Column("settled_at", Moment),
-    Column("error", Text),
-    # The run, call or notification that has the record in hand, or had it last.
-    Column("run_id", String(64), nullable=False),
-    # The account comes first, so that this index finds the records of an account, too: each costs a job its share.
-    UniqueConstraint("account_id", "job_id", "action", name="tilia_one_record_for_a_job"),
+    # Of a notification: when Tilia sent it, if it says so; and the blocks that it names, a JSON list.
+    Column("sent_at", Moment),
+    Column("block_ids", Text),
 )
+
+_FIRST_RECORDS: Final = _records(MetaData())
+"""The records as the first version had them."""
+
 BY_REVIEW: Final = Index(
     "tilia_records_to_review",
     RECORDS.c.review_at,
@@ -138,9 +153,13 @@ class NewColumn:
 Addition: TypeAlias = Table | Index | NewColumn
 
 MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
-    (RECORDS, RUNS, _FIRST_JOBS),
+    (_FIRST_RECORDS, RUNS, _FIRST_JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
-    (*(NewColumn(JOBS.name, column) for column in JOBS.c if column.name not in _FIRST_JOBS.c), BY_UNDONE),
+    (
+        *(NewColumn(JOBS.name, column) for column in JOBS.c if column.name not in _FIRST_JOBS.c),
+        BY_UNDONE,
+        *(NewColumn(RECORDS.name, column) for column in RECORDS.c if column.name not in _FIRST_RECORDS.c),
+    ),
 )
 """What each version adds to the one before it; the first adds to nothing."""
 

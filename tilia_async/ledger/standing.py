@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
+import orjson
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,7 +25,7 @@ _MARGIN: Final = timedelta(minutes=1)
 _MAY_HOLD: Final = frozenset({RecordState.CONFIRMED, RecordState.INTENDED, RecordState.UNKNOWN})
 """States of what took effect, or may have."""
 
-_COUNTING: Final = sorted(state.value for state in _MAY_HOLD | {RecordState.KEPT})
+_COUNTING: Final = sorted(state.value for state in _MAY_HOLD | {RecordState.KEPT, RecordState.FAILED})
 
 
 @attrs.frozen
@@ -33,12 +35,16 @@ class _Entry:
     Attributes:
         undoes: the job that its job undoes.
         begun_at: when its job was begun at the latest; nothing that Tilia reported before is its doing.
+        sent_at: of a notification, when Tilia sent it; None of one that tells a state.
+        block_ids: of a notification, the blocks that it names.
     """
 
     id: int
     record: BlockRecord
     undoes: str | None
     begun_at: datetime
+    sent_at: datetime | None = None
+    block_ids: frozenset[str] = frozenset()
 
     @property
     def is_told(self) -> bool:
@@ -68,12 +74,25 @@ class _Entry:
 
 
 @attrs.frozen
+class Opposite:
+    """The record that changed back what a job did, or may have.
+
+    Attributes:
+        is_doubtful: it may be the older one: the two have their times from two clocks.
+    """
+
+    record: BlockRecord
+    is_doubtful: bool = False
+
+
+@attrs.frozen
 class Standing:
-    """The records of one account that took effect, or may have.
+    """The records of one account that took effect, or may have, and those that failed.
 
     Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. Neither lifts a
-    block that had its answer later, and may have had its effect later. A notification of a block of yours that came
-    after a block on record is its echo, and no block of its own.
+    block that had its answer later, and may have had its effect later: in doubt a block stands. A notification of a
+    block of yours that was sent while one on record was placed, or a minute before or after, is its echo, and no block
+    of its own. Two block ids are two blocks: a block on record has one.
     """
 
     _entries: Sequence[_Entry] = ()
@@ -89,13 +108,13 @@ class Standing:
         """
         lifts = [entry for entry in self._lifts if not self._is_report_of(unblocked_by, entry)]
         held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not _lifted(entry, lifts)]
-        own = [entry for entry in held if not entry.is_told]
+        echoes = self._echoes(held)
         return tuple(
             entry.record
             for entry in held
             if not (without is not None and entry.record.job_id == without)
             and self._withdrawal(entry) is None
-            and not any(_is_echo(entry, block) for block in own)
+            and entry.id not in echoes
         )
 
     def is_blocked_by(self, job_id: str) -> bool:
@@ -105,15 +124,56 @@ class Standing:
             for entry in self._entries
         )
 
-    def opposite_since(self, job_id: str, action: BlockAction) -> BlockRecord | None:
-        """Return the last record that changed back what a job confirmed."""
-        own = next((each for each in self._entries if each.record.job_id == job_id and _is(each, action)), None)
+    def opposite_since(self, job_id: str, action: BlockAction) -> Opposite | None:
+        """Return the last record that changed back what a job did.
+
+        What the job confirmed may have been changed back by what is itself unknown. What it has left to do is only
+        changed back by what is confirmed. A notification that came later and was sent up to a minute before may be.
+        """
+        mine = (each for each in self._entries if each.record.job_id == job_id and each.record.action is action)
+        own = next(mine, None)
         if own is None:
             return None
         opposite = BlockAction.UNBLOCK if action is BlockAction.BLOCK else BlockAction.BLOCK
-        since = [entry.record for entry in self._entries if _is(entry, opposite) and entry.is_after(own)]
+        found = [entry for entry in self._entries if _is(entry, opposite)]
+        if own.record.state is not RecordState.CONFIRMED:
+            found = [entry for entry in found if entry.record.state is RecordState.CONFIRMED]
+        since = [Opposite(entry.record) for entry in found if entry.is_after(own)]
         withdrawal = self._withdrawal(own)
-        return since[-1] if since else None if withdrawal is None else withdrawal.record
+        if since or withdrawal is not None:
+            return since[-1] if since or withdrawal is None else Opposite(withdrawal.record)
+        earliest = own.record.requested_at - _MARGIN
+        echoes = self._echoes([entry for entry in self._entries if _is(entry, BlockAction.BLOCK)])
+        late = [entry for entry in found if entry.is_told and entry.id > own.id and entry.id not in echoes]
+        doubtful = [entry.record for entry in late if entry.record.requested_at >= earliest]
+        return Opposite(doubtful[-1], is_doubtful=True) if doubtful else None
+
+    def _echoes(self, blocks: Sequence[_Entry]) -> frozenset[int]:
+        """Return the notifications among these blocks that report blocks of yours: Tilia does so, too.
+
+        Each block of yours accounts for one block id, however often and late that is told; for the first if it cannot
+        be told which.
+        """
+        own = [entry for entry in blocks if not entry.is_told]
+        own += [entry for entry in self._entries if _was_blocked_again(entry)]
+        own.sort(key=operator.attrgetter("done_at"))
+        told = [entry for entry in blocks if entry.is_told and entry.record.issuer in LIFTED_BY_YOU]
+        named: dict[str, list[_Entry]] = {}
+        # Those of a state come last: they may belong to any.
+        for entry in sorted(told, key=lambda each: each.sent_at is None):
+            for block_id in sorted(entry.block_ids):
+                named.setdefault(block_id, []).append(entry)
+        left, known = list(own), set[str]()
+        for block_id, reports in named.items():
+            block = next((each for each in left if _is_reported(each, reports)), None)
+            if block is not None:
+                left.remove(block)
+                known.add(block_id)
+        return frozenset(
+            entry.id
+            for entry in told
+            if (entry.block_ids <= known if entry.block_ids else any(_is_reported(each, [entry]) for each in own))
+        )
 
     @property
     def _lifts(self) -> list[_Entry]:
@@ -165,14 +225,21 @@ def _is_blocked_again(lift: _Entry, kept: _Entry) -> bool:
     return lift.is_told and kept.id < lift.id and was_kept.requested_at <= lift.record.requested_at <= kept.done_at
 
 
-def _is_echo(entry: _Entry, block: _Entry) -> bool:
-    """Tilia reports blocks of yours, too. It says so after they were entered: that needs no clock."""
-    told = entry.record
-    return (
-        entry.is_told
-        and told.issuer in LIFTED_BY_YOU
-        and block.id < entry.id
-        and told.requested_at >= block.begun_at - _MARGIN
+def _was_blocked_again(entry: _Entry) -> bool:
+    """Tell whether an undoing that kept the account has sent something: what was kept at once has one time only."""
+    return entry.record.state is RecordState.KEPT and entry.done_at > entry.record.requested_at
+
+
+def _is_reported(block: _Entry, reports: Sequence[_Entry]) -> bool:
+    """Tell whether notifications of one block may be of this one of yours.
+
+    They came after it was entered: that needs no clock. And one was sent by the time that it had its effect; but one
+    that tells a state may be of any time after.
+    """
+    latest = block.done_at + _MARGIN
+    begun_at = block.record.requested_at if block.record.state is RecordState.KEPT else block.begun_at
+    return all(block.id < each.id and each.record.requested_at >= begun_at - _MARGIN for each in reports) and any(
+        each.sent_at is None or each.sent_at <= latest for each in reports
     )
 
 
@@ -183,7 +250,9 @@ async def standings(connection: AsyncConnection, account_ids: Sequence[str]) -> 
         return {}
     for row in await connection.execute(_question(connection.dialect.name), {"names": listed(account_ids)}):
         begun_at = row.requested_at if row.started_at is None else min(row.started_at, row.requested_at)
-        found.setdefault(row.account_id, []).append(_Entry(row.id, record(row), row.undoes, begun_at))
+        block_ids = frozenset[str](() if row.block_ids is None else orjson.loads(row.block_ids))
+        entry = _Entry(row.id, record(row), row.undoes, begun_at, row.sent_at, block_ids)
+        found.setdefault(row.account_id, []).append(entry)
     return {account_id: Standing(entries) for account_id, entries in found.items()}
 
 
@@ -215,7 +284,7 @@ async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
 
 
 async def overtaken(database: Database, account_ids: Sequence[str], job_id: str, action: BlockAction) -> int:
-    """Count the accounts that were confirmed by a job and changed back since."""
+    """Count the accounts that a job confirmed, or has left to do, and that were changed back since."""
     found = (await _read(database, account_ids)).values()
     return sum(each.opposite_since(job_id, action) is not None for each in found)
 
