@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -236,6 +237,28 @@ async def test_an_opposite_of_which_nobody_knows_overtakes_nothing_that_is_left_
     assert numbers(await tilia.bulk.unblock([X])) == {"UNKNOWN": 1}
     served.before = nothing
     assert numbers(await tilia.bulk.block([X], job_id="wave")) == {"DONE": 1}
+
+
+async def test_what_another_run_has_in_hand_is_waited_for(tilia: TiliaClient, served: BlockingTilia) -> None:
+    go_on, arrived = asyncio.Event(), asyncio.Event()
+
+    async def wait(action: str, _account_id: str) -> Reply | None:
+        if action == "block":
+            arrived.set()
+            await go_on.wait()
+        return None
+
+    served.after = wait
+    async with asyncio.timeout(20):
+        first = asyncio.create_task(tilia.bulk.block([X], job_id="wave"))
+        await arrived.wait()
+        await tilia.accounts.unblock(X)
+        second = asyncio.create_task(tilia.bulk.block([X], job_id="wave"))
+        assert (await asyncio.wait([second], timeout=0.3))[0] == set()
+        go_on.set()
+        assert numbers(await first) == {"DONE": 1}
+        (item,) = (await second).failures
+    assert (item.outcome, getattr(item.error, "took_effect", None)) == (BulkOutcome.OVERTAKEN, True)
 
 
 # --- Two clocks -------------------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from tilia_async.api.accounts import Block
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS
+from tilia_async.webhooks import AccountBlockChanged
 
 pytestmark = pytest.mark.asyncio
 
@@ -83,6 +85,12 @@ async def test_an_older_ledger_is_brought_up_with_what_it_has(url: str, version:
             ("acct_1", "fraud", RecordState.CONFIRMED)
         ]
     assert {"tilia_records_to_review", "tilia_one_record_for_an_event"} <= await indexes(url)
+    async with BlockLedger.open(url) as ledger:
+        for block_id in ("blk_1", "blk_1", "blk_2"):
+            block = Block(block_id=block_id, issuer="publisher")
+            event = AccountBlockChanged(account_id="acct_2", is_blocked=True, blocks=(block,))
+            await ledger.apply(event)
+        assert len(await ledger.history("acct_2")) == 2, "it keeps which block was told"
     if url.startswith("sqlite"):
         engine = create_engine(url)
         with engine.connect() as connection:
