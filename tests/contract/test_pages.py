@@ -86,12 +86,67 @@ async def test_nothing_is_asked_for_too_early(api: Recorder, tilia: TiliaClient,
 @pytest.mark.asyncio
 @pytest.mark.parametrize("total", [4, "4"], ids=repr)
 @each
-async def test_stops_at_the_total(api: Recorder, tilia: TiliaClient, listing: Listing, total: Any) -> None:
+async def test_a_page_that_is_not_full_ends_at_the_total(
+    api: Recorder, tilia: TiliaClient, listing: Listing, total: Any
+) -> None:
     """When all are there nothing more is asked for; the total is a number or its digits."""
+    api.succeed(listing.page("1", "2", "3", total=total))
+    api.succeed(listing.page("4", total=total))
+    assert len(await drain(listing.open(tilia, page_size=3))) == 4
+    assert windows(api) == [(3, 0), (3, 3)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("total", [4, "4"], ids=repr)
+@each
+async def test_a_full_page_is_not_taken_for_the_last(
+    api: Recorder, tilia: TiliaClient, listing: Listing, total: Any
+) -> None:
+    """A total that is the page's own count, or stands still, would cut a list."""
     api.succeed(listing.page("1", "2", total=total))
     api.succeed(listing.page("3", "4", total=total))
+    api.succeed(listing.page(total=total))
     assert len(await drain(listing.open(tilia, page_size=2))) == 4
-    assert windows(api) == [(2, 0), (2, 2)]
+    assert windows(api) == [(2, 0), (2, 2), (2, 4)]
+
+
+@pytest.mark.asyncio
+@each
+async def test_a_page_as_large_as_the_server_gives_by_default_is_full(
+    api: Recorder, tilia: TiliaClient, listing: Listing
+) -> None:
+    """A server may give no more at once, however many are asked for."""
+    api.succeed(listing.page(*map(str, range(100)), total=100))
+    api.succeed(listing.page("100", total=1))
+    api.succeed(listing.page(total=0))
+    items = listing.open(tilia, page_size=500)
+    assert [getattr(await anext(items), listing.id) for _ in range(101)] == [*map(str, range(101))]
+    with pytest.raises(errors.TransportError, match="the list changed"):
+        await anext(items)
+    assert windows(api) == [(500, 0), (500, 100), (500, 101)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("total", [0, "0", -1, 1, 2, 3, 4, "page"], ids=repr)
+@pytest.mark.parametrize("size", [2, 7])
+@each
+async def test_a_total_that_the_list_contradicts_does_not_end_it(
+    api: Recorder, tilia: TiliaClient, listing: Listing, total: Any, size: int
+) -> None:
+    """All that is there comes, and then the error."""
+    if (total, size) == ("page", 7):
+        total = 4
+    left = ["1", "2", "3", "4", "5"]
+    for start in range(0, 5 + size, size):
+        shown = left[start : start + size]
+        api.succeed(listing.page(*shown, total=len(shown) if total == "page" else total))
+    if size == 2:
+        api.succeed(listing.page(total=0 if total == "page" else total))
+    items = listing.open(tilia, page_size=size)
+    assert [getattr(await anext(items), listing.id) for _ in left] == left
+    with pytest.raises(errors.TransportError, match="the list changed while it was read: of .* entries"):
+        await anext(items)
+    assert windows(api)[-1] == (size, 5)
 
 
 @pytest.mark.asyncio
@@ -158,12 +213,13 @@ async def test_without_envelope(api: Recorder, tilia: TiliaClient, listing: List
 @pytest.mark.asyncio
 @each
 async def test_filters_hold_for_every_page(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
-    """The second page is of the same list as the first."""
+    """The other pages are of the same list as the first."""
     api.succeed(listing.page("1", total=2))
     api.succeed(listing.page("2", total=2))
+    api.succeed(listing.page(total=2))
     await drain(listing.open(tilia, sort="asc", sort_field="created", page_size=1))
-    first, second = ({**sent.query, "offset": None} for sent in api.calls)
-    assert first == second
+    first, second, third = ({**sent.query, "offset": None} for sent in api.calls)
+    assert first == second == third
     assert first["sort"] == ["asc"]
 
 
@@ -186,10 +242,11 @@ async def test_a_page_is_asked_for_again(api: Recorder, listing: Listing) -> Non
     api.succeed(listing.page("1", total=2))
     api.answer(500)
     api.succeed(listing.page("2", total=2))
+    api.succeed(listing.page(total=2))
     async with api.client(attempts=2) as tilia:
         items = await drain(listing.open(tilia, page_size=1, options=RequestOptions(headers={"X-Trace": "7"})))
     assert [getattr(item, listing.id) for item in items] == ["1", "2"]
-    assert windows(api) == [(1, 0), (1, 1), (1, 1)]
+    assert windows(api) == [(1, 0), (1, 1), (1, 1), (1, 2)]
     assert {sent.headers["X-Trace"] for sent in api.calls} == {"7"}
 
 
@@ -244,12 +301,12 @@ async def test_a_list_that_shifts_does_not_end_as_if_it_were_whole(
     ("pages", "found", "wrong"),
     [
         # One came in front: the last of the first page comes again, and nothing is missing.
-        ([(("1", "2"), 3), (("2", "3"), 4)], ["1", "2", "3"], None),
+        ([(("1", "2"), 3), (("2", "3"), 4), ((), 4)], ["1", "2", "3"], None),
         # One moved to the front from further behind: it never comes.
-        ([(("1", "2"), 4), (("2", "3"), 4)], ["1", "2", "3"], "1 came again"),
+        ([(("1", "2"), 4), (("2", "3"), 4), ((), 4)], ["1", "2", "3"], "1 came again"),
         ([(("1", "2"), None), (("2", "3"), None), ((), None)], ["1", "2", "3"], "1 came again"),
         # It shrinks for a while, and grows again.
-        ([(("1", "2"), 6), (("3", "4"), 5), (("5", "6"), 6)], list("123456"), "of 6 entries 5 are left"),
+        ([(("1", "2"), 6), (("3", "4"), 5), (("5", "6"), 6), ((), 6)], list("123456"), "of 6 entries 5 are left"),
         # It grows at its end.
         ([(("1", "2"), 3), (("3", "4"), 5), (("5",), 5)], list("12345"), None),
     ],

@@ -90,6 +90,7 @@ CREATE = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "reference_type", "reference_id"),
+    parts="line_items",
     echoes={"account_id": "account_id"},
 )
 PAY = Operation(
@@ -296,8 +297,8 @@ class Escrows:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            TransportError: after the last one, if its total has fallen meanwhile, or some came twice: others may be
-                missing. A change that neither tells of is not noticed.
+            TransportError: after the last one, if its total has fallen meanwhile or is smaller than what came, or if
+                some came twice: others may be missing. A change that none of these tells of is not noticed.
 
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
@@ -327,4 +328,4 @@ class Escrows:
             )
             return Page(page.escrow_transactions, page.total)
 
-        return Pages(LIST_BY_REFERENCE.name, fetch, lambda escrow: escrow.id)
+        return Pages(LIST_BY_REFERENCE.name, fetch, lambda escrow: escrow.id, page_size)

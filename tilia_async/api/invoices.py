@@ -279,6 +279,7 @@ CREATE = Operation(
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "invoice_type", "reference_type", "reference_id"),
+    parts="line_items",
     echoes={"account_id": "account_id"},
 )
 PAY = Operation(
@@ -431,8 +432,8 @@ class Invoices:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            TransportError: after the last one, if its total has fallen meanwhile, or some came twice: others may be
-                missing. A change that neither tells of is not noticed.
+            TransportError: after the last one, if its total has fallen meanwhile or is smaller than what came, or if
+                some came twice: others may be missing. A change that none of these tells of is not noticed.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
@@ -469,7 +470,7 @@ class Invoices:
             )
             return Page(page.invoices, page.total)
 
-        return Pages(LIST.name, fetch, lambda invoice: invoice.invoice_id)
+        return Pages(LIST.name, fetch, lambda invoice: invoice.invoice_id, page_size)
 
     async def authorize(
         self,

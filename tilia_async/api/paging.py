@@ -41,24 +41,36 @@ class Pages(AsyncIterator[T]):
     It is for one consumer at a time. Pages are counted from the start of the list, so an item that leaves the list or
     moves in it while it is read lets another slip past. What tells of that (the total falls; an item comes again
     although the list has not grown) is an error at the end, after all that was found: such a list does not pass for
-    a whole one. An item that comes again is left out.
+    a whole one. An item that comes again is left out. A full page is never taken for the last one, whatever total it
+    tells: the page after it has to be empty.
 
     Args:
         identify: the id of an item.
+        page_size: as many items are asked for at once.
     """
 
-    def __init__(self, operation: str, fetch: FetchPage[T], identify: Callable[[T], str]) -> None:
+    def __init__(
+        self, operation: str, fetch: FetchPage[T], identify: Callable[[T], str], page_size: int = DEFAULT_PAGE
+    ) -> None:
         self._operation = operation
         self._fetch = fetch
         self._identify = identify
+        # A server may give no more at once than it gives by default.
+        self._full = min(page_size, DEFAULT_PAGE)
         self._seen: dict[str, None] = {}
         self._total: int | None = None
         self._moved = ""
+        self._flaw = ""
         self._offset = 0
         self._ended = False
         self._fetching = False
         self._latest: Sequence[T] = ()
         self._waiting: deque[T] = deque()
+
+    @property
+    def flaw(self) -> str:
+        """The reason why the list does not pass for a whole one; empty while nothing tells against it."""
+        return self._flaw or self._moved
 
     async def page(self) -> Sequence[T]:
         """The rest of the page that was begun, or the next one; empty at the end.
@@ -93,7 +105,7 @@ class Pages(AsyncIterator[T]):
         self._total = page.total
         self._offset += len(page.items)
         # A page may be shorter than asked for without being the last: the server's maximum is not documented.
-        self._ended = not page.items or (page.total is not None and self._offset >= page.total)
+        self._ended = not page.items or (page.total == self._offset and len(page.items) < self._full)
         return fresh
 
     async def __anext__(self) -> T:
@@ -111,12 +123,15 @@ class Pages(AsyncIterator[T]):
         fresh = [item for item in page.items if self._identify(item) not in self._seen]
         again = len(page.items) - len(fresh)
         if again and not fresh:
-            raise TransportError("it goes round in circles: all of a page came before", operation=self._operation)
+            raise self._flawed("it goes round in circles: all of a page came before")
         grown = 0 if page.total is None or self._total is None else page.total - self._total
         if grown < 0:
             self._tell_of_move(f"of {self._total} entries {page.total} are left, so as many as {-grown} may be missing")
         elif again > grown:
             self._tell_of_move(f"{again} came again, so as many others may be missing")
+        read = self._offset + len(page.items)
+        if page.items and page.total is not None and page.total < read:
+            self._tell_of_move(f"of {page.total} entries {read} came, so others may be missing")
         self._seen.update(dict.fromkeys(map(self._identify, fresh)))
         while len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
@@ -129,6 +144,10 @@ class Pages(AsyncIterator[T]):
     def _check(self, page: Page[T]) -> None:
         """A list that is cut short, or goes round in circles, must not pass for a whole one."""
         if page.items and page.items == self._latest:
-            raise TransportError("the same page came twice: offset is not heeded", operation=self._operation)
+            raise self._flawed("the same page came twice: offset is not heeded")
         if not page.items and page.total is not None and self._offset < page.total:
-            raise TransportError(f"the list ended at {self._offset} of {page.total}", operation=self._operation)
+            raise self._flawed(f"the list ended at {self._offset} of {page.total}")
+
+    def _flawed(self, how: str) -> TransportError:
+        self._flaw = how
+        return TransportError(how, operation=self._operation)

@@ -90,6 +90,7 @@ CREATE = Operation(
     scopes={Scope.WRITE_INVOICES},
     repeat=Repeat.KEYED,
     reference=("account_id", "balance_transfer_type", "reference_type", "reference_id"),
+    parts="transfer_items",
     echoes={"account_id": "account_id"},
     essential={"balance_transfer_id", "invoice_id"},
     evidence=Evidence(

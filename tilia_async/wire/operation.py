@@ -99,6 +99,8 @@ class Operation(Generic[T_co]):
         success: the documented statuses of success; any other 2xx is believed if its body says so.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
+        parts: the list in the body whose entries add up to its amount, which ``reference`` then shows as well, with its
+            currency, if they are of one.
         echoes: the parameters of path, query or body that the answer repeats, each with the field that has it (a dot
             leads into an object or a list), or with several fields, of which one has it; all the items that a read
             lists have it. An answer with another value there is an answer to another question.
@@ -121,6 +123,7 @@ class Operation(Generic[T_co]):
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
+    parts: str = attrs.field(kw_only=True, default="")
     echoes: _Echoes = attrs.field(kw_only=True, default=(), converter=_echoes)
     essential: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     denials: _Denials = attrs.field(kw_only=True, default=(), converter=_denials)

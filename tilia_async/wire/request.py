@@ -242,11 +242,22 @@ def _reference(
         return path
     named = {name: path[name] if name in path else _field(body, name) for name in operation.reference}
     told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
+    told |= _sum(_field(body, operation.parts)) if operation.parts else {}
     return told if key is None else {**told, "idempotency_key": key}
 
 
 def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
     return None if body is None else body.reveal().get(name)
+
+
+def _sum(parts: JsonInput) -> dict[str, str]:
+    """Return the amount that the parts add up to, and its currency; empty if they are of several."""
+    entries = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    amounts = [amount for part in entries if isinstance(amount := part.get("amount"), int)]
+    currencies = {currency for part in entries if isinstance(currency := part.get("currency"), str)}
+    if len(currencies) != 1 or len(amounts) != len(entries):
+        return {}
+    return {"amount": str(sum(amounts)), "currency": checks.plain(currencies.pop())}
 
 
 def _told(value: str | int) -> str:

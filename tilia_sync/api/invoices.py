@@ -119,8 +119,8 @@ class Invoices:
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
-            TransportError: after the last one, if its total has fallen meanwhile, or some came twice: others may be
-                missing. A change that neither tells of is not noticed.
+            TransportError: after the last one, if its total has fallen meanwhile or is smaller than what came, or if
+                some came twice: others may be missing. A change that none of these tells of is not noticed.
 
         Source: fact sheet "money", D4 (operationId getInvoicesByAccountIDV2); scope ``read_invoices``.
         """
