@@ -29,18 +29,20 @@ again only if certainly nothing was sent, or if it was refused for its token. No
 
 * `NO_EFFECT`: the error says so itself (Tilia refused, nothing was sent, it only reads). Tilia is not asked.
 * `TOOK_EFFECT`: this very write did it. Either Tilia's answer said Success, or there is exactly one thing with the
-  write's `reference_id`, made more than a minute after `since`. That is the call's beginning; beside an error you may
-  give an earlier time, from which on nothing else has used that id, e.g. when the order was opened.
+  write's `reference_id`, made more than a minute after `since`, and nothing that it tells (account, type, amount,
+  currency) differs from the write. `since` is the call's beginning; beside an error you may give an earlier time, from
+  which on nothing else has used that id, e.g. when the order was opened.
 * `NOT_SEEN`: nothing that the write could have done is seen, or it was tried and failed. That is no proof: a request
   under way could still do it, and a look-up may lag behind. A look-up that still sees nothing from `decide_from` on,
   three minutes after the call's end, can be taken to mean that there was no effect. Tilia documents no limit, so that
   is an assumption: servers and proxies commonly give up after 30 to 60 seconds, and a minute is for clocks. For refunds
   there is no such time: one that is pending is not listed.
 * `CANNOT_BE_KNOWN`: there is no look-up, its answer proves nothing (a 404, a proxy's page, another id than was asked
-  for, a list that is none), or what it shows may be another write's. That is listed as candidate, the likeliest first:
-  refunds and payouts whatever they come to, as they may be split, net of a fee or in another currency; everything
-  made within a minute of the call, or at a time without a zone that may be; and every state, as another worker, the
-  user or Tilia's support may have brought it about.
+  for, a list that is none or that its own total contradicts, a state beside which there are traces of the deed), the
+  write's idempotency key is in use by another call, or what it shows may be another write's. That is listed as
+  candidate, the likeliest first: refunds and payouts whatever they come to, as they may be split, net of a fee or in
+  another currency; everything made within a minute of the call, or at a time without a zone that may be; and every
+  state, as another worker, the user or Tilia's support may have brought it about.
 
 Whether it is done is another question than who did it: `done` is true where what the write would do is done, by this
 call or another's (paid, executed, committed, cancelled, refunded, blocked, unblocked, registered, merged), so not to be

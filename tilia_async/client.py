@@ -283,10 +283,10 @@ class TiliaClient:
                 if found.done: ...  # by this call or another's: not to be done again
                 log.warning("%s: %s", found.verdict.value, found.reason)
 
-        An error that says itself that nothing took effect gets ``NO_EFFECT``, without asking Tilia. ``TOOK_EFFECT`` is
-        for this very write, and ``NOT_SEEN`` no proof of the opposite; what may be another's or an earlier write's, or
-        may only be hidden by a clock, a look-up that lags behind or a proxy, is ``CANNOT_BE_KNOWN``. ``reason`` says
-        what to do.
+        An error that says itself that nothing took effect gets ``NO_EFFECT``, without asking Tilia, unless the key of
+        the write is in use: another call may have the effect of that write. ``TOOK_EFFECT`` is for this very write, and
+        ``NOT_SEEN`` no proof of the opposite; what may be another's or an earlier write's, or may only be hidden by a
+        clock, a look-up that lags behind or a proxy, is ``CANNOT_BE_KNOWN``. ``reason`` says what to do.
 
         Args:
             error_or_operation: the error; or, for a call that was cancelled and left none, its operation from

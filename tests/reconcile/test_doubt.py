@@ -311,7 +311,8 @@ async def test_what_is_older_by_more_than_a_minute_is_another_s(server: Liar) ->
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["invoices.create", "escrow.create", "transfers.create"])
 async def test_an_earlier_since_settles_it_for_a_reference_id_of_ones_own(server: Liar, name: str) -> None:
-    body = listed(invoice(1, state="SUCCESS", reference_type=""), invoice(-3700))
+    kind = {"invoice_type": "balance_transfer"} if name == "transfers.create" else {}
+    body = listed(invoice(1, state="SUCCESS", reference_type="", **kind), invoice(-3700))
     escrows = [{"id": "esc_1", "account_id": "acct_1", "status": "OPEN", "created": zoned(1)}]
     server.say({"total": 1, "escrow_transactions": escrows} if name == "escrow.create" else body)
     found = await told(server, name)
@@ -351,7 +352,7 @@ async def test_an_earlier_since_does_not_make_the_call_end_earlier(server: Liar)
     [
         ({"reference_type": ""}, True),
         ({"reference_type": None, "reference_id": None}, True),
-        ({"reference_id": ""}, False),
+        ({"reference_id": ""}, True),
         ({"reference_id": "order-8"}, False),
         ({"reference_type": "cart"}, False),
         ({"account_id": None, "invoice_type": "anything"}, True),
@@ -399,10 +400,156 @@ async def test_an_escrow_of_another_account_with_the_reference_id_is_not_taken_f
     assert (found.verdict, len(found.candidates)) == (CANNOT, 1)
 
 
+def summary(total: int | None, currency: str = "TOK", **parts: int) -> dict[str, object]:
+    told = {} if total is None else {"total_amount": total, "currency": currency}
+    return {"summary": {**told, **{name: {"total_amount": amount} for name, amount in parts.items()}}}
+
+
+def item(amount: int, currency: str = "TOK") -> dict[str, object]:
+    return {"line_item_id": f"li_{amount}", "amount": amount, "currency": currency}
+
+
+AMOUNTS: list[tuple[dict[str, object], bool]] = [
+    # what an invoice tells, and whether it can be one for 200 TOK
+    ({}, True),
+    (summary(200), True),
+    (summary(200, "tok"), False),
+    (summary(200, ""), True),
+    (summary(7777, "EUR"), False),
+    (summary(200, "EUR"), False),
+    (summary(5), False),
+    (summary(195), False),
+    (summary(214, subtotal=200, tax=14), True),
+    (summary(214, subtotal=200), False),
+    (summary(230, subtotal=200, tax=14), False),
+    (summary(None, subtotal=200), True),
+    (summary(None, subtotal=5), False),
+    ({"line_items": {"a": item(200)}}, True),
+    ({"line_items": {"a": item(150), "b": item(50)}}, True),
+    ({"line_items": {"a": item(5)}}, False),
+    ({"line_items": {"a": item(200, "EUR")}}, False),
+    ({**summary(200), "line_items": {"a": item(5)}}, False),
+    ({"amount": 5}, False),
+    ({"currency": "EUR"}, False),
+]
+
+
+def listing(name: str, **told: object) -> dict[str, object]:
+    """A list of the one invoice or escrow that may be an order of 200 TOK."""
+    if name == "escrow.create":
+        held = {"invoice_id": "inv_1", **told}
+        escrows = [{"id": "esc_1", "account_id": "acct_1", "created": zoned(1), "escrow_invoice": held}]
+        return {"total": 1, "escrow_transactions": escrows}
+    kind = "balance_transfer" if name == "transfers.create" else "user_purchase_virtual"
+    return listed(invoice(1, **{"state": "SUCCESS", "reference_type": "", "invoice_type": kind, **told}))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["invoices.create", "escrow.create", "transfers.create"])
+@pytest.mark.parametrize(("told_of", "agrees"), AMOUNTS)
+async def test_another_amount_than_the_call_s_is_never_told_as_this_write(
+    server: Liar, name: str, told_of: dict[str, object], agrees: bool
+) -> None:
+    """Whatever reference_id it has: it may be net of a fee, split, or another deed."""
+    server.say(listing(name, **told_of))
+    reference = {"amount": "200", "currency": "TOK"}
+    found = await told(server, name, since=when(-3600), reference=reference)
+    assert (found.verdict, found.done) == ((TOOK_EFFECT, True) if agrees else (CANNOT, False)), found.reason
+    assert len(found.candidates) == (not agrees)
+    assert agrees or "another amount" in found.reason or "another currency" in found.reason
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "told_of"),
+    [
+        ("invoices.create", {"invoice_type": "balance_transfer"}),
+        ("invoices.create", {"invoice_type": "refund_invoice"}),
+        ("transfers.create", {"invoice_type": "user_purchase"}),
+        ("escrow.create", {"reference_id": "order-8"}),
+        ("escrow.create", {"account_id": "acct_9"}),
+    ],
+)
+async def test_another_deed_than_the_call_s_is_never_told_as_this_write(
+    server: Liar, name: str, told_of: dict[str, object]
+) -> None:
+    server.say(listing(name, **told_of))
+    found = await told(server, name, since=when(-3600))
+    assert (found.verdict, len(found.candidates), found.done) == (CANNOT, 1, False), found.reason
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fields", [{"reference_id": "order-8"}, {"reference_type": "cart"}, {"account_id": "acct_9"}])
+async def test_an_escrow_that_tells_of_another_order_is_never_told_as_this_write(
+    server: Liar, fields: dict[str, object]
+) -> None:
+    escrow = {"id": "esc_1", "account_id": "acct_1", "created": zoned(1), **fields}
+    server.say({"total": 1, "escrow_transactions": {"esc_1": escrow}})
+    reference = {"reference_type": "order"}
+    found = await told(server, "escrow.create", since=when(-3600), reference=reference)
+    assert (found.verdict, len(found.candidates), found.done) == (CANNOT, 1, False), found.reason
+
+
+@pytest.mark.asyncio
+async def test_the_reference_of_an_order_tells_what_it_comes_to(server: Liar) -> None:
+    for name, amount, currency in (
+        ("invoices.create", "200", "TOK"),
+        ("escrow.create", "200", "TOK"),
+        ("transfers.create", "1", "USD"),
+    ):
+        reference = (await lost(WRITES[name](server.tilia))).reference
+        assert (reference["amount"], reference["currency"]) == (amount, currency)
+    other = LineItem(amount=Money(5, "USD"), transaction_type="user_to_integrator")
+    error = await lost(server.tilia.invoices.create("acct_1", [SWORD, SWORD]))
+    assert (error.reference["amount"], error.reference["currency"]) == ("400", "TOK")
+    error = await lost(server.tilia.invoices.create("acct_1", [SWORD, other]))
+    assert not {"amount", "currency"} & error.reference.keys()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["invoices.create", "escrow.create", "transfers.create"])
+@pytest.mark.parametrize("items", [[], [{}]])
+async def test_a_list_about_another_account_proves_nothing(server: Liar, name: str, items: list[object]) -> None:
+    key = "escrow_transactions" if name == "escrow.create" else "invoices"
+    own = {"id": "esc_1", **invoice(1, account_id=None, reference_type="")}
+    for account_id in ("acct_9", 9):
+        server.say({"total": len(items), "account_id": account_id, key: [own] * len(items)})
+        found = await told(server, name, since=when(-3600))
+        assert (found.verdict, found.candidates, found.done) == (CANNOT, (), False), found.reason
+        assert "proves nothing" in found.reason
+    for account_id in ("acct_1", "", None):
+        server.say({"total": 0, "account_id": account_id, key: []})
+        assert (await told(server, name)).verdict is NOT_SEEN
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["invoices.create", "escrow.create", "transfers.create"])
+@pytest.mark.parametrize("total", [0, "0", -1, 99, 100, "page", 150])
+@pytest.mark.parametrize("mine", [True, False])
+async def test_a_total_that_its_list_contradicts_ends_no_look_up(
+    server: Liar, name: str, total: object, mine: bool
+) -> None:
+    """The newest comes last, on the second page."""
+    made = [*(-9000.0 + number for number in range(150)), *([1.0] if mine else [-8000.0])]
+    items = [{"id": f"esc{n}", **invoice(at, reference_type="")} for n, at in enumerate(made)]
+
+    def page(line: str) -> Lie:
+        offset = int(line.partition("offset=")[2].partition("&")[0].split()[0])
+        shown = items[offset : offset + 100]
+        said = len(shown) if total == "page" else total
+        return Lie({"total": said, "account_id": "acct_1", "invoices": shown, "escrow_transactions": shown})
+
+    server.answer = page
+    found = await told(server, name, since=when(-3600))
+    assert (found.verdict, len(found.candidates), found.done) == (CANNOT, int(mine), False), found.reason
+    assert "not whole" in found.reason
+    assert len(server.asked) == 3
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("state", ["FAILED", "OPEN", "PROCESSING", "CANCELED", "LIMBO"])
 async def test_a_transfer_whose_invoice_is_not_paid_has_not_taken_effect_for_certain(server: Liar, state: str) -> None:
-    server.say(listed(invoice(1, reference_type="", state=state)))
+    server.say(listed(invoice(1, reference_type="", invoice_type="balance_transfer", state=state)))
     found = await told(server, "transfers.create", since=when(-3600))
     # Its invoice is its own doing, so one that is open is a transfer under way, and a second one would be paid as well.
     assert found.verdict is (NOT_SEEN if state == "FAILED" else CANNOT)
@@ -559,6 +706,49 @@ async def test_a_state_tells_that_it_is_done_and_never_by_whom(server: Liar, nam
         assert found.reason.isprintable()
 
 
+CAPTURED_PAYMENT = {"p": {"payment_method_id": "p", "subitems": {"s": {"subitem_id": "s", "amount": 6}}}}
+TRACES: list[tuple[str, dict[str, object], str | None]] = [
+    # the operation, what the answer tells, and what it is a trace of; None: of nothing
+    ("escrow.commit", {"status": "ESCROWED", "commit_invoice_id": "inv_c"}, "commit_invoice_id"),
+    ("escrow.commit", {"status": "ESCROWED", "cancel_invoice_id": "inv_x"}, "cancel_invoice_id"),
+    ("escrow.commit", {"status": "OPEN", "commit_invoice_id": "inv_c"}, "commit_invoice_id"),
+    ("escrow.commit", {"status": "COMMIT-FAILED", "cancel_invoice_id": "inv_x"}, "cancel_invoice_id"),
+    ("escrow.commit", {"status": "COMMIT-FAILED", "commit_invoice_id": "inv_c"}, None),
+    ("escrow.commit", {"status": "ESCROWED", "commit_invoice_id": "", "cancel_invoice_id": None}, None),
+    ("escrow.cancel", {"status": "ESCROWED", "cancel_invoice_id": "inv_x"}, "cancel_invoice_id"),
+    ("escrow.cancel", {"status": "ESCROWED", "commit_invoice_id": "inv_c"}, "commit_invoice_id"),
+    ("escrow.cancel", {"status": "CANCEL-FAILED", "commit_invoice_id": "inv_c"}, "commit_invoice_id"),
+    ("escrow.cancel", {"status": "CANCEL-FAILED", "cancel_invoice_id": "inv_x"}, None),
+    ("escrow.pay", {"status": "OPEN", "commit_invoice_id": "inv_c"}, "commit_invoice_id"),
+    ("escrow.pay", {"status": "ESCROW-FAILED", "cancel_invoice_id": "inv_x"}, "cancel_invoice_id"),
+    ("escrow.pay", {"status": "OPEN", "escrow_invoice": {"invoice_id": "i", "state": "SUCCESS"}}, "its invoice"),
+    ("escrow.pay", {"status": "OPEN", "escrow_invoice": {"invoice_id": "i", "state": "OPEN"}}, None),
+    ("escrow.pay", {"status": "OPEN", "escrow_invoice_id": "inv_e"}, None),
+    ("payouts.cancel", {"status": "FUNDS-IN-ESCROW", "credit": {"status": "CANCELED"}}, "CANCELED"),
+    ("payouts.cancel", {"status": "SUCCESS", "credit": {"status": "CANCELED"}}, "CANCELED"),
+    ("payouts.cancel", {"status": "FUNDS-IN-ESCROW", "reverse_invoice_id": "inv_r"}, "reverse_invoice_id"),
+    ("payouts.cancel", {"status": "FUNDS-IN-ESCROW", "credit": {"status": "CREATED"}}, None),
+    ("payouts.cancel", {"status": "SUCCESS", "credit": {"status": "EXECUTED"}, "reverse_invoice_id": ""}, None),
+    ("invoices.pay", {"state": "OPEN", "transfer_id": "tr_1"}, "transfer_id"),
+    ("invoices.pay", {"state": "OPEN", "payment_methods": CAPTURED_PAYMENT}, "moved money"),
+    ("invoices.pay", {"state": "OPEN", "line_items": {"l": {"amount": 6, "amount_refunded": 6}}}, "refunded"),
+    ("invoices.pay", {"state": "OPEN", "transfer_id": "", "line_items": {"l": {"amount_refunded": 0}}}, None),
+    ("invoices.pay", {"state": "FAILED", "transfer_id": "tr_1"}, None),
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("name", "fields", "trace"), TRACES)
+async def test_what_stands_beside_a_state_tells_as_well(
+    server: Liar, name: str, fields: dict[str, object], trace: str | None
+) -> None:
+    server.say({**MOVED[name][0], **fields})
+    found = await told(server, name)
+    assert (found.verdict, found.done) == (NOT_SEEN if trace is None else CANNOT, False), found.reason
+    assert (trace or "") in found.reason
+    assert len(found.candidates) == (trace is not None)
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", MOVED)
 async def test_an_answer_about_another_id_proves_nothing(server: Liar, name: str) -> None:
@@ -650,11 +840,12 @@ CASHOUT = {"capability": "cashout", "issuer": "publisher"}
 BLOCKED = [
     Blocked([], (NOT_SEEN, False), (NOT_SEEN, False), (CANNOT, True)),
     Blocked([LOGIN], (CANNOT, True), (CANNOT, True), (NOT_SEEN, False)),
-    Blocked([CASHOUT], (CANNOT, False), (CANNOT, True), (NOT_SEEN, False)),
-    Blocked([{"capability": "chat", "issuer": "publisher"}], (CANNOT, False), (CANNOT, False), (NOT_SEEN, False)),
+    Blocked([CASHOUT], (CANNOT, False), (CANNOT, True), (CANNOT, False)),
+    Blocked([{"capability": "chat", "issuer": "publisher"}], (CANNOT, False), (CANNOT, False), (CANNOT, False)),
+    Blocked([CASHOUT, LOGIN], (CANNOT, True), (CANNOT, True), (NOT_SEEN, False)),
     Blocked([{"capability": "login", "issuer": "tilia"}], (CANNOT, False), (CANNOT, False), (CANNOT, False)),
     Blocked([{"capability": "login"}], (CANNOT, False), (CANNOT, False), (CANNOT, False)),
-    Blocked([{"issuer": "publisher"}], (CANNOT, False), (CANNOT, False), (NOT_SEEN, False)),
+    Blocked([{"issuer": "publisher"}], (CANNOT, False), (CANNOT, False), (CANNOT, False)),
     Blocked(None, (CANNOT, False), (CANNOT, False), (CANNOT, False)),
     Blocked("login", (CANNOT, False), (CANNOT, False), (CANNOT, False)),
     Blocked(["login"], (CANNOT, False), (CANNOT, False), (CANNOT, False)),
@@ -674,6 +865,45 @@ async def test_a_block_may_be_another_s_and_of_something_else(server: Liar, case
         assert (found.verdict, found.done) == expected, (name, found.reason)
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(-DAY, NOT_SEEN), (-90, NOT_SEEN), (-30, CANNOT), (0, CANNOT), (70, CANNOT)]
+)
+async def test_a_block_that_may_be_made_after_an_unblock_does_not_tell_of_it(
+    server: Liar, seconds: float, verdict: Verdict
+) -> None:
+    server.say({"account_id": "acct_1", "blocks": [{**LOGIN, "created": zoned(seconds)}]})
+    found = await told(server, "accounts.unblock")
+    assert (found.verdict, found.done) == (verdict, False), found.reason
+    # One that was there before is not lifted.
+    server.say(
+        {
+            "account_id": "acct_1",
+            "blocks": {"1": {**LOGIN, "created": zoned(-DAY)}, "2": {**LOGIN, "created": zoned(seconds)}},
+        }
+    )
+    assert (await told(server, "accounts.unblock")).verdict is NOT_SEEN
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"tags": None},
+        {"tags": "none"},
+        {"tags": [{"tag": "merged_to", "resource_id": ""}]},
+        {"tags": ["merged_to acct_2"]},
+        {"tags": [], "is_blocked": True},
+    ],
+)
+async def test_an_account_that_does_not_tell_its_tags_may_be_merged(server: Liar, fields: dict[str, object]) -> None:
+    server.say({"account_id": "acct_1", **fields})
+    found = await told(server, "accounts.merge")
+    assert (found.verdict, len(found.candidates), found.done) == (CANNOT, 1, False)
+    assert "again" in found.reason
+
+
 # Answers that are none
 
 
@@ -686,12 +916,14 @@ async def test_a_block_may_be_another_s_and_of_something_else(server: Liar, case
         b"",
         b'{"status":"Failure","message":[""],"codes":["INVOICE_NOT_FOUND"],"payload":"not found"}',
         b'{"message":"no Route matched with those values"}',
+        b'{"status":"Failure","message":["no Route matched"],"codes":[],"payload":null}',
+        b'{"codes":["NO_ROUTE"],"message":"no Route matched"}',
     ],
 )
 async def test_a_404_is_never_final(server: Liar, name: str, page: bytes) -> None:
     server.say(page, 404)
     found = await told(server, name)
-    if name == "accounts.register" and page.startswith(b"{"):
+    if name == "accounts.register" and b"NOT_FOUND" in page:
         # A username is for Tilia to look up, and a second registration is refused.
         assert found.verdict is NOT_SEEN
         assert "look-ups may lag behind" in found.reason
@@ -786,6 +1018,26 @@ async def test_an_error_that_says_it_itself_is_believed_without_asking_tilia(
     assert str(error) in found.reason
     assert error.remedy in found.reason
     assert not server.asked
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("made", [None, 1])
+async def test_a_key_in_use_is_another_call_s_write(server: Liar, made: float | None) -> None:
+    """The request itself had no effect; the write that the key stands for may have it yet."""
+    reference = {"account_id": "acct_1", "reference_id": "order-7", "idempotency_key": "k"}
+    error = errors.ConflictError(status=409, operation="transfers.create", took_effect=False, reference=reference)
+    kind = {"invoice_type": "balance_transfer", "state": "SUCCESS"}
+    server.say(listed(*([] if made is None else [invoice(made, **kind)])))
+    for since in (None, when(-3600)):
+        found = await server.tilia.reconcile(error, since=since)
+        assert (found.verdict, len(found.candidates), found.resource) == (CANNOT, int(made is not None), None)
+        assert found.done == (made is not None and since is not None)
+        assert "wait for what comes of that" in found.reason
+    assert server.asked
+    assert error.took_effect is False
+    bare = errors.ConflictError(status=409, operation="transfers.create", took_effect=False)
+    with pytest.raises(errors.InvalidRequestError, match="account_id"):
+        await server.tilia.reconcile(bare)
 
 
 @pytest.mark.asyncio

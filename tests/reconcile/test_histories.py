@@ -223,7 +223,7 @@ def told(world: World, since: float | None) -> tuple[Reconciliation, datetime]:
         payload: Any = Teller(world, began).told()
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=world.date_ahead), usegmt=True)
         if payload is None:
-            raise errors.NotFoundError(status=404, operation=operation.name)
+            raise errors.NotFoundError(status=404, operation=operation.name, codes=("ACCOUNT_NOT_FOUND",))
         return Response(decode(payload, operation.returns), payload, 200, {"Date": date}, 1, 0.0)
 
     caller: Any = SimpleNamespace(environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={})

@@ -10,8 +10,10 @@ import attrs
 
 from tilia_async.api.escrow import Escrow
 from tilia_async.api.invoices import Invoice
+from tilia_async.api.paging import Pages
 from tilia_async.config import RequestOptions
-from tilia_async.json_value import JsonValue
+from tilia_async.errors import TransportError
+from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.reconcile.server_clock import Age
 from tilia_async.reconcile.sought import Finding, Sought, matched, proves_nothing, unknown
 from tilia_async.transport.caller import Caller
@@ -40,6 +42,16 @@ class Looking:
     def payload(self) -> JsonValue:
         """The payload of the latest answer."""
         return self.payloads[-1] if self.payloads else None
+
+    def entry(self, name: str, value: str) -> JsonObject:
+        """Return the entry of a list with that id; empty if there is none."""
+        for payload in self.payloads:
+            for listed in (payload, *(payload.values() if isinstance(payload, dict) else ())):
+                entries = [*listed.values()] if isinstance(listed, dict) else listed
+                for entry in entries if isinstance(entries, list) else []:
+                    if isinstance(entry, dict) and entry.get(name) == value:
+                        return entry
+        return {}
 
 
 Lookup: TypeAlias = "Callable[[Looking, Sought], Awaitable[Finding]]"
@@ -89,7 +101,32 @@ async def found_in_list(
         identifies: whether an item has the id of the caller's own.
     """
     possible: list[R] = []
-    order, is_whole = Order(), True
+    try:
+        is_whole = await _read(sought, newest, may_be, possible)
+    except TransportError:
+        # Of an outage the list knows nothing.
+        if not _flaw(newest):
+            raise
+        is_whole = False
+    if strange := _list_of_another(look, sought):
+        return strange
+    if not all(map(_has_list, look.payloads)):
+        return proves_nothing("the answer holds no list")
+    made = [(item, item.created) for item in possible]
+    flaw = _flaw(newest)
+    if flaw:
+        ages = sought.possible(made)
+        why = f"the list is not whole ({flaw}): look through it yourself before you make another"
+        return unknown("; ".join(filter(None, (why, advice))), *ages.after, *ages.unclear)
+    if not is_whole and not made:
+        return unknown(f"there is no such {what} among {MOST_READ:,} of a longer list: look through the rest")
+    identified = is_whole and all(map(identifies, possible))
+    return matched(sought, what, made, identified=identified, advice=advice)
+
+
+async def _read(sought: Sought, newest: AsyncIterator[R], may_be: Callable[[R], bool], possible: list[R]) -> bool:
+    """Collect what may be the write's; return False if the list is longer than what was read."""
+    order = Order()
     async for item in newest:
         order.note(item.created)
         if may_be(item):
@@ -98,15 +135,21 @@ async def found_in_list(
         if is_ordered and sought.clock.age(item.created, sought.since) is Age.BEFORE:
             break
         if order.read == MOST_READ:
-            is_whole = False
-            break
-    if not all(map(_has_list, look.payloads)):
-        return proves_nothing("the answer holds no list")
-    made = [(item, item.created) for item in possible]
-    if not is_whole and not made:
-        return unknown(f"there is no such {what} among {MOST_READ:,} of a longer list: look through the rest")
-    identified = is_whole and all(map(identifies, possible))
-    return matched(sought, what, made, identified=identified, advice=advice)
+            return False
+    return True
+
+
+def _flaw(listed: AsyncIterator[R]) -> str:
+    return listed.flaw if isinstance(listed, Pages) else ""
+
+
+def _list_of_another(look: Looking, sought: Sought) -> Finding | None:
+    """Return the finding for a list that tells another account than asked for, else None."""
+    for payload in look.payloads:
+        told = payload.get("account_id") if isinstance(payload, dict) else None
+        if told is not None and (strange := sought.elsewhere(account_id=str(told))):
+            return strange
+    return None
 
 
 def _has_list(payload: JsonValue) -> bool:

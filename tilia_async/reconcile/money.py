@@ -16,7 +16,9 @@ from tilia_async.api.invoices import Invoice, Invoices, InvoiceState
 from tilia_async.api.payment_methods import PaymentMethods
 from tilia_async.api.payouts import Payout, Payouts, PayoutStatus
 from tilia_async.api.refunds import InvoiceRefunds, Refund, Refunds
+from tilia_async.api.summary import Summary
 from tilia_async.api.token_exchanges import ExchangeStatus, TokenExchanges
+from tilia_async.errors import readable
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.reconcile.looking import Looking, Lookup, Order, found_in_list
 from tilia_async.reconcile.reconciliation import Verdict
@@ -70,6 +72,7 @@ _COMMITTING = Progress(
     under_way={EscrowStatus.COMMIT_REQUESTED},
     waiting={EscrowStatus.OPEN, EscrowStatus.ESCROWED},
     failed={EscrowStatus.COMMIT_FAILED},
+    invoice="commit_invoice_id",
 )
 _CANCELLING = Progress(
     "cancel it",
@@ -77,6 +80,7 @@ _CANCELLING = Progress(
     under_way={EscrowStatus.CANCEL_REQUESTED},
     waiting={EscrowStatus.OPEN, EscrowStatus.ESCROWED},
     failed={EscrowStatus.CANCEL_FAILED},
+    invoice="cancel_invoice_id",
 )
 
 
@@ -129,7 +133,69 @@ async def _invoice(look: Looking, sought: Sought, what: str, account_id: str, ty
 
     advice = advice if own else NO_REFERENCE
     finding = await found_in_list(look, sought, what, newest, may_be, identifies=has_own, advice=advice)
-    return strange[0] if strange else finding
+    if strange:
+        return strange[0]
+    found = finding.resource
+    if finding.verdict is Verdict.TOOK_EFFECT and isinstance(found, Invoice):
+        plain_types = {each.removesuffix("_virtual") for each in types or [_PURCHASE]}
+        other_type = bool(found.invoice_type) and (found.invoice_type or "").removesuffix("_virtual") not in plain_types
+        differs = "invoice_type" if other_type else _difference(sought, found)
+        differs = differs or _difference_in_entry(sought, look.entry("invoice_id", found.invoice_id))
+        return _another(what, differs, found, advice) if differs else finding
+    return finding
+
+
+_PURCHASE: Final = "user_purchase"
+_IDENTIFYING: Final = ("account_id", "reference_type", "reference_id", "amount", "currency")
+
+
+def _another(what: str, differs: str, found: Invoice | Escrow, advice: str = "") -> Finding:
+    why = (
+        f"the only {what} with that reference_id has another {differs} than this write: it may be another's, or this "
+        "write's after a fee, a split or an exchange; look at it before you make another"
+    )
+    return unknown("; ".join(filter(None, (why, advice))), found)
+
+
+def _difference(sought: Sought, invoice: Invoice) -> str:
+    """Name what an invoice tells otherwise than the write; empty if it agrees as far as it tells."""
+    if not sought.allows(account_id=invoice.account_id):
+        return "account_id"
+    for name in ("reference_type", "reference_id"):
+        if not sought.allows(**{name: getattr(invoice, name)}):
+            return name
+    summary, items = invoice.summary, invoice.line_items
+    currencies = [item.currency for item in items]
+    if summary is not None:
+        currencies += [summary.currency, None if summary.subtotal is None else summary.subtotal.currency]
+    if not all(sought.allows(currency=currency) for currency in currencies):
+        return "currency"
+    amounts = [item.amount for item in items]
+    parts = [amount for amount in amounts if amount is not None]
+    is_told = bool(items) and len(parts) == len(items)
+    agree = _sums_agree(sought, summary) and (not is_told or sought.allows(amount=sum(parts)))
+    return "" if agree else "amount"
+
+
+def _sums_agree(sought: Sought, summary: Summary | None) -> bool:
+    """Return False for totals of another amount; a tax that is told may come on top."""
+    if summary is None:
+        return True
+    subtotal = None if summary.subtotal is None else summary.subtotal.total_amount
+    tax = None if summary.tax is None else summary.tax.total_amount
+    total = summary.total_amount
+    if total is None:
+        return sought.allows(amount=subtotal)
+    taxed = tax is not None and subtotal is not None and total == subtotal + tax
+    return sought.allows(amount=total) or (taxed and sought.allows(amount=subtotal))
+
+
+def _difference_in_entry(sought: Sought, entry: JsonObject) -> str:
+    """Name what an entry tells otherwise than the write in fields that its model may lack."""
+    held = entry.get("escrow_invoice")
+    entries = [entry, held] if isinstance(held, dict) else [entry]
+    named = ((name, each.get(name)) for each in entries for name in _IDENTIFYING)
+    return next((name for name, value in named if not sought.allows(**{name: value})), "")
 
 
 def _any(_: object) -> bool:
@@ -147,22 +213,55 @@ async def escrow_created(look: Looking, sought: Sought) -> Finding:
     # The list does not tell the type of the reference.
     finding = await found_in_list(look, sought, "escrow", newest, _any, identifies=_any, advice="")
     resource = finding.resource
-    if isinstance(resource, Escrow) and sought.elsewhere(account_id=resource.account_id):
+    if not isinstance(resource, Escrow):
+        return finding
+    if sought.elsewhere(account_id=resource.account_id):
         return unknown("the only escrow with that reference_id is another account's: look at it first", resource)
-    return finding
+    differs = _difference_in_entry(sought, look.entry("id", resource.id))
+    if not differs and resource.escrow_invoice is not None:
+        differs = _difference(sought, resource.escrow_invoice)
+    return _another("escrow", differs, resource) if differs else finding
 
 
 async def invoice_paid(look: Looking, sought: Sought) -> Finding:
     invoice = await Invoices(look.caller).get(sought.needed("invoice_id"), options=look.options)
     strange = sought.elsewhere(invoice_id=invoice.invoice_id)
-    return strange or _PAYING.finding("invoice", invoice.state, invoice)
+    return strange or _PAYING.finding("invoice", invoice.state, invoice, _trace_of_payment(invoice))
+
+
+def _trace_of_payment(invoice: Invoice) -> str:
+    """Name what tells that an invoice was paid, whatever its state; empty for nothing."""
+    if invoice.state == InvoiceState.FAILED:
+        # A payment that failed leaves its traces, too.
+        return ""
+    if invoice.transfer_id:
+        return "it has a transfer_id"
+    # Captured: until it is paid, what each payment method moves is 0 (fact sheet "money", D).
+    if any(moved.amount for method in invoice.payment_methods for moved in method.subitems):
+        return "a payment for it has moved money"
+    return "a part of it is refunded" if any(item.amount_refunded for item in invoice.line_items) else ""
+
+
+def _trace_in_escrow(progress: Progress, escrow: Escrow) -> str:
+    """Name what tells that an escrow was moved on, whatever its status; empty for nothing."""
+    names = ["commit_invoice_id", "cancel_invoice_id"]
+    if escrow.status in progress.failed and progress.invoice in names:
+        # What was tried has an invoice, too.
+        names.remove(progress.invoice)
+    for name in names:
+        if getattr(escrow, name):
+            return f"it has a {name}"
+    paid = None if escrow.escrow_invoice is None else escrow.escrow_invoice.state
+    if escrow.status == EscrowStatus.OPEN and paid in (InvoiceState.SUCCESS, InvoiceState.PROCESSING):
+        return f"its invoice is {paid}"
+    return ""
 
 
 def _escrow_moved(progress: Progress) -> Lookup:
     async def look_up(look: Looking, sought: Sought) -> Finding:
         found = await Escrows(look.caller).get(sought.needed("escrow_id"), options=look.options)
         strange = sought.elsewhere(escrow_id=found.id)
-        return strange or progress.finding("escrow", found.status, found)
+        return strange or progress.finding("escrow", found.status, found, _trace_in_escrow(progress, found))
 
     return look_up
 
@@ -234,7 +333,22 @@ async def payout_cancelled(look: Looking, sought: Sought) -> Finding:
         sought.needed("account_id"), sought.needed("payout_status_id"), options=look.options
     )
     strange = sought.elsewhere(account_id=payout.account_id, payout_status_id=payout.payout_status_id)
-    return strange or _CANCELLING_PAYOUT.finding("payout", payout.status, payout)
+    return strange or _CANCELLING_PAYOUT.finding("payout", payout.status, payout, _trace_of_reversal(payout, look))
+
+
+def _trace_of_reversal(payout: Payout, look: Looking) -> str:
+    """Name what tells that a payout may be cancelled, whatever its status; empty for nothing."""
+    # It may come as a list of one.
+    payload = look.payload[0] if isinstance(look.payload, list) and look.payload else look.payload
+    if isinstance(payload, dict) and payload.get("reverse_invoice_id"):
+        return "it has a reverse_invoice_id"
+    said = None if payout.credit is None else payout.credit.status
+    usual = _CREDITED if payout.status in _CANCELLING_PAYOUT.failed else _UNCREDITED
+    return f"its credit is {readable(said)}" if said and said not in usual else ""
+
+
+_UNCREDITED: Final = {"CREATED"}
+_CREDITED: Final = {"CREATED", "EXECUTED", "EXECUTE-FAILED"}
 
 
 async def invoice_refunded(look: Looking, sought: Sought) -> Finding:

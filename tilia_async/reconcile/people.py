@@ -5,14 +5,18 @@ Other workers of a publisher may do the same to an account, so a state that is r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from tilia_async.api.accounts import AccountBlocks, Accounts, Block
 from tilia_async.errors import NotFoundError, readable
+from tilia_async.json_value import JsonValue
 from tilia_async.reconcile.looking import Looking
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.server_clock import Age
 from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
+from tilia_async.wire.codec import decode, read_time
 
 _PUBLISHER: Final = "publisher"
 _EVERYTHING: Final = "login"
@@ -33,7 +37,8 @@ async def _named(look: Looking, sought: Sought, *, dates: bool) -> Finding:
     try:
         account = await Accounts(look.caller).find(username, options=look.options)
     except NotFoundError as error:
-        if not error.structured:
+        # A gateway may answer JSON as well, but has no codes of Tilia's (fact sheet "money", 0.4).
+        if not error.structured or not error.codes:
             return proves_nothing("the look-up got a 404 that is not Tilia's")
         why = "nobody has that username, as far as this look-up knows; register again: a name that is taken is refused"
         return Finding(Verdict.NOT_SEEN, why)
@@ -57,12 +62,22 @@ async def merged(look: Looking, sought: Sought) -> Finding:
     account = await Accounts(look.caller).get(source, options=look.options)
     if account.account_id != source:
         return unknown("the answer is about another account than the source: look before you merge again", account)
+    payload = look.payload
+    tags = payload.get("tags") if isinstance(payload, dict) else None
+    # An older answer has no tags (fact sheet "accounts", C1), and one that cannot be read is left out of the model.
+    if not isinstance(tags, list | dict) or len(tags) != len(account.tags):
+        return unknown("the answer does not tell the account's tags: look at it before you merge again", account)
     merged_to = [tag.resource_id for tag in account.tags if tag.tag == "merged_to"]
     if destination in merged_to:
         why = "the source is tagged as merged into the destination, by this call or another's, so do not merge it again"
         return unknown(why, account, done=True)
     if merged_to:
         why = "the source is tagged as merged, and not into the destination: look at it before you merge again"
+        return unknown(why, account)
+    if account.is_blocked:
+        why = (
+            "the source is not tagged as merged, but blocked, as a merger leaves it: look at it before you merge again"
+        )
         return unknown(why, account)
     return Finding(Verdict.NOT_SEEN, "the source is not tagged as merged", account)
 
@@ -89,10 +104,29 @@ async def unblocked(look: Looking, sought: Sought) -> Finding:
     if not blocks.blocks:
         why = "the account is not blocked, by this call or another's; to unblock it again changes nothing"
         return unknown(why, blocks, done=True)
-    if any(map(_is_from_publisher, blocks.blocks)):
+    capability = sought.reference.get("block_capability", _EVERYTHING)
+    own = [
+        made_at
+        for block, made_at in _with_times(look.payload)
+        if _is_from_publisher(block) and block.capability == capability
+    ]
+    if any(made_at is None or sought.clock.age(made_at, sought.since) is Age.BEFORE for made_at in own):
         why = "the account is blocked by the publisher; it may be unblocked again, as often as you like"
         return Finding(Verdict.NOT_SEEN, why, blocks)
-    return unknown(f"there is a block of {_told(blocks)}, which may hide one of yours; unblock it again", blocks)
+    if own:
+        why = "the publisher's block may be made after the call, by another; unblock it again only if it should go"
+        return unknown(why, blocks)
+    told = f"there is a block of {_told(blocks)}, which is not the one to be lifted, or may hide it"
+    return unknown(f"{told}; unblock it again", blocks)
+
+
+def _with_times(payload: JsonValue) -> Iterator[tuple[Block, datetime | None]]:
+    """Yield the blocks of an answer, each with the time it was made if the answer tells that."""
+    told = AccountBlocks.reshape(payload)
+    listed = told.get("blocks") if isinstance(told, dict) else None
+    for entry in listed if isinstance(listed, list) else []:
+        if isinstance(entry, dict):
+            yield decode(entry, Block), read_time(entry.get("created"))
 
 
 def _is_from_publisher(block: Block) -> bool:

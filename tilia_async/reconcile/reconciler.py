@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import attrs
 
 from tilia_async import errors
+from tilia_async.api import OPERATIONS
 from tilia_async.call_record import CallRecord
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import Body, JsonValue
@@ -20,7 +21,7 @@ from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknow
 from tilia_async.transport.caller import Caller, TokenWatch
 from tilia_async.wire import checks
 from tilia_async.wire.envelope import may_succeed_later
-from tilia_async.wire.operation import Operation
+from tilia_async.wire.operation import Operation, Repeat
 
 T = TypeVar("T")
 
@@ -85,6 +86,8 @@ async def reconcile(
     if error is not None and error.took_effect:
         return await _confirmed(looking, sought)
     finding = await _look_up(looking, sought)
+    if error is not None and _has_key_in_use(error):
+        finding = _of_another_call(finding)
     checked_at = datetime.now(UTC)
     # Whoever was cancelled holds no record, but no call outlives its timeout.
     latest = checked_at if began is None else min(checked_at, began + timedelta(seconds=caller.timeout))
@@ -116,7 +119,7 @@ def _said(error: errors.TiliaError) -> Reconciliation | None:
         InvalidRequestError: it has lost what it knew.
     """
     now = datetime.now(UTC)
-    if error.took_effect is False and _is_believed(error):
+    if error.took_effect is False and _is_believed(error) and not _has_key_in_use(error):
         return Reconciliation(Verdict.NO_EFFECT, None, f"the error says so: {error}. What to do: {error.remedy}", now)
     if isinstance(error, errors.BulkStoppedError):
         why = (
@@ -132,6 +135,26 @@ def _said(error: errors.TiliaError) -> Reconciliation | None:
             "operation instead, e.g. reconcile(OPERATIONS['invoices.pay'], reference={'invoice_id': …}, since=…)",
         )
     return None
+
+
+def _has_key_in_use(error: errors.TiliaError) -> bool:
+    """Return True for a write that was refused for another call's with the same key.
+
+    This request had no effect; the write that the key stands for may have had it, or have it yet.
+    """
+    operation = OPERATIONS.get(error.operation or "")
+    return isinstance(error, errors.ConflictError) and operation is not None and operation.repeat is Repeat.KEYED
+
+
+def _of_another_call(finding: Finding) -> Finding:
+    """Return what a look-up tells of the write under a key that is in use."""
+    why = (
+        "the idempotency key is in use, so this request had no effect, but the call that has the key may have it, or "
+        "have had it: wait for what comes of that, and do not send it under another key, which would make another "
+        f"effect; a look-up tells: {finding.why}"
+    )
+    seen = finding.candidates if finding.resource is None else (finding.resource, *finding.candidates)
+    return unknown(why, *seen, done=finding.done)
 
 
 def _is_believed(error: errors.TiliaError) -> bool:

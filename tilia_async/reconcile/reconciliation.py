@@ -26,7 +26,8 @@ class Verdict(Enum):
     """The effect of this very write, as far as Tilia's answers tell."""
 
     NO_EFFECT = "no effect"
-    """The error says so already: it was refused, nothing was sent, or it only reads. Tilia was not asked."""
+    """The error says so already: it was refused, nothing was sent, or it only reads. Tilia was not asked. A refusal
+    because the idempotency key is in use does not say it of the write that has the key, so Tilia is asked."""
     TOOK_EFFECT = "took effect"
     """This write did it: Tilia's answer said Success, or what it made is there, and no other write can have made it."""
     NOT_SEEN = "not seen"

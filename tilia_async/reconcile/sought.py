@@ -70,10 +70,10 @@ class Sought:
     def allows(self, **found: object) -> bool:
         """Return True unless the fields found contradict the reference.
 
-        A field that either of them leaves out may be anything.
+        A field that either of them leaves out may be anything; Tilia leaves a text out as "".
         """
         return all(
-            value is None or name not in self.reference or str(value) == self.reference[name]
+            value is None or value == "" or name not in self.reference or str(value) == self.reference[name]
             for name, value in found.items()
         )
 
@@ -116,6 +116,7 @@ class Progress:
         under_way: it was begun.
         waiting: it has not been done.
         failed: it was tried, by this write or another like it, without success.
+        invoice: the field that has the invoice of the deed; empty if there is none.
     """
 
     deed: str
@@ -123,15 +124,23 @@ class Progress:
     under_way: Collection[str]
     waiting: Collection[str]
     failed: Collection[str]
+    invoice: str = ""
 
-    def finding(self, what: str, state: str | None, resource: Resource) -> Finding:
-        """Return the finding for the state of a resource."""
+    def finding(self, what: str, state: str | None, resource: Resource, trace: str = "") -> Finding:
+        """Return the finding for the state of a resource.
+
+        Args:
+            trace: what tells of the deed beside the state, e.g. ``it has a commit_invoice_id``.
+        """
         told = f"the {what} is {readable(state) if state else 'in no known state'}"
         if state in self.done:
             why = f"{told}: it is done, by this call or another's, so do not {self.deed} again"
             return unknown(why, resource, done=True)
         if state in self.under_way:
             why = f"{told}: it is being done, by this call or another's, so do not {self.deed} again but look later"
+            return unknown(why, resource)
+        if trace and (state in self.waiting or state in self.failed):
+            why = f"{told}, but {trace}: do not {self.deed} again before you know; look later"
             return unknown(why, resource)
         if state in self.waiting:
             return Finding(Verdict.NOT_SEEN, told, resource)
