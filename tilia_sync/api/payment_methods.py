@@ -29,6 +29,8 @@ class PaymentMethods:
 
         An account that does not exist has none; Tilia does not say that it does not exist.
 
+        Items of another account are not refused, because Tilia's own sample has one: look at ``account_id``.
+
         Args:
             account_id: at most 36 characters.
 

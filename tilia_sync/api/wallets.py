@@ -31,6 +31,8 @@ class Wallets:
         methods and takes those of provider ``wallet``. ``wallet_id``, ``currency`` and ``current_balance`` stand on
         each. A new account's wallets appear a moment after its registration.
 
+        Items of another account are not refused, because Tilia's own sample has one: look at ``account_id``.
+
         Args:
             account_id: at most 36 characters.
 
