@@ -460,8 +460,8 @@ class RateLimitedError(ApiError):
     """
 
     remedy = (
-        "Wait ``retry_after`` seconds, then call again, and call less often. A write whose ``took_effect`` is None: "
-        "``await tilia.reconcile(error)`` first."
+        "``took_effect`` False: wait ``retry_after`` seconds, then call again, and call less often; None: "
+        "``await tilia.reconcile(error)``, and call again only if that says so."
     )
     _class_status = 429
 

@@ -235,3 +235,10 @@ def test_what_a_server_says_stays_on_one_line_and_commands_no_terminal() -> None
     assert str(error) == r"accounts.block: 400 Bad Request: no\n2030-01-01 INFO all is well\x1b[2J \u202e\ud800 é"
     assert error.messages == (said,)
     assert str(error).encode()
+
+
+def test_a_429_in_doubt_does_not_say_to_call_again_first() -> None:
+    """Whoever reads the first words only must not pay twice."""
+    remedy = errors.RateLimitedError.remedy
+    assert remedy.startswith("``took_effect`` False: wait")
+    assert "only if that says so" in remedy.partition("None: ")[2]

@@ -1,7 +1,9 @@
 """From declaration and parameters to the request."""
 
 import uuid
+from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import unquote
 
 import orjson
@@ -179,3 +181,15 @@ def test_a_body_that_is_no_mapping_is_refused_without_showing_it(body: object) -
     with pytest.raises(InvalidRequestError, match=f"is a mapping, not {type(body).__name__}") as caught:
         build(WRITE, THERE, body=body)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize(
+    "at", [lambda odd: odd, lambda odd: [None, {"b": (odd,)}], lambda odd: MappingProxyType({"c": odd})]
+)
+def test_what_is_no_number_is_not_sent_as_null(odd: float, at: Callable[[float], Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="not finite"):
+        build(WRITE, THERE, body={"a": at(odd)})
+    request = build(WRITE, THERE, body={"a": at(1.5), "null": None})
+    assert request.body is not None
+    assert b"1.5" in request.body.reveal()

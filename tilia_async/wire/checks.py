@@ -113,8 +113,9 @@ def text(value: object, *, longest: int | None = None, shortest: int = 1) -> lis
 def email_address(value: object, *, longest: int = 254) -> list[str]:
     """An e-mail address, checked for its form alone (seed 001: at most 254 characters).
 
-    Tilia does not say what it takes, so what providers give out is let through: dots in a row or before the ``@``
-    (docomo.ne.jp), quoted local parts, names of domains in any script.
+    Tilia does not say what it takes, so what is given out is let through: dots in a row, first or before the ``@``
+    (docomo.ne.jp, ezweb.ne.jp), quoted local parts, names of domains in any script or of one label, addresses of hosts
+    in brackets.
     """
     if problems := text(value, longest=longest):
         return problems
@@ -126,22 +127,26 @@ def email_address(value: object, *, longest: int = 254) -> list[str]:
         and 0 < len(local) <= 64
         # Some scripts join or part their letters by characters that are not printed.
         and address.translate(_JOINERS).isprintable()
-        and (_is_quoted(local) or not (set(local) & _ONLY_QUOTED or local.startswith(".")))
+        and (_is_quoted(local) or not set(local) & _ONLY_QUOTED)
         and " " not in domain
-        and len(labels) > 1
-        and all(_is_label(label) for label in labels)
+        and (_is_host_address(domain) if set(domain) & _BRACKETS else all(_is_label(label) for label in labels))
     )
     return [] if well_formed else ["is not an e-mail address"]
 
 
 _DOTS: Mapping[int, str] = dict.fromkeys(map(ord, "。．｡"), ".")
 _JOINERS: Mapping[int, None] = {0x200C: None, 0x200D: None}
+_BRACKETS = frozenset("[]")
 _ONLY_QUOTED = frozenset(' @"')
 
 
 def _is_quoted(local: str) -> bool:
     inner = local[1:-1].replace("\\\\", "").replace('\\"', "")
     return len(local) > 2 and local[0] == local[-1] == '"' and not inner.endswith("\\") and '"' not in inner
+
+
+def _is_host_address(domain: str) -> bool:
+    return len(domain) > 2 and domain[0] == "[" and domain[-1] == "]" and not set(domain[1:-1]) & _BRACKETS
 
 
 def _is_label(label: str) -> bool:

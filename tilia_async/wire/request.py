@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeGuard
@@ -208,11 +209,28 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
 def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> bytes:
     """The body as JSON bytes."""
     try:
-        return orjson.dumps(body.reveal(), default=_plain)
+        content = orjson.dumps(body.reveal(), default=_plain)
+        # What is no number at all is written as null, which would be sent as something else than was given.
+        if b"null" not in content or not _has_no_number(body):
+            return content
+        reason = "it has a number that is not finite"
     except (TypeError, ValueError) as error:
         # The body itself is not quoted: it may hold a password.
         reason = str(error)
     raise InvalidRequestError({"body": [f"cannot be written as JSON: {reason}"]}, operation=operation.name)
+
+
+def _has_no_number(body: HiddenFields[JsonInput]) -> bool:
+    left: list[JsonInput] = [body.reveal()]
+    while left:
+        value = left.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return True
+        if isinstance(value, Mapping):
+            left += value.values()
+        elif isinstance(value, list | tuple):
+            left += value
+    return False
 
 
 def _plain(value: Secret | Mapping[object, object]) -> str | dict[object, object]:
