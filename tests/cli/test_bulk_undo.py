@@ -8,6 +8,7 @@ import pytest
 from commands import blocks, run
 
 import tilia_sync
+from tilia_async.sandbox import Fault
 
 Settings = dict[str, str]
 
@@ -175,3 +176,19 @@ def test_an_unblock_tells_what_else_it_lifted(
     ((account_id, also),) = [(each["account_id"], each["also_blocked_by"]) for each in told["overlaps"]]
     assert (account_id, [each["job_id"] for each in also]) == (account_ids[0], ["one", "two"])
     assert not any(served.accounts[each].is_blocked for each in account_ids)
+
+
+def test_a_dry_run_counts_who_was_freed_before_the_job_could_block_them(
+    served: tilia_sync.Sandbox, settings: Settings, account_ids: list[str], ledger: str
+) -> None:
+    served.faults.add("accounts.block", Fault.SERVER_ERROR_EMPTY, times=3)
+    assert block(settings, account_ids[:1], "wave", ledger) == 1
+    given = account_ids[0].encode()
+    assert run(settings, "bulk", "unblock", "-", "--ledger", ledger, given=given).exit_code == 0
+    wave = ("bulk", "block", "-", "--reason", "wave", "--job", "wave", "--ledger", ledger)
+    dry = run({}, *wave, "--dry-run", given=given)
+    assert "0 of them are confirmed by job wave already" in dry.stdout
+    assert "Of 1 the opposite is on record since" in dry.stdout
+    again = run(settings, *wave, given=given)
+    assert (again.exit_code, served.accounts[account_ids[0]].is_blocked) == (1, False)
+    assert "overtaken  1  left alone, the opposite is on record since" in again.stdout
