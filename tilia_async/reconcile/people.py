@@ -37,8 +37,8 @@ async def _named(look: Looking, sought: Sought, *, dates: bool) -> Finding:
     try:
         account = await Accounts(look.caller).find(username, options=look.options)
     except NotFoundError as error:
-        # A gateway may answer JSON as well, but has no codes of Tilia's (fact sheet "money", 0.4).
-        if not error.structured or not error.codes:
+        # A gateway may answer JSON as well, but not with a code like INVOICE_NOT_FOUND (fact sheet "money", 0.4).
+        if not error.structured or not any(code.endswith("NOT_FOUND") for code in error.codes):
             return proves_nothing("the look-up got a 404 that is not Tilia's")
         why = "nobody has that username, as far as this look-up knows; register again: a name that is taken is refused"
         return Finding(Verdict.NOT_SEEN, why)
