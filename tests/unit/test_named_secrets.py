@@ -112,7 +112,14 @@ def test_a_deep_answer_is_walked_to_its_end() -> None:
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (200, {"status": "Failure", "message": [f"token {HELD} refused"], "payload": {"error": f"not {HELD}"}}),
+        (
+            200,
+            {
+                "status": "Failure",
+                "message": ["refused"],
+                "payload": {"error": "no", "redirect": f"https://web/{HELD}"},
+            },
+        ),
         (200, {"status": "Success", "codes": ["X"], "message": [HELD], "payload": {"errors": {HELD: [HELD]}}}),
         (500, f"https://web/ui/appauth/{HELD}".encode()),
         (502, {"payload": {"redirect": f"https://web/{HELD}"}, "message": [HELD]}),

@@ -163,10 +163,13 @@ def api_error(
     mask: Mask = NO_MASK,
 ) -> errors.ApiError:
     """The error that an answer means. Its HTTP status decides the class."""
+    says_no = False
     try:
-        opened = open_envelope(read_json(answer), success=False)
+        body = read_json(answer)
+        opened = open_envelope(body, success=False)
         messages, field_errors = _complaints(opened.payload)
         structured = True
+        says_no = isinstance(body, dict) and body.get("status", SUCCESS) != SUCCESS
     except ValueError:
         # An HTML page of a proxy, or nothing at all: its beginning is worth keeping, but it is nobody's message.
         opened, messages, field_errors = Opened(False, mask.beginning(answer.body, _LONGEST_TEXT)), (), {}
@@ -181,8 +184,9 @@ def api_error(
         error_class = errors.AccountExistsError
     untold = operation.confidential and (not structured or status not in REFUSALS)
     if untold:
-        # It may hold what it would hold if it said yes, in whatever text. A refusal made nothing.
-        opened, messages, field_errors = Opened(False, _kept_of_untold(opened.payload), opened.codes), (), {}
+        # It may hold what it would hold if it said yes, in whatever text; but an envelope that says no says why.
+        told = (*opened.messages, *messages) if says_no else ()
+        opened, messages, field_errors = Opened(False, _kept_of_untold(opened.payload), opened.codes), told, {}
     happened = Happened.REFUSED if token_expired(opened.payload) else answered(status, success=False)
     effect = took_effect(operation, happened, doubtful=doubtful)
     error = error_class(
