@@ -36,7 +36,7 @@ def shortfall(operation: Operation[object], opened: Opened, value: object) -> st
     returns, payload = operation.returns, opened.payload
     known = _fields(returns)  # type: ignore[arg-type]  # a type can be hashed
     if known is not None:
-        return _blank(known, value) or _empty_model(operation, known, opened)
+        return _blank(known, value) or _empty_model(operation, known, opened, value)
     if returns is type(None) or not (operation.reads or _is_list(returns)):
         # What such an answer looks like is not known, so it takes the word.
         return None if opened.confirmed else "it does not say Success"
@@ -77,7 +77,7 @@ def _blank(fields: _Fields, value: object) -> str | None:
     return None
 
 
-def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) -> str | None:
+def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened, value: object) -> str | None:
     """Say that an answer has none of a model's fields.
 
     One of which all are optional can be made of anything.
@@ -86,7 +86,10 @@ def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened) 
         return None
     payload = _only(opened.payload)
     told = payload if isinstance(payload, dict) else {}
-    said = {name for name, value in told.items() if value is not None and value != ""}
+    said = {name for name, each in told.items() if each is not None and each != ""}
+    if hasattr(operation.returns, "reshape"):
+        # Its fields stand elsewhere, or under other names, as they do in Tilia's own samples.
+        said |= {name for name in fields.required if getattr(value, name, None) not in (None, "")}
     if not opened.confirmed:
         # What the request had says nothing of what came of it.
         said -= {name for _, names in operation.echoes for name in names}
