@@ -326,6 +326,9 @@ class LoopThread:
 
     def _detach_if_unused(self, runner: LoopRunner) -> bool:
         """Under the lock: when nobody needs the runner any more, nobody will find it any more either."""
+        if runner.calls:
+            # A caller may be interrupted once more before it could take off its call, which has ended all the same.
+            runner.calls.difference_update([call for call in runner.calls if call.ended])
         unused = self._runner is runner and not runner.calls and not self._leases
         if unused:
             self._runner = None
