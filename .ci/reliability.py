@@ -90,7 +90,7 @@ FRAMES, IDLE = "tests/transport/test_frames.py", "tests/transport/test_idle.py"
 QUICK = (SERVERS, FRAMES, IDLE)
 """What counts although it is not slow."""
 MUTANTS = ".ci/mutants.py"
-"""A run of its own, of hours: its figures stay on the page until the next."""
+"""A run of its own, of a sample: its figures stay on the page until the next."""
 WHAT: tuple[tuple[str, str, str], ...] = (
     ("operations × conditions", "operations under faults, on a fresh and on a used connection each", MATRIX),
     ("effects found", "effects found in the sandbox after these, never more than one for a call", MATRIX),
