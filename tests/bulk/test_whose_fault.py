@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from scripted import DONE, ONCE, Reply, ScriptedTilia, failing, ids
 
-from tilia_async import RetryPolicy, TiliaClient, errors
+from tilia_async import RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.bulk import BulkOutcome
 from tilia_async.ledger import BlockLedger
+from tilia_async.sandbox import Fault, Sandbox
+from tilia_async.tokens import TokenCache
 
 pytestmark = pytest.mark.asyncio
 
@@ -100,3 +102,19 @@ async def test_a_generator_that_a_stopped_job_leaves_is_closed(start: Start) -> 
     with pytest.raises(errors.BulkStoppedError):
         await tilia.bulk.block(source(), concurrency=4)
     assert closed == [True]
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_the_retry_of_the_options_is_that_of_each_account(attempts: int) -> None:
+    patient, given = RetryPolicy(attempts=3, initial=0), RetryPolicy(attempts=attempts, initial=0)
+    async with (
+        Sandbox() as sandbox,
+        TiliaClient(
+            sandbox.client_id, sandbox.client_secret, sandbox.environment, retry=patient, token_cache=TokenCache()
+        ) as tilia,
+    ):
+        account = await tilia.accounts.register("nyx", email="nyx@mail.example")
+        sandbox.faults.add("accounts.block", Fault.SERVER_ERROR_EMPTY, None)
+        report = await tilia.bulk.block([account.account_id], options=RequestOptions(retry=given))
+        assert report.counts[BulkOutcome.UNKNOWN] == 1
+        assert [request.operation for request in sandbox.requests].count("accounts.block") == attempts
