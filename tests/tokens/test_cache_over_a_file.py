@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from quick import QUICK
 
-from tilia_async import TiliaClient
+from tilia_async import TiliaClient, errors
 from tilia_async.config import Credentials
-from tilia_async.sandbox import Sandbox
+from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, FileTokenStore, Identity, TokenCache
 
@@ -64,3 +64,16 @@ async def test_a_store_that_cannot_be_used_stops_no_call_but_says_so(
     tilia = await one_call(sandbox, in_the_way / "tokens")
     await tilia.aclose()
     assert "the token store could not" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_of_one_operation_keeps_no_other_from_a_new_token(sandbox: Sandbox) -> None:
+    async with TiliaClient(
+        sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=TokenCache(), retry=QUICK
+    ) as tilia:
+        account = await tilia.accounts.register("nyx", email="nyx@mail.example")
+        sandbox.faults.add("accounts.get", Fault.TOKEN_REVOKED, None)
+        with pytest.raises(errors.MissingScopeError):
+            await tilia.accounts.get(account.account_id)
+        sandbox.faults.add("accounts.block", Fault.TOKEN_REVOKED)
+        assert (await tilia.accounts.block(account.account_id)).is_blocked
