@@ -88,7 +88,7 @@ CRASHES = "tests/ledger/test_crashes.py"
 CACHE, SERVERS = "tests/tokens/test_cache_machine.py", "tests/transport/test_hostile_servers.py"
 FRAMES, IDLE = "tests/transport/test_frames.py", "tests/transport/test_idle.py"
 QUICK = (SERVERS, FRAMES, IDLE)
-"""What counts although it is not slow."""
+"""Files whose tests count although they are not slow."""
 MUTANTS = ".ci/mutants.py"
 """A run of its own, of a sample: its figures stay on the page until the next."""
 WHAT: tuple[tuple[str, str, str], ...] = (

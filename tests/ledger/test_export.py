@@ -98,7 +98,7 @@ def test_a_format_that_there_is_not_is_told(name: str) -> None:
     [
         *((name, value) for name in ("job_id", "account_id", "actor", "issuer") for value in ("", "a\0b", "\ud800", 3)),
         *((name, value) for name in ("action", "state", "source") for value in ("", "CALL", 3, [], {})),
-        *((name, value) for name in ("since", "until") for value in ("2026", 3, datetime(2026, 1, 1), ASKED.date())),  # noqa: DTZ001
+        *((name, value) for name in ("since", "until") for value in ("2026", 3, datetime(2026, 1, 1), ASKED.date())),  # noqa: DTZ001 - without a zone on purpose
         ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
         ("until", datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))),
         ("reason", "spam"),

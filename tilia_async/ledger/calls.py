@@ -139,7 +139,7 @@ async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[
     except TiliaError as error:
         await _settle(journal, run_id, Settlement(account_id, state_after(error), str(error)), ends_at)
         raise
-    except BaseException as error:
+    except BaseException as error:  # raised again
         # A fault of ours or of a library's says nothing about the account. The loop may have gone.
         unknown = Settlement(account_id, RecordState.UNKNOWN, f"the call ended with {type(error).__name__}")
         with contextlib.suppress(RuntimeError):

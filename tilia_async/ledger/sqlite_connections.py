@@ -146,7 +146,7 @@ class SqliteConnections:
         self._known.add(connection)
         try:
             await connection
-        except Exception:
+        except Exception:  # whatever it is, the thread ends first; it is raised again
             await connection.ended()
             raise
         return connection

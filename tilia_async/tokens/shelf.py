@@ -208,7 +208,7 @@ class Shelf:
             return copy.copy(error)
         except Exception as error:  # noqa: BLE001 - a defect must reach those who wait; left alone, they would wait on
             return TokenError(f"the exchange failed: {type(error).__name__}", status=None, scopes=scopes)
-        except BaseException as error:
+        except BaseException as error:  # raised again
             # The loop shows what ends it, and the frames hold the client's secret.
             cut(error, None)
             raise

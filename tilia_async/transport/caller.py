@@ -166,7 +166,7 @@ class Caller:
         except errors.TiliaError:
             # Made to be shown.
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the call; it is raised again
             cut(error, before)
             raise
 
@@ -197,7 +197,7 @@ class Caller:
         except errors.TiliaError:
             # Made to be shown.
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the call; it is raised again
             cut(error, before)
             raise
 

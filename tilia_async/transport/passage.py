@@ -42,7 +42,7 @@ class MarkedRequest(ClientRequest):
         """Write the body, in a task of its own, so what interrupts the loop there passes no frame of a call."""
         try:
             await super().write_bytes(*args, **settings)
-        except BaseException as error:
+        except BaseException as error:  # whatever ends the writing; it is raised again
             cut(error, None)
             raise
 
