@@ -93,7 +93,7 @@ class Bulk:
                 accounts in a row given up without a usable answer, half a minute of nothing but 429 and 503, or a
                 longer ``Retry-After`` than the ``retry`` waits out. ``.report`` has what was done.
 
-        Source: seed 002; scope ``block_accounts``.
+        Source: fact sheet "guides", G3; scope ``block_accounts``.
         """
         feed = Feed()
 
@@ -143,7 +143,7 @@ class Bulk:
             ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``unblock_accounts``.
+        Source: fact sheet "guides", G3; scope ``unblock_accounts``.
         """
         feed = Feed()
 
@@ -181,7 +181,7 @@ class Bulk:
             InvalidRequestError: an argument cannot be one.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``search_accounts``.
+        Source: fact sheet "guides", G3; scope ``search_accounts``.
         """
         feed = Feed()
 
@@ -283,7 +283,7 @@ class Bulk:
                 in another environment; or ``undo_job_id`` was begun as another job.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
+        Source: fact sheet "guides", G3; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
         """
         feed = Feed()
 

@@ -1,4 +1,4 @@
-"""Users' accounts: register, look up, block (seed 002; fact sheet "accounts", B1 and C)."""
+"""Users' accounts: register, look up, block (fact sheet "guides", G3; fact sheet "accounts", B1 and C)."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ class Accounts:
             InvalidRequestError: the id cannot be one.
             NotFoundError: there is no such account.
 
-        Source: seed 002; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
+        Source: fact sheet "guides", G3; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
         """
         return await self._caller.value(GET, path={"account_id": account_id}, options=options)
 
@@ -378,7 +378,7 @@ class Accounts:
             NotFoundError: there is no such account.
             LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
-        Source: seed 002; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
+        Source: fact sheet "guides", G3; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
         intent = Intent(BlockAction.BLOCK, reason, actor, review_at)
         return await self._change(BLOCK, intent, account_id, options=options)
@@ -405,7 +405,8 @@ class Accounts:
             ApiError: there is no such account; Tilia documents no status for it.
             LedgerError: the client has a ledger, and it cannot be written; nothing was sent.
 
-        Source: seed 002; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal is inferred.
+        Source: fact sheet "guides", G3; fact sheet "accounts", C5; scope ``unblock_accounts``. The status of a refusal
+        is inferred.
         """
         return await self._change(UNBLOCK, Intent(BlockAction.UNBLOCK, reason, actor), account_id, options=options)
 
@@ -420,7 +421,7 @@ class Accounts:
             NotFoundError: there is no such account.
             ResponseDecodeError: Tilia's answer does not say.
 
-        Source: seed 002, "Detecting blocked accounts"; scope ``search_accounts``.
+        Source: fact sheet "guides", G3, "Detecting blocked accounts"; scope ``search_accounts``.
         """
         status = await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
         return status.is_blocked

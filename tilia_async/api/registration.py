@@ -1,4 +1,4 @@
-"""Registration in two steps, with username and password (seed 001; fact sheet "accounts", B2 and B3)."""
+"""Registration in two steps, with username and password (fact sheet "guides", G2; fact sheet "accounts", B2 and B3)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Registration:
             InvalidRequestError: a field breaks one of these rules.
             BadRequestError: Tilia refuses.
 
-        Source: seed 001 (operationId RegisterUser); scope ``write_registrations``; success is 201.
+        Source: fact sheet "guides", G2 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
         password = hide(password)
         checks.refuse(
@@ -138,6 +138,6 @@ class Registration:
             InvalidRequestError: the id cannot be one.
             ApiError: there is no such registration, or it is completed already; the status is not documented.
 
-        Source: seed 001 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
+        Source: fact sheet "guides", G2 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
         return await self._caller.value(COMPLETE, path={"registration_id": registration_id}, body={}, options=options)

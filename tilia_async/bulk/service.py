@@ -80,7 +80,7 @@ class Bulk:
                 accounts in a row given up without a usable answer, half a minute of nothing but 429 and 503, or a
                 longer ``Retry-After`` than the ``retry`` waits out. ``.report`` has what was done.
 
-        Source: seed 002; scope ``block_accounts``.
+        Source: fact sheet "guides", G3; scope ``block_accounts``.
         """
         intent = Intent(BlockAction.BLOCK, reason, actor, review_at, job_id)
         return await self._report(self._blocking(intent, concurrency, options), account_ids, on_progress)
@@ -117,7 +117,7 @@ class Bulk:
             ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``unblock_accounts``.
+        Source: fact sheet "guides", G3; scope ``unblock_accounts``.
         """
         intent = Intent(BlockAction.UNBLOCK, reason, actor, None, job_id)
         return await self._report(self._blocking(intent, concurrency, options), account_ids, on_progress)
@@ -143,7 +143,7 @@ class Bulk:
             InvalidRequestError: an argument cannot be one.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``search_accounts``.
+        Source: fact sheet "guides", G3; scope ``search_accounts``.
         """
         return await self._report(self._looking_up(concurrency, options), account_ids, on_progress)
 
@@ -226,7 +226,7 @@ class Bulk:
                 in another environment; or ``undo_job_id`` was begun as another job.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
-        Source: seed 002; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
+        Source: fact sheet "guides", G3; scope ``unblock_accounts``, and ``block_accounts`` where one is blocked again.
         """
         job, account_ids = self._undoing(job_id, Undoing(reason, actor, undo_job_id), concurrency, options)
         return await self._report(job, account_ids, on_progress)

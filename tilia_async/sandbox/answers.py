@@ -78,7 +78,7 @@ def invalid(errors: dict[str, list[str]]) -> Answer:
 
 
 def blocked(account_id: str) -> Answer:
-    """403, the payload a plain text (seed 002)."""
+    """403, the payload a plain text (fact sheet "guides", G3)."""
     return failure(403, f"account is blocked ({account_id})")
 
 

@@ -1,4 +1,4 @@
-"""The registration in two steps (seed 001; fact sheet "accounts", B2 and B3)."""
+"""The registration in two steps (fact sheet "guides", G2; fact sheet "accounts", B2 and B3)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def text(value: object, *, longest: int | None = None, shortest: int = 1) -> lis
 
 
 def email_address(value: object, *, longest: int = 254) -> list[str]:
-    """An e-mail address, checked for its form alone (seed 001: at most 254 characters).
+    """An e-mail address, checked for its form alone (fact sheet "guides", G2: at most 254 characters).
 
     Tilia does not say what it takes, so what is given out is let through: dots in a row, first or before the ``@``
     (docomo.ne.jp, ezweb.ne.jp), quoted local parts, names of domains in any script or of one label, addresses of hosts

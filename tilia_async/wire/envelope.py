@@ -149,7 +149,7 @@ def _complains(part: JsonValue) -> bool:
 
 
 def token_expired(payload: JsonValue) -> bool:
-    """Tilia says that the token is expired; it is not documented under which status (seed 000)."""
+    """Tilia says that the token is expired; it is not documented under which status (fact sheet "guides", G1)."""
     return isinstance(payload, dict) and payload.get("error") == TOKEN_EXPIRED
 
 
