@@ -1,14 +1,21 @@
 """Everything here holds on both ways of a request: written on a connection of the pool, and asked of the session."""
 
+import os
+
 import pytest
+from aiohttp.client_reqrep import ClientRequest
 
 from tilia_async.transport.direct import Direct
 
 BY_SESSION = "TILIA_TEST_BY_SESSION"
-"""The environment variable by which a test's own process learns that it shall ask the session."""
+"""The environment variable by which a whole run, or a test's own process, learns that it shall ask the session."""
 
 
-@pytest.fixture(autouse=True, params=["direct", "session"])
+# An aiohttp with other names than those that are known has one way only.
+ALL_BY_SESSION = BY_SESSION in os.environ or not hasattr(ClientRequest, "send")
+
+
+@pytest.fixture(autouse=True, params=["session"] if ALL_BY_SESSION else ["direct", "session"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     chosen: str = request.param
     if chosen == "session":

@@ -199,7 +199,7 @@ async def test_traces_see_all_requests(asked: list[str], late: bool, monkeypatch
     if not late:
 
         def instrumented(session: aiohttp.ClientSession, *args: Any, **settings: Any) -> None:
-            made(session, *args, trace_configs=[traced()], **settings)
+            made(session, *args, trace_configs=[*settings.pop("trace_configs"), traced()], **settings)
 
         monkeypatch.setattr(aiohttp.ClientSession, "__init__", instrumented)
     async with hostile_server(answer) as server, client(server.template) as tilia:

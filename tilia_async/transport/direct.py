@@ -26,7 +26,7 @@ from yarl import URL
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import read
 from tilia_async.transport.idle import look
-from tilia_async.transport.passage import Passage
+from tilia_async.transport.passage import KNOWN, SENT, Passage
 from tilia_async.wire.envelope import RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -35,6 +35,7 @@ NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect
 _CONNECT: Final = ("req", "traces", "timeout")
 _METHODS: Final = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
 _WITH_BODY: Final = frozenset({"PATCH", "POST", "PUT"})
+_OURS: Final = [SENT]
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL: Final = 200
 # By these a request leaves a session; who mocks or traces sessions replaces one of them.
@@ -97,7 +98,7 @@ class Direct:
             and url.isprintable()
             and " " not in url
             and "#" not in url
-            and not self._session.trace_configs
+            and self._session.trace_configs == _OURS
             and _ways() == self._shipped
         )
 
@@ -182,7 +183,8 @@ def _is_known(connector: aiohttp.BaseConnector) -> bool:
     """What is used of aiohttp is there."""
     parameters = inspect.signature(ResponseHandler.set_response_params).parameters
     return (
-        tuple(inspect.signature(connector.connect).parameters) == _CONNECT
+        KNOWN
+        and tuple(inspect.signature(connector.connect).parameters) == _CONNECT
         and {"read_until_eof", "auto_decompress"} <= parameters.keys()
         and all(hasattr(ResponseHandler, name) for name in ("read", "should_close", "exception"))
         and all(hasattr(aiohttp.connector.Connection, name) for name in ("close", "protocol", "release", "transport"))

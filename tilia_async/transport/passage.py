@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 from weakref import WeakSet
 
+import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
@@ -35,8 +37,17 @@ class Passage:
 passage: ContextVar[Passage | None] = ContextVar("tilia_passage", default=None)
 
 
+KNOWN: Final = hasattr(ClientRequest, "send")
+"""aiohttp sends requests as its version 3 does."""
+CAN_LOOK: Final = KNOWN or hasattr(ClientRequest, "_send")
+"""A connection is looked at before a request is written on it."""
+
+
 class MarkedRequest(ClientRequest):
-    """Tells the passage when a connection is there that can be used, which decides what a failure may have caused."""
+    """Tells the passage when a connection is there that can be used, which decides what a failure may have caused.
+
+    aiohttp 4 will give both methods names with an underscore.
+    """
 
     async def write_bytes(self, *args: Any, **settings: Any) -> None:
         """Write the body, in a task of its own, so what interrupts the loop there passes no frame of a call."""
@@ -46,9 +57,44 @@ class MarkedRequest(ClientRequest):
             cut(error, None)
             raise
 
+    async def _write_bytes(self, *args: Any, **settings: Any) -> None:
+        try:
+            await super()._write_bytes(*args, **settings)  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - since aiohttp 4
+        except BaseException as error:  # whatever ends the writing; it is raised again
+            cut(error, None)
+            raise
+
     async def send(self, conn: Connection) -> ClientResponse:
-        current = passage.get()
-        if current is not None:
-            await look(conn, current.used)
-            current.sent = True
+        await _arrive(conn)
         return await super().send(conn)
+
+    async def _send(self, conn: Connection) -> ClientResponse:
+        await _arrive(conn)
+        return await super()._send(conn)  # type: ignore[misc, no-any-return]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - since aiohttp 4
+
+
+async def _arrive(connection: Connection) -> None:
+    current = passage.get()
+    if current is not None:
+        await look(connection, current.used)
+        current.sent = True
+
+
+async def _write(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    current = passage.get()
+    if current is not None:
+        current.sent = True
+
+
+def _trace() -> aiohttp.TraceConfig:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_write)
+    trace.freeze()
+    return trace
+
+
+SENT: Final = _trace()
+"""Tells the passage what :class:`MarkedRequest` would not, should aiohttp send by a method of yet another name: this is
+its documented way to learn of a request that is sent, and it comes before the first byte."""

@@ -22,7 +22,7 @@ from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.exchange import exchange
-from tilia_async.transport.passage import MarkedRequest, Passage
+from tilia_async.transport.passage import CAN_LOOK, SENT, MarkedRequest, Passage
 from tilia_async.transport.places import Places
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
@@ -183,6 +183,7 @@ class SessionPool:
             headers=_HEADERS,
             timeout=NO_TIMEOUT,
             request_class=MarkedRequest,
+            trace_configs=[SENT],
             trust_env=False if self._foreign is None else self._foreign.trust_env,
         )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
@@ -196,8 +197,8 @@ class SessionPool:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._foreign is None:
-            # Places are what limits it.
-            return aiohttp.TCPConnector(limit=0)
+            # Places are what limits it. What cannot be looked at before it is used again is not used again.
+            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK)
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
