@@ -68,7 +68,7 @@ def reliability(session: nox.Session) -> None:
     run_tests(session, "-m", "nightly", env=env)
     quick = ("test_hostile_servers.py", "test_frames.py", "test_idle.py")
     session.run("pytest", *(f"tests/transport/{each}" for each in quick), env=env)
-    session.run("python", ".ci/reliability.py", str(counts))
+    session.run("python", "tools/reliability_page.py", str(counts))
 
 
 @nox.session
@@ -78,7 +78,7 @@ def mutants(session: nox.Session) -> None:
     A sample of 300, drawn with a seed; ``-- --sample 0`` tries all, which takes hours, ``-- wire.effect`` a module's.
     """
     session.install("-q", ".[all]", *group("tests"), *group("frameworks"), *group("mutants"))
-    session.run("python", ".ci/mutants.py", *session.posargs)
+    session.run("python", "tools/mutants.py", *session.posargs)
 
 
 @nox.session
@@ -101,15 +101,15 @@ def types(session: nox.Session) -> None:
 def mirror(session: nox.Session) -> None:
     """Write ``tilia_sync/api`` anew; with ``-- --check`` only compare."""
     session.install("-q", *group("lint"))
-    session.run("python", ".ci/mirror.py", *session.posargs)
+    session.run("python", "tools/mirror.py", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write ``docs/coverage.md`` and ``docs/errors.md`` anew; with ``-- --check`` only compare."""
     session.install("-q", ".")
-    session.run("python", ".ci/coverage.py", *session.posargs)
-    session.run("python", ".ci/errors.py", *session.posargs)
+    session.run("python", "tools/coverage_page.py", *session.posargs)
+    session.run("python", "tools/errors_page.py", *session.posargs)
 
 
 @nox.session

@@ -21,7 +21,7 @@ PARTS = ("path", "host", "scope")
 EACH = [pytest.param(fact, id=name) for name, fact in MADE.items()]
 GUESSED = [pytest.param(fact, id=name) for name, fact in MADE.items() if fact.guessed]
 
-spec = importlib.util.spec_from_file_location("coverage_page", ROOT / ".ci" / "coverage.py")
+spec = importlib.util.spec_from_file_location("coverage_page", ROOT / "tools" / "coverage_page.py")
 assert spec is not None
 assert spec.loader is not None
 coverage = importlib.util.module_from_spec(spec)

@@ -9,7 +9,7 @@ import pytest
 from tilia_async import errors
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("errors_page", ROOT / ".ci" / "errors.py")
+spec = importlib.util.spec_from_file_location("errors_page", ROOT / "tools" / "errors_page.py")
 assert spec is not None
 assert spec.loader is not None
 errors_page = importlib.util.module_from_spec(spec)

@@ -16,7 +16,7 @@ import tilia_sync
 
 ROOT = Path(__file__).resolve().parents[2]
 
-spec = importlib.util.spec_from_file_location("mirror", ROOT / ".ci" / "mirror.py")
+spec = importlib.util.spec_from_file_location("mirror", ROOT / "tools" / "mirror.py")
 assert spec is not None
 assert spec.loader is not None
 mirror = importlib.util.module_from_spec(spec)

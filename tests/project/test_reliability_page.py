@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text()
-spec = importlib.util.spec_from_file_location("reliability_page", ROOT / ".ci" / "reliability.py")
+spec = importlib.util.spec_from_file_location("reliability_page", ROOT / "tools" / "reliability_page.py")
 assert spec is not None
 assert spec.loader is not None
 reliability_page = importlib.util.module_from_spec(spec)

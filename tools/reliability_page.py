@@ -1,6 +1,6 @@
 """Writes ``docs/reliability.md`` from what a run of the tests has counted.
 
-Usage: ``reliability.py COUNTS``, where COUNTS is the file that ``TILIA_COUNTS`` named during the run.
+Usage: ``reliability_page.py COUNTS``, where COUNTS is the file that ``TILIA_COUNTS`` named during the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reliability.md"
 
 INTRO = """\
-<!-- Written by `nox -s reliability` from `.ci/reliability.py` and what the tests counted. -->
+<!-- Written by `nox -s reliability` from `tools/reliability_page.py` and what the tests counted. -->
 
 # What is promised, and how it is tried
 
@@ -89,7 +89,7 @@ CACHE, SERVERS = "tests/tokens/test_cache_machine.py", "tests/transport/test_hos
 FRAMES, IDLE = "tests/transport/test_frames.py", "tests/transport/test_idle.py"
 QUICK = (SERVERS, FRAMES, IDLE)
 """Files whose tests count although they are not slow."""
-MUTANTS = ".ci/mutants.py"
+MUTANTS = "tools/mutants.py"
 """A run of its own, of a sample: its figures stay on the page until the next."""
 WHAT: tuple[tuple[str, str, str], ...] = (
     ("operations × conditions", "operations under faults, on a fresh and on a used connection each", MATRIX),

@@ -1,6 +1,6 @@
 """Writes ``docs/errors.md`` from the classes in ``tilia_async.errors``.
 
-Usage: ``errors.py`` writes the file; ``errors.py --check`` fails if it differs from what would be written.
+Usage: ``errors_page.py`` writes the file; ``errors_page.py --check`` fails if it differs from what would be written.
 """
 
 from __future__ import annotations
