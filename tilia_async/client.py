@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -28,11 +29,14 @@ from tilia_async.config import (
     Credentials,
     Environment,
     Limits,
+    Proxy,
     RequestOptions,
     RetryPolicy,
+    Service,
     checked_timeout,
     expect,
     find_environment,
+    find_proxy,
     from_environment,
 )
 from tilia_async.json_value import Body
@@ -55,6 +59,8 @@ from tilia_async.wire.outcome import Response
 from tilia_async.wire.request import WireRequest, build
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import aiohttp
 
 T = TypeVar("T")
@@ -71,6 +77,8 @@ class ClientSettings(TypedDict, total=False):
     session: aiohttp.ClientSession | None
     operations: Mapping[str, Operation[object]] | None
     ledger: BlockLedger | None
+    trust_env: bool
+    ssl: SSLContext | None
 
 
 class TiliaClient:
@@ -95,8 +103,8 @@ class TiliaClient:
         retry: how often and when a call is sent again.
         limits: connections, and the size of an answer.
         token_cache: share one between clients; None: the one of this process.
-        session: an ``aiohttp.ClientSession`` of yours: its connector is used (proxies, certificates); it is neither
-            changed nor closed.
+        session: an ``aiohttp.ClientSession`` of yours: its connector, proxy, ``trust_env`` and trace configs are used.
+            It is neither changed nor closed. One with settings that would be lost, such as headers, is refused.
         operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
             not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
@@ -134,15 +142,22 @@ class TiliaClient:
         session: aiohttp.ClientSession | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
+        proxy: str | Secret | None = None,
+        trust_env: bool = False,
+        ssl: SSLContext | None = None,
     ) -> None:
         # At once: frames can be printed with their variables, and what is refused may be a secret, too.
         client_secret = hide(client_secret)
+        proxy = None if proxy is None else hide(proxy)
         where = find_environment(environment)
         environment = ""
         self._client_id = ""
         from tilia_async.transport.sessions import SessionPool  # noqa: PLC0415 - brings aiohttp: see the class
 
-        self._pool = SessionPool(limits, session)
+        through = None if proxy is None else find_proxy(proxy)
+        if isinstance(through, errors.ConfigurationError):
+            raise through
+        self._pool = SessionPool(limits, session, proxy=through, trust_env=trust_env, ssl=ssl)
         expect("retry", retry, RetryPolicy)
         expect("token_cache", token_cache, TokenCache, type(None))
         expect("operations", operations, Mapping, type(None))
@@ -151,6 +166,7 @@ class TiliaClient:
         if isinstance(where, errors.ConfigurationError):
             raise where
         self._environment = where
+        _check_clear(where, self._pool.outward.proxy)
         self._client_id = credentials.client_id
         cache = shared_cache() if token_cache is None else token_cache
         budget = checked_timeout(timeout)
@@ -182,21 +198,25 @@ class TiliaClient:
         client_id: str | None = None,
         client_secret: str | Secret | None = None,
         environment: str | Environment | None = None,
+        proxy: str | Secret | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
         """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
+        ``TILIA_PROXY`` is its proxy, if that is set.
+
         Args:
-            client_id, client_secret, environment: instead of the variable of that name, which is not looked up.
+            client_id, client_secret, environment, proxy: instead of the variable of that name, which is not looked up.
             settings: the other arguments of the constructor.
 
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
         client_secret = None if client_secret is None else hide(client_secret)
+        proxy = proxy_from_variables() if proxy is None else hide(proxy)
         found = None if environment is None else find_environment(environment)
         environment = None
-        return cls(*from_variables(client_id, client_secret, found), **settings)
+        return cls(*from_variables(client_id, client_secret, found), proxy=proxy, **settings)
 
     async def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """A token with at least these scopes, from the cache or from the token endpoint.
@@ -367,6 +387,22 @@ def from_variables(
             f"TILIA_ENVIRONMENT: {found}; set it to production, staging or a URL with {{service}} in it"
         )
     return client_id, client_secret, found
+
+
+def proxy_from_variables() -> Secret | None:
+    """The proxy that ``TILIA_PROXY`` names; None if it is not set."""
+    value = os.environ.get("TILIA_PROXY", "").strip()
+    return Secret(value) if value else None
+
+
+def _check_clear(environment: Environment, proxy: Proxy | None) -> None:
+    """Plain http stays on this machine, so a proxy for it has to be here, too."""
+    clear = [service for service in Service if environment.url(service).startswith("http:")]
+    if clear and proxy is not None and not proxy.is_here:
+        raise errors.ConfigurationError(
+            f"proxy: {proxy.url} is not on this machine, and requests to {environment.url(clear[0])} are plain http; "
+            "secrets go over https only"
+        )
 
 
 def _scope_names(scopes: Iterable[str] | None) -> frozenset[str]:

@@ -189,9 +189,16 @@ class TransportError(TiliaError):
 
 
 class ConnectError(TransportError, ConnectionError):
-    """Nothing was sent: the name did not resolve, the connection was refused, or TLS failed."""
+    """Nothing was sent: the name did not resolve, the connection or a proxy refused, or TLS failed.
+
+    Attributes:
+        lasting: the same would happen again until somebody changes something: a certificate that is not trusted, one
+            that is missing, a login that the proxy wants. It is not tried again.
+    """
 
     remedy = "Call again; if it lasts, ``tilia doctor`` says what is wrong between here and Tilia."
+
+    lasting: bool = False
 
 
 class DeadlineExceededError(TransportError, TimeoutError):

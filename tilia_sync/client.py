@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
 import tilia_async
 from tilia_async import errors
-from tilia_async.client import from_variables
+from tilia_async.client import from_variables, proxy_from_variables
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, find_environment
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.json_value import Body
@@ -34,6 +34,9 @@ from tilia_sync.bridge import LOOP_THREAD
 from tilia_sync.bulk import Bulk
 from tilia_sync.ledger import BlockLedger, behind
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 T = TypeVar("T")
 
 
@@ -47,6 +50,8 @@ class ClientSettings(TypedDict, total=False):
     token_cache: TokenCache | None
     operations: Mapping[str, Operation[object]] | None
     ledger: BlockLedger | None
+    trust_env: bool
+    ssl: SSLContext | None
 
 
 class TiliaClient:
@@ -107,9 +112,13 @@ class TiliaClient:
         token_cache: TokenCache | None = None,
         operations: Mapping[str, Operation[object]] | None = None,
         ledger: BlockLedger | None = None,
+        proxy: str | Secret | None = None,
+        trust_env: bool = False,
+        ssl: SSLContext | None = None,
     ) -> None:
         # At once: frames can be printed with their variables, and what is refused may be a secret, too.
         client_secret = hide(client_secret)
+        proxy = None if proxy is None else hide(proxy)
         where = find_environment(environment)
         environment = ""
         if isinstance(where, ConfigurationError):
@@ -126,6 +135,9 @@ class TiliaClient:
                 token_cache=token_cache,
                 operations=operations,
                 ledger=behind(ledger),
+                proxy=proxy,
+                trust_env=trust_env,
+                ssl=ssl,
             )
         )
 
@@ -136,21 +148,25 @@ class TiliaClient:
         client_id: str | None = None,
         client_secret: str | Secret | None = None,
         environment: str | Environment | None = None,
+        proxy: str | Secret | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
         """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
+        ``TILIA_PROXY`` is its proxy, if that is set.
+
         Args:
-            client_id, client_secret, environment: instead of the variable of that name, which is not looked up.
+            client_id, client_secret, environment, proxy: instead of the variable of that name, which is not looked up.
             settings: the other arguments of the constructor.
 
         Raises:
             ConfigurationError: a variable is not set, or wrong; the message names it.
         """
         client_secret = None if client_secret is None else hide(client_secret)
+        proxy = proxy_from_variables() if proxy is None else hide(proxy)
         found = None if environment is None else find_environment(environment)
         environment = None
-        return cls(*from_variables(client_id, client_secret, found), **settings)
+        return cls(*from_variables(client_id, client_secret, found), proxy=proxy, **settings)
 
     def _wrap(self, client: tilia_async.TiliaClient) -> None:
         self._client = client

@@ -273,10 +273,11 @@ async def test_redirects_are_not_followed() -> None:
 
 @pytest.mark.asyncio
 async def test_a_session_of_the_users_is_used_through_its_connector_and_left_as_it_was(sandbox: Sandbox) -> None:
-    async with aiohttp.ClientSession(cookies={"a": "b"}) as session:
+    async with aiohttp.ClientSession() as session:
         async with TiliaClient(
             sandbox.client_id, sandbox.client_secret, sandbox.environment, session=session, token_cache=TokenCache()
         ) as tilia:
+            session.cookie_jar.update_cookies({"a": "b"})
             await tilia.payment_methods.list("acct_1")
             assert len(session.connector._conns) > 0
         assert not session.closed

@@ -103,7 +103,7 @@ class TokenFetcher:
 def _passes(failure: errors.TiliaError) -> bool:
     if isinstance(failure, errors.TokenError):
         return failure.status is not None and envelope.may_succeed_later(failure.status)
-    return True
+    return not (isinstance(failure, errors.ConnectError) and failure.lasting)
 
 
 def _judge(
@@ -114,6 +114,8 @@ def _judge(
         mask = Mask.of([secret])
         failure = kind(f"no token: {TOKEN.name}: {mask.text(answer.reason)}")
         failure.cause = mask.cause(answer.cause)
+        if isinstance(failure, errors.ConnectError):
+            failure.lasting = answer.lasting
         return failure
     try:
         body = envelope.read_json(answer)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from tilia_async.config import Proxy
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import read
 from tilia_async.transport.direct import Direct
 from tilia_async.transport.idle import UnusableConnectionError
 from tilia_async.transport.passage import Passage, passage
-from tilia_async.transport.reasons import cause, told
+from tilia_async.transport.reasons import AttemptTimeoutError, ProxyLoginError, not_answered
+from tilia_async.transport.routes import Routes
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -23,6 +29,7 @@ async def exchange(
     token: AccessToken | None,
     passed: Passage,
     response_bytes: int,
+    routes: Routes | None = None,
 ) -> RawAnswer | NoAnswer:
     """Send a request once and read the answer. Every failure that is the network's comes back as a value.
 
@@ -31,10 +38,15 @@ async def exchange(
         token: goes into the header ``Authorization``; None: there is none yet.
         passed: learns when the request was sent.
         response_bytes: the largest body that is read.
+        routes: the proxies; None: there are none.
+
+    Raises:
+        ConfigurationError: the environment names a proxy that cannot be used.
     """
     url = request.url
     path = url.find("/", url.find("//") + 2)
     origin = url if path < 0 else url[:path]
+    proxy = None if routes is None else await routes.find(origin)
     places = passed.places
     if not places.take(origin):
         await places.wait(origin)
@@ -42,22 +54,37 @@ async def exchange(
         # Of the idle connections, those that have ended are passed over.
         while True:
             try:
-                if direct is not None and direct.takes(request):
-                    return await direct.ask(request, origin, token, passed, response_bytes)
-                return await _ask(session, request, token, passed, response_bytes)
+                if proxy is None and direct is not None and direct.takes(request):
+                    asking = direct.ask(request, origin, token, passed, response_bytes)
+                else:
+                    asking = _ask(session, request, token, passed, response_bytes, proxy)
+                return await (asking if passed.seconds is None else _within(passed.seconds, asking))
             except UnusableConnectionError as error:
                 if not error.idle:
                     raise
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
-        reason, why = told(error), cause(error)
+        ended = not_answered(error, passed.sent, proxy)
     except RuntimeError as error:
         # aiohttp's words for a session that was closed while the call was on its way to it.
         if not session.closed:
             raise
-        reason, why = told(error), cause(error)
+        ended = not_answered(error, passed.sent, proxy)
     finally:
         places.give_back(origin)
-    return NoAnswer(passed.sent, reason, why)
+    passed.sent = ended.sent
+    return ended
+
+
+async def _within(seconds: float, asking: Coroutine[Any, Any, RawAnswer]) -> RawAnswer:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await asking
+    except TimeoutError:
+        # One of a library's is an error of the connection.
+        if not limit.expired():
+            raise
+    raise AttemptTimeoutError(seconds)
 
 
 async def _ask(
@@ -66,24 +93,30 @@ async def _ask(
     token: AccessToken | None,
     passed: Passage,
     response_bytes: int,
+    proxy: Proxy | None,
 ) -> RawAnswer:
     """Ask the session as anybody would."""
+    tunnel = request.url.startswith("https:")
     reset = passage.set(passed)
     try:
         # The token is in no variable here: frames can be printed with their variables.
         response = await session.request(
             request.method,
             URL(request.url, encoded=True),
-            headers=(
-                request.headers.reveal()
-                if token is None
-                else {**request.headers.reveal(), "Authorization": f"Bearer {token.value}"}
-            ),
+            headers={
+                **request.headers.reveal(),
+                **({} if token is None else {"Authorization": f"Bearer {token.value}"}),
+                **({} if tunnel else _login(proxy)),
+            },
             data=None if request.body is None else request.body.reveal(),
             allow_redirects=False,
+            proxy=None if proxy is None else URL(proxy.url),
+            proxy_headers=_login(proxy) if tunnel else None,
         )
         # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.
         try:
+            if proxy is not None and not tunnel and response.status == ProxyLoginError.status:
+                raise ProxyLoginError
             return RawAnswer(
                 response.status, response.headers, *await read(response.headers, response.content, response_bytes)
             )
@@ -95,3 +128,10 @@ async def _ask(
                 await response.wait_for_close()
     finally:
         passage.reset(reset)
+
+
+def _login(proxy: Proxy | None) -> dict[str, str]:
+    """The header for the proxy. Not in its URL, which stands in aiohttp's errors."""
+    if proxy is None or proxy.authorization is None:
+        return {}
+    return {"Proxy-Authorization": proxy.authorization.reveal()}

@@ -23,13 +23,15 @@ class Passage:
     Attributes:
         places: of the running event loop.
         used: the connections of the running event loop that served a request before.
+        seconds: how long it may take once it has a place; None: as long as its call.
         sent: a connection was there, and the request may be on the wire.
     """
 
-    __slots__ = ("places", "sent", "used")
+    __slots__ = ("places", "seconds", "sent", "used")
 
-    def __init__(self, places: Places, used: WeakSet[ResponseHandler]) -> None:
+    def __init__(self, places: Places, used: WeakSet[ResponseHandler], seconds: float | None = None) -> None:
         self.places = places
+        self.seconds = seconds
         self.used = used
         self.sent = False
 

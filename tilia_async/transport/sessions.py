@@ -7,23 +7,25 @@ import contextlib
 import os
 import platform
 import threading
-import warnings
 from collections.abc import Awaitable
 from importlib.metadata import version
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from weakref import WeakSet
 
 import aiohttp
 import attrs
 from aiohttp.client_proto import ResponseHandler
 
-from tilia_async.config import Limits, expect
+from tilia_async.config import Limits, Proxy, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.exchange import exchange
+from tilia_async.transport.foreign import Adopted, adopt, loop_of
 from tilia_async.transport.passage import CAN_LOOK, SENT, MarkedRequest, Passage
 from tilia_async.transport.places import Places
+from tilia_async.transport.routes import Routes
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
@@ -55,6 +57,7 @@ class Part:
         places: those of ``session``.
         session: None until the first call needs it.
         direct: the shorter way to the connections of ``session``, if it can be taken.
+        routes: the proxies of ``session``; None: it has none.
         used: connections that served a request.
     """
 
@@ -62,6 +65,7 @@ class Part:
     places: Places
     session: aiohttp.ClientSession | None = None
     direct: Direct | None = None
+    routes: Routes | None = None
     used: WeakSet[ResponseHandler] = attrs.field(factory=WeakSet[ResponseHandler])
 
     def find(self) -> aiohttp.ClientSession | None:
@@ -72,20 +76,52 @@ class Part:
         """Bound a call, and end it when the client is closed: then its time is up at once."""
         return Deadline(self.deadlines, seconds)
 
-    def passage(self) -> Passage:
-        """A way for one request."""
-        return Passage(self.places, self.used)
+    def passage(self, seconds: float | None = None) -> Passage:
+        """A way for one request, which may take so long."""
+        return Passage(self.places, self.used, seconds)
 
 
 class SessionPool:
-    """Opens a session on the first call in each event loop, and closes what it opened."""
+    """Opens a session on the first call in each event loop, and closes what it opened.
 
-    def __init__(self, limits: Limits, session: aiohttp.ClientSession | None = None) -> None:
+    Args:
+        session: of the user's, to be used through its connector.
+        proxy: for every request.
+        trust_env: take proxies from the environment.
+        ssl: what certificates are trusted, and which one is shown.
+
+    Raises:
+        ConfigurationError: a setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        proxy: Proxy | None = None,
+        trust_env: bool = False,
+        ssl: SSLContext | None = None,
+    ) -> None:
         expect("limits", limits, Limits)
         expect("session", session, aiohttp.ClientSession, type(None))
+        expect("trust_env", trust_env, bool)
+        _check_tls(ssl)
+        if proxy is not None and trust_env:
+            raise ConfigurationError(
+                "proxy and trust_env: give one of them; a proxy (or TILIA_PROXY) is used for every request, "
+                "so nothing would be left for the environment to say"
+            )
+        for setting, given in (("proxy", proxy), ("trust_env", trust_env or None), ("ssl", ssl)):
+            if session is not None and given is not None:
+                raise ConfigurationError(
+                    f"{setting} and session: give {setting} to the session, or leave the session out"
+                )
         self.limits = limits
         self.closed = False
         self._foreign = session
+        self._ssl = ssl
+        self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
         self._lock = threading.Lock()
         self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
         self._forks = _forks
@@ -137,7 +173,7 @@ class SessionPool:
         """Send a request once and read the answer; see :func:`tilia_async.transport.exchange.exchange`."""
         part = self.here()
         direct = part.direct if part.session is session else None
-        return exchange(session, direct, request, token, passed, self.limits.response_bytes)
+        return exchange(session, direct, request, token, passed, self.limits.response_bytes, part.routes)
 
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
@@ -184,25 +220,32 @@ class SessionPool:
             timeout=NO_TIMEOUT,
             request_class=MarkedRequest,
             trace_configs=[SENT],
-            trust_env=False if self._foreign is None else self._foreign.trust_env,
         )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         part = self.here()
-        part.session, part.direct = session, Direct.of(session, _HEADERS)
+        part.session = session
+        if self.outward.proxy is None and not self.outward.trust_env:
+            part.direct = Direct.of(session, _HEADERS)
+        else:
+            part.routes = Routes(self.outward.proxy, self.outward.trust_env)
         if self._foreign is not None:
             part.places = Places(connector.limit, connector.limit_per_host)
+            if self._foreign.trace_configs:
+                # Whoever instruments all sessions has added theirs to both: once is enough.
+                session.trace_configs[:] = [SENT, *self._foreign.trace_configs]
         return session
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._foreign is None:
             # Places are what limits it. What cannot be looked at before it is used again is not used again.
-            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK)
+            ssl = True if self._ssl is None else self._ssl
+            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK, ssl=ssl)
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
-        if _loop_of(self._foreign) is not asyncio.get_running_loop():
+        if loop_of(self._foreign) is not asyncio.get_running_loop():
             raise ConfigurationError(
                 "session: the aiohttp session that the client was given belongs to another event loop; "
                 "leave it out, and the client opens one for each loop"
@@ -227,8 +270,7 @@ _closing: set[asyncio.Task[None]] = set()
 """Sessions of other loops on their way to be closed; a loop itself keeps its tasks weakly."""
 
 
-def _loop_of(session: aiohttp.ClientSession) -> asyncio.AbstractEventLoop:
-    with warnings.catch_warnings():
-        # Deprecated because one's own session has the running loop; there is no other public way for someone else's.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return session.loop
+def _check_tls(ssl: SSLContext | None) -> None:
+    expect("ssl", ssl, SSLContext, type(None))
+    if ssl is not None and ssl.protocol is PROTOCOL_TLS_SERVER:
+        raise ConfigurationError("ssl: it is a context for servers; make one with ssl.create_default_context()")

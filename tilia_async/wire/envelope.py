@@ -67,11 +67,13 @@ class NoAnswer:
         sent: the request, or a part of it, may have reached the server.
         reason: what happened, told without secrets.
         cause: the exception behind it, as text: its type, message and place.
+        lasting: the same would happen again, until somebody changes something.
     """
 
     sent: bool
     reason: str
     cause: str | None = attrs.field(default=None, repr=False)
+    lasting: bool = False
 
 
 @attrs.define

@@ -204,6 +204,8 @@ def no_answer(
         error, what = errors.ConnectError, "not sent"
     told = error(f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference)
     told.cause = mask.cause(ended.cause)
+    if isinstance(told, errors.ConnectError):
+        told.lasting = ended.lasting
     return told
 
 

@@ -58,7 +58,7 @@ def backoff(policy: RetryPolicy, attempt: int, draw: float) -> float:
 
 def _never_again(operation: Operation[object], failure: errors.TiliaError) -> str | None:
     if isinstance(failure, errors.ConnectError):
-        return None
+        return "it would fail again until something is changed" if failure.lasting else None
     if operation.repeat is Repeat.NEVER:
         return "the operation is not repeated once it may have been sent"
     if isinstance(failure, errors.ApiError):

@@ -1,0 +1,165 @@
+"""A real HTTP proxy: tunnels by CONNECT and passes plain requests on, and remembers what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from threading import Event, Thread
+from urllib.parse import urlsplit
+
+import attrs
+import trustme
+
+
+@attrs.define(eq=False)
+class ForwardProxy:
+    """What a proxy does and saw.
+
+    Attributes:
+        login: ``user:password`` that it wants; None: it wants none.
+        refuse: the status that it answers to every request; 0: it serves; 1: it hangs up.
+        heads: the head of each request that came to it, as it came.
+        tunnels: the bytes that went through it from clients.
+    """
+
+    login: str | None = None
+    refuse: int = 0
+    port: int = 0
+    heads: list[str] = attrs.field(factory=list)
+    tunnels: bytearray = attrs.field(factory=bytearray)
+
+    @property
+    def url(self) -> str:
+        return f"http://{'' if self.login is None else self.login + '@'}127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while (head := await reader.readuntil(b"\r\n\r\n")) and await self._one(head.decode(), reader, writer):
+                pass
+        writer.close()
+
+    async def _one(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        self.heads.append(head)
+        method, target, _ = head.split("\r\n", maxsplit=1)[0].split()
+        if self.refuse == 1:
+            return False
+        status = self.refuse or (0 if self._admits(head) else 407)
+        length = next(
+            (int(line.split(":")[1]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0
+        )
+        if status:
+            await reader.readexactly(length)
+            writer.write(f"HTTP/1.1 {status} No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".encode())
+            return method != "CONNECT"
+        if method == "CONNECT":
+            await self._tunnel(target, reader, writer)
+            return False
+        url = urlsplit(target)
+        there, onward = await asyncio.open_connection(url.hostname, url.port or 80)
+        lines = [line for line in head.split("\r\n")[1:] if line and not line.lower().startswith("proxy-")]
+        onward.write("\r\n".join([f"{method} {url.path} HTTP/1.1", *lines, "Connection: close", "", ""]).encode())
+        onward.write(await reader.readexactly(length))
+        writer.write(await there.read())
+        onward.close()
+        return False
+
+    def _admits(self, head: str) -> bool:
+        wanted = None if self.login is None else "Basic " + b64encode(self.login.encode()).decode()
+        return wanted is None or f"Proxy-Authorization: {wanted}\r\n" in head
+
+    async def _tunnel(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = target.rpartition(":")
+        there, onward = await asyncio.open_connection("127.0.0.1" if host.endswith(".test") else host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, seen: bytearray | None) -> None:
+            with suppress(ConnectionError):
+                while chunk := await source.read(65_536):
+                    if seen is not None:
+                        seen += chunk
+                    sink.write(chunk)
+                    await sink.drain()
+            sink.close()
+
+        await asyncio.gather(pump(reader, onward, seen=self.tunnels), pump(there, writer, seen=None))
+
+
+@asynccontextmanager
+async def forward_proxy(
+    *, login: str | None = None, refuse: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ForwardProxy]:
+    proxy = ForwardProxy(login, refuse)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await proxy.serve(reader, writer)
+        except asyncio.CancelledError:
+            # The end of a test cancels what still serves; the stream's own callback would complain about it.
+            writer.close()
+        finally:
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def proxy_elsewhere(*, login: str | None = None, refuse: int = 0) -> Iterator[ForwardProxy]:
+    """A proxy in a thread of its own, for callers that block theirs."""
+    started: list[tuple[ForwardProxy, asyncio.AbstractEventLoop, asyncio.Event]] = []
+    ready = Event()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        async with forward_proxy(login=login, refuse=refuse) as proxy:
+            started.append((proxy, asyncio.get_running_loop(), end))
+            ready.set()
+            await end.wait()
+
+    thread = Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    ready.wait()
+    proxy, loop, end = started[0]
+    try:
+        yield proxy
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()
+
+
+@attrs.define
+class Certificates:
+    """A private CA, with contexts for a server and for clients."""
+
+    ca: trustme.CA = attrs.field(factory=trustme.CA)
+
+    def server(self, *, wants_client: bool = False, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.ca.issue_cert("127.0.0.1", "localhost", "accounts.tilia.test", "auth.tilia.test").configure_cert(context)
+        if wants_client:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self.ca.configure_trust(context)
+        if version is not None:
+            context.maximum_version = version
+        return context
+
+    def client(self, issuer: trustme.CA | None = None, *, shows: bool = False) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        self.ca.configure_trust(context)
+        if shows:
+            (issuer or self.ca).issue_cert("client@tilia.test").configure_cert(context)
+        return context

@@ -1,0 +1,68 @@
+"""The proxy that a request goes through."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+from aiohttp.helpers import get_env_proxy_for_url
+from yarl import URL
+
+from tilia_async.config import Proxy, basic_login, find_proxy, is_loopback
+from tilia_async.errors import ConfigurationError
+from tilia_async.secret import Secret
+
+
+class Routes:
+    """The proxies of one session.
+
+    aiohttp's own ``trust_env`` would log in to Tilia with what ``~/.netrc`` says about its hosts, so that is not asked
+    for: the variables are read the same way, and of ``~/.netrc`` only the login for the proxy.
+
+    Args:
+        proxy: for every request.
+        trust_env: read the variables; only without a proxy for every request. Read once for each host.
+    """
+
+    def __init__(self, proxy: Proxy | None, trust_env: bool) -> None:
+        self._proxy = proxy
+        self._from_variables = trust_env and proxy is None
+        self._found: dict[str, Proxy | None] = {}
+
+    async def find(self, origin: str) -> Proxy | None:
+        """The proxy for the scheme, host and port of a URL; None: there is none.
+
+        Raises:
+            ConfigurationError: a variable of the environment names a proxy that cannot be used.
+        """
+        if not self._from_variables:
+            return self._proxy
+        if origin not in self._found:
+            # It reads a file.
+            found = await asyncio.to_thread(_by_variables, origin)
+            if isinstance(found, ConfigurationError):
+                raise found
+            self._found[origin] = found
+        return self._found[origin]
+
+
+def login_of(auth: object) -> Secret:
+    """The header for what aiohttp keeps as a ``BasicAuth``."""
+    return basic_login(Secret(getattr(auth, "login", "")), Secret(getattr(auth, "password", "")))
+
+
+def _by_variables(origin: str) -> Proxy | ConfigurationError | None:
+    url = URL(origin)
+    try:
+        address, login = get_env_proxy_for_url(url)
+    except LookupError:
+        return None
+    found = find_proxy(Secret(str(address)))
+    if isinstance(found, ConfigurationError):
+        return ConfigurationError(f"{url.scheme.upper()}_PROXY: {found}")
+    if login is not None:
+        found = attrs.evolve(found, authorization=login_of(login))
+    if url.scheme == "http" and is_loopback(url.host or "") and not found.is_here:
+        # From there it is another machine that goes by this name, and the secrets would go there in the clear.
+        return None
+    return found
