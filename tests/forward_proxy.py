@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -39,7 +40,7 @@ class ForwardProxy:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while (head := await reader.readuntil(b"\r\n\r\n")) and await self._one(head.decode(), reader, writer):
                 pass
-        writer.close()
+        await _end(writer)
 
     async def _one(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.heads.append(head)
@@ -47,11 +48,8 @@ class ForwardProxy:
         if self.refuse == 1:
             return False
         status = self.refuse or (0 if self._admits(head) else 407)
-        length = next(
-            (int(line.split(":")[1]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0
-        )
         if status:
-            await reader.readexactly(length)
+            await reader.readexactly(_length(head))
             writer.write(f"HTTP/1.1 {status} No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n".encode())
             return method != "CONNECT"
         if method == "CONNECT":
@@ -60,11 +58,14 @@ class ForwardProxy:
         url = urlsplit(target)
         there, onward = await asyncio.open_connection(url.hostname, url.port or 80)
         lines = [line for line in head.split("\r\n")[1:] if line and not line.lower().startswith("proxy-")]
-        onward.write("\r\n".join([f"{method} {url.path} HTTP/1.1", *lines, "Connection: close", "", ""]).encode())
-        onward.write(await reader.readexactly(length))
-        writer.write(await there.read())
-        onward.close()
-        return False
+        try:
+            onward.write("\r\n".join([f"{method} {url.path} HTTP/1.1", *lines, "", ""]).encode())
+            onward.write(await reader.readexactly(_length(head)))
+            answered = await there.readuntil(b"\r\n\r\n")
+            writer.write(answered + await there.readexactly(_length(answered.decode())))
+        finally:
+            await _end(onward)
+        return True
 
     def _admits(self, head: str) -> bool:
         wanted = None if self.login is None else "Basic " + b64encode(self.login.encode()).decode()
@@ -84,7 +85,21 @@ class ForwardProxy:
                     await sink.drain()
             sink.close()
 
-        await asyncio.gather(pump(reader, onward, seen=self.tunnels), pump(there, writer, seen=None))
+        try:
+            await asyncio.gather(pump(reader, onward, seen=self.tunnels), pump(there, writer, seen=None))
+        finally:
+            await _end(onward)
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+def _length(head: str) -> int:
+    lines = head.lower().split("\r\n")
+    return next((int(line.split(":")[1]) for line in lines if line.startswith("content-length:")), 0)
 
 
 @asynccontextmanager
@@ -163,3 +178,39 @@ class Certificates:
         if shows:
             (issuer or self.ca).issue_cert("client@tilia.test").configure_cert(context)
         return context
+
+
+@contextmanager
+def strict_tls_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
+    """A TLS server that says why it ends a handshake, which asyncio's does not: its port, and what it refused."""
+    refusals: list[str] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.settimeout(5)
+            with context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False) as one:
+                try:
+                    one.do_handshake()
+                    refusals.append("nothing")
+                except ssl.SSLError as error:
+                    refusals.append(str(error.reason))
+                with suppress(OSError):
+                    # What is closed with something unread is reset, and the reason may be lost.
+                    socket.socket.shutdown(one, socket.SHUT_WR)
+                    while socket.socket.recv(one, 65_536):
+                        pass
+
+    thread = Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], refusals
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()

@@ -123,11 +123,11 @@ async def test_a_tunnel_that_is_refused_is_the_proxys(status: int, when: str) ->
     async with tls_server(certificates) as server, forward_proxy() as proxy:
         settings: dict[str, Any] = {"proxy": with_login(proxy), "ssl": certificates.client(), "retry": QUICK}
         if when == "call":
-            async with TiliaClient("id", "s", at(server), token_cache=cache, **settings) as tilia:
+            async with TiliaClient("id", "s3cret", at(server), token_cache=cache, **settings) as tilia:
                 await tilia.access_token(())
         proxy.refuse = status
         proxy.heads.clear()
-        async with TiliaClient("id", "s", at(server), token_cache=cache, **settings) as tilia:
+        async with TiliaClient("id", "s3cret", at(server), token_cache=cache, **settings) as tilia:
             with pytest.raises(errors.ConnectError, match=f"the proxy http://127.0.0.1:{proxy.port}") as caught:
                 await tilia.send(WRITE)
     assert caught.value.took_effect is False

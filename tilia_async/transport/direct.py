@@ -118,7 +118,7 @@ class Direct:
         connection = await self._connector.connect(server, [], NO_TIMEOUT)
         whole = False
         try:
-            await look(connection, passed.used)
+            passed.again = await look(connection, passed.used)
             protocol, transport = connection.protocol, connection.transport
             if protocol is None or transport is None:
                 raise aiohttp.ClientConnectionError("the connection has no transport")

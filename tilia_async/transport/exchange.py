@@ -63,12 +63,12 @@ async def exchange(
                 if not error.idle:
                     raise
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
-        ended = not_answered(error, passed.sent, proxy)
+        ended = not_answered(error, passed, proxy, tls=url.startswith("https:"))
     except RuntimeError as error:
         # aiohttp's words for a session that was closed while the call was on its way to it.
         if not session.closed:
             raise
-        ended = not_answered(error, passed.sent, proxy)
+        ended = not_answered(error, passed, proxy, tls=url.startswith("https:"))
     finally:
         places.give_back(origin)
     passed.sent = ended.sent

@@ -35,8 +35,8 @@ class UnaskedAnswerError(UnusableConnectionError):
     """Something came on which nothing was asked: it would be taken for the next request's answer."""
 
 
-async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> None:
-    """Make sure that a request can be written on a connection.
+async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
+    """Make sure that a request can be written on a connection, and return True if one was before.
 
     That is as far as this end can know. An end that the server has sent is not seen before the loop reads it, and a
     loop that slept has not: then it is given the time to. Over TLS something to read is no bad sign by itself, as
@@ -55,14 +55,22 @@ async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> None:
         if transport.is_closing() or protocol.should_close:
             break
         if not _has_something(transport):
+            if protocol in used:
+                return True
             used.add(protocol)
-            return
+            return False
+        await asyncio.sleep(0)
+    for _ in range(_LOOKS):
+        # What ended it is told a moment after it has ended.
+        if protocol.exception() is not None:
+            break
         await asyncio.sleep(0)
     # aiohttp closes a connection on which something comes that is no answer.
     spoken = not transport.is_closing() or isinstance(protocol.exception(), HttpProcessingError)
     broken = UnaskedAnswerError() if spoken else EndedConnectionError()
     broken.idle = protocol in used
-    raise broken
+    # It may say why.
+    raise broken from protocol.exception()
 
 
 def _polled(descriptor: int) -> bool:

@@ -24,15 +24,17 @@ class Passage:
         places: of the running event loop.
         used: the connections of the running event loop that served a request before.
         seconds: how long it may take once it has a place; None: as long as its call.
+        again: the connection is one of those.
         sent: a connection was there, and the request may be on the wire.
     """
 
-    __slots__ = ("places", "seconds", "sent", "used")
+    __slots__ = ("again", "places", "seconds", "sent", "used")
 
     def __init__(self, places: Places, used: WeakSet[ResponseHandler], seconds: float | None = None) -> None:
         self.places = places
         self.seconds = seconds
         self.used = used
+        self.again = False
         self.sent = False
 
 
@@ -78,7 +80,7 @@ class MarkedRequest(ClientRequest):
 async def _arrive(connection: Connection) -> None:
     current = passage.get()
     if current is not None:
-        await look(connection, current.used)
+        current.again = await look(connection, current.used)
         current.sent = True
 
 

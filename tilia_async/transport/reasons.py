@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from tilia_async.config import Proxy
 from tilia_async.transport.idle import EndedConnectionError, UnaskedAnswerError
+from tilia_async.transport.passage import Passage
 from tilia_async.wire.envelope import NoAnswer
 
 _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
@@ -70,17 +71,23 @@ class AttemptTimeoutError(aiohttp.ClientError):
         super().__init__(f"the attempt took longer than {seconds:g} s (attempt_timeout)")
 
 
-def not_answered(error: Exception, sent: bool, proxy: Proxy | None) -> NoAnswer:
+def not_answered(error: Exception, passed: Passage, proxy: Proxy | None, *, tls: bool) -> NoAnswer:
     """What an attempt came to that ended with a library's exception.
 
     Args:
-        sent: the request may be on the wire.
+        passed: how far it got.
         proxy: what it went through.
+        tls: it was to go over TLS.
     """
-    refused = isinstance(error, ProxyLoginError) or _refuses_certificate(error)
-    lasting = refused or _would_come_again(error)
-    reason = str(error) if isinstance(error, AttemptTimeoutError) else told(error, proxy, sent)
-    return NoAnswer(sent and not refused, reason, cause(error), lasting)
+    cause_told = cause(error)
+    if isinstance(error, AttemptTimeoutError):
+        return NoAnswer(passed.sent, str(error), cause_told)
+    reason = told(error, proxy, passed.sent)
+    if tls and not passed.again and _is_silent(error):
+        reason += f"; if it wants a certificate of this client, {_OURS}"
+    # With TLS 1.3 a client may write before its certificate is looked at; the server does not look at that first.
+    refused = isinstance(error, ProxyLoginError) or (_refuses_certificate(error) and not passed.again)
+    return NoAnswer(passed.sent and not refused, reason, cause_told, refused or _would_come_again(error))
 
 
 def told(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str:
@@ -135,11 +142,15 @@ def _would_come_again(error: Exception) -> bool:
 
 
 def _refuses_certificate(error: BaseException) -> bool:
-    """Return True if the server ended TLS for the certificate of this client, or for want of one.
-
-    Then it has not looked at what the client wrote: with TLS 1.3 a client may write before it is known.
-    """
+    """Return True if the server ended TLS for the certificate of this client, or for want of one."""
     return any(name in _alert(error) for name in _CLIENT_REFUSED)
+
+
+def _is_silent(error: Exception) -> bool:
+    """Return True if the other end went away without a word, as some do for want of a certificate."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError)
+    return isinstance(error, aiohttp.ServerDisconnectedError | EndedConnectionError | OSError)
 
 
 def _alert(error: BaseException | None) -> str:
@@ -158,5 +169,6 @@ def cause(error: Exception) -> str:
     place, trace = "", error.__traceback__
     while trace is not None:
         place, trace = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}", trace.tb_next
-    message = str(error)
+    # What a proxy says beside its status may repeat the login that it got.
+    message = "" if isinstance(error, aiohttp.ClientHttpProxyError) else str(error)
     return f"{type(error).__module__}.{type(error).__qualname__} at {place}{': ' if message else ''}{message}"
