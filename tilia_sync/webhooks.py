@@ -8,13 +8,15 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.secret import HiddenFields, Secret
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as confirm_event
 from tilia_async.webhooks.core import (
+    DEFAULT_BODY_TIMEOUT,
     DEFAULT_MAX_BODY,
     DEFAULT_REMEMBERED,
     TURN_TIMEOUT,
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from tilia_sync.client import TiliaClient
 
 E = TypeVar("E", bound=Event)
+
+_READ_AT_ONCE: Final = 1_024
+"""Bytes. A server's read waits until it has as many, and until then nobody looks at the clock."""
 
 
 class EventLedger(Protocol):
@@ -73,9 +78,9 @@ class WebhookReceiver:
     credentials, both are asked for.
 
     Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
-    path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
-    look-up failed · 503 an earlier event of the same entity is still being handled after 30 seconds. From 400 on Tilia
-    repeats.
+    path secret · 405 no POST · 408 the body took too long · 409 Tilia's API contradicts the event · 411 a body without
+    an end · 413 too large · 500 a handler, the ledger or a look-up failed · 503 an earlier event of the same entity is
+    still being handled after 30 seconds. From 400 on Tilia repeats.
 
     Args:
         tilia: the client that ``confirm`` asks.
@@ -90,6 +95,10 @@ class WebhookReceiver:
             that it is one event however often and in which parts it is posted. An event for which there is no look-up
             is refused with 500 and never handled. It takes the scopes of the look-ups; for an
             :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
+        body_timeout: seconds that the body of a request may take to arrive. WSGI has no way to end a read, so it is
+            looked at between two reads of up to 1,024 bytes. A client that is slower still is its server's: of
+            gunicorn's workers ``sync`` ends it after its ``timeout``, ``gthread`` and ``gevent`` want a proxy before
+            them that takes bodies in; waitress takes them in by itself, up to its ``max_request_body_size``.
         remembered: of how many entities the last state is kept, the least recent are forgotten.
 
     Raises:
@@ -107,13 +116,14 @@ class WebhookReceiver:
         path_secret: PathSecrets = None,
         basic_auth: BasicAuth = None,
         confirm: bool = False,
+        body_timeout: float = DEFAULT_BODY_TIMEOUT,
         remembered: int = DEFAULT_REMEMBERED,
     ) -> None:
         path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
         if confirm and tilia is None:
             raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
         self._core = Core[object](
-            Gate(path_secret, basic_auth, max_body),
+            Gate(path_secret, basic_auth, max_body, body_timeout),
             None if ledger is None else ledger.apply,
             remembered,
             confirms=confirm,
@@ -125,6 +135,11 @@ class WebhookReceiver:
     def max_body(self) -> int:
         """The largest body that is read, in bytes."""
         return self._core.gate.max_body
+
+    @property
+    def body_timeout(self) -> float:
+        """How long the body of a request may take to arrive, in seconds."""
+        return self._core.gate.body_timeout
 
     def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
         """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
@@ -223,7 +238,9 @@ class WebhookReceiver:
             # Without an end such a body would be waited for as long as the connection is open.
             return HTTPStatus.LENGTH_REQUIRED
         wanted = self.max_body + 1 if content_length is None else content_length
-        body = _read(asked.reveal()["wsgi.input"], wanted)
+        body = _read(asked.reveal()["wsgi.input"], wanted, monotonic() + self.body_timeout)
+        if body is None:
+            return HTTPStatus.REQUEST_TIMEOUT
         if content_length is not None and len(body) < content_length:
             return HTTPStatus.BAD_REQUEST
         return self.handle(body, path=path.reveal(), authorization=_revealed(credentials))
@@ -239,14 +256,16 @@ def _path(asked: HiddenFields[Any]) -> str:
     return path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
-def _read(stream: InputStream, wanted: int) -> bytes:
-    """As many bytes, or as there are; one read may bring fewer."""
+def _read(stream: InputStream, wanted: int, until: float) -> bytes | None:
+    """As many bytes, or as there are; None if they take too long. One read may bring fewer."""
     body = bytearray()
     while len(body) < wanted:
-        chunk = stream.read(min(wanted - len(body), 65_536))
+        chunk = stream.read(min(wanted - len(body), _READ_AT_ONCE))
         if not chunk:
             break
         body += chunk
+        if monotonic() > until and len(body) < wanted:
+            return None
     return bytes(body)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from tilia_async.errors import ConfigurationError
 from tilia_async.secret import HiddenFields, Secret
 from tilia_async.webhooks.gate import headers_of, read_length
 
@@ -15,10 +17,19 @@ if TYPE_CHECKING:
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, object]]]
 Send: TypeAlias = Callable[[dict[str, object]], Awaitable[None]]
 
+_ENDS_CONNECTION: Final = ("Connection", "close")
+_NO_ASYNCIO: Final = (
+    "a WebhookReceiver runs on asyncio's event loop, and this server runs another: "
+    "start hypercorn with -k asyncio or -k uvloop, or take uvicorn"
+)
+
 
 class _Receiver(Protocol):
     @property
     def max_body(self) -> int: ...
+
+    @property
+    def body_timeout(self) -> float: ...
 
     def refusal(
         self, method: str, path: str | None, authorization: str | None, content_length: int | None
@@ -37,30 +48,58 @@ async def serve_aiohttp(receiver: _Receiver, request: web.Request) -> web.Respon
     del request
     if status is None:
         try:
-            body = await _read(content.iter_any(), receiver.max_body)
+            body = await _read(content.iter_any(), receiver)
         except (web.RequestPayloadError, ConnectionError):
             # It is not compressed as it says, or the client went away, and then nobody hears the answer.
             status = HTTPStatus.BAD_REQUEST
         else:
             status = await _handled(receiver, body, path, authorization)
-    return web.Response(status=status, headers=headers_of(status))
+    response = web.Response(status=status, headers=headers_of(status))
+    if not content.is_eof():
+        # Else aiohttp goes on to read, for some seconds, what nobody wants any more.
+        response.force_close()
+    return response
 
 
-async def serve_asgi(receiver: _Receiver, scope: Mapping[str, object], receive: Receive, send: Send) -> None:
-    """Answer what an ASGI server asks: a request, a start and an end, or a websocket, which is not taken.
+class AsgiApplication:
+    """A receiver as an ASGI application, for a server as it is or to be mounted.
 
-    Raises:
-        ValueError: the scope is of a kind that ASGI does not have.
+    An object, because servers take a bound method for an application of ASGI 2, and frameworks take a function for one
+    that answers a request of theirs.
     """
+
+    __slots__ = ("_receiver",)
+
+    def __init__(self, receiver: _Receiver) -> None:
+        self._receiver = receiver
+
+    async def __call__(self, scope: Mapping[str, object], receive: Receive, send: Send) -> None:
+        """Answer what a server asks: a request, a start and an end, or a websocket, which is not taken.
+
+        Raises:
+            ConfigurationError: the server runs no event loop of asyncio.
+            ValueError: the scope is of a kind that ASGI does not have.
+        """
+        served = _serve_asgi(self._receiver, scope, receive, send)
+        # Its path and its headers may be secrets: frames can be printed with their variables.
+        del scope
+        await served
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of a {type(self._receiver).__name__}>"
+
+
+async def _serve_asgi(receiver: _Receiver, scope: Mapping[str, object], receive: Receive, send: Send) -> None:
     kind, asked = scope["type"], HiddenFields(scope)
     del scope
+    has_loop = _runs_asyncio()
     match kind:
-        case "http":
-            status = await _asgi_status(receiver, asked, receive)
-            if status is not None:
-                await _asgi_answer(send, status)
         case "lifespan":
-            await _lifespan(receive, send)
+            await _lifespan(receive, send, None if has_loop else _NO_ASYNCIO)
+        case "http" | "websocket" if not has_loop:
+            raise ConfigurationError(_NO_ASYNCIO)
+        case "http":
+            await _serve_http(receiver, asked, receive, send)
         case "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000})
@@ -68,11 +107,69 @@ async def serve_asgi(receiver: _Receiver, scope: Mapping[str, object], receive: 
             raise ValueError(f"a receiver of notifications does not serve the scope {kind!r}")
 
 
+def _runs_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class _DisconnectedError(Exception):
     """The client went away before the end of its body."""
 
 
-async def _asgi_status(receiver: _Receiver, asked: HiddenFields[object], receive: Receive) -> HTTPStatus | None:
+class _Body:
+    """The body of an ASGI request.
+
+    Attributes:
+        ended: all of it was received.
+    """
+
+    def __init__(self, receive: Receive, length: int | None, *, is_chunked: bool) -> None:
+        self.ended = not (length or is_chunked)
+        self._receive = receive
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Wait for the parts of it.
+
+        Raises:
+            _DisconnectedError: the client went away.
+        """
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise _DisconnectedError
+            chunk, more = message.get("body", b""), bool(message.get("more_body", False))
+            self.ended = not more
+            if isinstance(chunk, bytes | bytearray):
+                yield bytes(chunk)
+
+
+async def _serve_http(receiver: _Receiver, asked: HiddenFields[object], receive: Receive, send: Send) -> None:
+    length = _header(asked, b"content-length")
+    body = _Body(
+        receive,
+        None if length is None else read_length(length),
+        is_chunked=_header(asked, b"transfer-encoding") is not None,
+    )
+    status = await _asgi_status(receiver, asked, body)
+    if status is None:
+        return
+    headers = list(headers_of(status).items())
+    if status is not HTTPStatus.NO_CONTENT:
+        headers.append(("Content-Length", "0"))
+    # Of HTTP/2 on, one request's end is not its connection's, and the header is forbidden.
+    if not body.ended and str(asked.reveal().get("http_version", "1.1")).startswith("1"):
+        # Else the server goes on to take in what nobody wants any more, for as long as the client likes.
+        headers.append(_ENDS_CONNECTION)
+    sent = [(name.lower().encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": int(status), "headers": sent})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _asgi_status(receiver: _Receiver, asked: HiddenFields[object], body: _Body) -> HTTPStatus | None:
     """The status to answer with; None if nobody waits for it."""
     method, path = str(asked.reveal()["method"]), Secret(str(asked.reveal().get("path", "")))
     authorization, length = _hidden(_header(asked, b"authorization")), _header(asked, b"content-length")
@@ -83,10 +180,10 @@ async def _asgi_status(receiver: _Receiver, asked: HiddenFields[object], receive
     if length is not None and content_length is None:
         return HTTPStatus.BAD_REQUEST
     try:
-        body = await _read(_asgi_chunks(receive), receiver.max_body)
+        read = await _read(body.chunks(), receiver)
     except _DisconnectedError:
         return None
-    return await _handled(receiver, body, path, authorization)
+    return await _handled(receiver, read, path, authorization)
 
 
 def _header(asked: HiddenFields[object], wanted: bytes) -> str | None:
@@ -110,44 +207,34 @@ def _refusal(
     return receiver.refusal(method, path.reveal(), _revealed(authorization), content_length)
 
 
-async def _asgi_chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _DisconnectedError
-        chunk, more = message.get("body", b""), bool(message.get("more_body", False))
-        if isinstance(chunk, bytes | bytearray):
-            yield bytes(chunk)
-
-
-async def _asgi_answer(send: Send, status: HTTPStatus) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in headers_of(status).items()]
-    if status is not HTTPStatus.NO_CONTENT:
-        headers.append((b"content-length", b"0"))
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send, fault: str | None) -> None:
     while True:
         kind = (await receive())["type"]
+        if fault is not None and kind == "lifespan.startup":
+            await send({"type": "lifespan.startup.failed", "message": fault})
+            return
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return
 
 
-async def _handled(receiver: _Receiver, body: bytes | None, path: Secret, authorization: Secret | None) -> HTTPStatus:
-    if body is None:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+async def _handled(
+    receiver: _Receiver, body: bytes | HTTPStatus, path: Secret, authorization: Secret | None
+) -> HTTPStatus:
+    if isinstance(body, HTTPStatus):
+        return body
     return await receiver.handle(body, path=path.reveal(), authorization=_revealed(authorization))
 
 
-async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes | None:
-    """A whole body; None as soon as it is larger than the limit."""
+async def _read(chunks: AsyncIterator[bytes], receiver: _Receiver) -> bytes | HTTPStatus:
+    """A whole body; the status that refuses it as soon as it is too large or takes too long."""
     body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > limit:
-            return None
+    try:
+        async with asyncio.timeout(receiver.body_timeout):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > receiver.max_body:
+                    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    except TimeoutError:
+        return HTTPStatus.REQUEST_TIMEOUT
     return bytes(body)

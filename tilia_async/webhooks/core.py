@@ -24,6 +24,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 DEFAULT_MAX_BODY: Final = 1_048_576
+DEFAULT_BODY_TIMEOUT: Final = 30.0
 DEFAULT_REMEMBERED: Final = 10_000
 TURN_TIMEOUT: Final = 30.0
 """Seconds that a delivery waits for an earlier one of the same entity, where no other limit is set."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -38,9 +39,14 @@ class Gate:
     """
 
     def __init__(
-        self, paths: tuple[Secret, ...] | None, pairs: tuple[tuple[Secret, Secret], ...] | None, max_body: int
+        self,
+        paths: tuple[Secret, ...] | None,
+        pairs: tuple[tuple[Secret, Secret], ...] | None,
+        max_body: int,
+        body_timeout: float,
     ) -> None:
         self.max_body = checked_count("max_body", max_body)
+        self.body_timeout = checked_wait("body_timeout", body_timeout)
         self._paths = _path_digests(paths)
         self._basics = _basic_digests(pairs)
 
@@ -75,6 +81,17 @@ def checked_count(name: str, value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
+    return value
+
+
+def checked_wait(name: str, value: object) -> float:
+    """A setting that limits a time, and cannot be without a limit.
+
+    Raises:
+        ConfigurationError: it is no positive number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} is a positive number of seconds, not {value!r}")
     return value
 
 

@@ -16,6 +16,9 @@ from tilia_async.wire.codec import PayloadError, decode, read_time
 RawBody: TypeAlias = bytes | bytearray | memoryview | str
 """A body as servers hand it over."""
 
+MOST_CONTAINERS: Final = 50_000
+"""Lists and objects in a notification. To read a megabyte of nothing else takes most of a second, in one piece."""
+
 _NAMELESS: Final = tuple(kind for kind in DOCUMENTED if kind.NAME is None)
 
 
@@ -78,6 +81,8 @@ def bytes_of(raw: RawBody) -> bytes:
 
 
 def _envelope(body: bytes) -> JsonObject:
+    if _openings(body) > MOST_CONTAINERS and _openings(_without_texts(body)) > MOST_CONTAINERS:
+        raise WebhookError(f"the notification has more than {MOST_CONTAINERS:,} lists and objects in it")
     fault = ""
     envelope: JsonValue = None
     try:
@@ -90,6 +95,16 @@ def _envelope(body: bytes) -> JsonObject:
     if not isinstance(envelope, dict):
         raise WebhookError("the notification is no JSON object")
     return envelope
+
+
+def _openings(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
+def _without_texts(body: bytes) -> bytes:
+    """JSON without what stands between quotes, where brackets are text."""
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(unescaped.split(b'"')[::2])
 
 
 def _kind(name: str | None, message: JsonValue) -> type[Event] | None:

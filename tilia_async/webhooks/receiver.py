@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.webhooks import adapters
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as ask_tilia
 from tilia_async.webhooks.core import (
+    DEFAULT_BODY_TIMEOUT,
     DEFAULT_MAX_BODY,
     DEFAULT_REMEMBERED,
     TURN_TIMEOUT,
@@ -25,6 +26,7 @@ from tilia_async.webhooks.core import (
 from tilia_async.webhooks.event import Event
 from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, checked_seconds, hidden_pairs, hidden_paths
 from tilia_async.webhooks.memory import Turns
+from tilia_async.webhooks.parse import RawBody
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
+
+_READ_AT_ONCE: Final = 65_536
+"""Bytes of a body that are read in less time than a thread's switch takes, whatever they are."""
 
 
 class EventLedger(Protocol):
@@ -65,8 +70,9 @@ class WebhookReceiver:
     credentials, both are asked for.
 
     Answers: 204 handled, repeated, or wanted by no handler · 400 no notification · 401 wrong credentials · 404 wrong
-    path secret · 405 no POST · 409 Tilia's API contradicts the event · 413 too large · 500 a handler, the ledger or a
-    look-up failed · 503 an earlier event of the same entity is still being handled. From 400 on Tilia repeats.
+    path secret · 405 no POST · 408 the body took too long · 409 Tilia's API contradicts the event · 413 too large ·
+    500 a handler, the ledger or a look-up failed · 503 an earlier event of the same entity is still being handled. From
+    400 on Tilia repeats. A connection whose body was not read to its end is closed.
 
     Args:
         tilia: the client that ``confirm`` asks.
@@ -83,6 +89,7 @@ class WebhookReceiver:
             :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
         handler_timeout: seconds that each handler may take; None: any number. One that takes longer is cancelled and
             has failed. It is also how long an event waits for an earlier one of its entity.
+        body_timeout: seconds that the body of a request may take to arrive, from its first byte to its last.
         remembered: of how many entities the last state is kept, the least recent are forgotten.
 
     Raises:
@@ -101,6 +108,7 @@ class WebhookReceiver:
         basic_auth: BasicAuth = None,
         confirm: bool = False,
         handler_timeout: float | None = 30.0,
+        body_timeout: float = DEFAULT_BODY_TIMEOUT,
         remembered: int = DEFAULT_REMEMBERED,
     ) -> None:
         path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
@@ -108,7 +116,7 @@ class WebhookReceiver:
             raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
         self._handler_timeout = checked_seconds("handler_timeout", handler_timeout)
         self._core = Core[Awaitable[object]](
-            Gate(path_secret, basic_auth, max_body),
+            Gate(path_secret, basic_auth, max_body, body_timeout),
             None if ledger is None else ledger.apply,
             remembered,
             confirms=confirm,
@@ -120,6 +128,11 @@ class WebhookReceiver:
     def max_body(self) -> int:
         """The largest body that is read, in bytes."""
         return self._core.gate.max_body
+
+    @property
+    def body_timeout(self) -> float:
+        """How long the body of a request may take to arrive, in seconds."""
+        return self._core.gate.body_timeout
 
     def on(self, kind: type[E]) -> Callable[[Callable[[E], Awaitable[object]]], Callable[[E], Awaitable[object]]]:
         """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
@@ -161,7 +174,7 @@ class WebhookReceiver:
         refused = self.refusal("POST", path, authorization)
         # What ends a worker goes through here, too, and frames can be printed with their variables.
         path = authorization = None
-        event = refused or self._core.read(raw_body)
+        event = refused or await self._read(raw_body)
         if isinstance(event, HTTPStatus):
             return event
         if not self._core.steps(event):
@@ -185,12 +198,24 @@ class WebhookReceiver:
         del request
         return await served
 
-    async def asgi(self, scope: Mapping[str, object], receive: adapters.Receive, send: adapters.Send) -> None:
-        """An ASGI application: ``Mount("/tilia", receiver.asgi)``, or for a server as it is."""
-        served = adapters.serve_asgi(self, scope, receive, send)
-        # Its path and its headers may be secrets: frames can be printed with their variables.
-        del scope
-        await served
+    @property
+    def asgi(self) -> adapters.AsgiApplication:
+        """An ASGI application, for a server as it is (``uvicorn module:receiver.asgi``) or to be mounted.
+
+        ::
+
+            app = Starlette(routes=[Mount("/tilia", receiver.asgi)])
+
+        It runs on asyncio's event loop: hypercorn with ``-k trio`` is refused when it starts.
+        """
+        return adapters.AsgiApplication(self)
+
+    async def _read(self, raw_body: RawBody) -> Event | HTTPStatus:
+        """The event of a body, or the status that refuses it. To read a large one takes time, so a thread does it."""
+        # Callers may have no checker for types, and what is no body at all is refused when it is read.
+        if isinstance(raw_body, bytes) and len(raw_body) > _READ_AT_ONCE:
+            return await asyncio.to_thread(self._core.read, raw_body)
+        return self._core.read(raw_body)
 
     async def _run(self, event: Event) -> HTTPStatus:
         if self._confirm is not None:
