@@ -117,3 +117,13 @@ def bench(session: nox.Session) -> None:
     """What a call costs, beside other clients; with ``-- --check`` fail where a budget is missed."""
     session.install("-q", ".[all]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def instructions(session: nox.Session) -> None:
+    """How many instructions a call executes, where Valgrind is installed; repeatable on a busy machine.
+
+    Writes ``benchmarks/instructions.md``; with ``-- --check`` fails where a call costs more than stands there.
+    """
+    session.install("-q", ".[all]", *group("bench"))
+    session.run("python", "-m", "benchmarks.instructions", *session.posargs)

@@ -19,7 +19,20 @@ ACCOUNT_PATH = f"/accounts/v1/{ACCOUNT_ID}/user-info"
 HELD_ID = "held"
 """The account whose answer never comes."""
 HELD_PATH = f"/accounts/v1/{HELD_ID}/user-info"
-BODY = json.dumps({"status": "Success", "message": [], "codes": [], "payload": ACCOUNT}, separators=(",", ":")).encode()
+REGISTRATION = {"username": "nyx", "email": {"address": "nyx@mail.example"}}
+"""What a registration sends."""
+REGISTER_PATH = "/accounts/register"
+
+
+def envelope(payload: object) -> bytes:
+    """A JSON as Tilia wraps its answers."""
+    return json.dumps(
+        {"status": "Success", "message": [], "codes": [], "payload": payload}, separators=(",", ":")
+    ).encode()
+
+
+BODY = envelope(ACCOUNT)
+REGISTERED_BODY = envelope({"account_id": ACCOUNT_ID, **REGISTRATION})
 
 
 def whole(body: bytes) -> bytes:
@@ -29,5 +42,6 @@ def whole(body: bytes) -> bytes:
 
 
 ANSWER = whole(BODY)
-BLOCKED = whole(b'{"status":"Success","message":[],"codes":[],"payload":{"is_blocked":true}}')
+REGISTERED = whole(REGISTERED_BODY)
+BLOCKED = whole(envelope({"is_blocked": True}))
 TOKEN = whole(json.dumps({"access_token": TOKEN_TEXT, "token_type": "Bearer", "expires_in": 3600}).encode())

@@ -10,19 +10,20 @@ from multiprocessing.connection import Connection
 
 import attrs
 
-from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, TOKEN
+from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, REGISTER_PATH, REGISTERED, TOKEN
 from benchmarks.cores import pin
 from benchmarks.loops import new_loop
 from benchmarks.open_files import allow_many_open_files
 
 BLOCK = b"/block HTTP/1.1"
+REGISTER = f"POST {REGISTER_PATH} ".encode()
 HELD = f"GET {HELD_PATH} ".encode()
 ISSUED = "how many tokens were issued?"
 ENOUGH = "enough"
 
 
 class Answers(asyncio.Protocol):
-    """Answers the account to each GET, yes to each block, and a token to any other POST.
+    """Answers the account to each GET, yes to each block, itself to a registration, and a token to any other POST.
 
     Requests come whole: they are small, and on loopback.
     """
@@ -46,9 +47,13 @@ class Answers(asyncio.Protocol):
                 self.received = b""
                 self.transport.write(BLOCKED)
         elif b"\r\n\r\n" in self.received and not self.received.endswith(b"\r\n\r\n"):
+            registers = self.received.startswith(REGISTER)
             self.received = b""
-            Answers.issued += 1
-            self.transport.write(TOKEN)
+            if registers:
+                self.transport.write(REGISTERED)
+            else:
+                Answers.issued += 1
+                self.transport.write(TOKEN)
 
 
 def serve(cores: frozenset[int], orders: Connection) -> None:

@@ -23,6 +23,13 @@ async def contender(url: str) -> AsyncIterator[Load]:
 
 
 @asynccontextmanager
+async def posting(url: str) -> AsyncIterator[Load]:
+    """The same for a POST with a JSON body."""
+    async with client(url) as tilia:
+        yield in_lanes(lambda: tilia.accounts.register("nyx", email="nyx@mail.example"))
+
+
+@asynccontextmanager
 async def held(url: str, connections: int) -> AsyncIterator[Load]:
     """Calls whose answers do not come."""
     async with client(url, connections) as tilia:

@@ -80,18 +80,20 @@ def read(body: bytes) -> Invoice:
     return codec.decode(opened.payload, Invoice)
 
 
-def costs_of_reading(repeats: int, rounds: int) -> dict[str, list[float]]:
-    body = large_answer()
+def ways(body: bytes) -> dict[str, Callable[[], object]]:
+    """To read it."""
     if len(read(body).line_items) != LINE_ITEMS:
         raise ValueError("the large invoice was not read as a whole")
-    ways: dict[str, Callable[[], object]] = {
-        "json": lambda: json.loads(body),
-        "orjson": lambda: orjson.loads(body),
-        "models": lambda: read(body),
-    }
-    costs: dict[str, list[float]] = {name: [] for name in ways}
+    return {"json": lambda: json.loads(body), "orjson": lambda: orjson.loads(body), "models": lambda: read(body)}
+
+
+def costs_of_reading(repeats: int, rounds: int) -> dict[str, list[float]]:
+    programme = ways(large_answer())
+    for way in programme.values():
+        way()
+    costs: dict[str, list[float]] = {name: [] for name in programme}
     for _ in range(rounds):
-        for name, way in ways.items():
+        for name, way in programme.items():
             costs[name].append(repeated(way, repeats).processor)
     return costs
 
