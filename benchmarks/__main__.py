@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks import machine, plot, report
+from benchmarks import machine, plot, report, summary
 from benchmarks.budgets import judge
 from benchmarks.programme import SECTIONS
 from benchmarks.section import Section
@@ -34,17 +34,22 @@ def main() -> int:
         console.print(told, highlight=False)
     found = measured(console, options.sections or list(SECTIONS), quick=options.quick)
     series = {name: values for section in found for name, values in section.series.items()}
-    verdicts = judge(series)
+    verdicts = [each for each in judge(series) if each.found is not None or not options.sections]
     report.show(console, "Budgets", report.of_budgets(verdicts))
     if not options.sections and not options.quick:
         plot.draw(series, report.PLOT)
         report.write(found, verdicts, about)
         console.print(f"written: {report.RESULTS}")
-    missed = [verdict for verdict in verdicts if not verdict.met]
+    if not options.sections:
+        console.print("\nFor the README:\n")
+        # As it is: what rich makes of brackets and long lines is for people.
+        print("\n".join(summary.lines(series)))
+    for verdict in verdicts:
+        if verdict.found is None:
+            console.print(f"not measured: {verdict.budget.name}", style="yellow")
+    missed = [verdict for verdict in verdicts if verdict.missed]
     for verdict in missed:
-        console.print(
-            f"MISSED: {verdict.budget.name}: {verdict.found:.3g}, wanted {verdict.budget.told}", style="bold red"
-        )
+        console.print(f"MISSED: {verdict.budget.name}: {verdict.told}, wanted {verdict.budget.told}", style="bold red")
     return 1 if missed and options.check else 0
 
 
@@ -68,7 +73,7 @@ def measured(console: Console, names: Sequence[str], *, quick: bool) -> list[Sec
         for name in names:
             begun = time.monotonic()
             section = SECTIONS[name](stage)
-            report.show(console, section.title, section.table)
+            report.show(console, section.title, section.table, section.notes)
             console.print(f"({name}: {time.monotonic() - begun:.0f} s)", style="dim")
             found.append(section)
     return found

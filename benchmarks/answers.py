@@ -23,6 +23,11 @@ REGISTRATION = {"username": "nyx", "email": {"address": "nyx@mail.example"}}
 """What a registration sends."""
 REGISTER_PATH = "/accounts/register"
 
+LATE = "/late"
+"""A path that begins so is answered after :data:`LATENCY`."""
+LATENCY = 0.05
+"""Seconds."""
+
 
 def envelope(payload: object) -> bytes:
     """A JSON as Tilia wraps its answers."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("tilia-sdk", "aiohttp", "uvloop", "orjson", "cattrs", "httpx", "requests", "stripe")
+from benchmarks.contenders.peers import PEERS
+
+LIBRARIES = ("tilia-sdk", "aiohttp", "uvloop", "orjson", "cattrs", *PEERS)
 
 
 def described() -> Sequence[str]:
@@ -16,11 +18,19 @@ def described() -> Sequence[str]:
     told = [
         f"{processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         f"{platform.python_implementation()} {platform.python_version()}; "
-        + ", ".join(f"{library} {version(library)}" for library in LIBRARIES),
+        + ", ".join(f"{library} {installed(library)}" for library in LIBRARIES),
     ]
     if hasattr(os, "getloadavg"):
         told.append(f"load of the last minute when it began: {os.getloadavg()[0]:.2f}")
     return told
+
+
+def installed(library: str) -> str:
+    """Return a library's version, or say that it is not there."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def processor() -> str:

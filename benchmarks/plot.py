@@ -28,7 +28,11 @@ def draw(series: Mapping[str, Sequence[float]], path: Path) -> None:
 
 
 def draw_calls(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
-    costs = {contender: median(series[calls.series_name(contender)]) for contender in reversed(calls.CONTENDERS)}
+    costs = {
+        contender: median(series[calls.series_name(contender)])
+        for contender in reversed(calls.GETTING)
+        if calls.series_name(contender) in series
+    }
     names = [
         f"{contender.module}, {'threads' if contender.module in calls.THREADED else contender.loop}"
         for contender in costs
@@ -44,6 +48,8 @@ def draw_calls(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
 
 def draw_growth(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
     for contender in growth.CONTENDERS:
+        if growth.series_name(contender, growth.IN_FLIGHT[0]) not in series:
+            continue
         costs = [median(series[growth.series_name(contender, n)]) for n in growth.IN_FLIGHT]
         axes.plot(growth.IN_FLIGHT, costs, marker="o", color=LINES[contender.module], label=contender.module)
     axes.set_xscale("log")

@@ -8,6 +8,7 @@ from pathlib import Path
 import rich.table
 from rich.console import Console
 
+from benchmarks import summary
 from benchmarks.budgets import Verdict
 from benchmarks.section import Section, Table
 
@@ -18,20 +19,19 @@ PLOT = RESULTS.with_suffix(".svg")
 def of_budgets(verdicts: Sequence[Verdict]) -> Table:
     return Table(
         ("budget", "wanted", "found", ""),
-        tuple(
-            (verdict.budget.name, verdict.budget.told, f"{verdict.found:.3g}", "met" if verdict.met else "MISSED")
-            for verdict in verdicts
-        ),
+        tuple((verdict.budget.name, verdict.budget.told, verdict.told, verdict.word) for verdict in verdicts),
     )
 
 
-def show(console: Console, title: str, table: Table) -> None:
+def show(console: Console, title: str, table: Table, notes: Sequence[str] = ()) -> None:
     shown = rich.table.Table(title=title, title_justify="left")
     for number, column in enumerate(table.columns):
         shown.add_column(column, justify="right" if number else "left")
     for row in table.rows:
         shown.add_row(*row, style="bold red" if "MISSED" in row else None)
     console.print(shown)
+    for note in notes:
+        console.print(f"* {note}", highlight=False, markup=False)
 
 
 def write(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Sequence[str]) -> None:
@@ -39,13 +39,18 @@ def write(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Seq
 
 
 def lines(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Sequence[str]) -> Iterator[str]:
+    series = {name: values for section in sections for name, values in section.series.items()}
     yield from ("# What a call costs", "", "Written by `nox -s bench`. All of it on loopback, in one run:", "")
     yield from (f"* {line}" for line in machine)
-    yield from ("", f"![The cost of a call]({PLOT.name})", "", "## Budgets", "")
+    yield ""
+    yield from summary.lines(series)
+    yield from (f"![The cost of a call]({PLOT.name})", "", "## Budgets", "")
     yield from rows(of_budgets(verdicts))
     for section in sections:
         yield from ("", f"## {section.title}", "", section.how, "")
         yield from rows(section.table)
+        if section.notes:
+            yield from ("", *(f"* {note}" for note in section.notes))
     yield ""
 
 

@@ -22,9 +22,11 @@ class Section:
     Attributes:
         how: the method, in a few sentences.
         series: by name, what each round measured, or the one number that was counted.
+        notes: what else there is to say, in a line each.
     """
 
     title: str
     how: str
     table: Table
     series: Mapping[str, Sequence[float]]
+    notes: Sequence[str] = ()

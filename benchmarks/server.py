@@ -10,13 +10,14 @@ from multiprocessing.connection import Connection
 
 import attrs
 
-from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, REGISTER_PATH, REGISTERED, TOKEN
+from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, LATE, LATENCY, REGISTER_PATH, REGISTERED, TOKEN
 from benchmarks.cores import pin
 from benchmarks.loops import new_loop
 from benchmarks.open_files import allow_many_open_files
 
 BLOCK = b"/block HTTP/1.1"
 REGISTER = f"POST {REGISTER_PATH} ".encode()
+LATE_BLOCK = f"POST {LATE}/".encode()
 HELD = f"GET {HELD_PATH} ".encode()
 ISSUED = "how many tokens were issued?"
 ENOUGH = "enough"
@@ -44,8 +45,12 @@ class Answers(asyncio.Protocol):
                     self.transport.write(ANSWER)
         elif BLOCK in self.received:
             if self.received.endswith(b"\r\n\r\n"):
+                late = self.received.startswith(LATE_BLOCK)
                 self.received = b""
-                self.transport.write(BLOCKED)
+                if late:
+                    asyncio.get_running_loop().call_later(LATENCY, self.transport.write, BLOCKED)
+                else:
+                    self.transport.write(BLOCKED)
         elif b"\r\n\r\n" in self.received and not self.received.endswith(b"\r\n\r\n"):
             registers = self.received.startswith(REGISTER)
             self.received = b""

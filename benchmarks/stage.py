@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import attrs
 
@@ -29,10 +29,15 @@ SPAWN = multiprocessing.get_context("spawn")
 
 @attrs.frozen
 class Contender:
-    """A client of ``benchmarks.contenders`` on an event loop."""
+    """A client of ``benchmarks.contenders`` on an event loop.
+
+    Attributes:
+        way: the function of its module that opens it.
+    """
 
     module: str
     loop: Loop
+    way: Literal["contender", "posting"] = "contender"
 
     def __str__(self) -> str:
         return f"{self.module}, {self.loop}"
@@ -60,7 +65,7 @@ def play(contender: Contender, url: str, cores: frozenset[int], orders: Connecti
 
 async def take_turns(contender: Contender, url: str, orders: Connection) -> None:
     module = importlib.import_module(f"benchmarks.contenders.{contender.module}")
-    async with module.contender(url) as load:
+    async with getattr(module, contender.way)(url) as load:
         # Waiting for orders stops the loop: between its turns a contender takes no time from the others.
         while (order := orders.recv()) is not None:
             in_flight, calls = order

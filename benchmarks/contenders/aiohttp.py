@@ -1,4 +1,4 @@
-"""aiohttp as a good engineer writes it by hand: one session, the header of the token, orjson."""
+"""aiohttp by hand: one session, the header of the token, orjson."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 POOL = 100
 """Connections that each contender may have: the default of aiohttp and of httpx."""
 
+Call = Callable[[], object]
+"""Ask, and wait for the answer."""
 Load = Callable[[int, int], Awaitable[object]]
 """Make calls, so many in flight, so many in all."""
 

@@ -1,16 +1,16 @@
-"""requests: as many threads as calls in flight, a session for each thread, which is what they may be used for."""
+"""requests: a session for each thread, the header of the token, orjson."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import orjson
 import requests
 
 from benchmarks.answers import ACCOUNT_PATH, TOKEN_TEXT
-from benchmarks.contenders.load import POOL, Load, shares
+from benchmarks.contenders.load import POOL, Call, Load, shares
 
 
 def client() -> requests.Session:
@@ -40,3 +40,15 @@ async def contender(url: str) -> AsyncIterator[Load]:
                 pass
 
         yield load
+
+
+@contextmanager
+def blocking(url: str, _threads: int) -> Iterator[Callable[[], Call]]:
+    """Open a session for each thread, which is what they may be used for."""
+    with ExitStack() as opened:
+
+        def of_a_thread() -> Call:
+            session = opened.enter_context(client())
+            return lambda: get(session, url + ACCOUNT_PATH)
+
+        yield of_a_thread

@@ -1,4 +1,4 @@
-"""Stripe's SDK for Python with its asynchronous client, which is built on httpx, as it comes."""
+"""Stripe's SDK for Python: its asynchronous client, which is built on httpx, as it comes."""
 
 from __future__ import annotations
 

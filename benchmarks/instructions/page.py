@@ -18,6 +18,7 @@ from benchmarks.section import Table
 PAGE = Path(__file__).parents[1] / "instructions.md"
 TOLERANCE = 1.05
 """How much more than the page says a call may cost."""
+TIME = "What a call takes of a processor's time stands in [results.md](results.md)."
 LIBRARIES = (
     "aiohttp",
     "aiosqlite",
@@ -94,19 +95,19 @@ def row(found: Count, counts: Sequence[Count]) -> tuple[str, ...]:
     )
 
 
-def how() -> str:
+def how(more: str) -> str:
     return (
         "Instructions that the client's process executes in user space for one call, all of its threads together, "
         f"counted by Valgrind's `callgrind`; the median of {TURNS} turns. A process for each line, warmed up before "
         "counting begins, with fixed hashes of strings; the server is another process, and not counted; asynchronous "
         f"calls with {IN_FLIGHT} in flight. The kernel's part is not counted, nor what a cache or a branch costs that "
-        "was foretold wrongly: what a call takes of a processor's time stands in [results.md](results.md). By hand is "
-        "as there: one session, the header of the token, orjson."
+        "was foretold wrongly. By hand is a careful user's aiohttp: one session, the header of the token, orjson. "
+        f"{more}"
     )
 
 
 def lines(counts: Sequence[Count], here: Sequence[str]) -> Iterator[str]:
-    yield from ("# Instructions of a call", "", "Written by `nox -s instructions`.", how(), "")
+    yield from ("# Instructions of a call", "", "Written by `nox -s instructions`.", how(TIME), "")
     yield from (f"* {line}" for line in here)
     yield ""
     shown = table(counts)

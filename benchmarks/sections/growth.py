@@ -1,4 +1,4 @@
-"""How the cost of a call grows with the calls in flight."""
+"""Growth of a call's cost with the calls in flight."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from benchmarks.contenders.load import POOL
+from benchmarks.contenders.peers import lack
 from benchmarks.section import Section, Table
 from benchmarks.stage import Contender, Player, Stage, turns
 
@@ -17,13 +18,15 @@ CONTENDERS = (Contender("tilia", "asyncio"), Contender("aiohttp", "asyncio"), Co
 
 
 def measure(stage: Stage) -> Section:
-    costs: dict[tuple[Contender, int], list[float]] = {(each, n): [] for each in CONTENDERS for n in IN_FLIGHT}
+    present = [each for each in CONTENDERS if lack(each.module) is None]
+    ours, slowest = present[0], present[-1]
+    costs: dict[tuple[Contender, int], list[float]] = {(each, n): [] for each in present for n in IN_FLIGHT}
     rounds = min(stage.rounds, ROUNDS)
     with ExitStack() as opened:
-        players = {contender: opened.enter_context(stage.player(contender)) for contender in CONTENDERS}
+        players = {contender: opened.enter_context(stage.player(contender)) for contender in present}
         calls = {(contender, n): enough(player, n, stage) for contender, player in players.items() for n in IN_FLIGHT}
         for n in IN_FLIGHT:
-            for order in turns(CONTENDERS, rounds):
+            for order in turns(present, rounds):
                 for contender in order:
                     took = players[contender].turn(n, calls[contender, n])
                     costs[contender, n].append(took.processor)
@@ -32,12 +35,12 @@ def measure(stage: Stage) -> Section:
         f"Processor time of a call on asyncio's loop, in µs, the median of {rounds} rounds; as above, each with a pool "
         f"of {POOL} connections, for which more calls than that wait.",
         Table(
-            ("in flight", *(each.module for each in CONTENDERS), "httpx × tilia"),
+            ("in flight", *(each.module for each in present), f"{slowest.module} × tilia"),
             tuple(
                 (
                     f"{n:,}",
-                    *(f"{median(costs[each, n]):.0f}" for each in CONTENDERS),
-                    f"{median(costs[CONTENDERS[2], n]) / median(costs[CONTENDERS[0], n]):.1f}",
+                    *(f"{median(costs[each, n]):.0f}" for each in present),
+                    f"{median(costs[slowest, n]) / median(costs[ours, n]):.1f}",
                 )
                 for n in IN_FLIGHT
             ),

@@ -1,4 +1,4 @@
-"""How long an import takes."""
+"""Processor time of an import."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import tempfile
 from statistics import median
 
+from benchmarks.contenders.peers import lack
 from benchmarks.section import Section, Table
 from benchmarks.stage import Stage, turns
 from benchmarks.timing import median_ratio
@@ -16,7 +17,7 @@ ROUNDS = 11
 MODULES = ("aiohttp", "tilia_async", "tilia_sync", "httpx", "requests", "stripe")
 FIRST_CLIENT = "import {0}; {0}.TiliaClient('id', 'secret', 'staging')"
 STATEMENTS = {
-    **{module: f"import {module}" for module in MODULES},
+    **{module: f"import {module}" for module in MODULES if lack(module) is None},
     "tilia_async, first client": FIRST_CLIENT.format("tilia_async"),
     "tilia_sync, first client": FIRST_CLIENT.format("tilia_sync"),
 }

@@ -1,4 +1,4 @@
-"""How much memory an open client takes, and a call in flight."""
+"""Memory of an open client, and of a call in flight."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from statistics import median
 
 import psutil
 
+from benchmarks.contenders.peers import lack
 from benchmarks.section import Section, Table
 from benchmarks.stage import Stage
 
@@ -68,7 +69,8 @@ def in_a_loop(module: str, url: str) -> tuple[float, float]:
 
 def measure(stage: Stage) -> Section:
     rounds = min(stage.rounds, ROUNDS)
-    taken = {module: [stage.run(in_a_loop, module, stage.server.url) for _ in range(rounds)] for module in MODULES}
+    present = [module for module in MODULES if lack(module) is None]
+    taken = {module: [stage.run(in_a_loop, module, stage.server.url) for _ in range(rounds)] for module in present}
     clients = {module: [client for client, _ in found] for module, found in taken.items()}
     calls = {module: [call for _, call in found] for module, found in taken.items()}
     return Section(
@@ -78,7 +80,7 @@ def measure(stage: Stage) -> Section:
         f"task and a connection of its own. kB for one; the median of {rounds} processes, on asyncio's loop.",
         Table(
             ("client", "kB per open client", "kB per call in flight"),
-            tuple((module, f"{median(clients[module]):.0f}", f"{median(calls[module]):.1f}") for module in MODULES),
+            tuple((module, f"{median(clients[module]):.0f}", f"{median(calls[module]):.1f}") for module in present),
         ),
         {
             **{f"memory: client of {module}": found for module, found in clients.items()},

@@ -1,59 +1,59 @@
-"""How fast a synchronous call is, beside ``requests`` and ``httpx``, and what crossing into the loop thread costs."""
+"""Speed of a synchronous call beside other clients, and the price of crossing into the loop thread."""
 
 from __future__ import annotations
 
 import functools
+import gc
+import importlib
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from statistics import median
 
-import attrs
-import httpx
-import orjson
-import requests
-
-from benchmarks.answers import ACCOUNT_ID, ACCOUNT_PATH, TOKEN_TEXT
-from benchmarks.contenders.requests import client as requests_session
-from benchmarks.contenders.requests import get as get_by_requests
+from benchmarks.contenders.load import Call
+from benchmarks.contenders.peers import about, lack
+from benchmarks.contenders.tilia_sync import client
 from benchmarks.section import Section, Table
 from benchmarks.stage import Stage, turns
-from benchmarks.timing import Took, repeated, timed
-from tilia_async.tokens import TokenCache
-from tilia_sync import TiliaClient
+from benchmarks.timing import Took, median_ratio, repeated, timed
 
 THREADS = 16
 ROUNDS = 9
+SECONDS = 0.25
+"""Of one turn, roughly."""
+WARM_UP = 50
+OURS, BASE = "tilia_sync", "requests"
+CLIENTS = (
+    "raw_socket_sync",
+    OURS,
+    "pycurl",
+    "primp",
+    "pyreqwest",
+    "rnet",
+    "urllib3",
+    "httpx",
+    "niquests",
+    BASE,
+)
+CROSSING, ITEM = "crossing", "item"
+TOLD = {
+    CROSSING: "an empty call: into the loop thread and back",
+    ITEM: "an item of an iterator",
+}
+
+Programme = Mapping[str, Callable[[], Took]]
 
 
-@attrs.frozen
-class Contenders:
-    """One way each to ask for the same answer."""
-
-    url: str
-    tilia: TiliaClient
-    requests: requests.Session
-    httpx: httpx.Client
-
-    def ask_tilia(self) -> object:
-        return self.tilia.accounts.get(ACCOUNT_ID)
-
-    def ask_requests(self) -> object:
-        return get_by_requests(self.requests, self.url + ACCOUNT_PATH)
-
-    def ask_httpx(self) -> object:
-        return orjson.loads(self.httpx.get(self.url + ACCOUNT_PATH).raise_for_status().content)["payload"]
-
-    def requests_of_ones_own(self) -> Callable[[], object]:
-        """A session for each thread, which is what they may be used for."""
-        return attrs.evolve(self, requests=requests_session()).ask_requests
+def threaded(name: str) -> str:
+    """Name what a client does in many threads."""
+    return f"{name}, threads"
 
 
-def many_threads(make: Callable[[], Callable[[], object]], calls: int) -> Took:
-    """Each thread with what ``make`` gives it; started before the clock is."""
+def many_threads(make: Callable[[], Call], calls: int) -> Took:
+    """Let each thread call with what ``make`` gives it; they start before the clock does."""
     start = threading.Barrier(THREADS + 1, timeout=60)
 
-    def work(call: Callable[[], object]) -> None:
+    def work(call: Call) -> None:
         call()
         start.wait()
         for _ in range(calls // THREADS):
@@ -72,81 +72,93 @@ def many_threads(make: Callable[[], Callable[[], object]], calls: int) -> Took:
 
 
 async def nothing() -> None:
-    """What only crosses."""
+    """Only cross."""
 
 
 async def numbers(count: int) -> AsyncIterator[int]:
-    """What only iterates."""
+    """Only iterate."""
     for number in range(count):
         yield number
 
 
-def taken_in_turns(url: str, calls: int, rounds: int) -> dict[str, list[Took]]:
+def taken_in_turns(url: str, names: Sequence[str], effort: float, rounds: int) -> dict[str, list[Took]]:
     with ExitStack() as opened:
-        contenders = Contenders(
-            url,
-            opened.enter_context(TiliaClient("id", "secret", f"{url}/{{service}}", token_cache=TokenCache())),
-            opened.enter_context(requests_session()),
-            opened.enter_context(httpx.Client(headers={"Authorization": f"Bearer {TOKEN_TEXT}"})),
-        )
-        programme = what_is_measured(contenders, calls)
-        found: dict[str, list[Took]] = {name: [] for name in programme}
+        programme: dict[str, Callable[[], Took]] = {}
+        for name in names:
+            programme.update(of_a_client(opened, name, url, effort))
+        programme.update(of_the_border(opened, url, effort))
         for work in programme.values():
             work()
+        # The libraries of all of them are loaded here, and would be looked through at the expense of whoever runs.
+        gc.collect()
+        gc.freeze()
+        found: dict[str, list[Took]] = {name: [] for name in programme}
         for order in turns(tuple(programme), rounds):
             for name in order:
                 found[name].append(programme[name]())
         return found
 
 
-def what_is_measured(contenders: Contenders, calls: int) -> dict[str, Callable[[], Took]]:
-    lease = contenders.tilia._lease  # noqa: SLF001 - the border itself is what is measured
-    items = 100 * calls
+def of_a_client(opened: ExitStack, name: str, url: str, effort: float) -> Programme:
+    """Open a contender for one thread, and for many."""
+    module = importlib.import_module(f"benchmarks.contenders.{name}")
+    call: Call = opened.enter_context(module.blocking(url, 1))()
+    for _ in range(WARM_UP):
+        call()
+    calls = max(4 * THREADS, int(effort * SECONDS * 1e6 / repeated(call, WARM_UP).wall))
+    make: Callable[[], Call] = opened.enter_context(module.blocking(url, THREADS))
+    # As many for each thread, and the same handles each time.
+    of_threads = [make() for _ in range(THREADS)]
+
+    def turn_of_threads() -> Took:
+        left = iter(of_threads)
+        return many_threads(lambda: next(left), calls)
+
+    return {name: functools.partial(repeated, call, calls), threaded(name): turn_of_threads}
+
+
+def of_the_border(opened: ExitStack, url: str, effort: float) -> Programme:
+    tilia = opened.enter_context(client(url))
+    lease = tilia._lease  # noqa: SLF001 - the border itself is what is measured
+    crossings, items = max(1, int(5_000 * effort)), max(1, int(50_000 * effort))
 
     def all_items() -> None:
         for _ in lease.iterate(numbers(items)):
             pass
 
     return {
-        "tilia": functools.partial(repeated, contenders.ask_tilia, calls),
-        "requests": functools.partial(repeated, contenders.ask_requests, calls),
-        "httpx": functools.partial(repeated, contenders.ask_httpx, calls),
-        "tilia, threads": functools.partial(many_threads, lambda: contenders.ask_tilia, calls),
-        "requests, threads": functools.partial(many_threads, contenders.requests_of_ones_own, calls),
-        "crossing": functools.partial(repeated, lambda: lease.run(nothing()), 10 * calls),
-        "item": functools.partial(timed, all_items, items),
+        CROSSING: functools.partial(repeated, lambda: lease.run(nothing()), crossings),
+        ITEM: functools.partial(timed, all_items, items),
     }
-
-
-TOLD = {
-    "tilia": "tilia_sync, one thread",
-    "requests": "requests.Session, one thread",
-    "httpx": "httpx.Client, one thread",
-    "tilia, threads": f"tilia_sync, one client for {THREADS} threads",
-    "requests, threads": f"requests, {THREADS} threads with a session each",
-    "crossing": "an empty call: into the loop thread and back",
-    "item": "an item of an iterator",
-}
 
 
 def measure(stage: Stage) -> Section:
     rounds = min(stage.rounds, ROUNDS)
-    found = stage.run(taken_in_turns, stage.server.url, stage.calls(500), rounds)
+    lacking = {name: lack(name) for name in CLIENTS}
+    present = [name for name, absent in lacking.items() if absent is None]
+    found = stage.run(taken_in_turns, stage.server.url, present, stage.effort, rounds)
     return Section(
         "Synchronous calls",
-        "The same GET. All in one process on one core, which takes turns between them; the median of "
-        f"{rounds} rounds. Where `uvloop` is installed, as here, the loop thread of `tilia_sync` runs on it.",
+        f"The same GET, by one thread and by {THREADS}. All in one process on one core, which takes turns between "
+        f"them; the median of {rounds} rounds. Where `uvloop` is installed, as here, the loop thread of `tilia_sync` "
+        "runs on it.",
         Table(
-            ("what", "µs", "µs of processor", "per second"),
-            tuple(
-                (
-                    TOLD[name],
-                    f"{median(each.wall for each in taken):.1f}",
-                    f"{median(each.processor for each in taken):.1f}",
-                    f"{1e6 / median(each.wall for each in taken):,.0f}",
-                )
-                for name, taken in found.items()
-            ),
+            ("what", "µs", "µs of processor", "per second", f"calls/s × {BASE}"),
+            tuple(row(name, taken, found) for name, taken in found.items()),
         ),
         {f"sync: {name}": [each.wall for each in taken] for name, taken in found.items()},
+        [f"`{name}`: {about(name) if absent is None else f'left out: {absent}'}" for name, absent in lacking.items()],
+    )
+
+
+def row(name: str, taken: Sequence[Took], found: Mapping[str, Sequence[Took]]) -> tuple[str, ...]:
+    wall = median(each.wall for each in taken)
+    base = threaded(BASE) if name == threaded(name.partition(",")[0]) else BASE
+    compared = name not in TOLD and base in found
+    return (
+        TOLD.get(name) or name.replace(", threads", f", {THREADS} threads"),
+        f"{wall:.1f}",
+        f"{median(each.processor for each in taken):.1f}",
+        f"{1e6 / wall:,.0f}",
+        f"{median_ratio([each.wall for each in found[base]], [each.wall for each in taken]):.2f}" if compared else "",
     )
