@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import attrs
@@ -13,6 +12,7 @@ import attrs
 from benchmarks.instructions import callgrind
 from benchmarks.instructions.counting import TURNS, Count, ratio
 from benchmarks.instructions.subjects import IN_FLIGHT, SUBJECTS
+from benchmarks.machine import installed
 from benchmarks.section import Table
 
 PAGE = Path(__file__).parents[1] / "instructions.md"
@@ -39,7 +39,7 @@ def basis() -> tuple[str, ...]:
     python = f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}"
     return (
         f"{python}, {platform.machine()}, callgrind of Valgrind {callgrind.version()}",
-        ", ".join(f"{library} {version(library)}" for library in LIBRARIES),
+        ", ".join(f"{library} {installed(library)}" for library in LIBRARIES),
     )
 
 
