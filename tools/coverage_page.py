@@ -1,6 +1,7 @@
 """Writes ``docs/coverage.md`` from ``tests/contract/facts.py`` and ``tilia_async.api.OPERATIONS``.
 
-Usage: ``coverage_page.py`` writes the file; ``coverage_page.py --check`` fails if it differs from what would be written.
+Usage: ``coverage_page.py`` writes the file; ``coverage_page.py --check`` fails if it differs from what would be
+written.
 """
 
 from __future__ import annotations
