@@ -42,9 +42,9 @@ def lines(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Seq
     series = {name: values for section in sections for name, values in section.series.items()}
     yield from ("# What a call costs", "", "Written by `nox -s bench`. All of it on loopback, in one run:", "")
     yield from (f"* {line}" for line in machine)
-    yield ""
+    yield from ("", f"![The cost of a call]({PLOT.name})", "")
     yield from summary.lines(series)
-    yield from (f"![The cost of a call]({PLOT.name})", "", "## Budgets", "")
+    yield from ("## Budgets", "")
     yield from rows(of_budgets(verdicts))
     for section in sections:
         yield from ("", f"## {section.title}", "", section.how, "")

@@ -15,7 +15,7 @@ from benchmarks.stage import Contender, Player, Stage, turns
 from benchmarks.timing import Took
 
 IN_FLIGHT = 64
-SECONDS = 0.4
+SECONDS = 0.3
 """Of one turn, roughly."""
 WARM_UP = 1_000
 """Calls before the first turn; of a slow contender fewer."""
