@@ -43,7 +43,7 @@ def main() -> int:
     if not options.sections:
         console.print("\nFor the README:\n")
         # As it is: what rich makes of brackets and long lines is for people.
-        print("\n".join(summary.lines(series)))
+        print(summary.part("\n".join(summary.lines(series))))
     for verdict in verdicts:
         if verdict.found is None:
             console.print(f"not measured: {verdict.budget.name}", style="yellow")
