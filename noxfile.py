@@ -12,6 +12,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+ON_AIOHTTP = ("tests/transport", "tests/outcomes")
 
 
 def group(name: str) -> list[str]:
@@ -35,10 +36,20 @@ def works(python: str) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
+def install(session: nox.Session, *options: str) -> None:
+    """Install the package and what tests it."""
+    session.install("-q", ".[all]", *group("tests"), *group("frameworks"), *options)
+
+
 def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Test the package as it is installed, not the working tree: ``pytest`` alone leaves that off the path."""
-    session.install("-q", ".[all]", *group("tests"), *group("frameworks"))
+    install(session)
     session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
+
+
+def test_ways(session: nox.Session) -> None:
+    """Run what is told of a request's two ways on each alone, whole: the rest of the suite takes the direct one."""
+    session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, env={"TILIA_TEST_BY_SESSION": "1"})
 
 
 @nox.session
@@ -51,6 +62,53 @@ def tests(session: nox.Session) -> None:
 def tests_all(session: nox.Session) -> None:
     """The test suite on each supported Python that the machine has."""
     run_tests(session, "-m", "not nightly")
+
+
+@nox.session
+def tests_lowest(session: nox.Session) -> None:
+    """The test suite on the lowest versions of all that the package and its extras need."""
+    session.install("-q", "uv")
+    lowest = str(Path(session.create_tmp()).resolve() / "lowest.txt")
+    options = ("--all-extras", "--no-deps", "--resolution", "lowest-direct")
+    session.run("uv", "pip", "compile", "-q", "pyproject.toml", *options, "-o", lowest)
+    install(session, "--constraint", lowest)
+    session.run("pytest", "-n", "2", "-m", "not nightly", *session.posargs)
+    test_ways(session)
+
+
+@nox.session
+def tests_newest(session: nox.Session) -> None:
+    """What touches aiohttp, on its newest release or the one to come, and with the names that it will have in 4."""
+    install(session)
+    session.install("-q", "--upgrade", "--pre", "aiohttp")
+    session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, *session.posargs)
+    test_ways(session)
+    renamed = {"PYTHONPATH": "tests", "TILIA_TEST_AIOHTTP": "four"}
+    session.run("pytest", "-n", "2", "-m", "not nightly", "-p", "renamed_aiohttp", *ON_AIOHTTP, env=renamed)
+
+
+@nox.session
+def distributions(session: nox.Session) -> None:
+    """The sdist can test itself, and the wheel holds what it should, and runs where no extra is installed."""
+    session.install("-q", "build", "check-wheel-contents", "twine")
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(folder), silent=True)
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", "--toplevel", "tilia_async,tilia_sync", str(wheel))
+    bare = folder / "bare"
+    session.run("python", "-m", "venv", str(bare), silent=True)
+    python = str(bare / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run(python, "-m", "pip", "install", "-q", str(wheel), external=True)
+    session.run(python, "-W", "error", "-c", "import tilia_async, tilia_sync", external=True)
+    session.run(python, "-W", "error", "tests/project/optional_features.py", "--none", external=True)
+    session.install("-q", "--force-reinstall", "--no-deps", str(sdist))
+    session.install("-q", f"tilia-sdk[all] @ {sdist.as_uri()}", *group("tests"), *group("frameworks"))
+    shutil.unpack_archive(sdist, folder)
+    session.chdir(folder / sdist.name.removesuffix(".tar.gz"))
+    session.run("pytest", "-q", "--collect-only", "tests", silent=True)
+    session.run("pytest", "-n", "2", "-m", "not nightly", "tests/project", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,119 @@
+"""Uses each feature that needs an extra, and prints what came of it as JSON.
+
+Usage: ``optional_features.py [PACKAGE …]``: as if these were not installed. ``--none`` fails if a feature works, or does
+not say which extra it needs: for a place in which no extra is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import Distribution, DistributionFinder
+from pathlib import Path
+from types import ModuleType
+
+
+def command() -> None:
+    import tilia_async.cli
+
+    sys.argv = ["tilia", "scopes"]
+    tilia_async.cli.main()
+
+
+def sqlite() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened(f"sqlite:///{Path(folder) / 'blocks.db'}")
+
+
+def postgres() -> None:
+    """Nobody listens on that port: to fail there is to have all that it takes."""
+    from tilia_async.errors import LedgerError
+
+    try:
+        opened("postgresql://127.0.0.1:1/nothing")
+    except LedgerError:
+        return
+
+
+def opened(url: str) -> None:
+    from tilia_async.ledger import BlockLedger
+
+    async def use() -> None:
+        async with BlockLedger.open(url):
+            pass
+
+    asyncio.run(use())
+
+
+def file_store() -> None:
+    from tilia_async.tokens import FileTokenStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        FileTokenStore(Path(folder) / "tokens")
+
+
+def synchronous_calls() -> None:
+    """It runs on uvloop if that is installed."""
+    import tilia_sync
+
+    with tilia_sync.Sandbox(wallet_delay=0) as sandbox:
+        with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
+            tilia.accounts.register("nyx", email="nyx@mail.example")
+
+
+FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
+    "command": ({"cli"}, command),
+    "sqlite": ({"ledger"}, sqlite),
+    "postgres": ({"ledger", "postgres"}, postgres),
+    "file store": ({"store"}, file_store),
+}
+"""Each with the extras that it may need."""
+
+
+def told(feature: Callable[[], None]) -> str:
+    from tilia_async.errors import ConfigurationError
+
+    try:
+        feature()
+    except (ConfigurationError, ModuleNotFoundError) as error:
+        return str(error)
+    except SystemExit as error:
+        return str(error.code or "")
+    return ""
+
+
+class Without(MetaPathFinder):
+    """Finds what the others find, but for some packages."""
+
+    def __init__(self, missing: set[str], finders: Sequence[MetaPathFinder]) -> None:
+        self._missing = missing
+        self._finders = finders
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] in self._missing:
+            return None
+        specs = (each.find_spec(fullname, path, target) for each in self._finders)
+        return next((each for each in specs if each is not None), None)
+
+    def find_distributions(self, context: DistributionFinder.Context) -> Iterator[Distribution]:
+        for each in self._finders:
+            yield from getattr(each, "find_distributions", lambda _context: ())(context)
+
+
+def main() -> int:
+    sys.meta_path[:] = [Without({each for each in sys.argv[1:] if each != "--none"}, sys.meta_path[:])]
+    synchronous_calls()
+    came = {name: told(feature) for name, (_, feature) in FEATURES.items()}
+    print(json.dumps(came))  # noqa: T201 - its output is read
+    return int("--none" in sys.argv and not all("pip install 'tilia-sdk[" in each for each in came.values()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""What an extra brings is needed by what the extra is for alone, and a feature without it says how to get it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from optional_features import FEATURES
+
+HERE = Path(__file__).resolve().parent
+EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+NEEDED = {
+    "aiosqlite": {"sqlite"},
+    "asyncpg": {"postgres"},
+    "cryptography": {"file store"},
+    "filelock": {"file store"},
+    "greenlet": {"sqlite", "postgres"},
+    "rich": {"command"},
+    "sqlalchemy": {"sqlite", "postgres"},
+    "typer": {"command"},
+    "uvloop": set[str](),
+}
+"""The features that cannot do without a package."""
+BROUGHT_BY = {"greenlet": "sqlalchemy[asyncio]"}
+"""What stands in the extra, where that is another name."""
+
+
+def extras_with(package: str) -> set[str]:
+    stated = BROUGHT_BY.get(package, package)
+    return {name for name, needs in EXTRAS.items() if any(each.startswith(stated) for each in needs)}
+
+
+def test_every_package_of_an_extra_is_tried() -> None:
+    stated = {
+        each.partition(">")[0].partition("[")[0] for name, needs in EXTRAS.items() if name != "all" for each in needs
+    }
+    assert stated - {"tilia-sdk"} <= NEEDED.keys()
+
+
+@pytest.mark.parametrize("missing", NEEDED)
+def test_a_feature_without_its_package_names_the_extra(missing: str) -> None:
+    done = subprocess.run(
+        [sys.executable, HERE / "optional_features.py", missing],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    *printed, last = done.stdout.splitlines()
+    assert bool(printed) == ("command" not in NEEDED[missing])
+    told: dict[str, str] = json.loads(last)
+    assert told.keys() == FEATURES.keys()
+    for feature, sentence in told.items():
+        having = extras_with(missing) & FEATURES[feature][0]
+        assert sentence if feature in NEEDED[missing] else not sentence or having, feature
+        if sentence:
+            assert f" {missing}" in sentence
+            assert any(f"pip install 'tilia-sdk[{extra}]'" in sentence for extra in having)
