@@ -7,7 +7,8 @@ import contextlib
 import os
 import platform
 import threading
-from collections.abc import Awaitable
+import weakref
+from collections.abc import AsyncGenerator, Awaitable
 from importlib.metadata import version
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from weakref import WeakSet
@@ -21,6 +22,7 @@ from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
+from tilia_async.transport.endings import begin, close_with_loop, drop
 from tilia_async.transport.exchange import exchange
 from tilia_async.transport.foreign import Adopted, adopt, loop_of
 from tilia_async.transport.passage import CAN_LOOK, SENT, MarkedRequest, Passage
@@ -59,6 +61,7 @@ class Part:
         direct: the shorter way to the connections of ``session``, if it can be taken.
         routes: the proxies of ``session``; None: it has none.
         used: connections that served a request.
+        watch: closes ``session`` when the loop ends.
     """
 
     deadlines: Deadlines
@@ -67,10 +70,26 @@ class Part:
     direct: Direct | None = None
     routes: Routes | None = None
     used: WeakSet[ResponseHandler] = attrs.field(factory=WeakSet[ResponseHandler])
+    watch: AsyncGenerator[None, None] | None = None
 
     def find(self) -> aiohttp.ClientSession | None:
         """The session, if it is open."""
         return None if self.session is None or self.session.closed else self.session
+
+    async def close(self) -> None:
+        """In its loop: close the session."""
+        try:
+            if self.session is not None:
+                await self.session.close()
+        finally:
+            if self.watch is not None:
+                # The session is closed or on its way there, so this waits for nothing.
+                await self.watch.aclose()
+
+    def drop(self) -> None:
+        """After its loop was closed: close what is left."""
+        if self.session is not None:
+            drop(self.session)
 
     def deadline(self, seconds: float) -> Deadline:
         """Bound a call, and end it when the client is closed: then its time is up at once."""
@@ -124,6 +143,7 @@ class SessionPool:
         self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
         self._lock = threading.Lock()
         self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
+        self._end = weakref.finalize(self, _drop_all, self._parts)
         self._forks = _forks
 
     @property
@@ -163,9 +183,20 @@ class SessionPool:
             ClientClosedError: the pool is closed.
             ConfigurationError: the session that the client was given belongs to another loop, or is closed.
         """
-        await self._close_ended()
+        self._drop_ended()
         # Another call may have opened it meanwhile.
-        return self.here().find() or self._open()
+        part = self.here()
+        session = part.find()
+        if session is not None:
+            return session
+        opened: list[aiohttp.ClientSession] = []
+        watch = close_with_loop(opened)
+        # Nothing closes what a loop opens at its end, so no connection is kept then.
+        session = self._open(kept=await begin(watch))
+        opened.append(session)
+        # That of a session that somebody else closed has nothing left to do.
+        part.watch = watch
+        return session
 
     def exchange(
         self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
@@ -181,36 +212,32 @@ class SessionPool:
         if self._forks != _forks:
             self._leave_to_parent()
         here = asyncio.get_running_loop()
-        with self._lock:
-            parts, self._parts = self._parts, {}
-        for loop, part in parts.items():
+        self._drop_ended()
+        for loop, part in list(self._parts.items()):
             if loop is here:
                 part.deadlines.end_all()
             else:
-                # The loop may have ended, and its calls with it.
+                # The loop may be closed at this moment, and its calls with it.
                 with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(part.deadlines.end_all)
-        for loop, part in parts.items():
-            if part.session is None:
-                continue
-            if loop is here or loop.is_closed():
-                await part.session.close()
-            else:
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_close_there, part.session)
+                    loop.call_soon_threadsafe(_end_there, part)
+        # Begun here, so that it goes on when whoever waits for it is cancelled.
+        closing = [_begin_to_close(part) for loop, part in self._parts.items() if loop is here]
+        with self._lock:
+            self._parts.clear()
+        if closing:
+            await asyncio.wait(closing)
 
-    async def _close_ended(self) -> None:
+    def _drop_ended(self) -> None:
         """A client that lives through many short loops keeps no session of those that ended."""
         with self._lock:
             ended = [self._parts.pop(loop) for loop in list(self._parts) if loop.is_closed()]
         for part in ended:
-            if part.session is not None:
-                await part.session.close()
+            part.drop()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, *, kept: bool) -> aiohttp.ClientSession:
         if self.closed:
             raise ClientClosedError("the client is closed")
-        connector = self._connector()
+        connector = self._connector(kept=kept)
         session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._foreign is None,
@@ -237,11 +264,11 @@ class SessionPool:
                 session.trace_configs[:] = [SENT, *self._foreign.trace_configs]
         return session
 
-    def _connector(self) -> aiohttp.BaseConnector:
+    def _connector(self, *, kept: bool) -> aiohttp.BaseConnector:
         if self._foreign is None:
             # Places are what limits it. What cannot be looked at before it is used again is not used again.
             ssl = True if self._ssl is None else self._ssl
-            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK, ssl=ssl)
+            return aiohttp.TCPConnector(limit=0, force_close=not (kept and CAN_LOOK), ssl=ssl)
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
@@ -255,19 +282,34 @@ class SessionPool:
     def _leave_to_parent(self) -> None:
         """After a fork the connections are the parent's; they are neither used, closed nor collected here."""
         _inherited.append(self._parts)
+        self._end.detach()
         self._parts = {}
+        self._end = weakref.finalize(self, _drop_all, self._parts)
         self._lock = threading.Lock()
         self._forks = _forks
 
 
-def _close_there(session: aiohttp.ClientSession) -> None:
-    task = asyncio.get_running_loop().create_task(session.close())
+def _begin_to_close(part: Part) -> asyncio.Task[None]:
+    task = asyncio.get_running_loop().create_task(part.close())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
+    return task
+
+
+def _end_there(part: Part) -> None:
+    part.deadlines.end_all()
+    _begin_to_close(part)
 
 
 _closing: set[asyncio.Task[None]] = set()
-"""Sessions of other loops on their way to be closed; a loop itself keeps its tasks weakly."""
+"""Sessions on their way to be closed; a loop itself keeps its tasks weakly."""
+
+
+def _drop_all(parts: dict[asyncio.AbstractEventLoop, Part]) -> None:
+    """Whose client is garbage: what is in loops that still run is closed there, by its watch."""
+    for loop, part in list(parts.items()):
+        if loop.is_closed():
+            part.drop()
 
 
 def _check_tls(ssl: SSLContext | None) -> None:
