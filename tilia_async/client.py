@@ -33,6 +33,7 @@ from tilia_async.config import (
     RequestOptions,
     RetryPolicy,
     Service,
+    checked_grace,
     checked_timeout,
     expect,
     find_environment,
@@ -235,7 +236,7 @@ class TiliaClient:
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
                 raise
-        if self._pool.closed:
+        if self._pool.ended:
             raise errors.ClientClosedError("the client was closed while waiting for a token", operation=TOKEN.name)
         raise errors.DeadlineExceededError(
             f"{self._caller.timeout:g} s are over while waiting for a token", operation=TOKEN.name
@@ -330,13 +331,32 @@ class TiliaClient:
         """
         return await reconcile(self._caller, error_or_operation, reference=reference, since=since, options=options)
 
-    async def aclose(self) -> None:
-        """Close what the client opened. Calls under way end with an error; a second close does nothing."""
-        self._pool.closed = True
+    async def aclose(self, grace: float = 0.0) -> None:
+        """Close what the client opened. A second close does nothing.
+
+        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops.
+
+        Args:
+            grace: seconds that calls under way have to end; then they end with an error.
+
+        Raises:
+            ConfigurationError: that is no number of seconds.
+        """
+        seconds = checked_grace(grace)
         try:
-            await self._tokens.release()
+            await self._drain(seconds)
         finally:
-            await self._pool.aclose()
+            self._pool.ended = True
+            try:
+                await self._tokens.release()
+            finally:
+                await self._pool.aclose()
+
+    async def _drain(self, seconds: float) -> None:
+        """Begin nothing new, and wait for what is under way, so long at most."""
+        self._pool.closed = True
+        if seconds:
+            await self._pool.drain(seconds)
 
     async def __aenter__(self) -> Self:
         if self._pool.closed:

@@ -447,3 +447,14 @@ def checked_timeout(timeout: object) -> float:
     if not _is_number(timeout) or timeout <= 0:
         raise ConfigurationError(f"timeout is a positive number of seconds, not {timeout!r}")
     return float(timeout)
+
+
+def checked_grace(grace: object) -> float:
+    """How long calls under way have to end, in seconds.
+
+    Raises:
+        ConfigurationError: it is no number, or a negative one.
+    """
+    if not _is_number(grace) or grace < 0:
+        raise ConfigurationError(f"grace is 0 or more seconds, not {grace!r}")
+    return float(grace)

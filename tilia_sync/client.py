@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 import tilia_async
 from tilia_async import errors
 from tilia_async.client import from_variables, proxy_from_variables
-from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, find_environment
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, checked_grace, find_environment
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.json_value import Body
 from tilia_async.reconcile import Reconciliation
@@ -274,9 +274,24 @@ class TiliaClient:
         with self._lease as run:
             return run(self._client.reconcile(error_or_operation, reference=reference, since=since, options=options))
 
-    def close(self) -> None:
-        """Close what the client opened. Calls under way end with an error; a second close does nothing."""
-        self._lease.close()
+    def close(self, grace: float = 0.0) -> None:
+        """Close what the client opened. A second close does nothing.
+
+        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops.
+
+        Args:
+            grace: seconds that calls under way in other threads have to end; then they end with an error.
+
+        Raises:
+            ConfigurationError: that is no number of seconds.
+        """
+        seconds = checked_grace(grace)
+        try:
+            if seconds and not self._lease.closed:
+                with self._lease as run:
+                    run(self._client._drain(seconds))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - half of its aclose()
+        finally:
+            self._lease.close()
 
     def __enter__(self) -> Self:
         if self._lease.closed:

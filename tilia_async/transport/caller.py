@@ -25,7 +25,7 @@ from tilia_async.tracebacks import cut
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.mask import NO_MASK, Mask
-from tilia_async.wire.operation import Operation
+from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.outcome import Response, Success, admit_inference, judge, no_answer, out_of_time
 from tilia_async.wire.request import WireRequest, build, described
 from tilia_async.wire.retry import decide
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _log = logging.getLogger("tilia_async")
+_calls = logging.getLogger("tilia_async.calls")
 _NO_OPTIONS = RequestOptions()
 
 
@@ -158,6 +159,7 @@ class Caller:
             TiliaError: as :meth:`send` does.
         """
         before = sys.exception()
+        call: _Call[T] | None = None
         try:
             declared: Operation[T] = self.corrected.get(operation.name, operation)
             call = self._begin(declared, path=path, query=query, body=body, options=options)
@@ -167,6 +169,7 @@ class Caller:
             # Made to be shown.
             raise
         except BaseException as error:  # whatever ends the call; it is raised again
+            _warn_of_doubt(call, error)
             cut(error, before)
             raise
 
@@ -189,6 +192,7 @@ class Caller:
             TransportError: there was no usable answer; its subclasses say what is known.
         """
         before = sys.exception()
+        call: _Call[T] | None = None
         try:
             call = self._begin(operation, path=path, query=query, body=body, options=options)
             came = await self._finish(call, options or _NO_OPTIONS)
@@ -198,6 +202,7 @@ class Caller:
             # Made to be shown.
             raise
         except BaseException as error:  # whatever ends the call; it is raised again
+            _warn_of_doubt(call, error)
             cut(error, before)
             raise
 
@@ -235,7 +240,7 @@ class Caller:
     async def _attempts(self, call: _Call[T], part: Part, policy: RetryPolicy) -> Success[T]:
         while True:
             token = self.tokens.find(call.operation.scopes) or await self._token(call)
-            judged = await self._attempt(call, part, token)
+            judged = await self._attempt(call, part, token, policy)
             if isinstance(judged, Success):
                 return judged
             if self._reauthorize(call, token, judged):
@@ -271,7 +276,9 @@ class Caller:
             failure = error.during(call.operation.name, call.request.reference)
         raise _in_doubt(call, failure)
 
-    async def _attempt(self, call: _Call[T], part: Part, token: AccessToken) -> Success[T] | errors.TiliaError:
+    async def _attempt(
+        self, call: _Call[T], part: Part, token: AccessToken, policy: RetryPolicy
+    ) -> Success[T] | errors.TiliaError:
         try:
             session = part.find() or await self.pool.session()
         except errors.TiliaError as error:
@@ -279,7 +286,9 @@ class Caller:
             return _in_doubt(call, failure)
         call.attempts += 1
         call.waits_for = Waiting.ANSWER
-        call.passed, call.attempted, call.generation = part.passage(), monotonic(), token.generation
+        # An operation that is never repeated gains nothing from an attempt that ends early.
+        seconds = None if call.operation.repeat is Repeat.NEVER else policy.attempt_timeout
+        call.passed, call.attempted, call.generation = part.passage(seconds), monotonic(), token.generation
         if call.watch is not None:
             call.watch.generation = token.generation
         answer = await self.pool.exchange(session, call.request, token, call.passed)
@@ -314,7 +323,7 @@ class Caller:
                 f"after {monotonic() - call.attempted:.2f} s of waiting for a connection, "
                 f"with {places.waiting} more waiting and {places.taken} in use (Limits: {places.limits})"
             )
-        closed = self.pool.closed
+        closed = self.pool.ended
         over = "the client was closed" if closed else f"{call.timeout:g} s are over"
         reason = f"{over} {waiting}"
         if trying:
@@ -330,6 +339,33 @@ class Caller:
 
 def _judge(call: _Call[T], answer: RawAnswer | NoAnswer, mask: Mask) -> Success[T] | errors.TiliaError:
     return judge(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful, mask=mask)
+
+
+def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
+    """Leave a word about a write that was cut off after it was sent: no error says so, and nobody may look."""
+    if call is None or call.operation.reads or isinstance(error, Exception):
+        return
+    sent = call.waits_for is Waiting.ANSWER and call.passed is not None and call.passed.sent
+    if not sent and not call.doubtful:
+        return
+    operation, names = call.operation, ", ".join(call.request.reference) or "what identifies it"
+    _calls.warning(
+        "%s: cancelled after it was sent (%s); nobody knows whether it took effect. "
+        "await tilia.reconcile(OPERATIONS[%r], reference=...) with %s finds out",
+        operation.name,
+        described(operation, call.request),
+        operation.name,
+        names,
+        extra={
+            "tilia": {
+                "operation": operation.name,
+                "template": operation.path,
+                "attempts": call.attempts,
+                "took_effect": None,
+                "identified_by": list(call.request.reference),
+            }
+        },
+    )
 
 
 def _cause(failure: errors.TiliaError) -> str | None:

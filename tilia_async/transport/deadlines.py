@@ -18,6 +18,7 @@ class Deadlines:
         self._running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
+        self._drained: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         return len(self._running)
@@ -32,6 +33,15 @@ class Deadlines:
     def remove(self, deadline: Deadline) -> None:
         """Its call has ended."""
         self._running.discard(deadline)
+        if self._drained and not self._running:
+            self._tell()
+
+    async def drained(self) -> None:
+        """Wait until no call is under way."""
+        if self._running:
+            over = self._loop.create_future()
+            self._drained.append(over)
+            await over
 
     def end_all(self) -> None:
         """End them now, and leave no timer behind."""
@@ -54,8 +64,16 @@ class Deadlines:
         for deadline in [each for each in self._running if each.ends_at <= now]:
             self._running.discard(deadline)
             deadline.end()
+        if self._drained and not self._running:
+            self._tell()
         if self._running:
             self._set(min(each.ends_at for each in self._running))
+
+    def _tell(self) -> None:
+        waiting, self._drained = self._drained, []
+        for over in waiting:
+            if not over.done():
+                over.set_result(None)
 
 
 class Deadline:

@@ -109,6 +109,10 @@ class SessionPool:
         trust_env: take proxies from the environment.
         ssl: what certificates are trusted, and which one is shown.
 
+    Attributes:
+        closed: no call is begun any more.
+        ended: calls under way are ended, too.
+
     Raises:
         ConfigurationError: a setting cannot be used.
     """
@@ -138,6 +142,7 @@ class SessionPool:
                 )
         self.limits = limits
         self.closed = False
+        self.ended = False
         self._foreign = session
         self._ssl = ssl
         self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
@@ -206,9 +211,27 @@ class SessionPool:
         direct = part.direct if part.session is session else None
         return exchange(session, direct, request, token, passed, self.limits.response_bytes, part.routes)
 
+    async def drain(self, seconds: float) -> None:
+        """Wait for the calls under way, in all loops that run, so long at most."""
+        if self._forks != _forks:
+            self._leave_to_parent()
+        here = asyncio.get_running_loop()
+        waits: list[asyncio.Future[None]] = []
+        for loop, part in list(self._parts.items()):
+            if loop is here:
+                waits.append(here.create_task(part.deadlines.drained()))
+            elif loop.is_running():
+                waits.append(asyncio.wrap_future(asyncio.run_coroutine_threadsafe(part.deadlines.drained(), loop)))
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=seconds)
+        finally:
+            for each in waits:
+                each.cancel()
+
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
-        self.closed = True
+        self.closed = self.ended = True
         if self._forks != _forks:
             self._leave_to_parent()
         here = asyncio.get_running_loop()
@@ -235,7 +258,7 @@ class SessionPool:
             part.drop()
 
     def _open(self, *, kept: bool) -> aiohttp.ClientSession:
-        if self.closed:
+        if self.ended:
             raise ClientClosedError("the client is closed")
         connector = self._connector(kept=kept)
         session = aiohttp.ClientSession(
