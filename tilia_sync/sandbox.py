@@ -35,6 +35,10 @@ class Sandbox:
         with Sandbox() as sandbox:
             tilia = TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment)
 
+    A request that has another ``Host``, or comes from a web page of another site, is refused with 403 and not
+    remembered: any page that a browser of this machine shows could post here. A body of more than 1 MiB is refused with
+    413, one that has not arrived after 30 seconds with 408.
+
     Args:
         port: 0: a free one is picked.
         seed: makes ids, and the choices where Tilia answers now so, now so, the same in every run.
@@ -47,6 +51,8 @@ class Sandbox:
         publisher_funds: what the publisher has for refunds and conversions, in cents.
         custom_wallets: the types of wallets of the publisher's own, each with its currency.
         keep_alive: after how many idle seconds it ends a connection. Tilia documents nothing about it.
+        allowed_hosts: names and addresses, without a port, by which clients reach it beside those of loopback, e.g.
+            ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
 
     Attributes:
         client_id: the one that it accepts.
@@ -69,6 +75,7 @@ class Sandbox:
         publisher_funds: int = 100_000_000,
         custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
         keep_alive: float = 3600.0,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         self._sandbox = sandbox.Sandbox(
             port,
@@ -82,6 +89,7 @@ class Sandbox:
             publisher_funds=publisher_funds,
             custom_wallets=custom_wallets,
             keep_alive=keep_alive,
+            allowed_hosts=allowed_hosts,
         )
         self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 

@@ -15,6 +15,7 @@ from tilia_async.json_value import JsonValue
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.answers import Answer
 from tilia_async.sandbox.calls import Call, Refused
+from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.faults import AFTER_COMMIT, Fault, FaultScript, ScheduledFault
 from tilia_async.sandbox.idempotency import KeyBook
 from tilia_async.sandbox.lies import contradicting, lying, turned_around
@@ -29,6 +30,10 @@ from tilia_async.wire.operation import Repeat
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 _NO_ROUTE = b"<html><head><title>404 Not Found</title></head><body><center>nginx: no such route</center></body></html>"
 _LARGEST_BODY = 1_048_576
+_MOST_RECORDED_BYTES = 67_108_864
+_BODY_SECONDS = 30.0
+_REQUEST_BYTES = 1_024
+"""What a request takes beside its body, about."""
 _LOOK_SECONDS = 0.02
 _MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE})
 """The lies that a request meets before there is an answer."""
@@ -40,6 +45,7 @@ class Desk:
     """Where requests arrive.
 
     Attributes:
+        door: who may come in. Of others nothing is read and nothing remembered.
         requests: what arrived, in order.
         record: how many of them are remembered at least.
     """
@@ -48,16 +54,21 @@ class Desk:
     tokens: TokenOffice
     faults: FaultScript
     record: int
+    door: Door = attrs.field(factory=Door)
     requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
     _router: Router = attrs.field(factory=Router)
     _keys: KeyBook = attrs.field(factory=KeyBook)
     _past: Past = attrs.field(factory=Past)
+    _recorded_bytes: int = 0
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
+        refused = self.door.refusal(request.headers, _port_of(request))
+        if refused is not None:
+            return self._refused(Answer(403, f"{refused}\n".encode(), "text/plain"))
         body = await _read(request)
-        if body is None:
-            return self._response(Answer(400, b""))
+        if isinstance(body, int):
+            return self._refused(Answer(body, b""))
         _, service, rest = [*request.rel_url.raw_path.split("/", 2), "", ""][:3]
         path = f"/{rest}"
         target = self._target(request.method, service, path)
@@ -229,10 +240,40 @@ class Desk:
             return None
         return self._router.find(method, service, path)
 
+    def _refused(self, answer: Answer) -> web.Response:
+        """The answer to a request whose body is not wanted, or not any more."""
+        response = self._response(answer)
+        response.force_close()
+        return response
+
     def _remember(self, request: RecordedRequest) -> None:
+        # Whoever empties the list begins anew.
+        self._recorded_bytes = _size(request) + (self._recorded_bytes if self.requests else 0)
         self.requests.append(request)
         if len(self.requests) >= 2 * self.record:
             del self.requests[: -self.record]
+            self._recorded_bytes = sum(map(_size, self.requests))
+        elif self._recorded_bytes > _MOST_RECORDED_BYTES:
+            self._forget()
+
+    def _forget(self) -> None:
+        """The oldest, until half of the bytes are left."""
+        self._recorded_bytes = left = sum(map(_size, self.requests))
+        number = 0
+        while left > _MOST_RECORDED_BYTES // 2 and number < len(self.requests) - 1:
+            left -= _size(self.requests[number])
+            number += 1
+        del self.requests[:number]
+        self._recorded_bytes = left
+
+
+def _size(request: RecordedRequest) -> int:
+    return _REQUEST_BYTES + len(request.body) + len(request.path) + len(request.query)
+
+
+def _port_of(request: web.BaseRequest) -> int:
+    address = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return int(address[1]) if address else 0
 
 
 def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tuple[str, str] | None:
@@ -263,16 +304,21 @@ def _turned_around(query: Mapping[str, str]) -> Mapping[str, str]:
     return {**query, "sort": "desc" if query.get("sort") == "asc" else "asc"}
 
 
-async def _read(request: web.BaseRequest) -> bytes | None:
-    """The body; None if it cannot be read, e.g. because it is not packed as it says."""
+async def _read(request: web.BaseRequest) -> bytes | int:
+    """The body; a status if it is too large or too slow, or not packed as it says."""
+    if request.content_length is not None and request.content_length > _LARGEST_BODY:
+        return 413
     body = bytearray()
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > _LARGEST_BODY:
-                raise web.HTTPRequestEntityTooLarge(_LARGEST_BODY, len(body))
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > _LARGEST_BODY:
+                    return 413
     except web.RequestPayloadError:
-        return None
+        return 400
+    except TimeoutError:
+        return 408
     return bytes(body)
 
 

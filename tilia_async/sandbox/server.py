@@ -22,6 +22,7 @@ from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
 from tilia_async.sandbox.desk import Desk
+from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.faults import FaultScript
 from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
@@ -43,6 +44,10 @@ class Sandbox:
         async with Sandbox() as sandbox:
             tilia = TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment)
 
+    A request that has another ``Host``, or comes from a web page of another site, is refused with 403 and not
+    remembered: any page that a browser of this machine shows could post here. A body of more than 1 MiB is refused with
+    413, one that has not arrived after 30 seconds with 408.
+
     Args:
         port: 0: a free one is picked.
         seed: makes ids, and the choices where Tilia answers now so, now so, the same in every run.
@@ -50,11 +55,14 @@ class Sandbox:
         wallet_delay: seconds until a new account's wallets appear. At Tilia it takes some seconds.
         token_lifetime: in seconds.
         token_currency: the code of the publisher's own token.
-        record: how many requests, and how many notifications, are remembered at least.
+        record: how many requests, and how many notifications, are remembered at least. Of requests that hold more than
+            64 MiB together, the oldest are forgotten before that.
         tokens_per_cent: what a US cent buys, and what has to be converted for one.
         publisher_funds: what the publisher has for refunds and conversions, in cents.
         custom_wallets: the types of wallets of the publisher's own, each with its currency.
         keep_alive: after how many idle seconds it ends a connection. Tilia documents nothing about it.
+        allowed_hosts: names and addresses, without a port, by which clients reach it beside those of loopback, e.g.
+            ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
 
     Attributes:
         client_id: the one that it accepts.
@@ -77,6 +85,7 @@ class Sandbox:
         publisher_funds: int = 100_000_000,
         custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
         keep_alive: float = 3600.0,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         if tokens_per_cent < 1:
             raise ValueError(f"tokens_per_cent is at least 1, not {tokens_per_cent!r}")
@@ -102,7 +111,7 @@ class Sandbox:
         self._tokens = TokenOffice(
             self.clock, self.client_id, self._client_secret, frozenset(map(str, scopes)), token_lifetime
         )
-        self._desk = Desk(self._world, self._tokens, self.faults, record)
+        self._desk = Desk(self._world, self._tokens, self.faults, record, Door(allowed_hosts))
         self.requests: list[RecordedRequest] = self._desk.requests
         self._wanted_port = port
         self._keep_alive = keep_alive
