@@ -123,7 +123,7 @@ class TiliaError(Exception):
             lines.append("identified by: " + ", ".join(f"{name}={value}" for name, value in self.reference.items()))
         first = "" if self.took_effect is not None else _IN_DOUBT
         lines.append(f"what to do: {first}{self.remedy}")
-        return "\n".join(lines)
+        return "\n".join(map(readable, lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Rebuilt without __init__: constructors take keywords, and the default would call them with positions.
