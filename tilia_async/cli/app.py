@@ -65,9 +65,16 @@ def demo(
 def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 picks a free one.")] = 8411,
     seed: Annotated[int, typer.Option(help="The same seed makes the same ids.")] = 7,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which clients reach it beside localhost, e.g. host.docker.internal; repeat it for more.",
+        ),
+    ] = None,
 ) -> None:
     """Run an embedded Tilia until Ctrl-C, and print the settings that lead to it."""
-    raise typer.Exit(asyncio.run(sandbox_module.run(port, seed)))
+    raise typer.Exit(asyncio.run(sandbox_module.run(port, seed, allowed_host or ())))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 
 import attrs
 import orjson
-from rich.console import Console
+from rich.text import Text
 
 from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
 from tilia_async.bulk.tally import Tally
@@ -23,6 +23,7 @@ from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.ledger_place import LedgerPlace
 from tilia_async.cli.progress import Progress, progress_of
+from tilia_async.cli.terminal import Screen, complain, say, shown_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
 from tilia_async.errors import (
@@ -64,16 +65,16 @@ def run(order: BulkOrder) -> Status:
                 return _dry(order, found, accounts, ledger)
             return _ended(order, _job(order, found, accounts, tilia, ledger))
     except AccountFileError as error:
-        _complain(f"{_name(order.file)}: {error}; nothing was sent")
+        complain(f"tilia: {_name(order.file)}: {error}; nothing was sent")
         return Status.BAD_INPUT
     except (ConfigurationError, InvalidRequestError) as error:
-        _complain(str(error))
+        complain(f"tilia: {error}")
         return Status.BAD_INPUT
     except (NoRoomError, TiliaError) as error:
-        _complain(f"{error}; nothing was sent")
+        complain(f"tilia: {error}; nothing was sent")
         return Status.STOPPED
     except KeyboardInterrupt:
-        _complain("stopped by Ctrl-C before anything was sent")
+        complain("tilia: stopped by Ctrl-C before anything was sent")
         return Status.INTERRUPTED
 
 
@@ -93,16 +94,16 @@ def _undone(
     if tilia is not None:
         return _ended(order, _job(order, found, undoes, tilia, ledger))
     if not found.accounts:
-        _complain(f"this ledger has no blocks of a job {readable(undoes)!r} that could be undone")
+        complain(f"tilia: this ledger has no blocks of a job {readable(undoes)!r} that could be undone")
         return Status.BAD_INPUT
     counts = {**_NOTHING, BulkOutcome.KEPT: kept, BulkOutcome.SKIPPED: others}
     if order.as_json:
         return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts))
-    print(f"{_accounts(found.accounts)} of job {readable(undoes)}; nothing was sent, this was a dry run.")
-    print(f"{lifted:,} would be unblocked: nothing else blocks them.")
-    print(f"{kept:,} would be kept: something else blocks them, too, or may.")
+    say(f"{_accounts(found.accounts)} of job {readable(undoes)}; nothing was sent, this was a dry run.")
+    say(f"{lifted:,} would be unblocked: nothing else blocks them.")
+    say(f"{kept:,} would be kept: something else blocks them, too, or may.")
     if others:
-        print(f"{others:,} are not blocked by this job any more.")
+        say(f"{others:,} are not blocked by this job any more.")
     return Status.ALL_DONE
 
 
@@ -120,14 +121,14 @@ def _accounts(number: int) -> str:
 
 @contextmanager
 def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     with contextlib.ExitStack() as opened:
         try:
             stream = opened.enter_context(_stream(order.file))
             if stream.isatty():
                 console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
             shows = console.is_terminal and not stream.isatty()
-            with console.status("checking the account ids") if shows else contextlib.nullcontext():
+            with console.status(Text("checking the account ids")) if shows else contextlib.nullcontext():
                 accounts = opened.enter_context(first_pass(read(stream, order.column)))
         except OSError as error:
             raise AccountFileError(f"it cannot be read: {error.strerror}") from None
@@ -145,16 +146,16 @@ def _is_usable(order: BulkOrder, found: Input) -> bool:
     name = _name(order.file)
     if number := sum(found.left_out.values()):
         lines = "1 line" if number == 1 else f"{number:,} lines"
-        _complain(f"{name}: {lines} cannot be used: {listed(found.left_out)}")
+        complain(f"tilia: {name}: {lines} cannot be used: {listed(found.left_out)}")
         for problem in found.problems:
-            print(f"  line {problem.line}: {problem.what}", file=sys.stderr)
+            complain(f"  line {problem.line}: {problem.what}")
         if number > len(found.problems):
-            print(f"  … and {number - len(found.problems):,} more", file=sys.stderr)
+            complain(f"  … and {number - len(found.problems):,} more")
         if not order.keeps_going:
-            print("Nothing was sent. Correct the file, or leave these lines out with --keep-going.", file=sys.stderr)
+            complain("Nothing was sent. Correct the file, or leave these lines out with --keep-going.")
             return False
     if not found.accounts:
-        _complain(f"{name}: there is no account id in it; nothing was sent")
+        complain(f"tilia: {name}: there is no account id in it; nothing was sent")
         return False
     return True
 
@@ -168,11 +169,11 @@ def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLed
     ending = Ending(status=Status.ALL_DONE, input=found, counts=counts)
     if order.as_json:
         return _ended(order, ending)
-    print(f"{_accounts(found.accounts)} to {_TO[order.action]}; nothing was sent, this was a dry run.")
+    say(f"{_accounts(found.accounts)} to {_TO[order.action]}; nothing was sent, this was a dry run.")
     if order.job_id is not None:
-        print(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
+        say(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
     if overtaken:
-        print(f"Of {overtaken:,} the opposite is on record since: the job leaves them alone.")
+        say(f"Of {overtaken:,} the opposite is on record since: the job leaves them alone.")
     return Status.ALL_DONE
 
 
@@ -202,7 +203,7 @@ def _job(
     order: BulkOrder, found: Input, accounts: AccountList | str, tilia: TiliaClient, ledger: BlockLedger | None
 ) -> Ending:
     if order.job_id is not None:
-        print(f"job {readable(order.job_id)}", file=sys.stderr)
+        complain(f"job {readable(order.job_id)}")
     progress = progress_of(order.action, found.accounts)
     try:
         with progress:
@@ -281,12 +282,14 @@ def _end_at_sigterm() -> None:
 async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
     """Written as they come: a report would hold every account in memory."""
     tally = Tally(monotonic(), keeps_accounts=False)
+    encoding = sys.stdout.encoding if order.output == STANDARD_STREAM else "utf-8"
     with _output(order) as out:
         async with tilia.bulk.stream_lookup(accounts, concurrency=order.concurrency) as items:
             async for item in items:
                 tally.add(item)
                 if out is not None and item.account is not None:
-                    out.write(orjson.dumps(attrs.asdict(item.account), option=orjson.OPT_APPEND_NEWLINE))
+                    line = shown_json(orjson.dumps(attrs.asdict(item.account)).decode(), encoding)
+                    out.write(f"{line}\n".encode(encoding))
                 now = monotonic()
                 progress.update(
                     BulkProgress(
@@ -336,7 +339,3 @@ def _ended(order: BulkOrder, ending: Ending) -> Status:
 
 def _name(file: str) -> str:
     return "standard input" if file == STANDARD_STREAM else readable(file)
-
-
-def _complain(what: str) -> None:
-    print(f"tilia: {what}", file=sys.stderr)

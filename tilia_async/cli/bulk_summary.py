@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Final
 
 import attrs
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.bulk.outcome import MOST_FAILURES
@@ -18,6 +18,7 @@ from tilia_async.cli.account_file import Flaw, Problem
 from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
+from tilia_async.cli.terminal import Screen
 from tilia_async.ledger.record import described
 
 _SHOWN_REASONS: Final = 5
@@ -101,11 +102,11 @@ def tell(order: BulkOrder, ending: Ending) -> None:
     if order.as_json:
         show_fields(_fields(order, ending), as_json=True)
         return
-    console = Console(highlight=False, stderr=order.output == STANDARD_STREAM)
+    console = Screen(stderr=order.output == STANDARD_STREAM)
     rate = f", {ending.settled / ending.elapsed:,.0f} a second" if ending.elapsed else ""
+    seconds = duration(ending.elapsed) if ending.elapsed >= 10 else f"{ending.elapsed:.1f} s"
     console.print(
-        f"[bold]{order.action}[/]: {ending.settled:,} of {ending.input.accounts:,} accounts "
-        f"in {duration(ending.elapsed) if ending.elapsed >= 10 else f'{ending.elapsed:.1f} s'}{rate}"
+        _headed(order.action, f"{ending.settled:,} of {ending.input.accounts:,} accounts in {seconds}{rate}", "bold")
     )
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -121,10 +122,14 @@ def tell(order: BulkOrder, ending: Ending) -> None:
     for line in (*_failures(order, ending), *_overlaps(ending)):
         console.print(line, soft_wrap=True)
     if ending.cause is not None:
-        console.print(f"[bold red]stopped[/]: {cell(ending.cause)}", soft_wrap=True)
+        console.print(_headed("stopped", cell(ending.cause), "bold red"), soft_wrap=True)
     for line in _how_to_go_on(order, ending):
         # A command that is broken into lines could not be copied.
         console.print(line, soft_wrap=True)
+
+
+def _headed(head: str, text: str, style: str) -> Text:
+    return Text.assemble((head, style), f": {text}")
 
 
 def _meaning(action: Action, outcome: BulkOutcome) -> str:
@@ -144,7 +149,7 @@ def listed(left_out: Mapping[Flaw, int]) -> str:
     return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
 
 
-def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
+def _failures(order: BulkOrder, ending: Ending) -> Iterator[str | Text]:
     """Those with the same reason together: of a thousand accounts most have few."""
     groups: dict[tuple[BulkOutcome, str], list[str]] = {}
     for item in ending.failures:
@@ -152,7 +157,7 @@ def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
     # What stopped the job is told once, at the end.
     told = {key: ids for key, ids in groups.items() if key[1] != ending.cause}
     for (outcome, why), ids in islice(told.items(), _SHOWN_REASONS):
-        yield f"[bold]{_words(outcome)}[/]: {cell(why)}"
+        yield _headed(_words(outcome), cell(why), "bold")
         more = f" and {len(ids) - _SHOWN_IDS:,} more" if len(ids) > _SHOWN_IDS else ""
         yield f"  {cell(', '.join(ids[:_SHOWN_IDS]))}{more}"
     is_cut = len(told) > _SHOWN_REASONS or any(len(ids) > _SHOWN_IDS for ids in told.values())
@@ -163,12 +168,12 @@ def _failures(order: BulkOrder, ending: Ending) -> Iterator[str]:
         yield "With --json there are up to a thousand of them."
 
 
-def _overlaps(ending: Ending) -> Iterator[str]:
+def _overlaps(ending: Ending) -> Iterator[str | Text]:
     """Those who several blocks held: one of them may have been rightful."""
     if not ending.overlaps:
         return
     several = f"{len(ending.overlaps):,}{' or more' if len(ending.overlaps) == MOST_FAILURES else ''}"
-    yield f"[bold]overlaps[/]: several blocks held {several} of them, and all were lifted:"
+    yield _headed("overlaps", f"several blocks held {several} of them, and all were lifted:", "bold")
     for item in ending.overlaps[:_SHOWN_IDS]:
         yield f"  {cell(item.account_id)}: {cell('; '.join(map(described, item.also_blocked_by)))}"
     if len(ending.overlaps) > _SHOWN_IDS:
@@ -182,7 +187,7 @@ def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
     if order.ledger is None:
         yield (
             "Nothing was recorded: another run begins from the start. "
-            "With --ledger FILE (pip install 'tilia-sdk\\[ledger]') it would go on where this one ended."
+            "With --ledger FILE (pip install 'tilia-sdk[ledger]') it would go on where this one ended."
         )
         return
     if not ending.leaves_something:

@@ -10,13 +10,12 @@ from importlib.util import find_spec
 from time import perf_counter
 
 import anyio
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import tilia_sync
 from tilia_async import errors
 from tilia_async.cli.narrator import Narrator
+from tilia_async.cli.terminal import Screen
 from tilia_async.client import TiliaClient
 from tilia_async.config import RetryPolicy
 from tilia_async.money import Money
@@ -31,15 +30,13 @@ async def run(accounts: int) -> None:
     """Walk through registration, wallets, blocking and many accounts at once, in both packages."""
     started = perf_counter()
     # A file gets a fixed width, so that its lines do not depend on the terminal that the command was started in.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = Screen(width=None if sys.stdout.isatty() else 110)
     # A Windows console may know none of the marks; a question mark is better than no demo.
     reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
     tell = Narrator(console)
-    console.print(
-        "[bold]Tilia SDK[/] — a walk through the main job, on an embedded Tilia. Nothing leaves this machine."
-    )
+    console.print("Tilia SDK — a walk through the main job, on an embedded Tilia. Nothing leaves this machine.")
     async with Sandbox(wallet_delay=0.4) as sandbox:
         retry = RetryPolicy(initial=0.05)
         async with TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment, retry=retry) as tilia:
@@ -51,14 +48,14 @@ async def run(accounts: int) -> None:
             await _faults(tell, tilia, sandbox)
             await _many(tell, tilia, sandbox, accounts)
         tell.chapter("The same, without async")
-        tell.say("[bold]tilia_sync[/] has the same names; one background thread runs the event loop.")
+        tell.say("tilia_sync has the same names; one background thread runs the event loop.")
         await asyncio.to_thread(_synchronously, tell, sandbox)
         tell.chapter("Done")
         tokens = sum(request.operation == "auth.token" for request in sandbox.requests)
         console.print(
             f"  {len(sandbox.requests):,} requests, {tokens} of them for tokens, in {perf_counter() - started:.1f} s."
         )
-    console.print("  Next: [bold]tilia sandbox[/] runs the embedded Tilia for programs of yours; see README.md.")
+    console.print("  Next: tilia sandbox runs the embedded Tilia for programs of yours; see README.md.")
 
 
 async def _token(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox) -> None:
@@ -67,7 +64,7 @@ async def _token(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox) -> None:
         "The SDK fetches tokens by itself, for the scopes that an operation needs. Asking for one is for the curious."
     )
     token = await tell.step("ask for a token", "auth.token", tilia.access_token([Scope.SEARCH_ACCOUNTS]))
-    tell.result(f"{escape(repr(sorted(token.scopes)))}, good for {token.lifetime:.0f} s; its text is never shown")
+    tell.result(f"{sorted(token.scopes)!r}, good for {token.lifetime:.0f} s; its text is never shown")
     wrong = TiliaClient(sandbox.client_id, "not-the-secret", sandbox.environment)
     async with wrong:
         await tell.refused(
@@ -111,7 +108,7 @@ async def _accounts(tell: Narrator, tilia: TiliaClient) -> str:
     if taken.account is not None:
         tell.result(f"the error carries the account that is there: {taken.account.account_id}")
     found = await tell.step("find nyx by name", "accounts.find", tilia.accounts.find("nyx"))
-    tell.result(f"{escape(str(found.email))}, blocked: {found.is_blocked}")
+    tell.result(f"{found.email}, blocked: {found.is_blocked}")
     return account.account_id
 
 
@@ -125,7 +122,7 @@ async def _wallets(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, account
         tell.result(f"{wallet.wallet_id}  {wallet.currency}  {wallet.method_class}")
     wallet_id = str(wallets[0].wallet_id)
     first = await tell.step("look one up", "wallets.get", tilia.wallets.get(wallet_id))
-    tell.result(f"{escape(str(first.description))}, {first.current_balance} cents")
+    tell.result(f"{first.description}, {first.current_balance} cents")
     balances = await tell.step("ask for the balances", "wallets.balances", tilia.wallets.balances(account_id))
     for currency, balance in balances.balances.items():
         if balance.spendable is not None:
@@ -178,10 +175,10 @@ async def _many(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox, count: int
     tell.say(f"At most {_CONCURRENCY} at a time, over one token; slower by itself when Tilia asks for less.")
     if _has_ledger():
         tell.say(
-            "With [bold]TiliaClient(..., ledger=BlockLedger.open('sqlite:///blocks.db'))[/] each block is on record "
+            "With TiliaClient(..., ledger=BlockLedger.open('sqlite:///blocks.db')) each block is on record "
             "before it is sent, and a job that is cut off goes on where it stopped."
         )
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("  {task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=tell.console) as progress:
         account_ids = await _register(tilia, count, progress)
         bar = progress.add_task("block", total=count)

@@ -14,13 +14,13 @@ from typing import Annotated, Final, TextIO, TypeVar
 
 import attrs
 import typer
-from rich.console import Console
 from rich.padding import Padding
+from rich.text import Text
 
 from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
 from tilia_async.cli.moments import moment
 from tilia_async.cli.output import cell, show_rows
-from tilia_async.errors import readable
+from tilia_async.cli.terminal import Screen, ShownText, complain
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.record import PUBLISHER
 
@@ -125,14 +125,17 @@ def export(
         with _opened(file) as out:
             number = _ask(ledger, lambda opened: write(opened, out))
     except OSError as error:
-        typer.echo(f"tilia: {readable(file)} cannot be written: {error.strerror}", err=True)
+        complain(f"tilia: {file} cannot be written: {error.strerror}")
         raise typer.Exit(1) from None
-    typer.echo(f"{number:,} {'record' if number == 1 else 'records'} exported", err=True)
+    complain(f"{number:,} {'record' if number == 1 else 'records'} exported")
 
 
 @contextmanager
 def _opened(file: str) -> Generator[TextIO, None, None]:
     """A file to write, which takes the place of another only when it is whole."""
+    if file == _STANDARD_OUTPUT and sys.stdout.isatty():
+        yield ShownText()
+        return
     if file == _STANDARD_OUTPUT:
         out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
         try:
@@ -179,24 +182,24 @@ def _show_some(
     found = _ask(given, some)
     _show(found[:limit], as_json=as_json)
     if len(found) > limit:
-        typer.echo(f"there are more than these {limit:,}: see --limit, or export them", err=True)
+        complain(f"there are more than these {limit:,}: see --limit, or export them")
 
 
 def _show(records: Sequence[BlockRecord], *, as_json: bool) -> None:
     if as_json:
         show_rows([attrs.asdict(record) for record in records], as_json=True)
         return
-    console = Console(highlight=False)
+    console = Screen()
     if not records:
-        console.print("[dim]none[/]")
+        console.print(Text("none", "dim"))
     for record in records:
         # Two lines, because the columns of a table would have no room for the ids in a terminal of common width.
-        console.print(
-            f"{_when(record.requested_at)}  {record.action.value:7}  {_state(record.state)}  {cell(record.account_id)}",
-            soft_wrap=True,
-        )
+        line = Text(f"{_when(record.requested_at)}  {record.action.value:7}  ")
+        line.append(f"{record.state.value:9}", _STYLES.get(record.state, "yellow"))
+        line.append(f"  {cell(record.account_id)}")
+        console.print(line, soft_wrap=True)
         if details := "; ".join(_details(record)):
-            console.print(Padding.indent(f"[dim]{details}[/]", 4))
+            console.print(Padding.indent(Text(details, "dim"), 4))
 
 
 def _details(record: BlockRecord) -> Iterator[str]:
@@ -214,10 +217,6 @@ def _details(record: BlockRecord) -> Iterator[str]:
         yield f"to be reviewed {_when(record.review_at)}"
     if record.error:
         yield f"error: {cell(record.error)}"
-
-
-def _state(state: RecordState) -> str:
-    return f"[{_STYLES.get(state, 'yellow')}]{state.value:9}[/]"
 
 
 def _when(at: datetime) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TypeVar
 
-from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from tilia_async.api import OPERATIONS
+from tilia_async.cli.terminal import Screen
 from tilia_async.errors import TiliaError
 from tilia_async.tokens.fetch import TOKEN
 from tilia_async.wire.operation import Operation
@@ -24,30 +23,30 @@ _INDENT = 4
 class Narrator:
     """Prints chapters, and steps with operation, scope, time and what came back."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self.console = console
 
     def chapter(self, title: str) -> None:
         """Begin a part of the walk."""
         self.console.print()
-        self.console.rule(f"[bold]{escape(title)}", align="left", style="cyan", characters="─")
+        self.console.rule(Text(title, "bold"), align="left", style="cyan", characters="─")
 
     def say(self, text: str) -> None:
         """One sentence of explanation."""
-        self._print(Text.from_markup(text, style="dim"), 2)
+        self._print(Text(text, "dim"), 2)
 
     async def step(self, what: str, name: str, call: Awaitable[T]) -> T:
         """Wait for a call and tell about it."""
         started = perf_counter()
         value = await call
-        self._line("[green]✓[/]", what, name, perf_counter() - started)
+        self._line(Text("✓", "green"), what, name, perf_counter() - started)
         return value
 
     def step_sync(self, what: str, name: str, call: Callable[[], T]) -> T:
         """The same for a call that blocks."""
         started = perf_counter()
         value = call()
-        self._line("[green]✓[/]", what, name, perf_counter() - started)
+        self._line(Text("✓", "green"), what, name, perf_counter() - started)
         return value
 
     async def refused(self, what: str, name: str, call: Awaitable[object], expected: type[E]) -> E:
@@ -60,18 +59,18 @@ class Narrator:
         try:
             await call
         except expected as error:
-            self._line("[yellow]✗[/]", what, name, perf_counter() - started)
-            self.result(f"[yellow]{type(error).__name__}[/] {escape(str(error))}")
+            self._line(Text("✗", "yellow"), what, name, perf_counter() - started)
+            self.result(Text.assemble((type(error).__name__, "yellow"), f" {error}"))
             return error
         raise RuntimeError(f"{name} was expected to end with {expected.__name__}")
 
-    def result(self, markup: str) -> None:
+    def result(self, text: str | Text) -> None:
         """What came back."""
-        self._print(Text.from_markup(f"[dim]→[/] {markup}"), _INDENT)
+        self._print(Text.assemble(("→ ", "dim"), text), _INDENT)
 
-    def _line(self, mark: str, what: str, name: str, seconds: float) -> None:
+    def _line(self, mark: Text, what: str, name: str, seconds: float) -> None:
         operation = TOKEN if name == TOKEN.name else OPERATIONS[name]
-        self.console.print(Text.from_markup(f"  {mark} {escape(what)}  [dim]{seconds * 1000:.0f} ms[/]"))
+        self.console.print(Text.assemble("  ", mark, f" {what}  ", (f"{seconds * 1000:.0f} ms", "dim")))
         self._print(_signature(operation), _INDENT)
 
     def _print(self, text: Text, indent: int) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
-import orjson
-from rich.console import Console
+from rich.cells import cell_len
 from rich.table import Table
+from rich.text import Text
 
+from tilia_async.cli.terminal import Screen, say_json
 from tilia_async.errors import readable
+
+_GAP: Final = 2
+_UNSET: Final[tuple[object, ...]] = (None, "", (), [], {})
 
 Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | Mapping[str, object] | None
 
@@ -24,43 +28,50 @@ def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
 def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
     """One thing: a line for each field that is set, or a JSON object with all of them."""
     if as_json:
-        _print_json(fields)
+        say_json(fields)
         return
-    table = Table.grid(padding=(0, 2))
-    for name, content in fields.items():
-        if content not in (None, "", (), [], {}):
-            table.add_row(f"[dim]{name}[/]", cell(content))
-    Console(highlight=False).print(table)
+    _show_lines(Screen(), {name: cell(content) for name, content in fields.items() if content not in _UNSET})
 
 
 def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
-    """Several things of a kind: a table, or a JSON list."""
+    """Several things of a kind: a table, a block of lines for each where it is too wide, or a JSON list."""
     if as_json:
-        _print_json(list(rows))
+        say_json(list(rows))
         return
-    console = Console(highlight=False)
+    console = Screen()
     if not rows:
-        console.print("[dim]none[/]")
+        console.print(Text("none", "dim"))
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    shown = [{name: cell(content) for name, content in row.items()} for row in rows]
+    widths = [max(map(cell_len, (name, *(row[name] for row in shown)))) for name in rows[0]]
+    width = sum(widths) + _GAP * (len(widths) - 1)
+    if console.is_terminal and width > console.width:
+        for number, row in enumerate(shown):
+            if number:
+                console.print()
+            _show_lines(console, {name: text for name, text in row.items() if text})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(content) for content in row.values()))
-    console.print(table)
+        table.add_column(name)
+    for row in shown:
+        table.add_row(*row.values())
+    console.print(table, width=width)
 
 
-def _print_json(value: object) -> None:
-    print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+def _show_lines(console: Screen, fields: Mapping[str, str]) -> None:
+    """A line for each. The terminal folds what is longer than it is wide: an id is whole where it is copied."""
+    longest = max(map(cell_len, fields), default=0)
+    for name, text in fields.items():
+        console.print(Text.assemble((f"{name:{longest}}", "dim"), "  ", text), soft_wrap=True)
 
 
 def cell(content: Cell) -> str:
-    """The content as text with markup, in which nothing of the content is markup."""
+    """The content as text on one line."""
     if isinstance(content, datetime):
         text = content.isoformat(sep=" ", timespec="seconds")
     elif isinstance(content, Sequence) and not isinstance(content, str):
         text = ", ".join(map(str, content))
     else:
         text = "" if content is None else str(content)
-    # What a file, a player or a server wrote must not command the terminal.
-    return readable(text).replace("[", r"\[")
+    return readable(text)

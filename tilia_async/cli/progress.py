@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tilia_async.bulk import BulkOutcome, BulkProgress
+from tilia_async.cli.terminal import Screen
 
 SECONDS_BETWEEN_LINES: Final = 5.0
 _SILENT_SECONDS: Final = 3.0
@@ -48,7 +49,7 @@ class Progress(Protocol):
 
 def progress_of(action: str, total: int) -> Progress:
     """The way to show it that fits where standard error goes."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
         return Bar(action, total, console)
     return Lines(action, total, console)

@@ -5,29 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
+from collections.abc import Iterable
 
+import typer
+
+from tilia_async.cli.terminal import complain, say
 from tilia_async.sandbox import Sandbox
 
 
-async def run(port: int, seed: int) -> int:
+async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Returns:
         The exit status: 1 if the port is taken.
     """
-    sandbox = Sandbox(port, seed=seed)
+    try:
+        sandbox = Sandbox(port, seed=seed, allowed_hosts=allowed_hosts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--allowed-host") from None
     try:
         await sandbox.start()
     except OSError as error:
-        print(f"tilia sandbox: cannot listen at port {port}: {error.strerror}", file=sys.stderr)
+        complain(f"tilia sandbox: cannot listen at port {port}: {error.strerror}")
         return 1
     try:
         # Lines that a shell can read: eval "$(tilia sandbox | head -n 3)" would be too clever, copying is not.
-        print(f"export TILIA_CLIENT_ID={sandbox.client_id}")
-        print(f"export TILIA_CLIENT_SECRET={sandbox.client_secret}")
-        print(f"export TILIA_ENVIRONMENT='{sandbox.environment.template}'", flush=True)
-        print(f"The sandbox runs at port {sandbox.port}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+        say(f"export TILIA_CLIENT_ID={sandbox.client_id}")
+        say(f"export TILIA_CLIENT_SECRET={sandbox.client_secret}")
+        say(f"export TILIA_ENVIRONMENT='{sandbox.environment.template}'")
+        complain(f"The sandbox runs at port {sandbox.port}; Ctrl-C ends it.")
         await _until_signal()
     finally:
         await sandbox.aclose()
