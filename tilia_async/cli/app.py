@@ -16,6 +16,7 @@ from tilia_async.cli import sandbox as sandbox_module
 from tilia_async.cli.bulk import bulk
 from tilia_async.cli.ledger import ledger
 from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
+from tilia_async.cli.network import CaFileOption, Network, ProxyOption
 from tilia_async.cli.output import Cell, show, show_fields, show_rows
 from tilia_async.client import TiliaClient
 from tilia_async.ledger import BlockLedger
@@ -42,10 +43,10 @@ Reason = Annotated[str | None, typer.Option(help="Why, for the ledger; Tilia kee
 Actor = Annotated[str | None, typer.Option(help="Who does it, for the ledger.")]
 
 
-def _ask(question: Callable[[TiliaClient], Awaitable[T]], place: LedgerPlace | None = None) -> T:
+def _ask(network: Network, question: Callable[[TiliaClient], Awaitable[T]], place: LedgerPlace | None = None) -> T:
     async def ask() -> T:
         record = None if place is None else BlockLedger.open(place.url)
-        async with record or nullcontext(), TiliaClient.from_env(ledger=record) as tilia:
+        async with record or nullcontext(), network.client(ledger=record) as tilia:
             return await question(tilia)
 
     return asyncio.run(ask())
@@ -101,10 +102,12 @@ def scopes(
 def token(
     scope: Annotated[list[str], typer.Option(help="A scope that the token has to carry; repeat it for more.")],
     reveal: Annotated[bool, typer.Option("--reveal", help="Print the token itself.")] = False,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     """Fetch an access token."""
-    fetched = _ask(lambda tilia: tilia.access_token(scope))
+    fetched = _ask(Network(proxy, ca_file), lambda tilia: tilia.access_token(scope))
     told: dict[str, Cell] = {
         "scopes": sorted(fetched.scopes),
         "expires_at": fetched.expires_at,
@@ -116,23 +119,30 @@ def token(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(proxy: ProxyOption = None, ca_file: CaFileOption = None, json: Json = False) -> None:
     """Check the settings, the way to Tilia and the credentials, one after the other."""
-    findings = asyncio.run(doctor_module.examine())
+    findings = asyncio.run(doctor_module.examine(Network(proxy, ca_file)))
     show_rows([finding.row() for finding in findings], as_json=json)
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
 @accounts.command("get")
-def get_account(account_id: AccountId, json: Json = False) -> None:
+def get_account(
+    account_id: AccountId, proxy: ProxyOption = None, ca_file: CaFileOption = None, json: Json = False
+) -> None:
     """Look an account up by its id."""
-    show(_ask(lambda tilia: tilia.accounts.get(account_id)), as_json=json)
+    show(_ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.get(account_id)), as_json=json)
 
 
 @accounts.command("find")
-def find_account(username: Annotated[str, typer.Argument(metavar="USERNAME")], json: Json = False) -> None:
+def find_account(
+    username: Annotated[str, typer.Argument(metavar="USERNAME")],
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
+    json: Json = False,
+) -> None:
     """Look an account up by its username."""
-    show(_ask(lambda tilia: tilia.accounts.find(username)), as_json=json)
+    show(_ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.find(username)), as_json=json)
 
 
 @accounts.command("block")
@@ -141,11 +151,16 @@ def block_account(
     reason: Reason = None,
     actor: Actor = None,
     ledger: LedgerOption = None,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     """Block an account. A block does not expire."""
     place = LedgerPlace.of(ledger)
-    show(_ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), place), as_json=json)
+    show(
+        _ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.block(account_id, reason, actor), place),
+        as_json=json,
+    )
 
 
 @accounts.command("unblock")
@@ -154,17 +169,24 @@ def unblock_account(
     reason: Reason = None,
     actor: Actor = None,
     ledger: LedgerOption = None,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     """Lift a block of your own."""
     place = LedgerPlace.of(ledger)
-    show(_ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), place), as_json=json)
+    show(
+        _ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.unblock(account_id, reason, actor), place),
+        as_json=json,
+    )
 
 
 @wallets.command("list")
-def list_wallets(account_id: AccountId, json: Json = False) -> None:
+def list_wallets(
+    account_id: AccountId, proxy: ProxyOption = None, ca_file: CaFileOption = None, json: Json = False
+) -> None:
     """List an account's wallets."""
-    found = _ask(lambda tilia: tilia.wallets.list(account_id))
+    found = _ask(Network(proxy, ca_file), lambda tilia: tilia.wallets.list(account_id))
     rows = [
         {
             "wallet_id": wallet.wallet_id,
@@ -182,10 +204,12 @@ def list_wallets(account_id: AccountId, json: Json = False) -> None:
 def list_balances(
     account_id: AccountId,
     currency: Annotated[str | None, typer.Option(help="Only this one, e.g. USD.")] = None,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     """Say what an account has."""
-    found = _ask(lambda tilia: tilia.wallets.balances(account_id, currency))
+    found = _ask(Network(proxy, ca_file), lambda tilia: tilia.wallets.balances(account_id, currency))
     rows = [
         {
             "currency": code,

@@ -12,6 +12,7 @@ from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, STANDARD_STREAM, Act
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.ledger_place import VARIABLE, LedgerOption, LedgerPlace
 from tilia_async.cli.moments import moment
+from tilia_async.cli.network import CaFileOption, Network, ProxyOption
 from tilia_async.ledger.intent import undo_name
 
 _EXIT_STATUS = """
@@ -79,6 +80,8 @@ def block(
     concurrency: Concurrency = DEFAULT_CONCURRENCY,
     keep_going: KeepGoing = False,
     dry_run: DryRun = False,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     _run(
@@ -95,6 +98,7 @@ def block(
             job_id=job,
             dry_run=dry_run,
             as_json=json,
+            network=Network(proxy, ca_file),
         )
     )
 
@@ -110,6 +114,8 @@ def unblock(
     concurrency: Concurrency = DEFAULT_CONCURRENCY,
     keep_going: KeepGoing = False,
     dry_run: DryRun = False,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     _run(
@@ -125,6 +131,7 @@ def unblock(
             job_id=job,
             dry_run=dry_run,
             as_json=json,
+            network=Network(proxy, ca_file),
         )
     )
 
@@ -148,6 +155,8 @@ def undo(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be lifted and kept; send nothing.")
     ] = False,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     _run(
@@ -161,6 +170,7 @@ def undo(
             job_id=undo_job or undo_name(job),
             dry_run=dry_run,
             as_json=json,
+            network=Network(proxy, ca_file),
         )
     )
 
@@ -178,6 +188,8 @@ def lookup(
     concurrency: Concurrency = DEFAULT_CONCURRENCY,
     keep_going: KeepGoing = False,
     dry_run: DryRun = False,
+    proxy: ProxyOption = None,
+    ca_file: CaFileOption = None,
     json: Json = False,
 ) -> None:
     if json and output == STANDARD_STREAM:
@@ -192,6 +204,7 @@ def lookup(
             concurrency=concurrency,
             dry_run=dry_run,
             as_json=json,
+            network=Network(proxy, ca_file),
         )
     )
 

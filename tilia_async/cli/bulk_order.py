@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from tilia_async.cli.ledger_place import LedgerPlace
+from tilia_async.cli.network import Network
 
 STANDARD_STREAM: Final = "-"
 DEFAULT_CONCURRENCY: Final = 64
@@ -38,6 +39,7 @@ class BulkOrder:
         ledger: where the record is; None if there is none.
         job_id: set if there is a ledger.
         output: the file for what a look-up finds.
+        network: the way to Tilia.
     """
 
     action: Action
@@ -54,9 +56,10 @@ class BulkOrder:
     output: str | None = None
     dry_run: bool = False
     as_json: bool = False
+    network: Network = attrs.field(factory=Network)
 
     def command(self) -> str:
-        """The same again, for a shell. It has no password in it."""
+        """The same again, for a shell. It has no password in it, and so no proxy."""
         return " ".join(self._words())
 
     def _words(self) -> Iterator[str]:
@@ -68,6 +71,7 @@ class BulkOrder:
             "column": self.column,
             "concurrency": None if self.concurrency == DEFAULT_CONCURRENCY else str(self.concurrency),
             "output": self.output,
+            "ca-file": self.network.ca_file,
             "job" if self.undoes is None else "undo-job": self.job_id,
         }
         for name, value in given.items():

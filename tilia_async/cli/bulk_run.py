@@ -83,7 +83,7 @@ def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
     limits = Limits(
         connections=max(usual.connections, order.concurrency), per_host=max(usual.per_host, order.concurrency)
     )
-    return TiliaClient.from_env(limits=limits, ledger=ledger)
+    return order.network.client(limits=limits, ledger=ledger)
 
 
 def _undone(

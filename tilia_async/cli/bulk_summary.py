@@ -197,6 +197,8 @@ def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
     yield f"  {cell(order.command())}"
     if order.ledger.is_variable_to_be_set:
         yield "(Put the ledger's URL into TILIA_LEDGER first; it is not shown, because it may have a password in it.)"
+    if order.network.proxy is not None:
+        yield "(Put the proxy's URL into TILIA_PROXY first; it is not shown, because it may have a password in it.)"
     if order.file == STANDARD_STREAM:
         yield "(Give it the same ids at its standard input.)"
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import version
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 import attrs
 
-from tilia_async.client import TiliaClient
-from tilia_async.config import Environment, RetryPolicy, from_environment
+from tilia_async.cli.network import CA_VARIABLE, PROXY_VARIABLE, Network
+from tilia_async.config import Environment, Proxy, RetryPolicy, Service, find_proxy, from_environment
 from tilia_async.errors import ConfigurationError, TiliaError, TokenError, TransportError
 from tilia_async.scopes import Scope
 from tilia_async.tokens.fetch import TOKEN
+from tilia_async.transport.routes import Routes
 
 _LOOK_SECONDS = 10.0
 
@@ -37,7 +41,7 @@ class Finding:
         return {"": mark, "what": self.what, "found": self.found, "what to do": self.advice}
 
 
-async def examine() -> list[Finding]:
+async def examine(network: Network) -> list[Finding]:
     """Look at the versions, the settings, the way to Tilia and the credentials."""
     findings = [
         Finding(
@@ -50,7 +54,10 @@ async def examine() -> list[Finding]:
     ]
     if not all(finding.well for finding in findings):
         return [*findings, Finding("access token", None, "", "set the variables first")]
-    return [*findings, await _token()]
+    findings += [await _proxy(network), _certificates(network)]
+    if not all(finding.well for finding in findings):
+        return [*findings, Finding("access token", None, "", "correct the proxy first")]
+    return [*findings, await _token(network)]
 
 
 def _variable(name: str) -> Finding:
@@ -69,8 +76,52 @@ def _environment() -> Finding:
     return Finding("TILIA_ENVIRONMENT", True, f"{environment.name}: {environment.url(TOKEN.service)}")
 
 
-async def _token() -> Finding:
-    async with TiliaClient.from_env(timeout=_LOOK_SECONDS, retry=RetryPolicy(attempts=1)) as tilia:
+async def _proxy(network: Network) -> Finding:
+    """Through which proxy the services are reached, without the login for it."""
+    if network.has_own_proxy:
+        given = network.proxy or from_environment(PROXY_VARIABLE)
+        source = PROXY_VARIABLE if network.proxy is None else "--proxy"
+        found = find_proxy(given)
+        if isinstance(found, ConfigurationError):
+            return Finding("proxy", False, str(found), f"correct {source}")
+        return Finding("proxy", True, f"{_described(found)}, by {source}")
+    environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
+    routes = Routes(None, trust_env=True)
+    hosts: dict[Proxy | None, set[str]] = {}
+    variables: set[str] = set()
+    try:
+        for service in Service:
+            url = urlsplit(environment.url(service))
+            variables.add(f"{url.scheme.upper()}_PROXY")
+            hosts.setdefault(await routes.find(f"{url.scheme}://{url.netloc}"), set()).add(url.hostname or "")
+    except ConfigurationError as error:
+        return Finding("proxy", False, str(error), "correct the variable")
+    direct = hosts.pop(None, set())
+    if not hosts:
+        bypassed = variables & {f"{scheme.upper()}_PROXY" for scheme in getproxies()}
+        return Finding("proxy", True, f"none: NO_PROXY bypasses it for {_listed(direct)}" if bypassed else "none")
+    told = "; ".join(f"{_described(proxy)} for {_listed(names)}" for proxy, names in hosts.items() if proxy is not None)
+    rest = f"; NO_PROXY bypasses it for {_listed(direct)}" if direct else ""
+    return Finding("proxy", True, f"{told}, by {_listed(variables)}{rest}")
+
+
+def _described(proxy: Proxy) -> str:
+    return proxy.url if proxy.authorization is None else f"{proxy.url}, with a login"
+
+
+def _listed(hosts: set[str]) -> str:
+    return ", ".join(sorted(hosts))
+
+
+def _certificates(network: Network) -> Finding:
+    named, source = network.ca_file, "--ca-file"
+    if named is None:
+        named, source = os.environ.get(CA_VARIABLE), CA_VARIABLE
+    return Finding("certificates", True, "those of the system" if not named else f"those of {named}, by {source}")
+
+
+async def _token(network: Network) -> Finding:
+    async with network.client(timeout=_LOOK_SECONDS, retry=RetryPolicy(attempts=1)) as tilia:
         try:
             token = await tilia.access_token([Scope.SEARCH_ACCOUNTS])
         except TokenError as error:
