@@ -11,6 +11,7 @@ from tilia_async import ledger as asynchronous
 from tilia_async.errors import LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter
+from tilia_async.ledger.ledger import interrupt
 from tilia_async.ledger.record import BlockRecord
 from tilia_async.secret import Secret, hide
 from tilia_sync.bridge import LOOP_THREAD
@@ -142,7 +143,8 @@ class BlockLedger:
         Args:
             file: open for writing, with ``newline=""`` for CSV.
             format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
-                spreadsheet would take for a formula gets an apostrophe before it.
+                spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin; how to
+                read it back stands in :mod:`tilia_async.ledger.export`.
             wanted: as for :meth:`records`.
 
         Raises:
@@ -189,6 +191,9 @@ class BlockLedger:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if exc is not None and not isinstance(exc, Exception):
+            # Ctrl-C: what waits for another process is not waited for.
+            interrupt(self._ledger)
         self.close()
 
     def __repr__(self) -> str:

@@ -228,7 +228,10 @@ def test_a_ledger_whose_loop_has_ended_is_closed_by_its_next_use(threads: Thread
         await asyncio.gather(written(ledger, "acct_1"), ledger.history("acct_1"), ledger.history("acct_2"))
 
     for _ in range(3):
-        asyncio.run(use())
+        # A loop that is closed without a word, unlike those of asyncio.run.
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(use())
+        loop.close()
     assert len(threads.left()) <= 3, "connections of loops that ended are still there"
     if end == "used":
         asyncio.run(opened_and_left(ledger))
@@ -237,11 +240,23 @@ def test_a_ledger_whose_loop_has_ended_is_closed_by_its_next_use(threads: Thread
     threads.end()
 
 
-def test_a_ledger_that_nobody_closes_is_told_by_python_and_ends_its_threads(threads: Threads, path: Path) -> None:
+def test_a_ledger_that_nobody_closes_ends_with_its_loop(threads: Threads, path: Path) -> None:
+    ledger = BlockLedger.open(f"sqlite:///{path}")
+    for number in range(3):
+        asyncio.run(written(ledger, f"acct_{number}"))
+        assert threads.left() == []
+        assert files_open(path.parent) == []
+
+
+def test_a_ledger_whose_loop_gives_it_no_time_is_told_by_python_and_ends_its_threads(
+    threads: Threads, path: Path
+) -> None:
     def forget() -> None:
         ledger = BlockLedger.open(f"sqlite:///{path}")
-        asyncio.run(written(ledger, "acct_1"))
-        del ledger
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(written(ledger, "acct_1"))
+        loop.close()
+        del ledger, loop
         gc.collect()
 
     with pytest.warns(ResourceWarning, match="never closed|before being closed"):

@@ -82,9 +82,10 @@ class JobRecord:
             LedgerError: the ledger cannot be written.
             ConfigurationError: the job was begun as another one; or the one to undo is under way, or none to undo.
         """
+        # It loads the libraries beside the event loop.
+        journal, run_id = await journal_of(self._ledger), new_run_id()
         from tilia_async.ledger.jobs import UNDO, JobDefinition  # noqa: PLC0415 - needs the extra
 
-        journal, run_id = await journal_of(self._ledger), new_run_id()
         intent = self._intent
         if intent.undoes is not None:
             await _wait_for_end(journal, intent.undoes)

@@ -26,6 +26,7 @@ from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
 
 if TYPE_CHECKING:
+    from tilia_async.ledger.questions import Question
     from tilia_async.transport.caller import Caller, TokenWatch
 
 DEFAULT_CONCURRENCY: Final = 64
@@ -392,9 +393,13 @@ class Undoing:
 
 async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
     """Yield the accounts that a job blocked, or may have blocked."""
-    from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
 
-    async for record in Records(ledger, questions.to_undo(job_id)):
+    def question() -> Question:
+        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+        return questions.to_undo(job_id)
+
+    async for record in Records(ledger, question):
         yield record.account_id
 
 

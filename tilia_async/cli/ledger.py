@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated, Final, TextIO, TypeVar
 
 import attrs
@@ -20,13 +16,14 @@ from rich.text import Text
 from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
 from tilia_async.cli.moments import moment
 from tilia_async.cli.output import cell, show_rows
-from tilia_async.cli.terminal import Screen, ShownText, complain
+from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
+from tilia_async.cli.terminal import Screen, complain
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.ledger import existing_ledger
 from tilia_async.ledger.record import PUBLISHER
 
 T = TypeVar("T")
 
-_STANDARD_OUTPUT: Final = "-"
 _STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
 
 ledger = typer.Typer(
@@ -87,7 +84,7 @@ def due(
 
 @ledger.command()
 def export(
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Where to; - is standard output.")] = _STANDARD_OUTPUT,
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Where to; - is standard output.")] = STANDARD_OUTPUT,
     format: Annotated[Format, typer.Option(help="csv for spreadsheets, jsonl for programs.")] = Format.CSV,  # noqa: A002 - the option's name
     job: Job = None,
     account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
@@ -105,7 +102,10 @@ def export(
     ledger: LedgerOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
-    """Write records to a file, oldest first. A file that is there is replaced when all is written."""
+    """Write records to a file, oldest first. A file that is there is replaced when all is written.
+
+    A new file is yours alone to read.
+    """
 
     async def write(opened: BlockLedger, out: TextIO) -> int:
         return await opened.export(
@@ -122,7 +122,7 @@ def export(
         )
 
     try:
-        with _opened(file) as out:
+        with text_file(file) as out:
             number = _ask(ledger, lambda opened: write(opened, out))
     except OSError as error:
         complain(f"tilia: {file} cannot be written: {error.strerror}")
@@ -130,39 +130,11 @@ def export(
     complain(f"{number:,} {'record' if number == 1 else 'records'} exported")
 
 
-@contextmanager
-def _opened(file: str) -> Generator[TextIO, None, None]:
-    """A file to write, which takes the place of another only when it is whole."""
-    if file == _STANDARD_OUTPUT and sys.stdout.isatty():
-        yield ShownText()
-        return
-    if file == _STANDARD_OUTPUT:
-        out = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
-        try:
-            yield out
-        finally:
-            out.detach()
-        return
-    path = Path(file)
-    if path.exists() and not path.is_file():
-        # A device or a pipe has no other to take its place.
-        with path.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _ask(given: str | None, question: Callable[[BlockLedger], Awaitable[T]]) -> T:
     place = LedgerPlace.existing(given)
 
     async def ask() -> T:
-        async with BlockLedger.open(place.url) as opened:
+        async with existing_ledger(place.url) as opened:
             return await question(opened)
 
     return asyncio.run(ask())

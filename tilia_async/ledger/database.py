@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from sqlalchemy import event, func, make_url, select
+from sqlalchemy import func, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double, TypeEngine
 
-from tilia_async.errors import ConfigurationError, LedgerError, TiliaError, readable
-from tilia_async.ledger.schema import migrate
+from tilia_async.errors import ConfigurationError, LedgerError, TiliaError
+from tilia_async.ledger.failures import sqlstate_of, words
+from tilia_async.ledger.schema import find_version, is_current, migrate
 from tilia_async.ledger.sqlite_connections import SqliteConnections
+from tilia_async.ledger.sqlite_locks import BUSY_SECONDS
+from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret
 from tilia_async.wire.mask import Mask
 
+if TYPE_CHECKING:
+    from tilia_async.ledger.postgres_connections import PostgresConnections
+
 T = TypeVar("T")
 
-BUSY_SECONDS: Final = 30.0
-"""How long a statement may take, and how long SQLite waits for another process that writes."""
+_HURRY_SECONDS: Final = 1.0
+"""How long what is under way may still take when the ledger is closed in a hurry. It waits for no lock in SQLite."""
 
-_DRIVERS: Final = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-}
-
+_CLOSING_SECONDS: Final = 2.0
+"""How long connections may take to be closed as they should be."""
 
 _COLLIDED: Final = frozenset({"40001", "40P01"})
 """PostgreSQL's words for a transaction that it gave up in favour of another: serialization failure and deadlock."""
@@ -49,21 +52,12 @@ class _Connector(NamedTuple):
 
     name: str
     engine: AsyncEngine
+    servers: PostgresConnections | None
     mask: Mask
 
 
 class _CollisionError(Exception):
     """A transaction was given up in favour of another."""
-
-
-class _Cursor(Protocol):
-    def execute(self, statement: str, /) -> object: ...
-
-    def close(self) -> object: ...
-
-
-class _DriverConnection(Protocol):
-    def cursor(self) -> _Cursor: ...
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - written like the SQL function that it is
@@ -114,22 +108,35 @@ class Database:
         connector = _connector(url, self._files)
         if isinstance(connector, ConfigurationError):
             raise connector
-        self.name, self._engine, self._mask = connector
+        self.name, self._engine, self._servers, self._mask = connector
         self._lock = asyncio.Lock()
         self._doing: set[asyncio.Task[object]] = set()
+        self._is_hurried = False
         self._closed = False
+        self._loop_end: AsyncGenerator[None, None] | None = None
 
-    async def open(self) -> None:
-        """Connect, and bring the tables to the version of this package.
+    @property
+    def is_closed(self) -> bool:
+        """True from the beginning of its closing."""
+        return self._closed
+
+    async def open(self, *, makes: bool = True) -> None:
+        """Connect, and bring the tables to the version of this package, if they are not of it: only that writes.
+
+        Args:
+            makes: False: a database without the tables is left as it is.
 
         Raises:
-            LedgerError: it cannot be reached or written, or is of a newer version.
+            LedgerError: it cannot be reached, is of a newer version, or cannot be brought to this.
         """
-
-        async def bring_up(connection: AsyncConnection) -> None:
-            await connection.run_sync(migrate)
-
-        await self.write(bring_up)
+        # A loop that ends closes its asynchronous generators first: so the connections are closed in their loop.
+        self._loop_end = self._end_with_loop()
+        await anext(self._loop_end)
+        version = await self.read(lambda connection: connection.run_sync(find_version))
+        if not version and not makes:
+            raise LedgerError(f"there is no ledger in {self.name}: it has none of the tables, and was left as it is")
+        if not is_current(version):
+            await self.write(lambda connection: connection.run_sync(migrate))
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do it in a transaction of its own; it is durable when this returns.
@@ -158,8 +165,15 @@ class Database:
         """
 
         async def look() -> T:
-            async with self._engine.connect() as connection:
-                return await work(connection)
+            for _ in range(_COLLISIONS):
+                async with self._engine.connect() as connection:
+                    found = await work(connection)
+                if not self._files.is_outdated:
+                    return found
+                # It could only be read as a file that nobody changes, and somebody has changed it.
+                self._files.forget_states()
+                await self._engine.dispose()
+            raise LedgerError(f"the ledger at {self.name} is changed all the time, and cannot be read without writing")
 
         return await self._to_the_end(look())
 
@@ -169,23 +183,75 @@ class Database:
         try:
             if self._doing:
                 await asyncio.wait(self._doing)
-            await self._engine.dispose()
-            await self._files.aclose()
+            await self._disconnect()
         except BaseException:  # the loop ends: what it has no time for is done without it
             self._files.stop()
+            self._end_servers()
             raise
+        finally:
+            loop_end, self._loop_end = self._loop_end, None
+            if loop_end is not None:
+                # Where the loop is ending already, it is running.
+                with contextlib.suppress(RuntimeError):
+                    await loop_end.aclose()
+
+    def hurry(self) -> None:
+        """Let nothing wait for locks of others any more, from any thread; what is under way has a second to end.
+
+        A transaction that has not begun in SQLite never will; one that has begun is committed or undone as a whole.
+        """
+        if self._is_hurried:
+            return
+        self._is_hurried = True
+        self._files.hurry()
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._end_soon)
+
+    def _end_soon(self) -> None:
+        for task in self._doing:
+            self.loop.call_later(_HURRY_SECONDS, task.cancel)
 
     def abandon(self) -> None:
         """Let go of connections that belong to another process, or to a loop that is gone."""
+        self._closed = True
         self._engine.sync_engine.dispose(close=False)
         self._files.stop()
+        self._end_servers()
+
+    async def _end_with_loop(self) -> AsyncGenerator[None, None]:
+        """Close the connections when the event loop ends, if nobody did before."""
+        try:
+            yield
+        finally:
+            if not self._closed:
+                self._closed = True
+                self.hurry()
+                if self._doing:
+                    await asyncio.wait(self._doing)
+                await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        # A server or a disk that does not answer is left alone.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                # First, because SQLAlchemy logs what cuts its own closing short.
+                await self._files.aclose()
+                if self._servers is not None:
+                    await self._servers.aclose()
+        self._files.stop()
+        self._end_servers()
+        await self._engine.dispose()
+
+    def _end_servers(self) -> None:
+        if self._servers is not None:
+            self._servers.end()
 
     async def _change_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             async with self._engine.begin() as connection:
                 return await work(connection)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _COLLIDED:
+            if sqlstate_of(error) not in _COLLIDED:
                 raise
             raise _CollisionError(str(error.orig)) from None
 
@@ -196,6 +262,8 @@ class Database:
             raise LedgerError("the ledger is closed: open another")
         task = self.loop.create_task(self._told(doing))
         self._doing.add(task)
+        if self._is_hurried:
+            self.loop.call_later(_HURRY_SECONDS, task.cancel)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
@@ -215,7 +283,7 @@ class Database:
         except TiliaError:
             raise
         except Exception as error:  # noqa: BLE001 - drivers raise what they like: OSError, their own, SQLAlchemy's
-            why = self._mask.text(_words(error))
+            why = self._mask.text(words(error))
         raise LedgerError(f"the ledger at {self.name} cannot be read or written: {why}")
 
 
@@ -227,40 +295,32 @@ def _shown(url: URL) -> str:
 
 
 def _engine(parsed: URL, files: SqliteConnections) -> AsyncEngine:
-    if parsed.get_backend_name() == "postgresql":
-        # A statement that is never answered must not hold a job for ever.
-        limits = {"timeout": BUSY_SECONDS, "command_timeout": BUSY_SECONDS}
-        return create_async_engine(
-            parsed, connect_args=limits, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True
-        )
-    engine = create_async_engine(
-        parsed,
+    return create_async_engine(
+        parsed.set(drivername="sqlite+aiosqlite"),
         # The driver begins a transaction before a statement that writes, as a writer: one that begins as a reader
         # cannot become a writer while another writes, it fails instead of waiting.
-        connect_args={
-            "timeout": BUSY_SECONDS,
-            "isolation_level": "IMMEDIATE",
-            "async_creator_fn": files.connect,
-        },
+        connect_args={"isolation_level": "IMMEDIATE", "async_creator_fn": files.connect},
+        poolclass=AsyncAdaptedQueuePool,
         # Each transaction here is ended by the one who began it; a rollback at each return would cost as much again.
         pool_reset_on_return=None,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
 
 
-def url_problem(url: Secret) -> str | None:
-    """What is wrong with a URL of a ledger; to be raised where no variable holds its parts."""
-    parsed = _parsed(url)
-    driver = None if parsed is None else _DRIVERS.get(parsed.drivername.partition("+")[0])
-    if parsed is None or driver is None:
-        return "the ledger's URL is like sqlite:///blocks.db or postgresql://user:password@host/database"
-    if "@" in (parsed.host or ""):
-        return "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"
-    if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
-        return "the ledger's URL names no file: a record that is kept in memory is none"
-    return None
+def _servers(parsed: URL) -> tuple[AsyncEngine, PostgresConnections]:
+    # An extra of its own, and only this kind of database needs it.
+    from tilia_async.ledger.postgres_connections import PostgresConnections  # noqa: PLC0415 - see above
+
+    connections = PostgresConnections(parsed, BUSY_SECONDS)
+    engine = create_async_engine(
+        # Where it is, and the password, only the connections know: an engine shows its URL to whoever looks into it.
+        "postgresql+asyncpg://",
+        isolation_level="READ COMMITTED",
+        poolclass=AsyncAdaptedQueuePool,
+        hide_parameters=True,
+    )
+    connections.serve(engine)
+    return engine, connections
 
 
 def _parsed(url: Secret) -> URL | None:
@@ -274,13 +334,14 @@ def _connector(url: Secret, files: SqliteConnections) -> _Connector | Configurat
     """The way to the database at a URL; or why there is none, to be raised where no variable holds the URL's parts."""
     problem, parsed = url_problem(url), _parsed(url)
     if problem is not None or parsed is None:
-        return ConfigurationError(problem or "")
+        return ConfigurationError(problem or "the ledger's URL cannot be read")
     mask = Mask.of(_passwords(parsed))
-    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername.partition("+")[0]])
     try:
-        return _Connector(_shown(parsed), _engine(parsed, files), mask)
+        if kind_of(url) is Kind.SQLITE:
+            return _Connector(_shown(parsed), _engine(parsed, files), None, mask)
+        return _Connector(_shown(parsed), *_servers(parsed), mask)
     except Exception as error:  # noqa: BLE001 - the library and its plugins raise what they like for options that are wrong
-        return ConfigurationError(f"the ledger's URL cannot be used: {mask.text(_words(error))}")
+        return ConfigurationError(f"the ledger's URL cannot be used: {mask.text(words(error))}")
 
 
 def _passwords(parsed: URL) -> Iterator[Secret]:
@@ -290,21 +351,3 @@ def _passwords(parsed: URL) -> Iterator[Secret]:
     for name, value in parsed.query.items():
         values = (value,) if isinstance(value, str) else value
         yield from (Secret(each) for each in values if "pass" in name.lower() or len(each) >= _SHORTEST_SECRET)
-
-
-def _prepare_sqlite(connection: _DriverConnection, _record: object) -> None:
-    cursor = connection.cursor()
-    try:
-        # Readers do not wait for the writer; each commit is on the disk when it returns.
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-    finally:
-        cursor.close()
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, DBAPIError | StatementError) and error.orig is not None:
-        error = error.orig
-    # SQLAlchemy puts the driver's class before its words.
-    text = readable(str(error)).removeprefix(f"{type(error)}: ")
-    return f"{text} ({type(error).__name__})" if text else type(error).__name__

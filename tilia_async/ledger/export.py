@@ -1,9 +1,16 @@
-"""The record as text: CSV for spreadsheets, JSON lines for programs."""
+r"""The record as text: CSV for spreadsheets, JSON lines for programs.
+
+In CSV no text begins a formula, wherever a spreadsheet may let a cell begin: at the start of a text, and after a
+semicolon, a bar, a tab or a line end, which other settings take for the end of a cell or a row. There it gets an
+apostrophe, as does what begins with one, and a text that is empty, which so differs from none. To read it back, take
+one apostrophe away wherever a cell may begin: ``re.sub(r"(\A|[;|\t\r\n])'", r"\1", cell)``.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime
@@ -20,8 +27,15 @@ Format: TypeAlias = Literal["csv", "jsonl"]
 FIELDS: Final = tuple(field.name for field in attrs.fields(BlockRecord))
 _FORMULA_STARTS: Final = frozenset("=+-@\N{MINUS SIGN}")
 
-_UNSEEN: Final = ("C", "Z")
-"""Unicode's categories of blanks and of what cannot be seen; spreadsheets drop some of it from the start of a cell."""
+_UNSEEN: Final = ("C", "Z", "M")
+"""Unicode's categories of blanks, of what cannot be seen and of what stands on another letter; spreadsheets drop some
+of it from the start of a cell."""
+
+_UNSEEN_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that cannot be seen either."""
+
+_CELL_ENDS: Final = re.compile(r"([;|\t\r\n])")
+"""What spreadsheets may take for the end of a cell or a row, comma and quotation marks apart: those CSV can say."""
 
 _LINE_ENDS: Final = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
 """Characters that end a line for some programs, although JSON lets them stand."""
@@ -68,17 +82,27 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
-    text = str(value)
     # A spreadsheet would run it: what stands there may come from a player, or from a server.
-    return f"'{text}" if _is_formula(text) else text
+    starts = _CELL_ENDS.split(str(value))
+    first = starts[0] if len(starts) == 1 or starts[0] else starts[1]
+    marked = [each if place % 2 or not _is_formula(each) else f"'{each}" for place, each in enumerate(starts)]
+    # A cell that begins with another, or with nothing, is marked as well.
+    needs_mark = not starts[0] and (not first or first in "\t\r\n")
+    return "'" * needs_mark + "".join(marked)
 
 
 def _is_formula(text: str) -> bool:
-    """Tell whether a spreadsheet may take a text for a formula, in full-width letters and after blanks, too."""
-    if text.startswith(("\t", "\r", "\n")):
-        return True
-    start = next((each for each in text if not unicodedata.category(each).startswith(_UNSEEN)), "")
-    return unicodedata.normalize("NFKC", start) in _FORMULA_STARTS
+    """Tell whether a spreadsheet may take a text for a formula, in full-width letters and after blanks, too.
+
+    Or for one that was marked: that begins with the mark itself.
+    """
+    start = next((each for each in text if not _is_unseen(each)), "")
+    return text.startswith("'") or unicodedata.normalize("NFKC", start)[:1] in _FORMULA_STARTS
+
+
+def _is_unseen(letter: str) -> bool:
+    # A quotation mark may end where it begins.
+    return letter in _UNSEEN_LETTERS or letter == '"' or unicodedata.category(letter).startswith(_UNSEEN)
 
 
 def _json(record: BlockRecord) -> str:

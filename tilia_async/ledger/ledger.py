@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
@@ -15,11 +14,14 @@ from tilia_async.errors import ConfigurationError, LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter, checked
 from tilia_async.ledger.intent import LONGEST_LEASE
+from tilia_async.ledger.libraries import lacking, load
 from tilia_async.ledger.record import BlockRecord
+from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret, hide
 from tilia_async.wire import checks
 
 if TYPE_CHECKING:
+    from tilia_async.ledger.database import Database
     from tilia_async.ledger.journal import Journal
     from tilia_async.ledger.questions import Question
     from tilia_async.webhooks.account_events import AccountBlockChanged
@@ -31,8 +33,9 @@ class Records(AsyncIterator[BlockRecord]):
     One that is entered while they are read may come as well, one that changes comes as it is then.
     """
 
-    def __init__(self, ledger: BlockLedger, question: Question) -> None:
+    def __init__(self, ledger: BlockLedger, question: Callable[[], Question]) -> None:
         self._ledger = ledger
+        # Made when it is asked, in the event loop: its making needs libraries that are loaded there.
         self._question = question
         self._after = 0
         self._waiting: list[BlockRecord] = []
@@ -46,11 +49,10 @@ class Records(AsyncIterator[BlockRecord]):
         if self._waiting:
             waiting, self._waiting = self._waiting[::-1], []
             return waiting
+        database = (await journal_of(self._ledger)).database
         from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
 
-        found, self._after = await questions.page(
-            (await journal_of(self._ledger)).database, self._question, self._after
-        )
+        found, self._after = await questions.page(database, self._question(), self._after)
         return found
 
     async def __anext__(self) -> BlockRecord:
@@ -75,7 +77,8 @@ class BlockLedger:
 
     It connects with the first use, in that event loop, and works in a forked child like in its parent; a child that
     was forked in the middle of a statement on a SQLite file gets a ``LedgerError``. Several processes may share a
-    PostgreSQL database, and a SQLite file on one machine.
+    PostgreSQL database, and a SQLite file on one machine. A loop that ends closes the connections that were opened in
+    it; so a ledger may live through many short loops.
 
     Attributes:
         lease: seconds after which a job's claims can be taken over if its process died.
@@ -87,7 +90,7 @@ class BlockLedger:
 
     def __init__(self, url: str | Secret, *, lease: float = 30.0) -> None:
         url = hide(url)
-        check_ledger_url(url)
+        self._kind = check_ledger_url(url)
         if checks.seconds(lease) or lease > LONGEST_LEASE:
             raise ConfigurationError(f"lease is a number of seconds, at most {LONGEST_LEASE:g}, not {lease!r}")
         self.lease = float(lease)
@@ -95,6 +98,10 @@ class BlockLedger:
         self._journal: Journal | None = None
         self._opening: asyncio.Task[Journal] | None = None
         self._closing: asyncio.Task[None] | None = None
+        # While it is opened or closed.
+        self._opened: Database | None = None
+        self._is_hurried = False
+        self._makes = True
         self._process = os.getpid()
 
     @classmethod
@@ -117,9 +124,10 @@ class BlockLedger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
+        database = (await journal_of(self)).database
         from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
 
-        return await questions.history((await journal_of(self)).database, account_id)
+        return await questions.history(database, account_id)
 
     def records(self, **wanted: Unpack[RecordFilter]) -> AsyncIterator[BlockRecord]:
         """The records that have all that is asked for, in the order in which they were entered.
@@ -132,9 +140,14 @@ class BlockLedger:
             InvalidRequestError: there is no such filter, or its value cannot be one.
             LedgerError: the ledger cannot be read.
         """
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        asked = checked(wanted)
 
-        return Records(self, questions.matching(checked(wanted)))
+        def question() -> Question:
+            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+            return questions.matching(asked)
+
+        return Records(self, question)
 
     def pending(self, job_id: str | None = None) -> AsyncIterator[BlockRecord]:
         """The records with something left to do: intended, unknown or failed.
@@ -148,9 +161,13 @@ class BlockLedger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
 
-        return Records(self, questions.pending(job_id))
+        def question() -> Question:
+            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+            return questions.pending(job_id)
+
+        return Records(self, question)
 
     def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> AsyncIterator[BlockRecord]:
         """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
@@ -170,9 +187,13 @@ class BlockLedger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
 
-        return Records(self, questions.in_force(issuer, by_tilia=by_tilia))
+        def question() -> Question:
+            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+            return questions.in_force(issuer, by_tilia=by_tilia)
+
+        return Records(self, question)
 
     def due_for_review(self, before: datetime) -> AsyncIterator[BlockRecord]:
         """The blocks in force whose ``review_at`` is before that moment.
@@ -181,10 +202,14 @@ class BlockLedger:
             InvalidRequestError: the moment has no time zone.
             LedgerError: the ledger cannot be read.
         """
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
-
         checked({"until": before})
-        return Records(self, questions.due(before))
+
+        def question() -> Question:
+            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+
+            return questions.due(before)
+
+        return Records(self, question)
 
     async def export(
         self,
@@ -197,7 +222,8 @@ class BlockLedger:
         Args:
             file: open for writing, with ``newline=""`` for CSV.
             format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
-                spreadsheet would take for a formula gets an apostrophe before it.
+                spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin; how to
+                read it back stands in :mod:`tilia_async.ledger.export`.
             wanted: as for :meth:`records`.
 
         Raises:
@@ -226,19 +252,32 @@ class BlockLedger:
             WebhookError: the notification says neither which account nor what.
             LedgerError: the ledger cannot be written.
         """
+        database = (await journal_of(self)).database
         from tilia_async.ledger import reported  # noqa: PLC0415 - needs the extra
 
-        await reported.apply((await journal_of(self)).database, event)
+        await reported.apply(database, event)
 
     async def aclose(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing."""
+        """Finish what is being written, and close the connections. A second time does nothing.
+
+        While another process holds the write lock of a SQLite file, it waits as long as every write does, 30 seconds at
+        most. When its caller is cancelled, before or meanwhile, it waits for no lock: what could not be written by then
+        stays as it is on record.
+        """
         self._closed = True
         here = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            interrupt(self)
         if self._closing is None or self._closing.done() or self._closing.get_loop() is not here:
             self._closing = here.create_task(self._close())
             self._closing.add_done_callback(_heard)
-        # Whoever is cancelled leaves the closing to the event loop, which goes on with it.
-        await asyncio.shield(self._closing)
+        try:
+            # Whoever is cancelled leaves the closing to the event loop, which goes on with it.
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            interrupt(self)
+            raise
 
     async def __aenter__(self) -> Self:
         await journal_of(self)
@@ -247,6 +286,8 @@ class BlockLedger:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if exc is not None and not isinstance(exc, Exception):
+            interrupt(self)
         await self.aclose()
 
     async def _connected(self) -> Journal:
@@ -254,7 +295,8 @@ class BlockLedger:
             raise LedgerError("the ledger is closed: open another")
         journal, here = self._journal, asyncio.get_running_loop()
         if journal is not None:
-            if journal.database.loop is here and self._process == os.getpid():
+            database = journal.database
+            if database.loop is here and self._process == os.getpid() and not database.is_closed:
                 return journal
             self._let_go(journal)
         if self._opening is None or self._opening.done() or self._opening.get_loop() is not here:
@@ -264,16 +306,22 @@ class BlockLedger:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> Journal:
+        await load(self._kind)
         from tilia_async.ledger.database import Database  # noqa: PLC0415 - needs the extra
         from tilia_async.ledger.journal import Journal  # noqa: PLC0415 - needs the extra
 
-        database = Database(self._url)
+        self._opened = database = Database(self._url)
+        if self._is_hurried:
+            database.hurry()
         try:
-            await database.open()
+            await database.open(makes=self._makes)
         except BaseException:  # whatever it is, nothing stays open
+            database.hurry()
             with contextlib.suppress(LedgerError):
                 await database.aclose()
             raise
+        finally:
+            self._opened = None
         self._journal = Journal(database)
         self._process = os.getpid()
         return self._journal
@@ -289,17 +337,27 @@ class BlockLedger:
         if self._process != os.getpid() or journal.database.loop is not here:
             journal.database.abandon()
             return
+        self._opened = journal.database
         try:
             await journal.aclose()
         except BaseException:  # the loop ends: what it has no time for is done without it
             journal.database.abandon()
             raise
+        finally:
+            self._opened = None
+
+    def _hurry(self) -> None:
+        self._is_hurried = True
+        for database in (self._opened, None if self._journal is None else self._journal.database):
+            if database is not None:
+                database.hurry()
 
     def _let_go(self, journal: Journal) -> None:
         """Of what belongs to the parent process, or to a loop that has ended."""
-        if self._process == os.getpid() and not journal.database.loop.is_closed():
+        database = journal.database
+        if self._process == os.getpid() and not database.loop.is_closed() and not database.is_closed:
             raise ConfigurationError("the ledger is in use in another event loop: open one for each")
-        journal.database.abandon()
+        database.abandon()
         self._journal = self._opening = None
 
     def __repr__(self) -> str:
@@ -322,19 +380,32 @@ async def journal_of(ledger: BlockLedger) -> Journal:
     return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are no users
 
 
-def check_ledger_url(url: Secret) -> None:
-    """Refuse a URL that no ledger can have.
+def interrupt(ledger: BlockLedger) -> None:
+    """Let nothing wait for locks any more: the ledger is about to be closed because its caller was interrupted."""
+    ledger._hurry()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who close it are no users
+
+
+def existing_ledger(url: str | Secret) -> BlockLedger:
+    """Return a ledger that is there already, to be read: a database without its tables is refused and left as it is.
+
+    Raises:
+        ConfigurationError: as :meth:`BlockLedger.open` does.
+    """
+    ledger = BlockLedger(hide(url))
+    ledger._makes = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only what reads by itself asks for it
+    return ledger
+
+
+def check_ledger_url(url: Secret) -> Kind:
+    """Refuse a URL that no ledger can have, and return the kind of its database.
 
     Raises:
         ConfigurationError: it is none that a ledger can have, or the extra is not installed.
+        LedgerError: the system does not let this process find out.
     """
     if not url.is_text:
         raise ConfigurationError(f"the ledger's URL is a text, not {url.kind}")
-    missing = [name for name in ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg") if find_spec(name) is None]
-    if missing:
-        needed = " and ".join(missing)
-        raise ConfigurationError(f"the ledger needs {needed}, not installed here: pip install 'tilia-sdk[ledger]'")
-    from tilia_async.ledger.database import url_problem  # noqa: PLC0415 - only now is it known that it can be
-
-    if problem := url_problem(url):
-        raise ConfigurationError(problem)
+    kind = kind_of(url)
+    if (problem := lacking(kind or Kind.SQLITE) or url_problem(url)) or kind is None:
+        raise ConfigurationError(problem or "")
+    return kind

@@ -167,6 +167,27 @@ _LOCK: Final = 0x7111A
 """Of PostgreSQL's advisory locks: processes that open a new database at once migrate it one after the other."""
 
 
+def find_version(connection: Connection) -> int:
+    """Return the version of the tables, 0 if there are none. It waits for nobody who writes.
+
+    Raises:
+        LedgerError: the database was made by a newer version of this package.
+    """
+    if not connection.dialect.has_table(connection, VERSIONS.name):
+        return 0
+    found = connection.execute(select(VERSIONS.c.version)).scalar() or 0
+    if found > len(MIGRATIONS):
+        raise LedgerError(
+            f"the ledger is of version {found}, and this package knows {len(MIGRATIONS)} at most: update tilia-sdk"
+        )
+    return found
+
+
+def is_current(version: int) -> bool:
+    """Tell whether tables are of the version of this package."""
+    return version == len(MIGRATIONS)
+
+
 def migrate(connection: Connection) -> None:
     """Bring the database to the version of this package, in the transaction under way.
 
@@ -179,11 +200,8 @@ def migrate(connection: Connection) -> None:
         # The driver begins none by itself before a statement that changes the schema.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     VERSIONS.create(connection, checkfirst=True)
-    found = connection.execute(select(VERSIONS.c.version)).scalar() or 0
-    if found > len(MIGRATIONS):
-        raise LedgerError(
-            f"the ledger is of version {found}, and this package knows {len(MIGRATIONS)} at most: update tilia-sdk"
-        )
+    # Another process may have done it while this one waited.
+    found = find_version(connection)
     for added in MIGRATIONS[found:]:
         for each in added:
             _add(connection, each)

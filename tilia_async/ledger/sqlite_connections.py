@@ -18,6 +18,8 @@ import aiosqlite
 import attrs
 
 from tilia_async.errors import LedgerError
+from tilia_async.ledger.sqlite_files import FileState, open_file
+from tilia_async.ledger.sqlite_locks import LedgerFile, Patience
 
 _Asked: TypeAlias = asyncio.Future[Any]  # SQLite's values are of any type
 _Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
@@ -81,8 +83,9 @@ class SqliteConnection(aiosqlite.Connection):
 
     _tx: _Requests  # which aiosqlite does not tell so exactly
 
-    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection], patience: Patience) -> None:
         super().__init__(connect, _ROWS_AT_ONCE)
+        self.patience = patience
         self._ended: asyncio.Future[None] | None = None
         self._thread = Thread(target=_work, args=(self._tx, _Worker(database)), daemon=True, name="tilia-ledger")
 
@@ -94,10 +97,16 @@ class SqliteConnection(aiosqlite.Connection):
     def stop(self) -> asyncio.Future[None] | None:
         """End the thread after all that it was asked for, and close the file. A second time does nothing.
 
+        What waits for a lock of another process, or reads, ends at once, and has changed nothing.
+
         Returns:
             A future of the running event loop, done when the file is closed; None where the first time was elsewhere.
         """
-        self._connection = None
+        self.patience.end()
+        file, self._connection = self._connection, None
+        if file is not None:
+            with contextlib.suppress(sqlite3.Error):
+                file.interrupt()
         if self._running:
             self._running = False
             with contextlib.suppress(RuntimeError):
@@ -125,10 +134,21 @@ class SqliteConnection(aiosqlite.Connection):
 
 
 class SqliteConnections:
-    """Opens connections, and ends those that nobody else did."""
+    """Opens connections, and ends those that nobody else did.
+
+    Attributes:
+        is_hurried: nothing waits for locks any more.
+    """
 
     def __init__(self) -> None:
+        self.is_hurried = False
         self._known = WeakSet[SqliteConnection]()
+        self._states = set[FileState]()
+
+    @property
+    def is_outdated(self) -> bool:
+        """A file that was opened as one that nobody changes has been changed."""
+        return not all(state.is_current for state in self._states)
 
     async def connect(self, database: str, **settings: Any) -> SqliteConnection:  # of any type, as SQLAlchemy has them
         """Open a file, in a thread of its own.
@@ -142,7 +162,10 @@ class SqliteConnections:
                 worker.close_inherited(database)
                 if worker.file is None:
                     _WORKERS.discard(worker)
-        connection = SqliteConnection(database, partial(sqlite3.connect, database, **settings))
+        patience = Patience()
+        if self.is_hurried:
+            patience.end()
+        connection = SqliteConnection(database, partial(self._open, database, patience, **settings), patience)
         self._known.add(connection)
         try:
             await connection
@@ -150,6 +173,22 @@ class SqliteConnections:
             await connection.ended()
             raise
         return connection
+
+    def _open(self, database: str, patience: Patience, **settings: Any) -> LedgerFile:  # as above
+        file, state = open_file(database, patience, **settings)
+        if state is not None:
+            self._states.add(state)
+        return file
+
+    def hurry(self) -> None:
+        """Let nothing wait for locks of other processes any more."""
+        self.is_hurried = True
+        for connection in list(self._known):
+            connection.patience.end()
+
+    def forget_states(self) -> None:
+        """Take files as they are when they are opened next."""
+        self._states.clear()
 
     async def aclose(self) -> None:
         """End those that are still there, and wait until all have ended."""

@@ -1,0 +1,104 @@
+"""The libraries of databases: which of them a ledger needs, and how they are loaded beside an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from threading import RLock, Thread
+from typing import Final
+
+from tilia_async.errors import LedgerError
+from tilia_async.ledger.url import Kind
+
+_ROOMS: Final = ("database", "journal", "jobs", "questions", "reported", "standing", "statements")
+"""Modules of this package that need SQLAlchemy, which takes some tenths of a second."""
+
+_NEEDED: Final = {
+    Kind.SQLITE: ("ledger", ("sqlalchemy", "greenlet", "aiosqlite")),
+    Kind.POSTGRESQL: ("postgres", ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg")),
+}
+"""The extra and its libraries; the rooms above know SQLite always."""
+
+_DIALECTS: Final = {
+    Kind.SQLITE: ("sqlalchemy.dialects.sqlite.aiosqlite",),
+    Kind.POSTGRESQL: ("sqlalchemy.dialects.postgresql.asyncpg", "tilia_async.ledger.postgres_connections"),
+}
+
+_importing: Final = RLock()
+"""Held while a thread imports. A process that is forked meanwhile would have modules locked for ever."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+    )
+
+
+def lacking(kind: Kind) -> str | None:
+    """Return what is not installed of that which a kind of database needs, and how to install it; None: all is there.
+
+    Raises:
+        LedgerError: the system does not let this process look.
+    """
+    extra, libraries = _NEEDED[kind]
+    try:
+        missing = [name for name in libraries if name not in sys.modules and find_spec(name) is None]
+    except OSError as error:
+        failure = _not_loaded(error)
+    else:
+        needed = " and ".join(missing)
+        return f"the ledger needs {needed}, not installed here: pip install 'tilia-sdk[{extra}]'" if missing else None
+    raise failure
+
+
+async def load(kind: Kind) -> None:
+    """Load the libraries of a kind of database, in a thread, if they are not loaded.
+
+    Raises:
+        LedgerError: they cannot be loaded.
+    """
+    modules = [*(f"tilia_async.ledger.{room}" for room in _ROOMS), *_DIALECTS[kind]]
+    if all(name in sys.modules for name in modules):
+        return
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[None] = loop.create_future()
+
+    def work() -> None:
+        failure = _load(modules)
+        with contextlib.suppress(RuntimeError):
+            # The loop may have ended meanwhile.
+            loop.call_soon_threadsafe(_settle, loaded, failure)
+
+    try:
+        Thread(target=work, daemon=True, name="tilia-ledger-import").start()
+    except RuntimeError as error:
+        raise _not_loaded(error) from None
+    await loaded
+
+
+def _load(modules: list[str]) -> LedgerError | None:
+    try:
+        with _importing:
+            for name in modules:
+                import_module(name)
+    except Exception as error:  # noqa: BLE001 - a library that is imported may raise what it likes
+        return _not_loaded(error)
+    return None
+
+
+def _settle(loaded: asyncio.Future[None], failure: LedgerError | None) -> None:
+    if loaded.done():
+        return
+    if failure is None:
+        loaded.set_result(None)
+    else:
+        loaded.set_exception(failure)
+
+
+def _not_loaded(error: Exception) -> LedgerError:
+    from tilia_async.ledger.failures import words  # noqa: PLC0415 - most processes have no ledger, and need no SQLite
+
+    return LedgerError(f"the libraries of the ledger cannot be loaded: {words(error)}")
