@@ -345,3 +345,13 @@ def test_nothing_that_a_forked_child_writes_is_lost_when_its_parent_closes(path:
         assert "forked while the ledger was in use" in first
         assert last == "parent_1 parent_2"
     assert done.returncode == 0
+
+
+def test_the_last_connection_that_is_closed_leaves_the_file_alone(path: Path) -> None:
+    async def use() -> None:
+        async with BlockLedger.open(f"sqlite:///{path}") as ledger:
+            await asyncio.gather(*(written(ledger, f"acct_{n}") for n in range(5)), ledger.history("acct_1"))
+            assert len(list(path.parent.iterdir())) == 3
+
+    asyncio.run(use())
+    assert list(path.parent.iterdir()) == [path]

@@ -87,7 +87,8 @@ class SqliteConnection(aiosqlite.Connection):
         super().__init__(connect, _ROWS_AT_ONCE)
         self.patience = patience
         self._ended: asyncio.Future[None] | None = None
-        self._thread = Thread(target=_work, args=(self._tx, _Worker(database)), daemon=True, name="tilia-ledger")
+        self._worker = _Worker(database)
+        self._thread = Thread(target=_work, args=(self._tx, self._worker), daemon=True, name="tilia-ledger")
 
     @property
     def running(self) -> bool:
@@ -104,7 +105,8 @@ class SqliteConnection(aiosqlite.Connection):
         """
         self.patience.end()
         file, self._connection = self._connection, None
-        if file is not None:
+        # Of one that does nothing the closing would be interrupted, which empties the log beside the file.
+        if file is not None and self._worker.busy:
             with contextlib.suppress(sqlite3.Error):
                 file.interrupt()
         if self._running:
@@ -192,9 +194,10 @@ class SqliteConnections:
 
     async def aclose(self) -> None:
         """End those that are still there, and wait until all have ended."""
-        known = list(self._known)
-        self.stop()
-        for connection in known:
+        # One after the other: the last one empties the log beside the file, if no other is closed at that moment.
+        for connection in list(self._known):
+            if connection.running:
+                connection.stop()
             await connection.ended()
 
     def stop(self) -> None:
