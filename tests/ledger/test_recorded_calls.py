@@ -17,6 +17,8 @@ import pytest
 from hostile import Connection, hostile_server
 from scripted import DONE, ONCE, Reply, ScriptedTilia, client_of, failing, ids, people, sandbox_client
 
+# Its libraries are loaded here, and not while a test measures time or counts threads.
+import tilia_async.ledger.journal  # noqa: F401
 import tilia_sync
 from tilia_async import Operation, RequestOptions, TiliaClient, errors
 from tilia_async.api import OPERATIONS

@@ -17,6 +17,8 @@ from queue import SimpleQueue
 
 import pytest
 
+# Its libraries are loaded here, and not while a test measures time or counts threads.
+import tilia_async.ledger.journal  # noqa: F401
 from tilia_async import errors
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.claims import Settlement
@@ -355,3 +357,22 @@ def test_the_last_connection_that_is_closed_leaves_the_file_alone(path: Path) ->
 
     asyncio.run(use())
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_uses_that_follow_each_other_share_a_connection(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    async def connect(connections: SqliteConnections, *arguments: object, **settings: object) -> object:
+        opened.append(arguments)
+        return await really(connections, *arguments, **settings)
+
+    async def use() -> None:
+        async with BlockLedger.open(f"sqlite:///{path}") as ledger:
+            for number in range(5):
+                await written(ledger, f"acct_{number}")
+                await ledger.history("acct_1")
+
+    really = SqliteConnections.connect
+    monkeypatch.setattr(SqliteConnections, "connect", connect)
+    asyncio.run(use())
+    assert len(opened) == 1

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tilia_async.errors import readable
 from tilia_async.ledger.sqlite_locks import BUSY_SECONDS, primary_code
+from tilia_async.ledger.system_failures import DISK_FULL, advice
 
-_DESCRIPTORS: Final = (
-    "the process has no file descriptor left: close what it leaves open, or raise its limit (ulimit -n, LimitNOFILE)"
-)
-_DISK_FULL: Final = "the disk is full: make room"
 _POOLED: Final = (
     "a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy) hands connections on between transactions: add "
     "?statement_cache_size=0 to the ledger's URL"
@@ -23,27 +19,10 @@ _REFUSED: Final = "the server does not let this user in: see to the user, the pa
 _ENDING: Final = "the server is stopping or starting: try again"
 _NOT_THERE: Final = "the tables of the ledger are not there: is this its database, and its search_path?"
 
-_BY_ERRNO: Final[Mapping[int, str]] = {
-    errno.EMFILE: _DESCRIPTORS,
-    errno.ENFILE: _DESCRIPTORS,
-    errno.ENOSPC: _DISK_FULL,
-    errno.EDQUOT: "the disk quota is used up: make room",
-    errno.EACCES: "this user may not: see to the permissions of the file and of its directory",
-    errno.EPERM: "this user may not: see to the permissions of the file and of its directory",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOENT: "there is no such file or directory: make the directory, or correct the path",
-    errno.ENOTDIR: "a part of the path is no directory: correct it",
-    errno.EISDIR: "it is a directory: name a file in it",
-    errno.ECONNREFUSED: "nothing listens there: is the server running, and are host and port right?",
-    errno.EHOSTUNREACH: "the host cannot be reached: see to the network",
-    errno.ENETUNREACH: "the network cannot be reached",
-    errno.ENOMEM: "the process or the machine has no memory left",
-}
-
 _BY_SQLITE: Final[Mapping[int, str]] = {
     sqlite3.SQLITE_BUSY: f"another process wrote all the while ({BUSY_SECONDS:g} s at most): let it end, or stop it",
     sqlite3.SQLITE_LOCKED: "another connection holds it: let that end",
-    sqlite3.SQLITE_FULL: _DISK_FULL,
+    sqlite3.SQLITE_FULL: DISK_FULL,
     sqlite3.SQLITE_CORRUPT: "the file is damaged: keep a copy, then see 'sqlite3 FILE .recover', or take a backup",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database: name another",
     sqlite3.SQLITE_READONLY: _READ_ONLY,
@@ -64,7 +43,7 @@ _BY_SQLSTATE: Final[Mapping[str, str]] = {
     "42501": "the user of the URL lacks a privilege: it reads and writes the ledger's tables, and makes them once",
     "42P01": _NOT_THERE,
     "42703": _NOT_THERE,
-    "53100": _DISK_FULL,
+    "53100": DISK_FULL,
     "53200": "the server has no memory left",
     "53300": "the server has no connection left: close some, raise max_connections, or put a pooler before it",
     "55P03": "another transaction holds what this one needs: let it end",
@@ -103,11 +82,10 @@ def _origin(error: BaseException) -> BaseException:
 
 def _advice(origin: BaseException) -> Iterator[str]:
     reason = origin.__cause__
-    for each in (origin, reason):
-        if isinstance(each, OSError) and (known := _BY_ERRNO.get(each.errno or 0)):
-            yield known
-            return
-    if isinstance(origin, sqlite3.Error):
+    known = advice(origin) or advice(reason)
+    if known is not None:
+        pass
+    elif isinstance(origin, sqlite3.Error):
         known = _BY_SQLITE.get(primary_code(origin))
     elif isinstance(origin, TimeoutError):
         known = _TIMED_OUT

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from threading import RLock, Thread
 from typing import Final
 
-from tilia_async.errors import LedgerError
+from tilia_async.errors import LedgerError, readable
+from tilia_async.ledger.system_failures import advice
 from tilia_async.ledger.url import Kind
 
 _ROOMS: Final = ("database", "journal", "jobs", "questions", "reported", "standing", "statements")
@@ -27,6 +28,8 @@ _DIALECTS: Final = {
     Kind.SQLITE: ("sqlalchemy.dialects.sqlite.aiosqlite",),
     Kind.POSTGRESQL: ("sqlalchemy.dialects.postgresql.asyncpg", "tilia_async.ledger.postgres_connections"),
 }
+
+_loaded: Final = set[Kind]()
 
 _importing: Final = RLock()
 """Held while a thread imports. A process that is forked meanwhile would have modules locked for ever."""
@@ -60,14 +63,13 @@ async def load(kind: Kind) -> None:
     Raises:
         LedgerError: they cannot be loaded.
     """
-    modules = [*(f"tilia_async.ledger.{room}" for room in _ROOMS), *_DIALECTS[kind]]
-    if all(name in sys.modules for name in modules):
+    if kind in _loaded:
         return
     loop = asyncio.get_running_loop()
     loaded: asyncio.Future[None] = loop.create_future()
 
     def work() -> None:
-        failure = _load(modules)
+        failure = _load(kind)
         with contextlib.suppress(RuntimeError):
             # The loop may have ended meanwhile.
             loop.call_soon_threadsafe(_settle, loaded, failure)
@@ -79,13 +81,15 @@ async def load(kind: Kind) -> None:
     await loaded
 
 
-def _load(modules: list[str]) -> LedgerError | None:
+def _load(kind: Kind) -> LedgerError | None:
     try:
         with _importing:
-            for name in modules:
+            for name in (*(f"tilia_async.ledger.{room}" for room in _ROOMS), *_DIALECTS[kind]):
                 import_module(name)
     except Exception as error:  # noqa: BLE001 - a library that is imported may raise what it likes
         return _not_loaded(error)
+    # Not before: a module that is still being imported is known already, and who imports it waits.
+    _loaded.add(kind)
     return None
 
 
@@ -99,6 +103,6 @@ def _settle(loaded: asyncio.Future[None], failure: LedgerError | None) -> None:
 
 
 def _not_loaded(error: Exception) -> LedgerError:
-    from tilia_async.ledger.failures import words  # noqa: PLC0415 - most processes have no ledger, and need no SQLite
-
-    return LedgerError(f"the libraries of the ledger cannot be loaded: {words(error)}")
+    said = f"{readable(str(error))} ({type(error).__name__})"
+    known = advice(error)
+    return LedgerError(f"the libraries of the ledger cannot be loaded: {said}{f'; {known}' if known else ''}")
