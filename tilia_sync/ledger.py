@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class BlockLedger:
-    """The record of every block and unblock, in a SQLite file or in PostgreSQL. It needs the extra ``ledger``.
+    """The record of every block and unblock, in a SQLite file or PostgreSQL.
+
+    It needs the extra ``ledger``, for PostgreSQL the extra ``postgres``. Behind a pooler in transaction mode, such as
+    PgBouncer, it works by itself; one that it does not recognise is told by ``?statement_cache_size=0`` in the URL.
 
     Tilia's blocks never expire, and Tilia does not keep why you blocked: this does. Give it to a client, and each block
     is on record before it is sent, and settled when the answer comes. Bulk jobs go on from it after a crash.
@@ -57,7 +60,7 @@ class BlockLedger:
             lease: how long the claims of a bulk job live after its process has died, in seconds, 60 at most.
 
         Raises:
-            ConfigurationError: the URL is of another kind, or the extra ``ledger`` is not installed.
+            ConfigurationError: the URL is of another kind, or its extra is not installed.
         """
         url = hide(url)
         return cls(url, lease=lease)

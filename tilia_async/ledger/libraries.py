@@ -48,7 +48,7 @@ def lacking(kind: Kind) -> str | None:
     """
     extra, libraries = _NEEDED[kind]
     try:
-        missing = [name for name in libraries if name not in sys.modules and find_spec(name) is None]
+        missing = [name for name in libraries if sys.modules.get(name) is None and find_spec(name) is None]
     except OSError as error:
         failure = _not_loaded(error)
     else:
