@@ -14,11 +14,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from functools import partial
 from typing import Final, NoReturn, Protocol, TypeVar
 
+import attrs
+
 from tilia_async.errors import ClientClosedError
 from tilia_sync import frames
 from tilia_sync.call import Call
 from tilia_sync.crossing import Crossing, Supply, supplies
 from tilia_sync.daemons import THREAD_NAME
+from tilia_sync.latch import Latch
 from tilia_sync.loop_thread import CLEANUP_SECONDS, CLOSE_SECONDS, Close, LoopRunner
 from tilia_sync.stream import Stream
 
@@ -27,6 +30,7 @@ R = TypeVar("R")
 
 STALL_SECONDS: Final = 30.0
 """How long the loop may do nothing at all, twice over, before a call that waits for it takes that for a deadlock."""
+_TAKES_CALLS: Final = "takes calls"
 
 
 class Run(Protocol):
@@ -39,10 +43,10 @@ class InThread(Protocol):
     """What runs in the loop's thread for longer than a call.
 
     Attributes:
-        over: set when it does not run.
+        over: set when it has ended.
     """
 
-    over: threading.Event
+    over: Latch
 
     def stop(self) -> None:
         """In the loop's thread: end it."""
@@ -57,20 +61,18 @@ class Lease:
 
     Attributes:
         key: stands for the lease where that must not be referred to.
+        closed: the owner is closed.
     """
 
     def __init__(self, thread: LoopThread, close: Close) -> None:
-        self._thread = thread
-        self._close = close
         self.key = object()
+        self.closed = False
+        self._thread = thread
+        # It keeps the owner's part to the very end of a process: in a forked child that is the parent's, and is not to
+        # be collected there.
         self._end = weakref.finalize(self, thread.abandon, self.key, close)
         # At the end of the process LoopThread.leave() closes everything, in the right order.
         self._end.atexit = False
-
-    @property
-    def closed(self) -> bool:
-        """The owner is closed."""
-        return not self._end.alive
 
     def __enter__(self) -> Run:
         """``with lease as run`` runs coroutines, and leaves no frame of the bridge in their tracebacks."""
@@ -88,10 +90,16 @@ class Lease:
             RuntimeError: it would wait for ever: it was called in the loop's own thread, or that waits for the caller.
             KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
+        return self._thread.run(coroutine, self)
+
+    def check_open(self) -> None:
+        """Refuse what the owner does after it was closed.
+
+        Raises:
+            ClientClosedError: it is closed.
+        """
         if self.closed:
-            coroutine.close()
             raise ClientClosedError("the client is closed")
-        return self._thread.run(coroutine)
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
         """The items of an asynchronous iterator, crossing the border once for all that are there.
@@ -158,26 +166,50 @@ class Lease:
             self._thread.end_stream(job)
 
     def close(self) -> None:
-        """Close the owner's part. A second time does nothing."""
-        if self._end.detach() is not None:
-            self._thread.end_lease(self.key, self._close)
+        """Close the owner's part. A second time does nothing, or waits for the first."""
+        self.closed = True
+        self._thread.end_lease(self.key)
+        self._end.detach()
+
+
+@attrs.define(eq=False)
+class _Opened:
+    """What stands for a lease until its owner's part is closed."""
+
+    close: Close
+    ended: Latch = attrs.field(factory=Latch)
+
+
+@attrs.define(eq=False)
+class _Process:
+    """What one process has of the loop thread; a child, however forked, begins with nothing.
+
+    Attributes:
+        runners: the one that takes calls, if there is one. A dictionary, because that is changed in one step.
+        streams: those that are read there.
+    """
+
+    runners: dict[str, LoopRunner] = attrs.field(factory=dict[str, LoopRunner])
+    streams: set[InThread] = attrs.field(factory=set[InThread])
 
 
 class LoopThread:
     """Runs coroutines for callers that have no event loop.
 
-    It starts with the first call, and stops when the last lease has ended and no call is under way; both are decided
-    under one lock. A forked child starts its own.
+    It starts with the first call, and stops when the last lease has ended and no call is under way. Both are decided
+    in the thread itself, and whoever comes too late for it is handed to the next. No lock is held or waited for, so
+    calls and closes may be made by signal handlers and finalizers, whatever they interrupt. A forked child starts its
+    own thread.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._runner: LoopRunner | None = None
-        self._leases: dict[object, Close] = {}
-        self._streams: set[InThread] = set()
-        # What the garbage collector found. It may come by while this thread holds the lock, so it only writes it down.
-        self._abandoned: deque[tuple[object, Close]] = deque()
-        self._inherited: list[object] = []
+        # By process id: not all that forks runs Python's hooks. What is the parent's is kept, since the garbage
+        # collector would close what the parent still uses, and complain about its tasks.
+        self._processes: dict[int, _Process] = {}
+        self._inherited: list[_Process | None] = []
+        self._leases: dict[object, _Opened] = {}
+        # Of owners that are closed, or garbage, and that the loop's thread is to close.
+        self._abandoned: deque[object] = deque()
         self._left = False
         self._warned = False
 
@@ -188,170 +220,176 @@ class LoopThread:
             close: closes the owner's part in the loop; it must not refer to the owner or the lease.
         """
         lease = Lease(self, close)
-        with self._lock:
-            self._leases[lease.key] = close
+        self._leases[lease.key] = _Opened(close)
         return lease
 
-    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+    def run(self, coroutine: Coroutine[object, object, T], lease: Lease | None = None) -> T:
         """Run a coroutine to its end, and return or raise what it does.
 
         Raises:
-            ClientClosedError: the process ends.
+            ClientClosedError: the lease is closed, or the process ends.
             RuntimeError: it would wait for ever: it was called in this very thread, or that waits for the caller.
             KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
-        call = Call(coroutine)
-        runner: LoopRunner | None = None
         try:
-            self._check_caller()
-            runner = self._begin(call)
-            _go_through(runner, call)
-        finally:
-            if runner is None:
-                call.cancel()
-            else:
-                self._end(runner, call)
+            if lease is not None:
+                lease.check_open()
+            here = self._here()
+            self._check_caller(here)
+        except BaseException:  # whatever it is, it will not be awaited
+            coroutine.close()
+            raise
+        call = self._go_through(here, coroutine, lease)
+        while call.handed_back:
+            # The thread ended before the call began.
+            call = self._go_through(here, coroutine, lease)
         _take_over(call.context)
         if self._left and call.failed and threading.current_thread().daemon:
             self._refuse_to_stay()
         return call.result()
 
-    def end_lease(self, key: object, close: Close) -> None:
+    def end_lease(self, key: object) -> None:
         """Close an owner's part, and wait for that, within limits."""
-        with self._lock:
-            runner = self._runner
-            if runner is None:
-                # Nothing was opened; or, in a forked child, nothing of this process.
-                self._leases.pop(key, None)
-                return
-            call = Call(close())
-            runner.calls.add(call)
+        opened = self._leases.get(key)
+        if opened is None:
+            return
         try:
-            runner.ready.wait()
-            if threading.current_thread() is runner.thread or not runner.post(call.start):
-                call.cancel()
-                runner.post(partial(runner.close, close, _nothing))
-            else:
-                call.wait(CLOSE_SECONDS)
-        finally:
-            with self._lock:
-                self._leases.pop(key, None)
-            self._end(runner, call)
+            runner = self.abandon(key)
+            if runner is None or runner.is_here:
+                return
+            opened.ended.wait(CLOSE_SECONDS)
+            if self._leases.pop(key, None) is not None and not self._leases:
+                self._retire(runner)
+        except BaseException:  # Ctrl-C, or whatever else a signal handler raises: it is closed all the same
+            self.abandon(key)
+            raise
+        if runner.ending:
+            runner.join()
 
-    def abandon(self, key: object, close: Close) -> None:
-        """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing."""
-        self._abandoned.append((key, close))
-        runner = self._runner
-        if runner is not None:
-            runner.post(self._close_abandoned)
+    def abandon(self, key: object, _close: Close | None = None) -> LoopRunner | None:
+        """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing.
+
+        Returns:
+            The runner that closes the owner's part, if there is anything to close.
+        """
+        runner = self._here().runners.get(_TAKES_CALLS)
+        if runner is None or not runner.started:
+            # Nothing was opened; or, in a forked child, nothing of this process.
+            self._leases.pop(key, None)
+            return None
+        self._abandoned.append(key)
+        runner.post(self.close_abandoned, runner)
+        return runner
 
     def begin_stream(self, stream: InThread) -> None:
         """Somebody is about to read it here."""
-        self._streams.add(stream)
+        self._here().streams.add(stream)
 
     def end_stream(self, stream: InThread) -> None:
         """Its consumer has stopped: end the reading, and wait for that, within limits.
 
-        The garbage collector may call it anywhere, so it takes no lock that this thread may hold already.
+        The garbage collector may call it anywhere, so it takes no lock.
         """
-        runner = self._runner
-        if stream not in self._streams:
+        here = self._here()
+        if stream not in here.streams:
             # It was begun before a fork, and is the parent's.
             return
-        self._streams.discard(stream)
-        if (
-            not stream.over.is_set()
-            and runner is not None
-            and runner.post(stream.stop)
-            and threading.current_thread() is not runner.thread
-        ):
-            stream.over.wait(CLEANUP_SECONDS)
-
-    def stop(self) -> None:
-        """End the loop and its thread, whoever uses it. The next call starts another."""
-        with self._lock:
-            runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.stop()
-            runner.join()
+        here.streams.discard(stream)
+        runner = here.runners.get(_TAKES_CALLS)
+        over = stream.over
+        if not over.is_set and runner is not None and runner.post(stream.stop) and not runner.is_here:
+            over.wait(CLEANUP_SECONDS)
 
     def leave(self) -> None:
         """At the end of the process: close what is open, then stop, for good."""
-        with self._lock:
-            self._left = True
-            runner, leases, self._runner, self._leases = self._runner, self._leases, None, {}
+        self._left = True
+        runner = self._here().runners.get(_TAKES_CALLS)
         if runner is not None:
-            for close in leases.values():
-                runner.post(partial(runner.close, close, _nothing))
+            for key in list(self._leases):
+                self.abandon(key)
             runner.stop()
             runner.join()
+        self._leases.clear()
 
     def forget(self) -> None:
-        """In a forked child: the thread is the parent's, and the lock may have been taken there."""
-        self._lock = threading.Lock()
-        # Kept, since the garbage collector would close what the parent still uses, and complain about its tasks.
-        self._inherited.append((self._runner, self._streams))
-        self._runner = None
-        self._streams = set()
+        """In a forked child: its process id may have been that of an ancestor."""
+        self._inherited.append(self._processes.pop(os.getpid(), None))
 
-    def _begin(self, call: Call[T]) -> LoopRunner:
-        with self._lock:
+    def close_abandoned(self, runner: LoopRunner) -> None:
+        """In the loop's thread: close what nobody has any more."""
+        while self._abandoned:
+            key = self._abandoned.popleft()
+            opened = self._leases.get(key)
+            if opened is not None:
+                runner.close(opened.close, partial(self._lease_ended, runner, key, opened))
+
+    def needs_loop(self) -> bool:
+        """Whether anybody may still call: in the loop's thread."""
+        return bool(self._leases)
+
+    def let_go(self, runner: LoopRunner) -> None:
+        """In the loop's thread: nobody finds it any more."""
+        runners = self._here().runners
+        if runners.get(_TAKES_CALLS) is runner:
+            del runners[_TAKES_CALLS]
+
+    def _here(self) -> _Process:
+        process = os.getpid()
+        return self._processes.get(process) or self._processes.setdefault(process, _Process())
+
+    def _runner(self, here: _Process) -> LoopRunner:
+        runner = here.runners.get(_TAKES_CALLS)
+        return runner or here.runners.setdefault(_TAKES_CALLS, LoopRunner(self))
+
+    def _go_through(self, here: _Process, coroutine: Coroutine[object, object, T], lease: Lease | None) -> Call[T]:
+        call, runner = Call(coroutine), None
+        try:
             if self._left:
                 self._refuse_to_stay()
-            runner = self._runner
-            fresh = runner is None or runner.over
-            if runner is None or runner.over:
-                runner = self._runner = LoopRunner()
-                # Their owners are garbage since before there was a loop, so nothing of theirs is open.
-                while self._abandoned:
-                    self._leases.pop(self._abandoned.popleft()[0], None)
-            runner.calls.add(call)
-        if fresh:
-            try:
-                runner.thread.start()
-            except BaseException:  # whatever it is, the next call has to try again
-                with self._lock:
-                    self._runner = None
-                runner.ready.set()
-                raise
-        return runner
+            runner = self._runner(here)
+            runner.admit(call)
+            if lease is not None:
+                # Whoever closed it since may have found no thread, and so closed nothing that this call would open.
+                lease.check_open()
+            if not runner.begin(call):
+                call.hand_back()
+            while not call.wait(STALL_SECONDS):
+                _check_progress(runner, call)
+            self._end(runner, call)
+        except BaseException:  # Ctrl-C, or whatever else a signal handler of the caller raises
+            if runner is not None and runner.started and runner.post(call.cancel):
+                call.wait(CLEANUP_SECONDS)
+            else:
+                call.cancel()
+            if runner is not None:
+                self._end(runner, call)
+            raise
+        if runner.failure is not None:
+            call.cancel()
+            raise runner.failure
+        return call
 
     def _end(self, runner: LoopRunner, call: Call[T]) -> None:
-        with self._lock:
-            runner.calls.discard(call)
-            last = self._detach_if_unused(runner)
-        if last:
-            runner.stop()
+        runner.calls.discard(call)
+        if not self._leases:
+            self._retire(runner)
+
+    def _retire(self, runner: LoopRunner) -> None:
+        """End the runner, if that is what its thread decides."""
+        decided = Latch()
+        if runner.started and runner.post(runner.retire, decided) and not runner.is_here:
+            decided.wait(CLEANUP_SECONDS)
+        if runner.ending:
             runner.join()
 
-    def _detach_if_unused(self, runner: LoopRunner) -> bool:
-        """Under the lock: when nobody needs the runner any more, nobody will find it any more either."""
-        if runner.calls:
-            # A caller may be interrupted once more before it could take off its call, which has ended all the same.
-            runner.calls.difference_update([call for call in runner.calls if call.ended])
-        unused = self._runner is runner and not runner.calls and not self._leases
-        if unused:
-            self._runner = None
-        return unused
-
-    def _close_abandoned(self) -> None:
+    def _lease_ended(self, runner: LoopRunner, key: object, opened: _Opened) -> None:
         """In the loop's thread."""
-        with self._lock:
-            runner = self._runner
-        while runner is not None and self._abandoned:
-            key, close = self._abandoned.popleft()
-            runner.close(close, partial(self._lease_ended, runner, key))
+        self._leases.pop(key, None)
+        runner.retire(opened.ended)
 
-    def _lease_ended(self, runner: LoopRunner, key: object) -> None:
-        with self._lock:
-            self._leases.pop(key, None)
-            last = self._detach_if_unused(runner)
-        if last:
-            runner.stop()
-
-    def _check_caller(self) -> None:
-        runner = self._runner
-        if runner is not None and threading.get_ident() == runner.thread.ident:
+    def _check_caller(self, here: _Process) -> None:
+        runner = here.runners.get(_TAKES_CALLS)
+        if runner is not None and runner.is_here:
             _refuse_to_wait_for_itself(runner)
         if self._warned:
             return
@@ -377,29 +415,10 @@ class LoopThread:
         )
 
 
-def _nothing() -> None:
-    """Nothing waits for this close."""
-
-
-def _go_through(runner: LoopRunner, call: Call[T]) -> None:
-    try:
-        runner.ready.wait()
-        if not runner.post(call.start):
-            call.cancel()
-        while not call.wait(STALL_SECONDS):
-            _check_progress(runner, call)
-    except BaseException:  # Ctrl-C, or whatever else a signal handler of the caller raises
-        if runner.post(call.cancel):
-            call.wait(CLEANUP_SECONDS)
-        raise
-    if runner.failure is not None:
-        raise runner.failure
-
-
 def _check_progress(runner: LoopRunner, call: Call[T]) -> None:
     """A loop that runs nothing for so long waits for something that its caller holds: neither would ever go on."""
-    answered = threading.Event()
-    if runner.post(answered.set) and not call.wait(STALL_SECONDS) and not answered.is_set():
+    answered = Latch()
+    if runner.post(answered.set) and not call.wait(STALL_SECONDS) and not answered.is_set:
         raise RuntimeError(
             f"deadlock: the {THREAD_NAME} thread has done nothing for {STALL_SECONDS:g} s, it may wait for a lock that "
             "this thread holds; whether the call takes effect cannot be known\n"
@@ -418,7 +437,7 @@ def _refuse_to_wait_for_itself(runner: LoopRunner) -> NoReturn:
 
 
 def _ident(runner: LoopRunner) -> list[int]:
-    return [] if runner.thread.ident is None else [runner.thread.ident]
+    return [] if runner.ident is None else [runner.ident]
 
 
 def _take_over(context: contextvars.Context) -> None:

@@ -3,61 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import threading
 from collections.abc import Coroutine
-from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tilia_async.errors import ClientClosedError
+from tilia_async.os_threads import get_ident
+from tilia_sync.latch import Latch
 
 T = TypeVar("T")
 
-_POLL_SECONDS: Final = 0.1
-"""How long the main thread waits at once. A signal that comes just before a wait begins does not end it, and on Windows
-none does: it is seen when the wait is over."""
 
-
-class Call(Generic[T]):
-    """A coroutine, the thread that waits for it, and what came of it.
+class Call(Latch, Generic[T]):
+    """A coroutine, the thread that waits for it, and what came of it. It is set when nothing more will come.
 
     Attributes:
         context: the caller's context variables, and what the coroutine made of them.
         caller: the thread that waits.
-        ended: nothing more will come of it.
+        handed_back: its loop has ended before the coroutine began, which another can run.
     """
 
-    __slots__ = (
-        "_begun",
-        "_cancelled",
-        "_coroutine",
-        "_end",
-        "_error",
-        "_task",
-        "_value",
-        "caller",
-        "context",
-        "ended",
-    )
+    __slots__ = ("_begun", "_cancelled", "_coroutine", "_error", "_task", "_value", "caller", "context", "handed_back")
 
     def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
+        super().__init__()
         self.context = contextvars.copy_context()
-        self.caller = threading.get_ident()
-        self.ended = False
+        self.caller = get_ident()
+        self.handed_back = False
         self._coroutine = coroutine
-        # A lock that is released once does what an event does, at a fraction of the price.
-        self._end = threading.Lock()
-        self._end.acquire()
         self._begun = False
         self._cancelled = False
         self._task: asyncio.Task[None] | None = None
         self._value: list[T] = []
         self._error: BaseException | None = None
 
-    def start(self) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """In the loop's thread: make a task of it."""
-        self._task = asyncio.get_running_loop().create_task(self._contain(), context=self.context)
+        if not self.is_set:
+            self._task = loop.create_task(self._contain(), context=self.context)
 
     def cancel(self) -> None:
         """In the loop's thread, or where there is none: ask it to stop; one that has not begun will not."""
@@ -66,15 +49,12 @@ class Call(Generic[T]):
             self._task.cancel()
         if not self._begun:
             self._coroutine.close()
-            self.end()
+            self.set()
 
-    def end(self) -> None:
-        """Nothing more will come of it. A second time does nothing."""
-        if not self.ended:
-            self.ended = True
-            # Two threads may come here at once when the loop ends: one of them is enough.
-            with contextlib.suppress(RuntimeError):
-                self._end.release()
+    def hand_back(self) -> None:
+        """In the loop's thread, when that is over: let another run what has not begun; the rest has ended."""
+        self.handed_back = not (self._begun or self._cancelled)
+        self.set()
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Whether that task is the coroutine's."""
@@ -84,24 +64,6 @@ class Call(Generic[T]):
     def failed(self) -> bool:
         """It has ended without a value."""
         return not self._value
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """In the caller's thread: until it ended; False if that took too long."""
-        # Most calls end within this time, and the rest of the rules costs more than the lock.
-        at_once = _POLL_SECONDS if seconds is None else min(seconds, _POLL_SECONDS)
-        if self.ended or self._end.acquire(timeout=at_once):
-            return True
-        left = None if seconds is None else seconds - at_once
-        if self.caller != threading.main_thread().ident:
-            # Python handles signals in the main thread only.
-            return self.ended or self._end.acquire(timeout=-1 if left is None else left)
-        latest = None if left is None else monotonic() + left
-        # The boolean says whether it ended. An exception that a signal handler raises here is the caller's own,
-        # whatever its class, so none is caught.
-        while not (self.ended or self._end.acquire(timeout=_POLL_SECONDS)):
-            if latest is not None and monotonic() >= latest:
-                return False
-        return True
 
     def result(self) -> T:
         """In the caller's thread, after it ended: what came of it."""
@@ -125,4 +87,4 @@ class Call(Generic[T]):
             self._error = error
         finally:
             # Here, and not in a callback of the task: that would be one turn of the loop later.
-            self.end()
+            self.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from itertools import islice
@@ -11,6 +10,8 @@ from time import monotonic
 from typing import Final, Generic, TypeVar
 
 import attrs
+
+from tilia_sync.latch import Latch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,7 +105,7 @@ class Crossing(Generic[T, R]):
     refusal: Exception | None = None
 
     def __init__(self, feed: Feed, work: Callable[[Put[T]], Awaitable[R]]) -> None:
-        self.over = threading.Event()
+        self.over = Latch()
         self.over.set()
         self._work = work
         self._feed = feed
@@ -119,7 +120,7 @@ class Crossing(Generic[T, R]):
         """
         self._feed.give(supply)
         if self._task is None:
-            self.over.clear()
+            self.over = Latch()
             self._task = asyncio.get_running_loop().create_task(self._run())
         waits = [asyncio.ensure_future(event.wait()) for event in (self._some, self._feed.hungry)]
         try:

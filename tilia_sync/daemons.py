@@ -1,37 +1,89 @@
-"""Threads that the end of the process does not wait for."""
+"""Event loops that wait for nobody: what blocks is done in daemon threads of the system."""
 
 from __future__ import annotations
 
-import threading
+import asyncio
+import socket
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, ParamSpec, TypeVar
+from concurrent.futures import Executor
+from typing import Any, Final, TypeVar
 
-P = ParamSpec("P")
+from tilia_async.os_threads import DaemonThread, are_greenlets, original
+
 T = TypeVar("T")
 
 THREAD_NAME: Final = "tilia-sync"
 
+_getaddrinfo: Final[Callable[..., list[Any]]] = original("socket", "getaddrinfo")
+_Selector: Final[Callable[[], Any]] = original("selectors", "DefaultSelector")
 
-class DaemonThreads(ThreadPoolExecutor):
-    """Runs each function in a daemon thread of its own.
 
-    A host name may take long to resolve, and nothing can end that. The threads of every other executor are joined when
-    the interpreter exits.
+class DaemonThreads:
+    """Gives a loop a daemon thread for each function that blocks.
+
+    A host name may take long to resolve, and nothing can end that. The threads of every executor are joined when the
+    interpreter exits. Where gevent or eventlet have put greenlets in the place of threads, these are threads all the
+    same, and what they block is their own.
     """
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start it at once."""
-        future: Future[T] = Future()
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:  # of any type, as asyncio has them
+        """See :meth:`asyncio.loop.run_in_executor`; without an executor it is a thread of its own."""
+        if executor is not None:
+            # The next class is the loop's.
+            return super().run_in_executor(executor, func, *args)  # type: ignore[misc,no-any-return] # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownVariableType]
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
 
         def work() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    result = fn(*args, **kwargs)
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
-                    future.set_exception(error)
-                else:
-                    future.set_result(result)
+            try:
+                settle: Callable[[], None] = _settling(result, func(*args), None)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
+                settle = _settling(result, None, error)
+            try:
+                loop.call_soon_threadsafe(settle)
+            except RuntimeError:
+                # The loop has ended, and nobody waits.
+                return
 
-        threading.Thread(target=work, name=f"{THREAD_NAME}-name", daemon=True).start()
-        return future
+        DaemonThread(work, f"{THREAD_NAME}-name").start()
+        return result
+
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the names are asyncio's
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:  # uvloop, asyncio and socket describe the same tuples in three ways
+        """See :func:`socket.getaddrinfo`."""
+        # Somebody's own, if it was replaced, but for one that waits as greenlets do.
+        resolve = _getaddrinfo if are_greenlets() else socket.getaddrinfo
+        try:
+            # An address needs no thread.
+            return resolve(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            return await self.run_in_executor(None, resolve, host, port, family, type, proto, flags)
+
+
+class Loop(DaemonThreads, asyncio.SelectorEventLoop):  # type: ignore[misc] # asyncio describes the same addresses otherwise
+    """asyncio's event loop for the loop thread."""
+
+    def __init__(self) -> None:
+        super().__init__(_Selector())
+
+
+def _settling(result: asyncio.Future[T], value: Any, error: BaseException | None) -> Callable[[], None]:
+    def settle() -> None:
+        if result.done():
+            return
+        if error is None:
+            result.set_result(value)
+        else:
+            result.set_exception(error)
+
+    return settle

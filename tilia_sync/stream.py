@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
+
+from tilia_sync.latch import Latch
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -43,7 +44,7 @@ class Stream(Generic[T]):
     """
 
     def __init__(self, items: AsyncIterator[T]) -> None:
-        self.over = threading.Event()
+        self.over = Latch()
         self.over.set()
         self._items = items
         self._pages: Paged[T] | None = items if isinstance(items, Paged) else None
@@ -78,7 +79,7 @@ class Stream(Generic[T]):
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         if self._task is None:
-            self.over.clear()
+            self.over = Latch()
             self._loop = loop
             self._task = loop.create_task(self._read())
         elif self._loop is not loop:
@@ -86,7 +87,7 @@ class Stream(Generic[T]):
 
     def _take(self) -> Sequence[T]:
         self._wanted.clear()
-        if self.over.is_set() and not self._batch and self._error is not None:
+        if self.over.is_set and not self._batch and self._error is not None:
             error, self._error = self._error, None
             try:
                 raise error
@@ -94,7 +95,7 @@ class Stream(Generic[T]):
                 # A frame that holds the exception that holds the frame is a circle.
                 del error
         batch, self._batch = self._batch, []
-        if not self.over.is_set():
+        if not self.over.is_set:
             self._some.clear()
         return batch
 

@@ -129,7 +129,7 @@ class WebhookReceiver:
             confirms=confirm,
         )
         self._confirm = functools.partial(_ask_tilia, tilia) if confirm and tilia is not None else None
-        self._turns = Turns(threading.Lock)
+        self._turns = Turns(_new_lock)
 
     @property
     def max_body(self) -> int:
@@ -244,6 +244,11 @@ class WebhookReceiver:
         if content_length is not None and len(body) < content_length:
             return HTTPStatus.BAD_REQUEST
         return self.handle(body, path=path.reveal(), authorization=_revealed(credentials))
+
+
+def _new_lock() -> threading.Lock:
+    # Looked up each time: where greenlets handle requests, it has to be theirs, since one may wait for another.
+    return threading.Lock()
 
 
 def _revealed(secret: Secret | None) -> str | None:

@@ -24,7 +24,18 @@ sys.modules["mirror"] = mirror
 spec.loader.exec_module(mirror)
 RULES = mirror.RULES
 
-THE_BRIDGE = {"bridge", "call", "crossing", "daemons", "fast_loop", "frames", "loop_thread", "stream"}
+THE_BRIDGE = {
+    "bridge",
+    "call",
+    "crossing",
+    "daemons",
+    "fast_loop",
+    "frames",
+    "greenlets",
+    "latch",
+    "loop_thread",
+    "stream",
+}
 """How it is done; nobody is to import from there."""
 
 

@@ -95,42 +95,6 @@ def test_what_was_taken_from_a_client_keeps_it_open() -> None:
     )
 
 
-def test_the_garbage_collector_never_waits_for_a_lock() -> None:
-    """It may come by at any allocation, also in the middle of the bridge, whose lock is no reentrant one."""
-    assert (
-        run("""
-        from tilia_sync.bridge import LOOP_THREAD
-
-        async def numbers():
-            while True:
-                yield 1
-
-        def in_a_circle(*things):
-            circle = list(things)
-            circle.append(circle)
-
-        signal.alarm(20)
-        gc.disable()
-        with Sandbox() as sandbox:
-            left = connect(sandbox)
-            left.payment_methods.list("a")
-            items = sandbox._lease.iterate(numbers())
-            next(items)
-            pool = left._client._pool
-            in_a_circle(left, items)
-            del left, items
-            with LOOP_THREAD._lock:
-                print(gc.collect() > 0)
-            for _ in range(500):
-                LOOP_THREAD.run(asyncio.sleep(0.01))
-                if pool.closed:
-                    break
-            print(pool.closed, LOOP_THREAD._streams)
-    """)
-        == "True\nTrue set()\n"
-    )
-
-
 def test_call_and_close_in_a_finalizer_at_the_very_end() -> None:
     """Modules are cleared after everything else; a call then is refused, and a close does nothing."""
     assert (

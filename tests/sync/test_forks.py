@@ -103,33 +103,6 @@ def test_fork_while_other_threads_are_calling() -> None:
     )
 
 
-def test_fork_while_another_thread_holds_the_bridges_lock() -> None:
-    assert (
-        run("""
-        from tilia_sync.bridge import LOOP_THREAD
-
-        def hold():
-            with LOOP_THREAD._lock:
-                held.set()
-                forked.wait()
-
-        with Sandbox() as sandbox, connect(sandbox) as tilia:
-            tilia.payment_methods.list("a")
-            held, forked = threading.Event(), threading.Event()
-            thread = threading.Thread(target=hold)
-            thread.start()
-            held.wait()
-            if (child := os.fork()) == 0:
-                signal.alarm(10)
-                os._exit(7 if tilia.payment_methods.list("b") == [] else 1)
-            forked.set()
-            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), tilia.payment_methods.list("c"))
-            thread.join()
-    """)
-        == "7 []\n"
-    )
-
-
 def test_an_iterator_that_was_begun_before_a_fork_is_the_parents() -> None:
     assert (
         run("""

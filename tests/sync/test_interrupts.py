@@ -118,7 +118,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_behind() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
             from tilia_sync.bridge import LOOP_THREAD
-            print(tilia.payment_methods.list("b"), len(LOOP_THREAD._runner.calls), tilia._client._pool.busy)
+            print(tilia.payment_methods.list("b"), len(LOOP_THREAD._here().runners["takes calls"].calls), tilia._client._pool.busy)
         print(interrupted > 20, [thread.name for thread in threading.enumerate()])
     """)
         == "[] 0 0\nTrue ['MainThread']\n"

@@ -136,7 +136,7 @@ def test_it_stops_when_the_consumer_stops(client: TiliaClient, how: str, waits: 
     # Whoever goes on after the loop finds that all of it has ended: in its own task, with its clean-up done.
     assert source.cleaned.is_set()
     assert len(source.tasks) == 1
-    assert client._lease._thread._streams == set()
+    assert client._lease._thread._here().streams == set()
 
 
 def test_a_clean_up_that_takes_long_is_not_waited_for(client: TiliaClient) -> None:

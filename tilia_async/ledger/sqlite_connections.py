@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
 from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
@@ -20,9 +19,12 @@ import attrs
 from tilia_async.errors import LedgerError
 from tilia_async.ledger.sqlite_files import FileState, open_file
 from tilia_async.ledger.sqlite_locks import LedgerFile, Patience
+from tilia_async.os_threads import DaemonThread, original
 
 _Asked: TypeAlias = asyncio.Future[Any]  # SQLite's values are of any type
 _Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
+
+_new_queue: Final[Callable[[], _Requests]] = original("queue", "SimpleQueue")
 
 _ROWS_AT_ONCE: Final = 64
 """How many rows are fetched at once by those who iterate, as in aiosqlite."""
@@ -87,8 +89,10 @@ class SqliteConnection(aiosqlite.Connection):
         super().__init__(connect, _ROWS_AT_ONCE)
         self.patience = patience
         self._ended: asyncio.Future[None] | None = None
+        # aiosqlite's own are greenlets' where gevent or eventlet have replaced them, and would wait for this very loop.
+        self._tx = _new_queue()
         self._worker = _Worker(database)
-        self._thread = Thread(target=_work, args=(self._tx, self._worker), daemon=True, name="tilia-ledger")
+        self._thread = DaemonThread(partial(_work, self._tx, self._worker), "tilia-ledger")
 
     @property
     def running(self) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
-import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import Final
 
+from tilia_async.os_threads import ProcessLock
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.shelf import Shelf
 from tilia_async.tokens.store import TokenStore
@@ -29,13 +28,12 @@ class TokenCache:
     def __init__(self, store: TokenStore | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         # A service that makes clients for many publishers does not keep the tokens of all of them for ever: of those
         # that no client uses, the latest stay.
         self._shelves: weakref.WeakValueDictionary[Identity, Shelf] = weakref.WeakValueDictionary()
         self._latest: dict[Identity, Shelf] = {}
         self._generations = itertools.count(1)
-        _caches.add(self)
 
     def shelf(self, identity: Identity) -> Shelf:
         """The tokens of one identity."""
@@ -50,33 +48,16 @@ class TokenCache:
     def __repr__(self) -> str:
         return f"<TokenCache: {len(self._shelves)} identities>"
 
-    def forget_flights(self) -> None:
-        """In the child of a fork: nothing of the parent's flies here, and its locks may have been taken."""
-        self._lock = threading.Lock()
-        for shelf in list(self._shelves.values()):
-            shelf.forget_flights()
-
 
 class _Shared:
     """The cache of the clients that are given none."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = ProcessLock()
         self.cache: TokenCache | None = None
 
 
-_caches: Final[weakref.WeakSet[TokenCache]] = weakref.WeakSet()
 _shared: Final = _Shared()
-
-
-def _after_fork() -> None:
-    _shared.lock = threading.Lock()
-    for cache in list(_caches):
-        cache.forget_flights()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def shared_cache() -> TokenCache:

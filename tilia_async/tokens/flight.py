@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable
 from enum import Enum, auto
 from typing import Final, Protocol, TypeAlias
@@ -52,7 +53,7 @@ class Flight:
         left_behind: somebody waited for it in vain, because its loop does not run any more.
     """
 
-    __slots__ = ("_waiters", "generation", "left_behind", "loop", "owner", "task")
+    __slots__ = ("_process", "_waiters", "generation", "left_behind", "loop", "owner", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, generation: int) -> None:
         self.loop = loop
@@ -60,6 +61,7 @@ class Flight:
         self.generation = generation
         self.task: asyncio.Task[Outcome] | None = None
         self.left_behind = False
+        self._process = os.getpid()
         self._waiters: list[_Waiter] = []
 
     def join(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Outcome]:
@@ -104,8 +106,13 @@ class Flight:
 
     @property
     def dead(self) -> bool:
-        """Its loop is closed, or does not run any more, so it will not settle by itself."""
-        return self.left_behind or self.loop.is_closed()
+        """Its loop is closed, or does not run any more, or not here, so it will not settle by itself."""
+        return self.left_behind or self.loop.is_closed() or self.is_inherited
+
+    @property
+    def is_inherited(self) -> bool:
+        """It is of the process that this one was forked from."""
+        return self._process != os.getpid()
 
 
 def _tell(waiter: asyncio.Future[Outcome], outcome: Outcome) -> None:

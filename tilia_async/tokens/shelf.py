@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final
 
 import attrs
 
 from tilia_async.errors import ClientClosedError, TiliaError, TokenError
+from tilia_async.os_threads import ProcessLock
 from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.flight import ABANDONED, Fetch, Flight, Outcome, Owner
@@ -20,6 +21,8 @@ from tilia_async.tokens.store import TokenStore
 from tilia_async.tokens.stored import StoredTokens
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.tracebacks import cut
+
+_inherited: Final[list[Flight]] = []
 
 
 @attrs.frozen
@@ -45,7 +48,7 @@ class Shelf:
         self._stored = None if store is None else StoredTokens(store, identity, clock)
         self._clock = clock
         self._generations = generations
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         # What a hit reads: until when, and which. Entries are replaced, never changed, so it is read without the lock.
         self._hot: dict[frozenset[str], tuple[float, AccessToken]] = {}
         self._tokens: dict[frozenset[str], AccessToken] = {}
@@ -138,13 +141,6 @@ class Shelf:
         if here:
             await asyncio.wait(here)
 
-    def forget_flights(self) -> None:
-        """In the child of a fork nothing of the parent's flies, and its locks may have been taken."""
-        self._lock = threading.Lock()
-        self._flights = {}
-        if self._stored is not None:
-            self._stored.forget_lock()
-
     def _holds(self, value: str) -> bool:
         hot = any(token.value == value for _, token in self._hot.values())
         return hot or any(token.value == value for token in self._tokens.values())
@@ -158,6 +154,9 @@ class Shelf:
         refusal = self._refusals.recall(scopes, now)
         flight = self._flights.get(scopes)
         if flight is not None and flight.dead:
+            if flight.is_inherited:
+                # Kept, since it may hold the store's claim, which the garbage collector would give back for the parent.
+                _inherited.append(flight)
             flight = None
         if token is not None:
             fresh = now < token.refresh_at

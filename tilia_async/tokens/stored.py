@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -12,6 +11,7 @@ from typing import Final, TypeVar
 import attrs
 
 from tilia_async.errors import ConfigurationError
+from tilia_async.os_threads import ProcessLock
 from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.flight import Fetch
@@ -43,7 +43,7 @@ class StoredTokens:
         self._store = store
         self._identity = identity
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         # Values that were refused: a store that could not discard them, or got them back, must not bring them up again.
         self._refused: dict[Secret, None] = {}
 
@@ -82,10 +82,6 @@ class StoredTokens:
                 return
             put(self._refused, Secret(token.value), None)
             self._quietly("discard", lambda: self._store.discard(self._identity, token), otherwise=None)
-
-    def forget_lock(self) -> None:
-        """In the child of a fork, where nobody would release it."""
-        self._lock = threading.Lock()
 
     def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | None:
         now, wall = self._clock(), datetime.now(UTC)

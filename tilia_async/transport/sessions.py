@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import platform
-import threading
 import weakref
 from collections.abc import AsyncGenerator, Awaitable
 from importlib.metadata import version
@@ -19,6 +18,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from tilia_async.config import Limits, Proxy, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
+from tilia_async.os_threads import ProcessLock
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
@@ -146,10 +146,11 @@ class SessionPool:
         self._foreign = session
         self._ssl = ssl
         self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
         self._end = weakref.finalize(self, _drop_all, self._parts)
         self._forks = _forks
+        self._process = os.getpid()
 
     @property
     def running(self) -> int:
@@ -173,6 +174,9 @@ class SessionPool:
         loop = asyncio.get_running_loop()
         part = self._parts.get(loop)
         if part is None:
+            if self._process != os.getpid():
+                # uWSGI forks and runs none of Python's hooks. Each call is too often to ask for the process id.
+                self._leave_to_parent()
             part = Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
             with self._lock:
                 # What ended without a session needs no closing; the others wait for the next session.
@@ -213,7 +217,7 @@ class SessionPool:
 
     async def drain(self, seconds: float) -> None:
         """Wait for the calls under way, in all loops that run, so long at most."""
-        if self._forks != _forks:
+        if self._process != os.getpid():
             self._leave_to_parent()
         here = asyncio.get_running_loop()
         waits: list[asyncio.Future[None]] = []
@@ -232,7 +236,7 @@ class SessionPool:
     async def aclose(self) -> None:
         """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
         self.closed = self.ended = True
-        if self._forks != _forks:
+        if self._process != os.getpid():
             self._leave_to_parent()
         here = asyncio.get_running_loop()
         self._drop_ended()
@@ -308,8 +312,8 @@ class SessionPool:
         self._end.detach()
         self._parts = {}
         self._end = weakref.finalize(self, _drop_all, self._parts)
-        self._lock = threading.Lock()
         self._forks = _forks
+        self._process = os.getpid()
 
 
 def _begin_to_close(part: Part) -> asyncio.Task[None]:

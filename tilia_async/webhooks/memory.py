@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from tilia_async.os_threads import ProcessLock
 from tilia_async.webhooks.event import Event
 
 L = TypeVar("L")
@@ -23,7 +24,7 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._last: OrderedDict[bytes, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def knows(self, event: Event) -> bool:
         """Whether the event says what was handled last of its entity. Without an entity nobody can tell: no."""
@@ -67,20 +68,24 @@ class Turns(Generic[L]):
 
     def __init__(self, new_lock: Callable[[], L]) -> None:
         self._new_lock = new_lock
-        self._guard = threading.Lock()
+        self._guard = ProcessLock()
+        self._process = os.getpid()
         self._locks: dict[Hashable, tuple[L, int]] = {}
 
     @contextmanager
     def lock(self, key: Hashable) -> Generator[L, None, None]:
         """The lock of this key, kept for as long as anybody holds it or waits for it."""
         with self._guard:
+            if self._process != os.getpid():
+                # Nobody here would release those of the process that this one was forked from.
+                self._process, self._locks = os.getpid(), {}
             lock, users = self._locks.get(key) or (self._new_lock(), 0)
             self._locks[key] = (lock, users + 1)
         try:
             yield lock
         finally:
             with self._guard:
-                lock, users = self._locks.pop(key)
+                lock, users = self._locks.pop(key, (lock, 1))
                 if users > 1:
                     self._locks[key] = (lock, users - 1)
 
