@@ -12,6 +12,7 @@ from tilia_async.money import Money
 from tilia_async.reconcile import Reconciliation, Verdict
 from tilia_async.scopes import Scope
 from tilia_async.secret import Secret
+from tilia_async.version import __version__
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.outcome import Response
 
@@ -36,5 +37,6 @@ __all__ = [
     "TiliaClient",
     "TransferItem",
     "Verdict",
+    "__version__",
     "errors",
 ]

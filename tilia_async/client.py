@@ -361,6 +361,8 @@ class TiliaClient:
     async def __aenter__(self) -> Self:
         if self._pool.closed:
             raise errors.ClientClosedError("the client is closed; make a new one")
+        # Here, and not only in the first call: it says what to do if there is no loop of asyncio.
+        self._pool.here()
         return self
 
     async def __aexit__(

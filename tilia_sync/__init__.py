@@ -27,6 +27,7 @@ from tilia_async import (
     Verdict,
     errors,
 )
+from tilia_async.version import __version__
 from tilia_sync.client import TiliaClient
 from tilia_sync.ledger import BlockLedger
 
@@ -58,6 +59,7 @@ __all__ = [
     "TransferItem",
     "Verdict",
     "WebhookReceiver",
+    "__version__",
     "errors",
 ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -17,6 +16,7 @@ from tilia_async.errors import ConfigurationError, TiliaError, TokenError, Trans
 from tilia_async.scopes import Scope
 from tilia_async.tokens.fetch import TOKEN
 from tilia_async.transport.routes import Routes
+from tilia_async.version import __version__
 
 _LOOK_SECONDS = 10.0
 
@@ -47,7 +47,7 @@ async def examine(network: Network) -> list[Finding]:
         Finding(
             "versions",
             True,
-            f"tilia-sdk {version('tilia-sdk')}, Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
+            f"tilia-sdk {__version__}, Python {platform.python_version()}, aiohttp {aiohttp.__version__}",
         ),
         *(_variable(name) for name in ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET")),
         _environment(),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport] - or the loop loads it for names
 import contextlib
 import os
 import platform
 import weakref
 from collections.abc import AsyncGenerator, Awaitable
-from importlib.metadata import version
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from weakref import WeakSet
 
@@ -23,18 +23,21 @@ from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.endings import begin, close_with_loop, drop
+from tilia_async.transport.event_loop import running_loop
 from tilia_async.transport.exchange import exchange
 from tilia_async.transport.foreign import Adopted, adopt, loop_of
 from tilia_async.transport.passage import CAN_LOOK, SENT, MarkedRequest, Passage
 from tilia_async.transport.places import Places
 from tilia_async.transport.routes import Routes
+from tilia_async.version import __version__
+from tilia_async.wire import codec
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.request import WireRequest
 
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
-    "User-Agent": f"tilia-sdk/{version('tilia-sdk')} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
+    "User-Agent": f"tilia-sdk/{__version__} Python/{platform.python_version()} aiohttp/{aiohttp.__version__}",
 }
 
 
@@ -171,7 +174,7 @@ class SessionPool:
         """What there is in the running event loop."""
         if self._forks != _forks:
             self._leave_to_parent()
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         part = self._parts.get(loop)
         if part is None:
             if self._process != os.getpid():
@@ -193,6 +196,9 @@ class SessionPool:
             ConfigurationError: the session that the client was given belongs to another loop, or is closed.
         """
         self._drop_ended()
+        if not codec.is_loaded():
+            # It takes some tens of milliseconds, in which the loop goes on.
+            await asyncio.to_thread(codec.load)
         # Another call may have opened it meanwhile.
         part = self.here()
         session = part.find()
@@ -238,7 +244,7 @@ class SessionPool:
         self.closed = self.ended = True
         if self._process != os.getpid():
             self._leave_to_parent()
-        here = asyncio.get_running_loop()
+        here = running_loop()
         self._drop_ended()
         for loop, part in list(self._parts.items()):
             if loop is here:

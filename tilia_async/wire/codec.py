@@ -56,6 +56,16 @@ def decode(payload: JsonValue, target: type[T]) -> T:
     raise PayloadError(fault or _explain(payload, target))
 
 
+def is_loaded() -> bool:
+    """Return True if what reads answers is at hand, so that reading one loads nothing."""
+    return _converter.cache_info().currsize > 0
+
+
+def load() -> None:
+    """Load what reads answers. In any thread."""
+    _converter(detailed=False)
+
+
 def _explain(payload: JsonValue, target: type[object]) -> str:
     """Read it again with cattrs' detailed errors, which cost too much for the answers that are well."""
     from cattrs import transform_error  # noqa: PLC0415 - see _converter()

@@ -1,0 +1,3 @@
+"""The version of this package: here alone, so that it is known without the metadata of an installation."""
+
+__version__ = "0.1.0"
