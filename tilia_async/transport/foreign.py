@@ -73,10 +73,9 @@ def adopt(session: aiohttp.ClientSession) -> Adopted:
     Raises:
         ConfigurationError: it has a setting that cannot be used.
     """
-    for lost in _LOST:
-        value = getattr(session, lost.attribute, None)
-        if value is not None and lost.differs(value):
-            raise ConfigurationError(f"session: its {lost.setting} would be lost ({_USED}): {lost.instead}")
+    lost = _find_lost(session)
+    if lost is not None:
+        raise ConfigurationError(f"session: its {lost.setting} would be lost ({_USED}): {lost.instead}")
     kind = type(session)
     own = [name for name in ("request", "_request") if name in vars(session)]
     if own or kind.request is not aiohttp.ClientSession.request or _other_request(kind):
@@ -88,6 +87,15 @@ def adopt(session: aiohttp.ClientSession) -> Adopted:
     if isinstance(found, ConfigurationError):
         raise found
     return Adopted(found, session.trust_env)
+
+
+def _find_lost(session: aiohttp.ClientSession) -> _Lost | None:
+    """The first setting that would be lost. Its value may be a secret, so the error is raised where nobody holds it."""
+    for lost in _LOST:
+        value = getattr(session, lost.attribute, None)
+        if value is not None and lost.differs(value):
+            return lost
+    return None
 
 
 def _other_request(kind: type[aiohttp.ClientSession]) -> bool:
