@@ -28,11 +28,16 @@ class BulkStream(Iterator[BulkItem]):
     the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
-    def __init__(self, items: Generator[BulkItem, None, None]) -> None:
+    def __init__(self, items: Generator[BulkItem, None, None], progress: Callable[[], BulkProgress]) -> None:
         self._items = items
+        self._progress = progress
 
     def __next__(self) -> BulkItem:
         return next(self._items)
+
+    def progress(self) -> BulkProgress:
+        """Return how far the job is; before it begins and after its end, too."""
+        return self._progress()
 
     def close(self) -> None:
         """End the job, if it is not over: what is in flight is cancelled. A second time does nothing."""
@@ -372,7 +377,8 @@ class Bulk:
                 async for item in stream:
                     await put(item)
 
-        return BulkStream(self._lease.results(Crossing(feed, work), iter(account_ids), _batch(concurrency)))
+        items = self._lease.results(Crossing(feed, work), iter(account_ids), _batch(concurrency))
+        return BulkStream(items, stream.progress)
 
 
 def _batch(concurrency: object) -> int:

@@ -17,10 +17,8 @@ from tilia_async.bulk import BulkOutcome, BulkReport
 from tilia_async.bulk.judge import state_of
 from tilia_async.bulk.record import Admitted, JobRecord
 from tilia_async.bulk.work import Work
-from tilia_async.ledger import BlockLedger, RecordState
-from tilia_async.ledger.claims import Claims, Settlement
-from tilia_async.ledger.intent import Intent
-from tilia_async.ledger.journal import Journal
+from tilia_async.ledger import BlockLedger, RecordState, journal
+from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.record import state_after
 
 pytestmark = pytest.mark.asyncio
@@ -224,16 +222,15 @@ async def test_what_was_done_and_could_not_be_written_is_not_called_unsent(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger is away for a moment, just when the block is to be confirmed."""
-    advance = Journal.advance
+    enter = journal._enter
 
-    async def away(
-        journal: Journal, run_id: str, intent: Intent, settlements: Sequence[Settlement], names: Sequence[str]
-    ) -> Claims:
-        if settlements:
+    def away(transaction: Transaction, entries: Sequence[object]) -> None:
+        settled = [each.settlement.state for each in entries if isinstance(each, journal._Settled)]
+        if RecordState.CONFIRMED in settled:
             raise errors.LedgerError("the disk is away")
-        return await advance(journal, run_id, intent, settlements, names)
+        enter(transaction, entries)
 
-    monkeypatch.setattr(Journal, "advance", away)
+    monkeypatch.setattr(journal, "_enter", away)
     with pytest.raises(errors.BulkStoppedError):
         await tilia.bulk.block(["acct_1"], job_id="wave")
     assert served.blocked == {"acct_1"}

@@ -22,6 +22,7 @@ from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.ledger import BlockLedger, RecordState, journal
 from tilia_async.ledger.jobs import UNDO, JobDefinition
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.schema import RECORDS
 from tilia_async.ledger.standing import Standing
 from tilia_async.sandbox import Sandbox
@@ -155,7 +156,7 @@ async def test_nobody_writes_to_a_file_between_the_look_at_an_account_and_its_cl
     looks: list[bool] = []
     read = journal.standings
 
-    async def look(connection: AsyncConnection, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+    def look(transaction: Transaction, account_ids: Sequence[str]) -> Mapping[str, Standing]:
         with closing(sqlite3.connect(tmp_path / "blocks.db", timeout=0.0)) as another:
             try:
                 another.execute("BEGIN IMMEDIATE")
@@ -163,7 +164,7 @@ async def test_nobody_writes_to_a_file_between_the_look_at_an_account_and_its_cl
                 looks.append(True)
             else:
                 looks.append(False)
-        return await read(connection, account_ids)
+        return read(transaction, account_ids)
 
     async with (
         BlockLedger.open(f"sqlite:///{tmp_path}/blocks.db") as ledger,

@@ -27,7 +27,7 @@ from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.sandbox import Fault, Sandbox
 
 CONCURRENCY = 16
-LEASE = 0.5
+LEASE = 1.0
 SHORT, NIGHTLY = 5, 60
 
 

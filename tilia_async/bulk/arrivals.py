@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from time import monotonic
 from typing import Final, Protocol, runtime_checkable
+
+from tilia_async.bulk.bounded_queue import BoundedQueue
 
 _SLICE_SECONDS: Final = 0.002
 """How long a plain iterable may be read in one go; then the event loop has its turn."""
@@ -27,11 +28,7 @@ class Arrivals:
 
     def __init__(self, ids: Iterable[object] | AsyncIterable[object], most: int) -> None:
         self._ids = ids
-        self._most = most
-        self._waiting: deque[object] = deque()
-        self._some = asyncio.Event()
-        self._room = asyncio.Event()
-        self._over = False
+        self._queue = BoundedQueue[object](most)
 
     async def read(self) -> None:
         """Read to the end.
@@ -42,37 +39,25 @@ class Arrivals:
         try:
             if isinstance(self._ids, AsyncIterable):
                 async for each in self._ids:
-                    await self._put(each)
+                    if (room := self._queue.offer(each)) is not None:
+                        await room
             else:
                 await self._read_plain(self._ids)
         finally:
-            self._over = True
-            self._some.set()
+            self._queue.close()
             # A job that stops in the middle leaves no generator half done.
             if isinstance(self._ids, _Closable):
                 await self._ids.aclose()
 
     async def take(self) -> list[object]:
-        """Those that are there, at least one; none at the end."""
-        while not self._waiting and not self._over:
-            self._some.clear()
-            await self._some.wait()
-        taken = list(self._waiting)
-        self._waiting.clear()
-        self._room.set()
-        return taken
+        """Return all ids that were read so far, at least one; none at the end."""
+        return await self._queue.take_all()
 
     async def _read_plain(self, ids: Iterable[object]) -> None:
         until = monotonic() + _SLICE_SECONDS
         for each in ids:
-            await self._put(each)
+            if (room := self._queue.offer(each)) is not None:
+                await room
             if monotonic() >= until:
                 await asyncio.sleep(0)
                 until = monotonic() + _SLICE_SECONDS
-
-    async def _put(self, each: object) -> None:
-        while len(self._waiting) >= self._most:
-            self._room.clear()
-            await self._room.wait()
-        self._waiting.append(each)
-        self._some.set()

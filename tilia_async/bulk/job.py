@@ -15,7 +15,8 @@ from tilia_async.config import RetryPolicy
 if TYPE_CHECKING:
     from tilia_async.transport.caller import TokenWatch
 
-Sink = Callable[[BulkItem], Awaitable[None]]
+Sink = Callable[[BulkItem], Awaitable[object] | None]
+"""Gets each item; returns what to wait for if it takes its time."""
 
 
 @attrs.frozen(eq=False)

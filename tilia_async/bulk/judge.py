@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
@@ -15,8 +14,10 @@ from tilia_async.api.accounts import Account
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.line import Line
 from tilia_async.bulk.pace import Pace
+from tilia_async.bulk.settling import Settling
 from tilia_async.bulk.stop import Stop
 from tilia_async.bulk.trouble import Trouble
+from tilia_async.bulk.turns import Turns
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.record import RecordState, state_after
 from tilia_async.wire.retry import backoff
@@ -26,8 +27,6 @@ _WITNESS_SECONDS: Final = 30.0
 
 _LONELY_SECONDS: Final = 1.0
 """How long a refused account waits for another to come, where none has been served."""
-
-Finish = Callable[[Work, RecordState, errors.TiliaError | None, Account | None], Awaitable[None]]
 
 
 @attrs.define(eq=False)
@@ -49,22 +48,20 @@ class Question:
 class Judge:
     """Judges the calls of a job.
 
-    Args:
-        finish: settles an account.
-
     Attributes:
         question: about the token, while it is asked; nothing else is sent meanwhile.
         read_to_the_end: no more accounts will come.
     """
 
-    def __init__(self, job: Job, line: Line, pace: Pace, stop: Stop, finish: Finish) -> None:
+    def __init__(self, job: Job, line: Line, pace: Pace, turns: Turns, stop: Stop, settling: Settling) -> None:
         self.question: Question | None = None
         self.read_to_the_end = False
         self._job = job
         self._line = line
         self._pace = pace
         self._stop = stop
-        self._finish_as = finish
+        self._turns = turns
+        self._settling = settling
         self._trouble = Trouble()
         self._confirmed: tuple[float, str] | None = None
 
@@ -119,6 +116,7 @@ class Judge:
         work.served_before = served
         work.lesser += others_were_served
         if work.lesser < self._job.retry.attempts:
+            self._turns.settled(work)
             self._line.put_back(work, last=others_were_served)
         else:
             await self._finish(work, state_of(work, failure), failure)
@@ -127,6 +125,7 @@ class Judge:
         """Try the account again, or give it up; many in a row, and the job is given up."""
         if work.attempts < self._job.retry.attempts and not self._stop.called:
             await self._stop.pause(backoff(self._job.retry, work.attempts, _draw()))
+            self._turns.settled(work)
             self._line.put_back(work)
             return
         if self._trouble.unanswered():
@@ -135,6 +134,7 @@ class Judge:
 
     async def _suspect(self, work: Work, failure: errors.UnauthorizedError) -> None:
         """The token was refused: the account waits for a verdict."""
+        self._turns.settled(work)
         asks = self._trouble.refused(work, monotonic())
         if self.question is not None:
             return
@@ -179,6 +179,8 @@ class Judge:
         if self.question is not None or suspect is None:
             return
         self.question = question = Question(suspect.generation)
+        # It is one request more than the others are, and sends again what may not be on record yet.
+        await self._settling.settled()
         witness = self._witness()
         started = monotonic()
         failure: errors.TiliaError | None = None
@@ -236,7 +238,7 @@ class Judge:
     async def _finish(
         self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
     ) -> None:
-        await self._finish_as(work, state, failure, account)
+        await self._settling.finish(work, state, failure, account)
         await self.judge_if_idle()
 
 

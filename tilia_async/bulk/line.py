@@ -16,7 +16,7 @@ class Line:
         enough: how many may wait before the one who brings them waits as well.
 
     Attributes:
-        unfinished: how many were brought and are not finished.
+        unfinished: how many were brought and have no outcome.
     """
 
     def __init__(self, enough: int) -> None:
@@ -50,7 +50,7 @@ class Line:
         self._wake(1)
 
     def finished(self) -> None:
-        """A work that was taken is done with."""
+        """A work that was taken has its outcome, which may have to be put on record yet."""
         self.unfinished -= 1
         if not self.unfinished:
             self._wake(len(self._workers))

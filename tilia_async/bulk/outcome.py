@@ -117,3 +117,8 @@ class BulkProgress:
     holding: float
     elapsed: float
     rate: float
+
+
+def no_progress() -> BulkProgress:
+    """Return how far a job is that has not begun."""
+    return BulkProgress(0, dict.fromkeys(BulkOutcome, 0), 0, 0, 0.0, 0.0, 0.0)

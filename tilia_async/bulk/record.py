@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from tilia_async.bulk.work import Work
-from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement, new_run_id
-from tilia_async.ledger.group_commit import GroupCommit
+from tilia_async.ledger.claims import Found, Settlement, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockRecord, RecordState
 
 if TYPE_CHECKING:
+    from tilia_async.ledger.group_commit import Told
     from tilia_async.ledger.journal import Journal
 
 
-_PATIENCE: Final = 0.025
-"""Seconds that a settled account waits for others, so that they share a transaction."""
+_MOST_WAITING: Final = 0.75
+"""The share of what may be unsettled at once that waits to be on record: more would leave too few under way."""
 
 
 @attrs.frozen
@@ -37,14 +37,6 @@ class Admitted:
     mine: Sequence[Work]
     settled: Sequence[tuple[Work, Found]]
     held: Sequence[Work]
-
-
-@attrs.define(eq=False)
-class _Asked:
-    """Accounts that were asked for, and what came of it."""
-
-    names: Sequence[str]
-    claims: Claims = NO_CLAIMS
 
 
 class JobRecord:
@@ -66,10 +58,7 @@ class JobRecord:
         self._live_until = float("-inf")
         self._renewing = asyncio.Lock()
         self._unsent: set[str] = set()
-        # While these wait, the others are under way.
-        self._entries = GroupCommit[Settlement | _Asked](
-            self._write, enough=max(1, concurrency * 3 // 4), patience=_PATIENCE
-        )
+        self._enough = max(1, int(concurrency * _MOST_WAITING))
 
     def is_live(self, now: float) -> bool:
         """Nobody can have taken the claims over yet."""
@@ -133,15 +122,16 @@ class JobRecord:
         Raises:
             LedgerError: they are not on record.
         """
-        asked = _Asked([work.key for work in works])
-        await self._entries.add(asked)
-        claims = asked.claims
+        claims = await self._opened().claim(self._run_id, self._intent, [work.key for work in works])
+        # What an earlier run had may have been sent by that one.
+        self._unsent.update(claims.mine.keys() - claims.doubtful)
         mine: list[Work] = []
         settled: list[tuple[Work, Found]] = []
         held: list[Work] = []
         for work in works:
             found = claims.others.get(work.key)
             if work.key in claims.mine:
+                work.record_id = claims.mine[work.key]
                 work.doubtful = work.key in claims.doubtful
                 self._set_beside(work, claims.beside.get(work.key, ()))
                 mine.append(work)
@@ -165,17 +155,19 @@ class JobRecord:
         """
         return await self._opened().blocks_beside(account_id, self._intent.undoes or "", self._job_id)
 
-    async def settle(self, key: str, state: RecordState, error: str | None) -> None:
-        """Put on record what became of an account.
+    def settle(self, work: Work, state: RecordState, error: str | None, told: Told, *, waiting: int) -> None:
+        """Hand in what became of an account.
 
-        Raises:
-            LedgerError: it is not on record.
+        Args:
+            told: called once it is on record, or with the error if it is not.
+            waiting: how many are answered and not on record; if they are many, it is put there at once.
         """
         # From here on nobody says any more that it was not sent, whether or not this can be written.
-        self._unsent.discard(key)
-        await self._entries.add(Settlement(key, state, error))
+        self._unsent.discard(work.key)
+        settlement = Settlement(work.key, state, error, work.record_id)
+        self._opened().settle_in_time(self._run_id, settlement, told, urgent=waiting >= self._enough)
 
-    async def end(self, unknown: Sequence[str]) -> None:
+    async def end(self, unknown: Sequence[Work]) -> None:
         """End the claims, and say which accounts were not sent, and of which nobody knows what became.
 
         Raises:
@@ -183,24 +175,13 @@ class JobRecord:
         """
         if self._journal is None:
             return
-        await self._entries.aclose()
         why = "the job was cancelled before the answer came"
-        settlements = [Settlement(key, RecordState.UNKNOWN, why) for key in unknown]
+        settlements = [Settlement(work.key, RecordState.UNKNOWN, why, work.record_id) for work in unknown]
         why = "the job ended before this took effect"
-        settlements += [Settlement(key, RecordState.FAILED, why) for key in self._unsent.difference(unknown)]
-        if settlements:
-            await self._journal.settle(self._run_id, *settlements)
+        unsent = self._unsent.difference(work.key for work in unknown)
+        settlements += [Settlement(key, RecordState.FAILED, why) for key in unsent]
+        await self._journal.settle(self._run_id, *settlements)
         await self._journal.end_run(self._run_id)
-
-    async def _write(self, entries: Sequence[Settlement | _Asked]) -> None:
-        settlements = [each for each in entries if isinstance(each, Settlement)]
-        asked = [each for each in entries if isinstance(each, _Asked)]
-        names = [name for each in asked for name in each.names]
-        claims = await self._opened().advance(self._run_id, self._intent, settlements, names)
-        for each in asked:
-            each.claims = claims
-        # What an earlier run had may have been sent by that one.
-        self._unsent |= claims.mine - claims.doubtful
 
     async def _renew(self) -> None:
         asked = monotonic()

@@ -61,9 +61,9 @@ class Run:
         # A ledger is asked for many at once.
         self._arrivals = Arrivals(ids, job.concurrency * (1 if job.record is None else 2))
         self._line = Line(job.concurrency)
-        self._settling = Settling(job, self._line, self._stop, sink, keeps_accounts=keeps_accounts)
-        self._judge = Judge(job, self._line, self._pace, self._stop, self._settling.finish)
         self._turns = Turns(self._pace, self._stop, self._hindrance)
+        self._settling = Settling(job, self._line, self._turns, self._stop, sink, keeps_accounts=keeps_accounts)
+        self._judge = Judge(job, self._line, self._pace, self._turns, self._stop, self._settling)
         self._stop.then(self._line.close)
 
     async def run(self) -> BulkReport:
@@ -76,6 +76,7 @@ class Run:
         try:
             await self._begin()
             async with anyio.create_task_group() as company:
+                self._settling.tellers = company
                 company.start_soon(self._read)
                 company.start_soon(self._feed)
                 if self._record is not None:
@@ -83,9 +84,11 @@ class Run:
                 async with anyio.create_task_group() as workers:
                     for _ in range(self._job.concurrency):
                         workers.start_soon(self._work)
+                await self._finish_stopped()
+                await self._settling.settled()
                 company.cancel_scope.cancel()
-            await self._finish_stopped()
         finally:
+            self._settling.tellers = None
             await _undisturbed(self._farewell())
         report = self.report()
         if self._stop.cause is not None:
@@ -175,7 +178,7 @@ class Run:
                 refusal = errors.InvalidRequestError({"account_id": work.problems}, operation=self._job.operation)
                 await self._settling.finish(work, RecordState.FAILED, refusal)
                 await self._judge.judge_if_idle()
-            elif await self._turns.take():
+            elif await self._turns.take(work):
                 await self._send(work)
             else:
                 self._line.put_back(work)
@@ -207,7 +210,7 @@ class Run:
             account = await self._job.send(work.account_id, work)
         except errors.TiliaError as error:
             failure = error
-        self._turns.give_back()
+        self._turns.answered()
         work.in_flight = False
         work.failure = failure
         work.doubtful = work.doubtful or (failure is not None and failure.took_effect is None)
@@ -229,7 +232,7 @@ class Run:
         """Say on record what was not sent and what is not known, and let others go on at once."""
         if self._record is None:
             return
-        unknown = [work.key for work in self._settling.sent if work.in_flight or work.doubtful]
+        unknown = [work for work in self._settling.sent if work.in_flight or work.doubtful]
         with anyio.move_on_after(FAREWELL_SECONDS):
             try:
                 await self._record.end(unknown)

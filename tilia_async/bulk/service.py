@@ -272,10 +272,9 @@ class Bulk:
             return await Run(job, account_ids, keeps_accounts=True).run()
         told: OnProgress = on_progress
 
-        async def tell(_item: BulkItem) -> None:
+        def tell(_item: BulkItem) -> Awaitable[object] | None:
             answer = told(run.progress())
-            if inspect.isawaitable(answer):
-                await answer
+            return answer if inspect.isawaitable(answer) else None
 
         run = Run(job, account_ids, sink=tell, keeps_accounts=True)
         return await run.run()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Final
+
+from anyio.abc import TaskGroup
 
 from tilia_async import errors
 from tilia_async.api.accounts import Account
@@ -14,6 +18,7 @@ from tilia_async.bulk.line import Line
 from tilia_async.bulk.outcome import BulkItem, BulkOutcome
 from tilia_async.bulk.stop import Stop
 from tilia_async.bulk.tally import Tally
+from tilia_async.bulk.turns import Turns
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.claims import Found
 from tilia_async.ledger.record import BlockRecord, RecordState, kept_because, overtaken_because
@@ -36,17 +41,24 @@ class Settling:
 
     Attributes:
         tally: what has come of the job so far.
-        sent: the accounts that were sent and are not settled.
+        sent: the accounts that were sent and have no outcome.
+        tellers: where a sink is waited for that takes its time; None before the job and after it.
     """
 
-    def __init__(self, job: Job, line: Line, stop: Stop, sink: Sink | None, *, keeps_accounts: bool) -> None:
+    def __init__(
+        self, job: Job, line: Line, turns: Turns, stop: Stop, sink: Sink | None, *, keeps_accounts: bool
+    ) -> None:
+        self.tellers: TaskGroup | None = None
         self.tally = Tally(monotonic(), keeps_accounts=keeps_accounts)
         self.sent: set[Work] = set()
         self._record = job.record
         self._line = line
+        self._turns = turns
         self._stop = stop
         self._sink = sink
         self._in_hand: dict[str, Work] = {}
+        self._unwritten = 0
+        self._all_written = asyncio.Event()
 
     def new(self, works: Sequence[Work]) -> list[Work]:
         """Those that are not in hand already. With a record, one that is given twice is sent once."""
@@ -64,7 +76,11 @@ class Settling:
     async def finish(
         self, work: Work, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
     ) -> None:
-        """Settle an account's record, then tell."""
+        """Give an account its outcome, have it put on record, and then told.
+
+        Of one that was sent, it does not wait for the record: the account counts as unsettled until it is told. With
+        all others it waits, so that no more of them wait than there are workers.
+        """
         beside = work.beside
         if self._record is not None and (others := self._record.staying.pop(work.key, ())):
             beside = others
@@ -73,16 +89,67 @@ class Settling:
             # So it was with the last attempt; one before it may have taken effect.
             failure = copy.copy(failure)
             failure.took_effect = None
-        if self._record is not None:
-            try:
-                await self._record.settle(work.key, state, None if failure is None else str(failure))
-            except errors.LedgerError as error:
-                self._stop.call(error)
         self.sent.discard(work)
         outcome = _OUTCOMES[state]
         shown = None if outcome is BulkOutcome.DONE else failure
-        await self._tell(work, BulkItem(work.account_id, outcome, shown, work.attempts, account, beside))
+        item = BulkItem(work.account_id, outcome, shown, work.attempts, account, beside)
+        if self._record is None:
+            await self._tell(work, item)
+            self._turns.settled(work)
+            self._line.finished()
+            return
         self._line.finished()
+        self._unwritten += 1
+        error = None if failure is None else str(failure)
+        waiting = self._turns.waiting
+        if work.is_open:
+            self._record.settle(work, state, error, partial(self._written, work, item, None), waiting=waiting)
+        else:
+            written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._record.settle(work, state, error, partial(self._written, work, item, written), waiting=waiting)
+            await written
+
+    async def settled(self) -> None:
+        """Wait until all that has an outcome is told."""
+        while self._unwritten:
+            self._all_written.clear()
+            await self._all_written.wait()
+
+    def _written(
+        self, work: Work, item: BulkItem, written: asyncio.Future[None] | None, failure: BaseException | None
+    ) -> bool:
+        """Tell of an account that is on record now; or that could not be put there, which stops the job."""
+        if isinstance(failure, Exception):
+            self._stop.call(failure)
+        if self.tellers is None:
+            return failure is None
+        items = self._items(work, item)
+        try:
+            for each in items:
+                if (waits := self._emit(each)) is not None:
+                    self.tellers.start_soon(self._tell_on, waits, items, work, written)
+                    return True
+        except BaseException as error:  # noqa: BLE001 - the caller's function ends the process, and not the ledger
+            self.tellers.start_soon(_raise, error)
+        self._told(work, written)
+        return True
+
+    async def _tell_on(
+        self, waits: Awaitable[object], items: Iterator[BulkItem], work: Work, written: asyncio.Future[None] | None
+    ) -> None:
+        await waits
+        for each in items:
+            if (waits_again := self._emit(each)) is not None:
+                await waits_again
+        self._told(work, written)
+
+    def _told(self, work: Work, written: asyncio.Future[None] | None) -> None:
+        self._turns.settled(work)
+        if written is not None and not written.done():
+            written.set_result(None)
+        self._unwritten -= 1
+        if not self._unwritten:
+            self._all_written.set()
 
     async def finish_as_found(self, work: Work, found: Found) -> None:
         """Tell what an earlier run has on record of an account."""
@@ -101,21 +168,39 @@ class Settling:
         await self._tell(work, item)
 
     async def _tell(self, work: Work, item: BulkItem) -> None:
-        """Tell of an account, as many times as it was given."""
+        for each in self._items(work, item):
+            if (waits := self._emit(each)) is not None:
+                await waits
+
+    def _items(self, work: Work, item: BulkItem) -> Iterator[BulkItem]:
+        """Yield what is told of an account, as many times as it was given."""
         self._in_hand.pop(work.key, None)
-        await self._emit(item)
+        yield item
         repeated = BulkItem(item.account_id, BulkOutcome.SKIPPED) if item.outcome is BulkOutcome.DONE else item
         for _ in range(work.twins):
-            await self._emit(repeated)
+            yield repeated
 
-    async def _emit(self, item: BulkItem) -> None:
+    def _emit(self, item: BulkItem) -> Awaitable[object] | None:
+        """Tell of an account; returns what is to be waited for then, if anything."""
         self.tally.add(item)
         if self._sink is None:
-            return
+            return None
         try:
-            await self._sink(item)
+            waits = self._sink(item)
         except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
             self._stop.call(error)
+            return None
+        return None if waits is None else self._heard(waits)
+
+    async def _heard(self, waits: Awaitable[object]) -> None:
+        try:
+            await waits
+        except Exception as error:  # noqa: BLE001 - as above
+            self._stop.call(error)
+
+
+async def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _after_blocking_again(

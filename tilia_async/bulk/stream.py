@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
-from tilia_async.bulk.outcome import BulkItem, BulkReport
+from tilia_async.bulk.bounded_queue import BoundedQueue
+from tilia_async.bulk.job import Sink
+from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport, no_progress
 from tilia_async.bulk.run import Run
 
-StartRun = Callable[[Callable[[BulkItem], Awaitable[None]]], Run]
-
-
-class _Box:
-    """What lies between the job's task and the consumer. It knows neither, so that either may go."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.items: deque[BulkItem] = deque()
-        self.some = asyncio.Event()
-        self.room = asyncio.Event()
-        self.over = False
-
-    async def put(self, item: BulkItem) -> None:
-        while len(self.items) >= self._most:
-            self.room.clear()
-            await self.room.wait()
-        self.items.append(item)
-        self.some.set()
+StartRun = Callable[[Sink], Run]
 
 
 class BulkStream(AsyncIterator[BulkItem]):
@@ -43,23 +26,23 @@ class BulkStream(AsyncIterator[BulkItem]):
     def __init__(self, start: StartRun, most: int) -> None:
         self._start = start
         self._most = most
-        self._box: _Box | None = None
+        self._items: BoundedQueue[BulkItem] | None = None
         self._task: asyncio.Task[BulkReport] | None = None
+        self._progress: Callable[[], BulkProgress] = no_progress
         self._closed = False
 
     async def __anext__(self) -> BulkItem:
         if self._closed:
             raise StopAsyncIteration
-        box = self._begun()
-        while not box.items and not box.over:
-            box.some.clear()
-            await box.some.wait()
-        if box.items:
-            item = box.items.popleft()
-            box.room.set()
-            return item
+        items = self._begun()
+        if await items.has_some():
+            return items.pop()
         await self._end()
         raise StopAsyncIteration
+
+    def progress(self) -> BulkProgress:
+        """Return how far the job is; before it begins and after its end, too."""
+        return self._progress()
 
     async def aclose(self) -> None:
         """End the job, if it is not over: what is in flight is cancelled. A second time does nothing."""
@@ -79,13 +62,15 @@ class BulkStream(AsyncIterator[BulkItem]):
     ) -> None:
         await self.aclose()
 
-    def _begun(self) -> _Box:
-        if self._box is None:
-            box = self._box = _Box(self._most)
+    def _begun(self) -> BoundedQueue[BulkItem]:
+        if self._items is None:
+            items = self._items = BoundedQueue[BulkItem](self._most)
+            run = self._start(items.offer)
+            self._progress = run.progress
             loop = asyncio.get_running_loop()
-            task = self._task = loop.create_task(_run(self._start(box.put), box))
+            task = self._task = loop.create_task(_run(run, items))
             weakref.finalize(self, _abandon, loop, task).atexit = False
-        return self._box
+        return self._items
 
     async def _end(self) -> None:
         """Raise what the job ended with, once."""
@@ -94,12 +79,11 @@ class BulkStream(AsyncIterator[BulkItem]):
             await task
 
 
-async def _run(run: Run, box: _Box) -> BulkReport:
+async def _run(run: Run, items: BoundedQueue[BulkItem]) -> BulkReport:
     try:
         return await run.run()
     finally:
-        box.over = True
-        box.some.set()
+        items.close()
 
 
 def _abandon(loop: asyncio.AbstractEventLoop, task: asyncio.Task[BulkReport]) -> None:

@@ -24,7 +24,8 @@ class Work:
         failure: of the last attempt, if that failed.
         doubtful: an attempt may have taken effect.
         generation: of the token that the last attempt carried.
-        renews: a token that is refused is to be replaced, and the account tried once more.
+        is_open: it counts among those that were sent and are not settled on record.
+        record_id: of its record in the ledger.
         served_before: how many calls of the job had been served when Tilia asked for less instead of serving this one.
         lesser: how often Tilia asked for less although it served others meanwhile.
         asked: it was asked for a second time, with a token that would be replaced.
@@ -41,10 +42,11 @@ class Work:
         "failure",
         "generation",
         "in_flight",
+        "is_open",
         "key",
         "lesser",
         "problems",
-        "renews",
+        "record_id",
         "served_before",
         "twins",
     )
@@ -57,7 +59,8 @@ class Work:
         self.in_flight = False
         self.doubtful = False
         self.generation = 0
-        self.renews = False
+        self.is_open = False
+        self.record_id: int | None = None
         self.served_before = -1
         self.lesser = 0
         self.asked = False
@@ -66,8 +69,8 @@ class Work:
         self.failure: errors.TiliaError | None = None
 
     def may_renew(self) -> bool:
-        """Its token was refused: whether to ask for another and try once more."""
-        return self.renews
+        """Return False: whether the token is to be replaced is for a question to find out."""
+        return False
 
 
 def _described(given: object) -> str:

@@ -8,15 +8,14 @@ import signal
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from time import monotonic
 from typing import BinaryIO, Final
 
 import attrs
 import orjson
 from rich.text import Text
 
-from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
-from tilia_async.bulk.tally import Tally
+from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
+from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.account_file import AccountFileError, Flaw, read
 from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
 from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_job_id
@@ -281,28 +280,21 @@ def _end_at_sigterm() -> None:
 
 async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
     """Written as they come: a report would hold every account in memory."""
-    tally = Tally(monotonic(), keeps_accounts=False)
+    failures: list[BulkItem] = []
     encoding = sys.stdout.encoding if order.output == STANDARD_STREAM else "utf-8"
     with _output(order) as out:
         async with tilia.bulk.stream_lookup(accounts, concurrency=order.concurrency) as items:
             async for item in items:
-                tally.add(item)
-                if out is not None and item.account is not None:
+                if item.account is None and len(failures) < MOST_FAILURES:
+                    failures.append(item)
+                elif out is not None and item.account is not None:
                     line = shown_json(orjson.dumps(attrs.asdict(item.account)).decode(), encoding)
                     out.write(f"{line}\n".encode(encoding))
-                now = monotonic()
-                progress.update(
-                    BulkProgress(
-                        total=tally.total,
-                        counts=tally.counts(),
-                        in_flight=0,
-                        limit=0,
-                        holding=0.0,
-                        elapsed=tally.elapsed(now),
-                        rate=tally.rate(now),
-                    )
-                )
-    return tally.report(order.action, made_job_id(order.action), monotonic(), stopped=False)
+                progress.update(items.progress())
+    end = items.progress()
+    return BulkReport(
+        order.action, made_job_id(order.action), end.total, end.counts, tuple(failures), elapsed=end.elapsed
+    )
 
 
 @contextmanager

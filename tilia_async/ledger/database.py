@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from sqlalchemy import func, make_url, select
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
@@ -20,9 +20,11 @@ from sqlalchemy.types import Double, TypeEngine
 
 from tilia_async.errors import ConfigurationError, LedgerError, TiliaError
 from tilia_async.ledger.failures import sqlstate_of, words
+from tilia_async.ledger.prepared import PooledTransaction, Transaction
 from tilia_async.ledger.schema import find_version, is_current, migrate
 from tilia_async.ledger.sqlite_connections import SqliteConnections
 from tilia_async.ledger.sqlite_locks import BUSY_SECONDS
+from tilia_async.ledger.sqlite_writer import SqliteWriter
 from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret
 from tilia_async.wire.mask import Mask
@@ -109,6 +111,7 @@ class Database:
         if isinstance(connector, ConfigurationError):
             raise connector
         self.name, self._engine, self._servers, self._mask = connector
+        self._writer = _writer(self._engine, self._files)
         self._lock = asyncio.Lock()
         self._doing: set[asyncio.Task[object]] = set()
         self._is_hurried = False
@@ -176,6 +179,30 @@ class Database:
             raise LedgerError(f"the ledger at {self.name} is changed all the time, and cannot be read without writing")
 
         return await self._to_the_end(look())
+
+    async def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Do statements that are prepared in a transaction of their own; they are durable when this returns.
+
+        With SQLite it is one visit to the thread of a connection that does nothing else.
+
+        Args:
+            work: blocks, in a thread or greenlet of its own; done again from its beginning when PostgreSQL gives it up
+                because of another's transaction.
+
+        Raises:
+            LedgerError: it was not done.
+        """
+        if self._writer is None:
+            return await self.write(lambda connection: connection.run_sync(_pooled, work))
+        return await self._to_the_end(self._visit(self._writer, work))
+
+    async def look(self, work: Callable[[Transaction], T]) -> T:
+        """Do statements that are prepared and only read, with a connection that sees one state of the database.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        return await self.read(lambda connection: connection.run_sync(_pooled, work))
 
     async def aclose(self) -> None:
         """Wait for what is under way, and close the connections. What is asked for later is refused."""
@@ -255,6 +282,10 @@ class Database:
                 raise
             raise _CollisionError(str(error.orig)) from None
 
+    async def _visit(self, writer: SqliteWriter, work: Callable[[Transaction], T]) -> T:
+        async with self._lock:
+            return await writer.transact(work)
+
     async def _to_the_end(self, doing: Coroutine[object, object, T]) -> T:
         if self._closed:
             # Nobody would close the connection that it takes.
@@ -321,6 +352,17 @@ def _servers(parsed: URL) -> tuple[AsyncEngine, PostgresConnections]:
     )
     connections.serve(engine)
     return engine, connections
+
+
+def _writer(engine: AsyncEngine, files: SqliteConnections) -> SqliteWriter | None:
+    if engine.dialect.name != "sqlite":
+        return None
+    (database, *_), settings = engine.dialect.create_connect_args(engine.url)
+    return SqliteWriter(files, str(database), settings)
+
+
+def _pooled(connection: Connection, work: Callable[[Transaction], T]) -> T:
+    return work(PooledTransaction(connection))
 
 
 def _parsed(url: Secret) -> URL | None:

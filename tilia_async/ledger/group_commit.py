@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
-from typing import Final, Generic, TypeVar
-
-import anyio
+from functools import partial
+from typing import Final, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-_log = logging.getLogger("tilia_async")
+Told: TypeAlias = Callable[[BaseException | None], bool]
+"""Is called once rows are durable, or with the reason why they are not; returns whether anybody heard."""
 
-_LULL_SECONDS: Final = 0.004
-"""When none has come for so long, those that are there are written."""
+LONGEST_WAIT: Final = 0.004
+"""Seconds that rows which are not urgent wait for others at most, so that they share a transaction."""
+
+SHORTEST_GAP: Final = 0.003
+"""Seconds between two transactions without an urgent row, at least."""
+
+_TURNS_OF_AN_ANSWER: Final = 3
+"""How often the event loop goes round between the bytes of an answer and the row that comes of it."""
+
+_log = logging.getLogger("tilia_async")
 
 
 class GroupCommit(Generic[T]):
@@ -23,86 +30,104 @@ class GroupCommit(Generic[T]):
 
     Args:
         write: writes rows; they are durable when it returns.
-        enough: rows that are written at once; fewer wait as long as more keep coming,
-        patience: but no longer than that, in seconds.
     """
 
-    def __init__(
-        self, write: Callable[[Sequence[T]], Awaitable[None]], *, enough: int = 1, patience: float = 0.0
-    ) -> None:
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._write = write
-        self._enough = enough
-        self._patience = patience
-        self._filled = asyncio.Event()
         self._rows: list[T] = []
-        # None for those who do not wait.
-        self._waiting: list[asyncio.Future[None] | None] = []
+        self._waiting: list[Told | None] = []
+        self._is_urgent = False
+        self._hurry = asyncio.Event()
+        self._written_at = float("-inf")
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, *rows: T) -> None:
+    async def add(self, *rows: T, urgent: bool = True) -> None:
         """Hand rows in; they are durable when this returns.
+
+        Without rows, it waits until all that was handed in before is written, or told as not written.
 
         Raises:
             LedgerError: they were not written.
         """
-        if not rows:
+        if not rows and self._writer is None:
             return
         # One for each who waits: the one that is cancelled takes its own along and no other.
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hand_in(rows, durable)
+        self.put(*rows, told=partial(_tell, durable), urgent=urgent)
         await durable
 
-    def put(self, *rows: T) -> None:
-        """Hand rows in, and do not wait for them."""
-        self._hand_in(rows, None)
+    def put(self, *rows: T, told: Told | None = None, urgent: bool = True) -> None:
+        """Hand rows in, and do not wait for them.
 
-    def _hand_in(self, rows: Sequence[T], durable: asyncio.Future[None] | None) -> None:
-        self._waiting.append(durable)
+        Args:
+            told: called in the event loop when they are durable, or with the error if they are not; None: an error is
+                logged.
+            urgent: False: they may wait a few milliseconds for others.
+        """
         self._rows += rows
-        if len(self._rows) >= self._enough:
-            self._filled.set()
+        self._waiting.append(told)
+        if urgent and not self._is_urgent:
+            self._is_urgent = True
+            self._hurry.set()
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write_all())
 
     async def aclose(self) -> None:
         """Write all that was handed in, and wait for that."""
-        self._filled.set()
+        self._is_urgent = True
+        self._hurry.set()
         if self._writer is not None:
             await asyncio.wait([self._writer])
 
     async def _write_all(self) -> None:
         try:
-            while self._rows:
-                await self._let_come()
-                self._filled.clear()
+            while self._waiting:
+                if not self._is_urgent:
+                    await self._let_come()
+                self._is_urgent = False
+                self._hurry.clear()
                 rows, waiting = self._rows, self._waiting
                 self._rows, self._waiting = [], []
                 await self._write_some(rows, waiting)
+                self._written_at = asyncio.get_running_loop().time()
         finally:
             self._writer = None
 
     async def _let_come(self) -> None:
-        """Wait for more as long as they keep coming."""
-        until = monotonic() + self._patience
+        """Wait for more as long as they keep coming, and none is urgent."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LONGEST_WAIT
+        pause = self._written_at + SHORTEST_GAP - loop.time()
+        if pause > 0:
+            timer = loop.call_later(pause, self._hurry.set)
+            await self._hurry.wait()
+            timer.cancel()
         seen = 0
-        while seen < len(self._rows) < self._enough and monotonic() < until:
-            seen = len(self._rows)
-            with anyio.move_on_after(_LULL_SECONDS):
-                await self._filled.wait()
+        while seen < len(self._waiting) and not self._is_urgent and loop.time() < until:
+            seen = len(self._waiting)
+            for _ in range(_TURNS_OF_AN_ANSWER):
+                await asyncio.sleep(0)
 
-    async def _write_some(self, rows: Sequence[T], waiting: Sequence[asyncio.Future[None] | None]) -> None:
+    async def _write_some(self, rows: Sequence[T], waiting: Sequence[Told | None]) -> None:
         failure: BaseException | None = None
         try:
-            await self._write(rows)
+            if rows:
+                await self._write(rows)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             failure = error
         unheard = 0
-        for durable in waiting:
-            if durable is None or durable.done():
-                unheard += 1
-            elif failure is None:
-                durable.set_result(None)
-            else:
-                durable.set_exception(failure)
+        for told in waiting:
+            unheard += told is None or not told(failure)
         if failure is not None and unheard:
             _log.error("what %d calls left to the ledger is not on record: %s", unheard, failure)
+
+
+def _tell(durable: asyncio.Future[None], failure: BaseException | None) -> bool:
+    if durable.done():
+        # Who waited was cancelled.
+        return False
+    if failure is None:
+        durable.set_result(None)
+    else:
+        durable.set_exception(failure)
+    return True

@@ -12,16 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.ledger.database import clock, database_now
-from tilia_async.ledger.intent import LONGEST_LEASE
+from tilia_async.ledger.database import clock
 from tilia_async.ledger.record import BlockAction
 from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
+from tilia_async.ledger.statements import IS_LIVE, LIVE_RUNS
 
 UNDO: Final = "undo"
 """The action of a job that lifts what another blocked."""
-
-_IS_LIVE: Final = RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE)
-"""A lease that ends further ahead than any may was given before the clock was set back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +63,7 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
             "a job is what it was begun as; run it again as that, or take another job_id"
         )
     being_undone = await connection.execute(
-        select(JOBS.c.job_id).join(RUNS, RUNS.c.job_id == JOBS.c.job_id).where(JOBS.c.undoes == job.job_id, _IS_LIVE)
+        select(JOBS.c.job_id).join(RUNS, RUNS.c.job_id == JOBS.c.job_id).where(JOBS.c.undoes == job.job_id, IS_LIVE)
     )
     if (by := being_undone.scalar()) is not None:
         raise ConfigurationError(f"the job {job.job_id!r} is being undone by the job {by!r}: wait for its end")
@@ -105,7 +102,7 @@ def under_way(job_id: str) -> ConfigurationError:
 
 async def live_runs(connection: AsyncConnection, job_id: str) -> Mapping[str, float]:
     """Return when the claims of each run of a job end that is under way, by the database's clock."""
-    rows = await connection.execute(select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == job_id, _IS_LIVE))
+    rows = await connection.execute(LIVE_RUNS, {"job": job_id})
     return {str(run_id): float(expires_at) for run_id, expires_at in rows}
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, cast
 
 import attrs
+import orjson
 from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
-from tilia_async.ledger.database import Database, clock, database_now
-from tilia_async.ledger.group_commit import GroupCommit
+from tilia_async.ledger.database import Database, database_now
+from tilia_async.ledger.group_commit import GroupCommit, Told
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs, under_way
-from tilia_async.ledger.prepared import Row
+from tilia_async.ledger.prepared import Prepared, Row, Transaction
 from tilia_async.ledger.record import PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState, kept_because
-from tilia_async.ledger.schema import RECORDS, RUNS
+from tilia_async.ledger.schema import RUNS
 from tilia_async.ledger.standing import Standing, standings
 from tilia_async.ledger.statements import OPEN, Statements, listed, statements
 
@@ -37,10 +37,10 @@ class _Intended:
 
 @attrs.frozen
 class _Settled:
-    """What became of accounts that a run had in hand."""
+    """What became of an account that a run had in hand."""
 
     run_id: str
-    settlements: Sequence[Settlement]
+    settlement: Settlement
 
 
 @attrs.define(eq=False)
@@ -88,37 +88,39 @@ class Journal:
     async def settle(self, run_id: str, *settlements: Settlement) -> None:
         """Put on record what became of accounts that a run had in hand. What another has taken over stays.
 
+        Of no accounts, it waits for what was handed in before.
+
         Raises:
             LedgerError: it is not on record.
         """
-        await self._entries.add(_Settled(run_id, settlements))
+        await self._entries.add(*[_Settled(run_id, each) for each in settlements])
 
     def settle_soon(self, run_id: str, settlement: Settlement) -> None:
         """The same, without waiting for it."""
-        self._entries.put(_Settled(run_id, [settlement]))
+        self._entries.put(_Settled(run_id, settlement))
 
-    async def advance(
-        self, run_id: str, intent: Intent, settlements: Sequence[Settlement], account_ids: Sequence[str]
-    ) -> Claims:
-        """Settle some accounts of a job and claim others, in one transaction.
-
-        To claim is to put the intents on record, for those accounts that need something and that no live run has in
-        hand.
+    def settle_in_time(self, run_id: str, settlement: Settlement, told: Told, *, urgent: bool) -> None:
+        """The same, without waiting for it, together with what comes in the next milliseconds.
 
         Args:
-            account_ids: those to claim, each at most once.
+            told: called once it is durable, or with the error if it is not.
+            urgent: it waits for no others.
+        """
+        self._entries.put(_Settled(run_id, settlement), told=told, urgent=urgent)
+
+    async def claim(self, run_id: str, intent: Intent, account_ids: Sequence[str]) -> Claims:
+        """Put the intents of a job on record, for those accounts that need something and that no live run has in hand.
+
+        Args:
+            account_ids: each at most once.
 
         Raises:
-            LedgerError: nothing of it is on record, and what is not claimed must not be sent.
+            LedgerError: nothing of it is on record, and nothing of it must be sent.
         """
-        entries: list[_Settled | _Claiming] = []
-        if settlements:
-            entries.append(_Settled(run_id, settlements))
         # In one order everywhere: two processes that lock the same rows in different orders wait for each other.
         claiming = _Claiming(run_id, intent, sorted(account_ids))
         if account_ids:
-            entries.append(claiming)
-        await self._entries.add(*entries)
+            await self._entries.add(claiming, urgent=False)
         return claiming.claims
 
     async def begin_run(self, run_id: str, job: JobDefinition, lease: float) -> JobDefinition:
@@ -196,33 +198,37 @@ class Journal:
         await self.database.write(work)
 
     async def _write(self, entries: Sequence[_Intended | _Settled | _Claiming]) -> None:
-        intents = [each for each in entries if isinstance(each, _Intended)]
-        settled = [each for each in entries if isinstance(each, _Settled)]
-        claiming = [each for each in entries if isinstance(each, _Claiming)]
-
-        async def work(connection: AsyncConnection) -> None:
-            known = statements(connection.dialect.name)
-            if any(each.intent.undoes is not None for each in claiming):
-                await _lock_undoing(connection)
-            now = await clock(connection)
-            if intents:
-                rows = [_row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id) for each in intents]
-                await connection.execute(RECORDS.insert(), rows)
-            if settled:
-                await _settle(connection, known, settled, now)
-            for each in claiming:
-                each.claims = await _claim(connection, known, each, now)
-
-        await self.database.write(work)
+        await self.database.transact(lambda transaction: _enter(transaction, entries))
 
     async def _look(self, looks: Sequence[_Look]) -> None:
-        async def work(connection: AsyncConnection) -> Mapping[str, Standing]:
-            return await standings(connection, sorted({each.account_id for each in looks}))
-
-        found = await self.database.read(work)
+        names = sorted({each.account_id for each in looks})
+        found = await self.database.look(lambda transaction: standings(transaction, names))
         for each in looks:
             account = found.get(each.account_id, Standing())
             each.others = account.blocks(without=each.undone, unblocked_by=each.unblocked_by)
+
+
+def _enter(transaction: Transaction, entries: Sequence[_Intended | _Settled | _Claiming]) -> None:
+    known = statements(transaction.dialect)
+    intents = [each for each in entries if isinstance(each, _Intended)]
+    settled = [each for each in entries if isinstance(each, _Settled)]
+    claiming = [each for each in entries if isinstance(each, _Claiming)]
+    if known.lock_undoing is not None and any(each.intent.undoes is not None for each in claiming):
+        # See _lock_undoing. It comes before any row is locked.
+        transaction.run(known.lock_undoing, {"lock": _UNDO_LOCK})
+    now = _now(transaction, known)
+    for each in intents:
+        transaction.run(known.intend, _row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id))
+    _settle(transaction, known, settled, now)
+    for asked in claiming:
+        asked.claims = _claim(transaction, known, asked, now)
+
+
+def _now(transaction: Transaction, known: Statements) -> datetime:
+    """Return the time that all who share the database have."""
+    if known.clock is None:
+        return datetime.now(UTC)
+    return cast("datetime", transaction.run(known.clock, {})[0][0])
 
 
 async def _lock_undoing(connection: AsyncConnection) -> None:
@@ -243,71 +249,77 @@ async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, leas
     await connection.execute(RUNS.insert().values(row))
 
 
-async def _settle(connection: AsyncConnection, known: Statements, settled: Sequence[_Settled], now: datetime) -> None:
+def _settle(transaction: Transaction, known: Statements, settled: Sequence[_Settled], now: datetime) -> None:
     """All that came well of a run at once; those that failed one by one, with their errors."""
-    alike: dict[tuple[str, RecordState], list[str]] = {}
-    told: list[dict[str, object]] = []
-    for entry in settled:
-        for each in entry.settlements:
-            if each.error is None:
-                alike.setdefault((entry.run_id, each.state), []).append(each.account_id)
-            else:
-                values = {"run": entry.run_id, "account": each.account_id, "at": now}
-                told.append({**values, "new_state": each.state.value, "new_error": each.error})
-    for (run_id, state), names in alike.items():
-        values = {"run": run_id, "names": listed(sorted(names)), "new_state": state.value, "at": now}
-        await known.settle.run(connection, values)
-    for values in sorted(told, key=operator.itemgetter("account")):
-        await known.settle_with_error.run(connection, values)
+    # In the order of the accounts everywhere, see Journal.claim.
+    each_of = [(each.settlement, each.run_id) for each in settled]
+    each_of.sort(key=lambda each: each[0].account_id)
+    alike: dict[tuple[str, RecordState], list[int]] = {}
+    for each, run_id in each_of:
+        if each.error is None and each.record_id is not None:
+            alike.setdefault((run_id, each.state), []).append(each.record_id)
+    for (run_id, state), ids in alike.items():
+        listed_ids = orjson.dumps(ids).decode()
+        transaction.run(known.settle, {"run": run_id, "ids": listed_ids, "new_state": state.value, "at": now})
+    for each, run_id in each_of:
+        values = {"run": run_id, "at": now, "new_state": each.state.value, "new_error": each.error}
+        if each.record_id is None:
+            transaction.run(known.settle_account, {**values, "account": each.account_id})
+        elif each.error is not None:
+            transaction.run(known.settle_with_error, {**values, "record": each.record_id})
 
 
-async def _claim(connection: AsyncConnection, known: Statements, asked: _Claiming, now: datetime) -> Claims:
+def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: datetime) -> Claims:
     if asked.intent.undoes is not None:
-        return await _claim_to_undo(connection, known, asked, asked.intent.undoes, now)
-    left = await _left_alone(connection, known, asked)
-    names = [name for name in asked.names if name not in left]
-    claims = await _taken(connection, known, asked, names, now)
-    found = await _found(connection, known, asked, [name for name in names if name not in claims.mine])
+        return _claim_to_undo(transaction, known, asked, asked.intent.undoes, now)
+    new = _taken(transaction, known.enter, asked, asked.names, now)
+    claims, found, left = new, dict[str, Found](), dict[str, Found]()
+    if old := [name for name in asked.names if name not in new.mine]:
+        left = _left_alone(transaction, known, asked, old)
+        old = [name for name in old if name not in left]
+        again = _taken(transaction, known.claim, asked, old, now)
+        claims = attrs.evolve(again, mine={**new.mine, **again.mine})
+        found = _found(transaction, known, asked, [name for name in old if name not in again.mine])
     doubted = [name for name, each in found.items() if each.state is RecordState.CONFIRMED]
     unblocked = sorted(claims.mine) if asked.intent.action is BlockAction.UNBLOCK else []
-    standing = await standings(connection, [*doubted, *unblocked])
+    standing = standings(transaction, [*doubted, *unblocked])
     blocks = {name: standing[name].blocks() for name in unblocked if name in standing}
     beside = {name: several for name, several in blocks.items() if len(several) > 1}
     return attrs.evolve(claims, others={**_overtaken(asked, found, standing), **left}, beside=beside)
 
 
-async def _left_alone(connection: AsyncConnection, known: Statements, asked: _Claiming) -> Mapping[str, Found]:
+def _left_alone(
+    transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
+) -> dict[str, Found]:
     """Find what the job has left to do, in nobody's hand, and what was changed back since: nobody asks for it now."""
     job_id = asked.intent.job_id
     if job_id is None:
         return {}
-    sought = {"job": job_id, "what": asked.intent.action.value, "names": listed(asked.names)}
-    rows = [row for row in await known.look.run(connection, sought) if row[1] in OPEN and row[3] != asked.run_id]
+    sought = {"job": job_id, "what": asked.intent.action.value, "names": listed(names)}
+    rows = [row for row in transaction.run(known.look, sought) if row[1] in OPEN and row[3] != asked.run_id]
     if not rows:
         return {}
-    live = await live_runs(connection, job_id)
+    live = {run_id for run_id, _ in transaction.run(known.live_runs, {"job": job_id})}
     found = {str(row[0]): _found_in(row, asked.run_id) for row in rows if row[3] not in live}
-    standing = await standings(connection, sorted(found))
+    standing = standings(transaction, sorted(found))
     told = _with_opposites(job_id, asked.intent.action, found, standing)
     return {name: attrs.evolve(each, settled=True) for name, each in told.items() if each.overtaken_by is not None}
 
 
-async def _claim_to_undo(
-    connection: AsyncConnection, known: Statements, asked: _Claiming, undone: str, now: datetime
-) -> Claims:
+def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming, undone: str, now: datetime) -> Claims:
     """Claim those that nothing else blocks. The others are kept; that is on record in the same transaction."""
-    before = await _found(connection, known, asked, asked.names)
-    standing = await standings(connection, asked.names)
+    before = _found(transaction, known, asked, asked.names)
+    standing = standings(transaction, asked.names)
     plan = _plan(asked.names, before, standing, undone)
     wanted = sorted([*plan.lift, *plan.keep])
-    claims = await _taken(connection, known, asked, wanted, now)
+    claims = _taken(transaction, known.claim, asked, wanted, now)
     kept = {name: others for name, others in plan.keep.items() if name in claims.mine}
     for name, others in sorted(kept.items()):
-        values = {"run": asked.run_id, "account": name, "at": now, "new_state": RecordState.KEPT.value}
-        await known.settle_with_error.run(connection, {**values, "new_error": kept_because(others)})
-    left = await _found(connection, known, asked, [name for name in asked.names if name not in claims.mine])
+        values = {"run": asked.run_id, "record": claims.mine[name], "at": now, "new_state": RecordState.KEPT.value}
+        transaction.run(known.settle_with_error, {**values, "new_error": kept_because(others)})
+    left = _found(transaction, known, asked, [name for name in asked.names if name not in claims.mine])
     return Claims(
-        mine=claims.mine - kept.keys(),
+        mine={name: record_id for name, record_id in claims.mine.items() if name not in kept},
         others={
             **_overtaken(asked, left, standing),
             **dict.fromkeys(plan.free, Found(RecordState.CONFIRMED, None, settled=True)),
@@ -360,26 +372,23 @@ def _kept(others: tuple[BlockRecord, ...]) -> Found:
     return Found(RecordState.KEPT, kept_because(others), settled=True, others=others)
 
 
-async def _taken(
-    connection: AsyncConnection, known: Statements, asked: _Claiming, names: Sequence[str], now: datetime
+def _taken(
+    transaction: Transaction, statement: Prepared, asked: _Claiming, names: Sequence[str], now: datetime
 ) -> Claims:
     if not names:
         return NO_CLAIMS
     row = _row(asked.intent, asked.run_id, now, RecordSource.BULK, None)
-    rows = await known.claim.run(connection, {**row, "names": listed(names)})
-    taken = {str(name): state for name, state in rows}
-    doubtful = frozenset(name for name, state in taken.items() if state == RecordState.UNKNOWN.value)
-    return Claims(frozenset(taken), {}, doubtful)
+    rows = transaction.run(statement, {**row, "names": listed(names)})
+    mine = {str(name): int(str(record_id)) for name, _, record_id in rows}
+    doubtful = frozenset(str(name) for name, state, _ in rows if state == RecordState.UNKNOWN.value)
+    return Claims(mine, {}, doubtful)
 
 
-async def _found(
-    connection: AsyncConnection, known: Statements, asked: _Claiming, names: Sequence[str]
-) -> dict[str, Found]:
+def _found(transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]) -> dict[str, Found]:
     if not names:
         return {}
     sought = {"job": asked.intent.job_id, "what": asked.intent.action.value, "names": listed(names)}
-    rows = await known.look.run(connection, sought)
-    return {str(row[0]): _found_in(row, asked.run_id) for row in rows}
+    return {str(row[0]): _found_in(row, asked.run_id) for row in transaction.run(known.look, sought)}
 
 
 def _found_in(row: Row, run_id: str) -> Found:

@@ -1,69 +1,128 @@
-"""Statements that are run over and over: for SQLite in one visit to its thread."""
+"""Statements that are run over and over, and the transactions that they are run in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
 
 import attrs
-from sqlalchemy import ClauseElement, Executable
+from sqlalchemy import ClauseElement, Connection, Executable, Select
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-Row = Sequence[object]
+Row: TypeAlias = Sequence[object]
+_Convert: TypeAlias = Callable[[object], object]
+_Read: TypeAlias = Callable[[Sequence[object]], Row]
 
-
-class _Driver(Protocol):
-    async def execute_fetchall(self, sql: str, parameters: Iterable[object], /) -> Iterable[Row]: ...
+_SQLITE: Final = SQLiteDialect_aiosqlite()
 
 
 @attrs.frozen
 class Prepared:
     """A statement for one kind of database.
 
-    Through SQLAlchemy a statement visits the thread of SQLite four times: to make a cursor, to execute, to fetch, to
-    close. Through the driver itself it does so once, which is more than half of what a ledger costs a bulk job
-    (``benchmarks/sections/bulk.py``).
-
     Attributes:
         statement: as SQLAlchemy has it.
         sql: as SQLite has it; None for other databases.
         parameters: of ``sql``: the name and what stands for it if it is not given.
         converters: of those values that SQLite keeps in another form.
+        read: makes a row of SQLite's one with names and Python's types; None: it is taken as it is.
     """
 
     statement: Executable
     sql: str | None = None
     parameters: Sequence[tuple[str, object]] = ()
-    converters: Mapping[str, Callable[[object], object]] = attrs.field(factory=dict[str, Callable[[object], object]])
+    converters: Mapping[str, _Convert] = attrs.field(factory=dict[str, _Convert])
+    read: _Read | None = None
 
-    async def run(self, connection: AsyncConnection, values: Mapping[str, object]) -> Sequence[Row]:
-        """Execute it in the transaction under way, and return its rows."""
-        if self.sql is None:
-            result = await connection.execute(self.statement, values)
-            return [tuple(row) for row in result] if result.returns_rows else ()
-        driver: _Driver | None = (await connection.get_raw_connection()).driver_connection
-        if driver is None:
-            raise RuntimeError("the connection to the ledger has no driver")
-        given = {name: values.get(name, otherwise) for name, otherwise in self.parameters}
+    def values(self, given: Mapping[str, object]) -> tuple[object, ...]:
+        """Return the parameters of ``sql``, in their order."""
+        values = {name: given.get(name, otherwise) for name, otherwise in self.parameters}
         for name, convert in self.converters.items():
-            given[name] = convert(given[name])
-        return list(await driver.execute_fetchall(self.sql, tuple(given.values())))
+            values[name] = convert(values[name])
+        return tuple(values.values())
+
+
+class Transaction(Protocol):
+    """A transaction under way. It blocks its thread, and is used in no other."""
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        ...
+
+    def run(self, prepared: Prepared, values: Mapping[str, object]) -> Sequence[Row]:
+        """Execute a statement, and return its rows."""
+        ...
+
+
+@attrs.frozen
+class SqliteTransaction:
+    """A transaction through the driver itself.
+
+    SQLAlchemy's way costs several visits to the thread of SQLite for each statement. This is one visit for all of them.
+    """
+
+    file: sqlite3.Connection
+    dialect: str = "sqlite"
+
+    def run(self, prepared: Prepared, values: Mapping[str, object]) -> Sequence[Row]:
+        """Execute a statement, and return its rows."""
+        if prepared.sql is None:
+            raise RuntimeError("the statement is prepared for another database")
+        rows = self.file.execute(prepared.sql, prepared.values(values)).fetchall()
+        return rows if prepared.read is None else list(map(prepared.read, rows))
+
+
+@attrs.frozen
+class PooledTransaction:
+    """A transaction on a connection of SQLAlchemy's."""
+
+    connection: Connection
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self.connection.dialect.name
+
+    def run(self, prepared: Prepared, values: Mapping[str, object]) -> Sequence[Row]:
+        """Execute a statement, and return its rows."""
+        result = self.connection.execute(prepared.statement, values)
+        return result.all() if result.returns_rows else ()
 
 
 def prepare(statement: Executable, dialect: str) -> Prepared:
     """Make a statement ready for a kind of database."""
     if dialect != "sqlite":
         return Prepared(statement)
-    sqlite = SQLiteDialect_aiosqlite()
     if not isinstance(statement, ClauseElement):
         raise TypeError(f"a statement is made of SQLAlchemy's elements, not {statement!r}")
-    compiled = sqlite.statement_compiler(sqlite, statement)
+    compiled = _SQLITE.statement_compiler(_SQLITE, statement)
     names = compiled.positiontup or ()
-    converters = {name: compiled.binds[name].type.dialect_impl(sqlite).bind_processor(sqlite) for name in names}
+    converters = {name: compiled.binds[name].type.dialect_impl(_SQLITE).bind_processor(_SQLITE) for name in names}
     return Prepared(
         statement,
         str(compiled),
         [(name, compiled.params[name]) for name in names],
         {name: convert for name, convert in converters.items() if convert is not None},
+        _reader(statement) if isinstance(statement, Select) else None,
     )
+
+
+def _reader(statement: Select[tuple[object, ...]]) -> _Read | None:
+    """Make what reads a row of a query; None where the types of SQLite are Python's."""
+    columns = list(statement.selected_columns)
+    found = [column.type.dialect_impl(_SQLITE).result_processor(_SQLITE, None) for column in columns]
+    converters = [(place, convert) for place, convert in enumerate(found) if convert is not None]
+    if not converters:
+        return None
+    named = namedtuple("Row", [column.key for column in columns])  # type: ignore[misc]  # noqa: PYI024 - its fields are those of the query
+
+    def read(row: Sequence[object]) -> Row:
+        values = list(row)
+        for place, convert in converters:
+            values[place] = convert(values[place])
+        return named(*values)
+
+    return read

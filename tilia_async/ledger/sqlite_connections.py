@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
 import aiosqlite
@@ -20,6 +20,8 @@ from tilia_async.errors import LedgerError
 from tilia_async.ledger.sqlite_files import FileState, open_file
 from tilia_async.ledger.sqlite_locks import LedgerFile, Patience
 from tilia_async.os_threads import DaemonThread, original
+
+T = TypeVar("T")
 
 _Asked: TypeAlias = asyncio.Future[Any]  # SQLite's values are of any type
 _Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
@@ -98,6 +100,16 @@ class SqliteConnection(aiosqlite.Connection):
     def running(self) -> bool:
         """True until it is stopped."""
         return self._running
+
+    async def visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the file in its thread, after all that was asked for before.
+
+        Raises:
+            Exception: as the work does.
+        """
+        asked: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((asked, partial(work, self._conn)))
+        return await asked
 
     def stop(self) -> asyncio.Future[None] | None:
         """End the thread after all that it was asked for, and close the file. A second time does nothing.

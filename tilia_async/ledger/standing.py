@@ -6,18 +6,18 @@ import functools
 import operator
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 import attrs
 import orjson
-from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, or_, select
 
 from tilia_async.ledger.database import Database
+from tilia_async.ledger.prepared import Prepared, Transaction, prepare
 from tilia_async.ledger.questions import page, record, to_undo
 from tilia_async.ledger.record import LIFTED_BY_YOU, BlockAction, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.schema import JOBS, RECORDS
-from tilia_async.ledger.statements import listed, names_table
+from tilia_async.ledger.statements import listed, named
 
 _MARGIN: Final = timedelta(minutes=1)
 """How far Tilia's clock may be from that of the process that wrote a record."""
@@ -243,12 +243,14 @@ def _is_reported(block: _Entry, reports: Sequence[_Entry]) -> bool:
     )
 
 
-async def standings(connection: AsyncConnection, account_ids: Sequence[str]) -> Mapping[str, Standing]:
+def standings(transaction: Transaction, account_ids: Sequence[str]) -> Mapping[str, Standing]:
     """Read why accounts are blocked. Those without a record are left out."""
     found: dict[str, list[_Entry]] = {}
     if not account_ids:
         return {}
-    for row in await connection.execute(_question(connection.dialect.name), {"names": listed(account_ids)}):
+    rows = transaction.run(_records(transaction.dialect), {"names": listed(account_ids)})
+    # Either way to a database gives its rows the names of the query's columns.
+    for row in cast("Sequence[Row[tuple[object, ...]]]", rows):
         begun_at = row.requested_at if row.started_at is None else min(row.started_at, row.requested_at)
         block_ids = frozenset[str](() if row.block_ids is None else orjson.loads(row.block_ids))
         entry = _Entry(row.id, record(row), row.undoes, begun_at, row.sent_at, block_ids)
@@ -257,14 +259,14 @@ async def standings(connection: AsyncConnection, account_ids: Sequence[str]) -> 
 
 
 @functools.cache
-def _question(dialect: str) -> Select[tuple[object, ...]]:
-    names = names_table(dialect)
-    return (
+def _records(dialect: str) -> Prepared:
+    query = (
         select(RECORDS, JOBS.c.undoes, JOBS.c.started_at)
         .select_from(RECORDS.outerjoin(JOBS, JOBS.c.job_id == RECORDS.c.job_id))
-        .where(RECORDS.c.account_id.in_(select(names.c.value)), RECORDS.c.state.in_(_COUNTING))
+        .where(named(dialect), or_(*(RECORDS.c.state == each for each in _COUNTING)))
         .order_by(RECORDS.c.requested_at, RECORDS.c.id)
     )
+    return prepare(query, dialect)
 
 
 async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
@@ -290,7 +292,4 @@ async def overtaken(database: Database, account_ids: Sequence[str], job_id: str,
 
 
 async def _read(database: Database, account_ids: Sequence[str]) -> Mapping[str, Standing]:
-    async def work(connection: AsyncConnection) -> Mapping[str, Standing]:
-        return await standings(connection, account_ids)
-
-    return await database.read(work)
+    return await database.look(lambda transaction: standings(transaction, account_ids))

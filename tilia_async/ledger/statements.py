@@ -1,15 +1,16 @@
-"""The statements that bulk jobs repeat all the time, built once for each kind of database."""
+"""The statements that calls and jobs repeat all the time, built once for each kind of database."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import orjson
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Executable,
@@ -19,8 +20,10 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    insert,
     or_,
     select,
+    text,
     true,
     update,
 )
@@ -34,12 +37,33 @@ from tilia_async.ledger.prepared import Prepared, prepare
 from tilia_async.ledger.record import OPEN_STATES, RecordState
 from tilia_async.ledger.schema import RECORDS, RUNS, Moment
 
+T = TypeVar("T")
+
 _R = RECORDS.c
 
 OPEN: Final = tuple(state.value for state in OPEN_STATES)
 _IS_OPEN: Final = or_(*(_R.state == state for state in OPEN))
 _IS_WITHOUT_EFFECT: Final = or_(_R.state == RecordState.FAILED.value, _R.state == RecordState.KEPT.value)
 """What certainly had no effect. What was kept is looked at again: the other block may be gone."""
+
+IS_LIVE: Final = RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE)
+"""A lease that ends further ahead than any may was given before the clock was set back."""
+
+LIVE_RUNS: Final = select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == bindparam("job"), IS_LIVE)
+
+_PLANNING: Final = {
+    # All that is repeated looks some records up by their keys. PostgreSQL takes a new table for a small one and reads
+    # all of it, and would keep a plan made for an empty one while it grows.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_custom_plan",
+}
+
+_CLOCK: Final = select(
+    func.clock_timestamp(), *(func.set_config(name, value, true()) for name, value in _PLANNING.items())
+)
+"""The time; and how statements are planned until the transaction ends."""
 
 INTENT_COLUMNS: Final = (
     _R.job_id, _R.action, _R.account_id, _R.state, _R.source, _R.issuer, _R.reason, _R.actor, _R.review_at,
@@ -48,49 +72,71 @@ INTENT_COLUMNS: Final = (
 """What is known of a record before anything is sent."""
 
 
+_ONE_FOR_A_JOB: Final = (_R.account_id, _R.job_id, _R.action)
+_CLAIMED: Final = (_R.account_id, _R.state, _R.id)
+
+
 @attrs.frozen
 class Statements:
     """They take the accounts as one parameter, ``names``: a JSON list, however many they are.
 
     Attributes:
+        clock: the database's time; None for SQLite, whose file is on this host, and so is its clock.
+        intend: enters the record of a single call; its parameters are the columns of an intent.
+        enter: enters new records; returns their accounts, states, and ids. Its other parameters are the columns of an
+            intent.
         claim: enters new records, and takes over those that are open and in nobody's hand; returns the accounts of
-            both, and the states: one that was taken over and may have been sent is unknown. Its other parameters are
-            the columns of an intent.
+            both, the states, and the ids: one that was taken over and may have been sent is unknown. Its other
+            parameters are the columns of an intent.
         look: the records of ``job`` and ``what`` (an action) with those names.
-        settle: sets ``new_state`` and ``at`` of the records that ``run`` has in hand.
-        settle_with_error: does so for one ``account``, with ``new_error``.
+        live_runs: the runs of ``job`` that are under way, and when their claims end.
+        settle: sets ``new_state`` and ``at`` of the records with these ``ids``, a JSON list, that ``run`` has in hand.
+        settle_with_error: does so for one ``id``, with ``new_error``.
+        settle_account: does so for one ``account``, with ``new_error``.
+        lock_undoing: lets no other process undo or begin a job before the transaction ends; None for SQLite, where
+            each that writes is alone.
     """
 
+    clock: Prepared | None
+    intend: Prepared
+    enter: Prepared
     claim: Prepared
     look: Prepared
+    live_runs: Prepared
     settle: Prepared
     settle_with_error: Prepared
+    settle_account: Prepared
+    lock_undoing: Prepared | None
 
 
 @functools.cache
 def statements(dialect: str) -> Statements:
     """Those of a kind of database."""
-    names = names_table(dialect)
-    named = _R.account_id.in_(select(names.c.value))
+    names = _list("names", dialect)
+    ids = sql_cast(_list("ids", dialect).c.value, BigInteger)
     in_hand = (_R.run_id == bindparam("run"), _IS_OPEN)
+    intended = {column.name: bindparam(column.name, type_=column.type) for column in INTENT_COLUMNS}
+    outcome = update(RECORDS).where(*in_hand).values(state=bindparam("new_state"), settled_at=_at())
+    told = outcome.values(error=bindparam("new_error"))
+    is_shared = dialect == "postgresql"
     return Statements(
+        clock=prepare(_CLOCK, dialect) if is_shared else None,
+        intend=prepare(insert(RECORDS).values(intended), dialect),
+        enter=prepare(
+            _enter(dialect, names).on_conflict_do_nothing(index_elements=_ONE_FOR_A_JOB).returning(*_CLAIMED), dialect
+        ),
         claim=prepare(_claim(dialect, names), dialect),
         look=prepare(
-            select(_R.account_id, _R.state, _R.error, _R.run_id, _R.settled_at.is_not(None)).where(
-                _R.job_id == bindparam("job"), _R.action == bindparam("what"), named
+            select(_R.account_id, _R.state, _R.error, _R.run_id, _R.settled_at.is_not(None).label("is_settled")).where(
+                _R.job_id == bindparam("job"), _R.action == bindparam("what"), named(dialect)
             ),
             dialect,
         ),
-        settle=prepare(
-            update(RECORDS).where(named, *in_hand).values(state=bindparam("new_state"), settled_at=_at(), error=None),
-            dialect,
-        ),
-        settle_with_error=prepare(
-            update(RECORDS)
-            .where(_R.account_id == bindparam("account"), *in_hand)
-            .values(state=bindparam("new_state"), settled_at=_at(), error=bindparam("new_error")),
-            dialect,
-        ),
+        live_runs=prepare(LIVE_RUNS, dialect),
+        settle=prepare(outcome.where(_is_among(_R.id, ids, dialect)).values(error=None), dialect),
+        settle_with_error=prepare(told.where(_R.id == bindparam("record")), dialect),
+        settle_account=prepare(told.where(_R.account_id == bindparam("account")), dialect),
+        lock_undoing=prepare(text("SELECT pg_advisory_xact_lock(:lock)"), dialect) if is_shared else None,
     )
 
 
@@ -103,28 +149,42 @@ def listed(names: Sequence[str]) -> str:
     return orjson.dumps(names).decode()
 
 
-def names_table(dialect: str) -> FromClause:
-    """The parameter ``names`` as a table of one column, ``value``."""
-    given = bindparam("names", type_=Text)
+def named(dialect: str) -> ColumnElement[bool]:
+    """Tell whether a record is of an account of the parameter ``names``."""
+    return _is_among(_R.account_id, _list("names", dialect).c.value, dialect)
+
+
+def _is_among(column: ColumnElement[T], value: ColumnElement[T], dialect: str) -> ColumnElement[bool]:
+    """Tell whether a column has one of some values; PostgreSQL looks for each of an array in an index."""
+    values = select(value)
+    return column == func.any(func.array(values.scalar_subquery())) if dialect == "postgresql" else column.in_(values)
+
+
+def _list(name: str, dialect: str) -> FromClause:
+    """A parameter that is a JSON list, as a table of one column, ``value``."""
+    given = bindparam(name, type_=Text)
     if dialect == "postgresql":
-        return func.json_array_elements_text(sql_cast(given, JSON)).table_valued("value", name="names")
-    return func.json_each(given).table_valued("value", name="names")
+        return func.json_array_elements_text(sql_cast(given, JSON)).table_valued("value", name=name)
+    return func.json_each(given).table_valued("value", name=name)
 
 
-def _claim(dialect: str, names: FromClause) -> Executable:
+def _enter(dialect: str, names: FromClause) -> postgresql.Insert | sqlite.Insert:
     values: list[ColumnElement[object]] = [
         sql_cast(names.c.value, Text) if column is _R.account_id else bindparam(column.name, type_=column.type)
         for column in INTENT_COLUMNS
     ]
     # SQLite needs the WHERE to tell ON CONFLICT from the ON of a join.
     chosen = select(*values).select_from(names).where(true())
+    enter = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return enter(RECORDS).from_select([column.name for column in INTENT_COLUMNS], chosen)
+
+
+def _claim(dialect: str, names: FromClause) -> Executable:
     # No correlated EXISTS: inside ON CONFLICT that gets a FROM of its own, and one live claim would hold back all.
-    # A lease that ends further ahead than any may was given before the clock was set back.
-    live_runs = select(RUNS.c.run_id).where(RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE))
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(RECORDS).from_select([column.name for column in INTENT_COLUMNS], chosen)
+    live_runs = select(RUNS.c.run_id).where(IS_LIVE)
+    statement = _enter(dialect, names)
     taken: Insert = statement.on_conflict_do_update(
-        index_elements=[_R.account_id, _R.job_id, _R.action],
+        index_elements=_ONE_FOR_A_JOB,
         set_={
             # Whoever takes over does it now.
             **{name: statement.excluded[name] for name in ("reason", "actor", "review_at", "requested_at", "run_id")},
@@ -136,4 +196,4 @@ def _claim(dialect: str, names: FromClause) -> Executable:
         & (_R.run_id != statement.excluded.run_id)
         & _R.run_id.not_in(live_runs),
     )
-    return taken.returning(_R.account_id, _R.state)
+    return taken.returning(*_CLAIMED)
