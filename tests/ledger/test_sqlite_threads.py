@@ -359,7 +359,7 @@ def test_the_last_connection_that_is_closed_leaves_the_file_alone(path: Path) ->
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_uses_that_follow_each_other_share_a_connection(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_that_follow_each_other_share_their_connections(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 
     async def connect(connections: SqliteConnections, *arguments: object, **settings: object) -> object:
@@ -375,4 +375,4 @@ def test_uses_that_follow_each_other_share_a_connection(path: Path, monkeypatch:
     really = SqliteConnections.connect
     monkeypatch.setattr(SqliteConnections, "connect", connect)
     asyncio.run(use())
-    assert len(opened) == 1
+    assert len(opened) == 2, "one to write, one for all else"
