@@ -280,7 +280,7 @@ class TiliaClient:
         Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops.
 
         Args:
-            grace: seconds that calls under way in other threads have to end; then they end with an error.
+            grace: seconds that calls under way have to end; then they end with an error.
 
         Raises:
             ConfigurationError: that is no number of seconds.
