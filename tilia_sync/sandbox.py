@@ -46,7 +46,8 @@ class Sandbox:
         wallet_delay: seconds until a new account's wallets appear. At Tilia it takes some seconds.
         token_lifetime: in seconds.
         token_currency: the code of the publisher's own token.
-        record: how many requests, and how many notifications, are remembered at least.
+        record: how many requests, and how many notifications, are remembered at least. Of requests that hold more than
+            64 MiB together, the oldest are forgotten before that.
         tokens_per_cent: what a US cent buys, and what has to be converted for one.
         publisher_funds: what the publisher has for refunds and conversions, in cents.
         custom_wallets: the types of wallets of the publisher's own, each with its currency.
