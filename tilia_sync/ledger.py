@@ -182,7 +182,12 @@ class BlockLedger:
             run(self._ledger.apply(event))
 
     def close(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing."""
+        """Finish what is being written, and close the connections. A second time does nothing.
+
+        While another process holds the write lock of a SQLite file, it waits as long as every write does, 30 seconds at
+        most. When it is interrupted, before or meanwhile, it waits for no lock: what could not be written by then stays
+        as it is on record.
+        """
         self._lease.close()
 
     def __enter__(self) -> Self:

@@ -71,17 +71,19 @@ RULES = Rules(
         "An embedded Tilia on 127.0.0.1.": "An embedded Tilia on 127.0.0.1, run in the loop thread.",
         "calls the handlers of their events.": "calls the handlers of their events, in the thread of the request.",
         "It connects with the first use, in that event loop, and": "It connects with the first use, and",
-        " A loop that ends closes the connections that were opened in it; so a ledger may live through many short loops.": "",
+        " A loop that ends closes the connections that were opened in it; "
+        "so a ledger may live through many short loops.": "",
         "called after each account, a function or a coroutine function.": "called after each account, in this thread.",
         "read as they are needed,": "read in this thread as they are needed,",
         "is still being handled.": "is still being handled after 30 seconds.",
         "contradicts the event · 413 too large": "contradicts the event · 411 a body without an end · 413 too large",
+        "When its caller is cancelled, before or meanwhile, it": "When it is interrupted, before or meanwhile, it",
         " A connection whose body was not read to its end is closed.": "",
         "of a request may take to arrive, from its first byte to its last.": (
-            "of a request may take to arrive. WSGI has no way to end a read, so it is looked at between two reads of up to "
-            "1,024 bytes. A client that is slower still is its server's: of gunicorn's workers ``sync`` ends it after its "
-            "``timeout``, ``gthread`` and ``gevent`` want a proxy before them that takes bodies in; waitress takes them in "
-            "by itself, up to its ``max_request_body_size``."
+            "of a request may take to arrive. WSGI has no way to end a read, so it is looked at between two reads of "
+            "up to 1,024 bytes. A client that is slower still is its server's: of gunicorn's workers ``sync`` ends it "
+            "after its ``timeout``, ``gthread`` and ``gevent`` want a proxy before them that takes bodies in; waitress "
+            "takes them in by itself, up to its ``max_request_body_size``."
         ),
         "the handler is no coroutine function": "the handler is a coroutine function",
     },
