@@ -146,8 +146,8 @@ class BlockLedger:
         Args:
             file: open for writing, with ``newline=""`` for CSV.
             format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
-                spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin; how to
-                read it back stands in :mod:`tilia_async.ledger.export`.
+                spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin: at its
+                start, and after ``;``, ``|``, a tab or a line end. To read it back, take one apostrophe away there.
             wanted: as for :meth:`records`.
 
         Raises:
