@@ -59,7 +59,7 @@ class Threads:
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
-    monkeypatch.setattr("aiosqlite.core.SimpleQueue", SlowQueue)
+    monkeypatch.setattr("tilia_async.ledger.sqlite_connections._new_queue", SlowQueue)
     found = Threads()
     monkeypatch.setattr(threading, "excepthook", lambda args: found.raised.append(args.exc_value))
     with warnings.catch_warnings(record=True) as warned:
@@ -286,7 +286,7 @@ def test_a_connection_that_is_closed_and_given_up_at_once_ends_for_both(threads:
 COMMAND = """
 import sys, time
 from queue import SimpleQueue
-import aiosqlite.core
+from tilia_async.ledger import sqlite_connections
 
 class SlowQueue(SimpleQueue):
     def get(self, *arguments):
@@ -294,7 +294,7 @@ class SlowQueue(SimpleQueue):
         time.sleep(0.05)
         return request
 
-aiosqlite.core.SimpleQueue = SlowQueue
+sqlite_connections._new_queue = SlowQueue
 from tilia_async.cli import main
 try:
     main()
