@@ -88,6 +88,14 @@ class Environment:
     name: str
     template: str
     services: Mapping[Service, str] = attrs.field(factory=dict[Service, str], hash=False)
+    _urls: Mapping[Service, str] = attrs.field(
+        init=False,
+        repr=False,
+        eq=False,
+        default=attrs.Factory(
+            lambda self: {service: _url(self.template, self.services, service) for service in Service}, takes_self=True
+        ),
+    )
 
     PRODUCTION: ClassVar[Environment]
     STAGING: ClassVar[Environment]
@@ -136,7 +144,7 @@ class Environment:
 
     def url(self, service: Service) -> str:
         """The URL that a path of the service is appended to, without a slash at its end."""
-        return _url(self.template, self.services, service)
+        return self._urls[service]
 
 
 def find_environment(environment: str | Environment) -> Environment | ConfigurationError:

@@ -628,8 +628,11 @@ def _one_of(email: object, platforms: Mapping[str, str]) -> list[str]:
 
 
 def _platforms(platforms: Mapping[str, str]) -> list[str]:
-    known = ", ".join(ExternalPlatform)
-    problems = [f"has no platform {name!r}; known are {known}" for name in platforms if name not in _PLATFORM_NAMES]
+    problems = [
+        f"has no platform {name!r}; known are {', '.join(ExternalPlatform)}"
+        for name in platforms
+        if name not in _PLATFORM_NAMES
+    ]
     problems += [f"{name}: {why}" for name, user_id in platforms.items() for why in checks.text(user_id)]
     return problems
 

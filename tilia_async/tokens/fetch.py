@@ -14,7 +14,7 @@ import attrs
 from tilia_async import errors
 from tilia_async.config import Credentials, Environment, RetryPolicy, Service
 from tilia_async.json_value import JsonValue
-from tilia_async.secret import Secret
+from tilia_async.secret import HiddenBytes, HiddenFields, Secret
 from tilia_async.tokens.token import AccessToken
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
@@ -29,6 +29,7 @@ DEFAULT_LIFETIME: Final = 3600.0
 TOKEN: Final = Operation("auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE)
 """Not one of the client's operations: its answer has no envelope and its body is a form."""
 
+_HEADERS: Final = HiddenFields({"Content-Type": FORM})
 _LONGEST_TEXT: Final = 300
 _LONGEST_LIFETIME: Final = timedelta(days=3650).total_seconds()
 """Seconds; what is said beyond is no date that a calendar can hold."""
@@ -84,11 +85,11 @@ class TokenFetcher:
             await asyncio.sleep(pause)
 
     def _request(self, scopes: frozenset[str]) -> WireRequest:
-        return WireRequest(
-            TOKEN.name,
-            TOKEN.method,
-            self.environment.url(TOKEN.service) + TOKEN.path,
-            {"Content-Type": FORM},
+        url = self.environment.url(TOKEN.service) + TOKEN.path
+        return WireRequest(TOKEN.name, TOKEN.method, url, _HEADERS, self._form(scopes))
+
+    def _form(self, scopes: frozenset[str]) -> HiddenBytes:
+        return HiddenBytes(
             urlencode(
                 {
                     "client_id": self.credentials.client_id,
@@ -96,7 +97,7 @@ class TokenFetcher:
                     "grant_type": "client_credentials",
                     "scope": ",".join(sorted(scopes)),
                 }
-            ).encode(),
+            ).encode()
         )
 
 

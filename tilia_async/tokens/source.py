@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from tilia_async.errors import TokenError
@@ -17,16 +19,16 @@ class TokenSource:
     Attributes:
         together: scopes that the client asks for in one token from the start.
         closed: the client is closed; nothing new is fetched.
+        find: gives a token at hand, without lock or await.
     """
 
     shelf: Shelf = attrs.field(repr=False)
     fetch: Fetch = attrs.field(repr=False)
     together: frozenset[str] = frozenset()
     closed: bool = False
-
-    def find(self, scopes: frozenset[str]) -> AccessToken | None:
-        """A token at hand, without lock or await."""
-        return self.shelf.find(scopes)
+    find: Callable[[frozenset[str]], AccessToken | None] = attrs.field(
+        init=False, repr=False, default=attrs.Factory(lambda self: self.shelf.find, takes_self=True)
+    )
 
     async def acquire(self, scopes: frozenset[str]) -> AccessToken:
         """A token for these scopes, waiting for the token endpoint if need be.

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any, Final, cast, get_origin
 
 import attrs
 
 from tilia_async.json_value import JsonValue
-from tilia_async.wire.envelope import Opened
+from tilia_async.wire.envelope import SUCCESS, Opened
 from tilia_async.wire.operation import Operation, Said
 
 _FOLDED: Final = "username"
@@ -23,6 +24,33 @@ _MERGES: Final = "account_merge"
 """The namespace of the tags on accounts that were merged (fact sheet "accounts", C1 and C9)."""
 
 _MERGED_FROM: Final = "merged_from"
+
+
+def needed(operation: Operation[object]) -> tuple[str, ...]:
+    """The required fields of a model for which :func:`agrees` can be sure; empty if it cannot."""
+    known = _fields(operation.returns)  # type: ignore[arg-type]  # a type can be hashed
+    return () if known is None or operation.essential else known.required
+
+
+def agrees(
+    operation: Operation[object], asked: Mapping[str, str], value: object, required: tuple[str, ...], payload: JsonValue
+) -> bool:
+    """Return True if an answer plainly agrees with its request, as most do; False: it has to be looked at.
+
+    Where it is sure, :func:`refusal` and :func:`shortfall` find nothing either; they know all that an answer may say or
+    lack. tests/contract/test_short_ways.py holds them together.
+
+    Args:
+        value: the answer as it was read: a model.
+        required: its :func:`needed` fields; there are some.
+        payload: what it was read from. Its envelope says Success.
+    """
+    for name in required:
+        if getattr(value, name) == "":
+            return False
+    if contradiction(operation, asked, value, payload) is not None:
+        return False
+    return operation.reads or (isinstance(payload, dict) and payload.keys().isdisjoint(_VERDICTS))
 
 
 def shortfall(operation: Operation[object], opened: Opened, value: object) -> str | None:
@@ -141,9 +169,10 @@ def refusal(operation: Operation[object], opened: Opened) -> str | None:
     if isinstance(payload, str) and payload and operation.returns is not str:
         # One of the shapes of a refusal (fact sheet "accounts", D3).
         return "it says yes, and carries a text where refusals have theirs"
-    if isinstance(payload, dict) and any(_is_no(payload.get(name)) for name in _VERDICTS):
+    if isinstance(payload, dict) and any(_is_no(payload[name]) for name in payload.keys() & _VERDICTS):
         return "it says yes, and that it is no success"
-    return None if attrs.has(operation.returns) else _failure_in(opened.body)
+    returns = operation.returns
+    return _failure_in(opened.body) if _fields(returns) is None else None  # type: ignore[arg-type]  # as above
 
 
 _VERDICTS: Final = ("success", "succeeded", "ok")
@@ -163,18 +192,38 @@ def _failure_in(body: JsonValue) -> str | None:
             left += part
         elif isinstance(part, dict):
             for name, value in part.items():
-                if _fails(name.casefold(), value):
+                names = _named(name)
+                if names is not None and _fails(names, value):
                     return f"it says yes, and has {name[:60]} in it"
             left += part.values()
     return None
 
 
-def _fails(name: str, value: JsonValue) -> bool:
-    if name in _STATES:
-        return isinstance(value, str) and any(word in value.casefold() for word in _FAILED)
-    if name in _VERDICTS:
+class _Names(Enum):
+    """What a field may be, by its name."""
+
+    STATE = "a state"
+    VERDICT = "a verdict"
+    FAILURE = "a failure"
+
+
+@functools.lru_cache
+def _named(name: str) -> _Names | None:
+    """Return what a field is that may say no, as hardly any does."""
+    folded = name.casefold()
+    if folded in _STATES:
+        return _Names.STATE
+    if folded in _VERDICTS:
+        return _Names.VERDICT
+    return _Names.FAILURE if folded.startswith(_FAILS) else None
+
+
+def _fails(names: _Names, value: JsonValue) -> bool:
+    if names is _Names.STATE:
+        return isinstance(value, str) and value != SUCCESS and any(word in value.casefold() for word in _FAILED)
+    if names is _Names.VERDICT:
         return _is_no(value)
-    return name.startswith(_FAILS) and _folded(value) not in _NOTHING
+    return _folded(value) not in _NOTHING
 
 
 def _is_no(value: JsonValue) -> bool:

@@ -121,15 +121,16 @@ def email_address(value: object, *, longest: int = 254) -> list[str]:
         return problems
     address = str(value)
     local, at, domain = address.rpartition("@")
-    labels = domain.translate(_DOTS).split(".")
+    # Of ASCII nothing is translated, and most addresses are.
+    labels = (domain if domain.isascii() else domain.translate(_DOTS)).split(".")
     well_formed = (
         at
         and 0 < len(local) <= 64
         # Some scripts join or part their letters by characters that are not printed.
-        and address.translate(_JOINERS).isprintable()
-        and (_is_quoted(local) or not set(local) & _ONLY_QUOTED)
+        and (address if address.isascii() else address.translate(_JOINERS)).isprintable()
+        and (_ONLY_QUOTED.isdisjoint(local) or _is_quoted(local))
         and " " not in domain
-        and (_is_host_address(domain) if set(domain) & _BRACKETS else all(_is_label(label) for label in labels))
+        and (all(map(_is_label, labels)) if _BRACKETS.isdisjoint(domain) else _is_host_address(domain))
     )
     return [] if well_formed else ["is not an e-mail address"]
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_orig
 import attrs
 
 from tilia_async.json_value import JsonValue
+from tilia_async.wire.model_reader import NOTHING, FieldRule, model_reader
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -44,11 +45,11 @@ def decode(payload: JsonValue, target: type[T]) -> T:
     Raises:
         PayloadError: a required field is missing or has another type.
     """
-    if isinstance(payload, dict) and payload and _is_sequence(target):
-        # Every list that is a whole payload is one in Tilia's samples, and an object there may be anything.
-        raise PayloadError("expected a list, got a map")
+    read: Callable[[JsonValue, type[T]], T] = _reader(target)  # type: ignore[arg-type]  # a type can be hashed
     try:
-        return _converter(detailed=False).structure(payload, target)
+        return read(payload, target)
+    except PayloadError:
+        raise
     except RecursionError:
         fault = "it is nested too deeply"
     except Exception:  # noqa: BLE001 - cattrs lets through whatever the generated code meets: KeyError, AttributeError…
@@ -91,10 +92,11 @@ def read_time(value: JsonValue) -> datetime | None:
     if read is None:
         return None
     try:
-        time = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        if read.tzinfo is not UTC:
+            read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return None if time.year == 1 else time
+    return None if read.year == 1 else read
 
 
 def _read_go_time(value: str) -> datetime | None:
@@ -131,6 +133,22 @@ def _converter(*, detailed: bool) -> Converter:
     converter.register_structure_hook_factory(attrs.has, functools.partial(_model_hook, converter=converter))
     converter.register_structure_hook_factory(_is_union, functools.partial(_union_hook, converter=converter))
     return converter
+
+
+@functools.cache
+def _reader(target: Any) -> _Hook:
+    """What reads an answer as a whole, without cattrs' own look-up, which costs more than the reading."""
+    read = _converter(detailed=False).get_structure_hook(target)
+    if not _is_sequence(target):
+        return read
+
+    def read_list(value: Any, _: Any) -> Any:
+        if isinstance(value, dict) and value:
+            # Every list that is a whole payload is one in Tilia's samples, and an object there may be anything.
+            raise PayloadError("expected a list, got a map")
+        return read(value, target)
+
+    return read_list
 
 
 def _read_str(value: Any, _: Any) -> str:
@@ -177,32 +195,36 @@ def _is_sequence(target: Any) -> bool:
 
 def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
     item_type, build = get_args(target)[0], get_origin(target)
-    read = converter.get_structure_hook(item_type)
+    read, items = converter.get_structure_hook(item_type), _items_of(item_type)
 
     def read_sequence(value: Any, _: Any) -> Any:
         if value is None:
             return build()
         if not isinstance(value, list | dict):
             raise TypeError(f"expected a list or a map, got {type(value).__name__}")
-        return build(read(item, item_type) for item in _items(value, item_type))
+        return build([read(item, item_type) for item in items(value)])
 
     return read_sequence
 
 
-def _items(value: list[Any] | dict[str, Any], item_type: Any) -> Iterable[Any]:
-    """The items of a list, or of a map, whose keys are the items' ids: their models' first field.
+def _items_of(item_type: Any) -> Callable[[list[Any] | dict[str, Any]], Iterable[Any]]:
+    """What gives the items of a list, or of a map, whose keys are the items' ids: their models' first field.
 
     What has no field of the model is no item, and cannot be read: a key alone would make one of any object.
     """
-    if not isinstance(value, dict):
-        return value
-    if not attrs.has(item_type):
-        return value.values()
-    names = [field.name for field in attrs.fields(item_type)]
-    return [
-        ({names[0]: key, **item} if not item.keys().isdisjoint(names) else None) if isinstance(item, dict) else item
-        for key, item in value.items()
-    ]
+    names = [field.name for field in attrs.fields(item_type)] if attrs.has(item_type) else []
+
+    def identified(key: str, item: Any) -> Any:
+        if not isinstance(item, dict) or names[0] in item:
+            return item
+        return None if item.keys().isdisjoint(names) else {names[0]: key, **item}
+
+    def items(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
+        if not isinstance(value, dict):
+            return value
+        return [identified(key, item) for key, item in value.items()] if names else value.values()
+
+    return items
 
 
 def _is_mapping(target: Any) -> bool:
@@ -225,32 +247,67 @@ def _mapping_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _model_hook(target: Any, *, converter: Converter) -> _Hook:
+    attrs.resolve_types(target)
+    read = _explaining(target, converter) if converter.detailed_validation else _quick(target, converter)
+    # A model whose samples disagree says itself how to bring them into one shape.
+    reshape: Callable[[Any], Any] | None = getattr(target, "reshape", None)
+    return read if reshape is None else lambda value, _: read(reshape(value), target)
+
+
+def _object(value: Any, _: Any) -> dict[str, Any]:
+    """What comes as a list of one, or as it should."""
+    found = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if not isinstance(found, dict):
+        raise TypeError(f"expected an object, got {type(found).__name__}")
+    return found
+
+
+def _explaining(target: Any, converter: Converter) -> _Hook:
+    """What reads the fields of a model as cattrs does, whose errors tell the places of all that is wrong."""
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415 - see _converter()
 
-    attrs.resolve_types(target)
-    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(target)
     optional: dict[str, Any] = {
         field.name: override(struct_hook=_lenient(field, converter))
-        for field in fields
+        for field in attrs.fields(target)
         if field.default is not attrs.NOTHING
     }
     read = make_dict_structure_fn(target, converter, **optional)
-    # A model whose samples disagree says itself how to bring them into one shape.
-    reshape: Callable[[Any], Any] | None = getattr(target, "reshape", None)
-
-    def read_model(value: Any, _: Any) -> Any:
-        if reshape is not None:
-            value = reshape(value)
-        fields: Any = _only_item(value) if isinstance(value, list) else value
-        if not isinstance(fields, dict):
-            raise TypeError(f"expected an object, got {type(fields).__name__}")
-        return read(fields, target)
-
-    return read_model
+    return lambda value, _: read(_object(value, None), target)
 
 
-def _only_item(items: list[Any]) -> Any:
-    return items[0] if len(items) == 1 else items
+def _quick(target: Any, converter: Converter) -> _Hook:
+    """What reads the fields of a model alike, and takes those that have their type already without a call."""
+    rules = (_rule(field, converter) for field in attrs.fields(target) if field.init)
+    return model_reader(target, rules, _object)
+
+
+def _rule(field: attrs.Attribute[Any], converter: Converter) -> FieldRule:
+    keyword = field.alias if field.kw_only else None
+    if field.default is attrs.NOTHING:
+        return FieldRule(field.name, keyword, NOTHING, _as_it_is(field.type), _required(field, converter))
+    target = _without_none(field.type)
+    if target is datetime and field.default is None:
+        # An odd time is none, too.
+        return FieldRule(field.name, keyword, None, None, lambda value, _: read_time(value))
+    default = NOTHING if hasattr(field.default, "factory") else field.default
+    return FieldRule(field.name, keyword, default, _as_it_is(target), _lenient(field, converter))
+
+
+def _as_it_is(target: Any) -> type | None:
+    """The type itself, if all its values are taken as they come."""
+    return target if target in {str, bool, int, float} else None
+
+
+def _required(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
+    target = field.type
+    read = converter.get_structure_hook(target)
+
+    def read_required(value: Any, _: Any) -> Any:
+        if value is NOTHING:
+            raise KeyError(field.name)
+        return read(value, target)
+
+    return read_required
 
 
 def _is_union(target: Any) -> bool:
@@ -274,32 +331,49 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
 
 def _item_by_item(target: Any, converter: Converter) -> _Hook | None:
     """For an optional list or map: an odd item is left out, and takes the others with it no more than it must."""
-    if not (_is_sequence(target) or _is_mapping(target)):
-        return None
-    build, item_type = get_origin(target), get_args(target)[1 if _is_mapping(target) else 0]
+    if _is_mapping(target):
+        return _map_hook(get_args(target)[1], converter)
+    return _list_hook(get_origin(target), get_args(target)[0], converter) if _is_sequence(target) else None
+
+
+def _map_hook(item_type: Any, converter: Converter) -> _Hook:
     read = converter.get_structure_hook(item_type)
 
-    def readable(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        odd = 0
-        for key, item in items:
-            try:
-                yield key, read(item, item_type)
-            except Exception:  # as in _lenient()
-                odd += 1
-                if odd > _MOST_ODD_ITEMS:
-                    raise
-
     def read_map(value: Any, _: Any) -> Any:
-        if isinstance(value, dict):
-            return dict(readable(value.items())) if value else {}
-        raise TypeError(f"expected a map, got {type(value).__name__}")
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a map, got {type(value).__name__}")
+        try:
+            return {key: read(item, item_type) for key, item in value.items()}
+        except Exception:  # noqa: BLE001 - as in _lenient()
+            return dict(_readable(value.items(), read, item_type))
+
+    return read_map
+
+
+def _list_hook(build: Any, item_type: Any, converter: Converter) -> _Hook:
+    read, items_of = converter.get_structure_hook(item_type), _items_of(item_type)
 
     def read_list(value: Any, _: Any) -> Any:
-        if isinstance(value, list | dict):
-            return build(item for _, item in readable(enumerate(_items(value, item_type)))) if value else build()
-        raise TypeError(f"expected a list or a map, got {type(value).__name__}")
+        if not isinstance(value, list | dict):
+            raise TypeError(f"expected a list or a map, got {type(value).__name__}")
+        items = items_of(value)
+        try:
+            return build([read(item, item_type) for item in items])
+        except Exception:  # noqa: BLE001 - as in _lenient()
+            return build(item for _, item in _readable(enumerate(items), read, item_type))
 
-    return read_map if _is_mapping(target) else read_list
+    return read_list
+
+
+def _readable(items: Iterable[tuple[Any, Any]], read: _Hook, item_type: Any) -> Iterator[tuple[Any, Any]]:
+    odd = 0
+    for key, item in items:
+        try:
+            yield key, read(item, item_type)
+        except Exception:  # as in _lenient()
+            odd += 1
+            if odd > _MOST_ODD_ITEMS:
+                raise
 
 
 def _without_none(target: Any) -> Any:
@@ -324,12 +398,9 @@ def _lenient(field: attrs.Attribute[Any], converter: Converter) -> _Hook:
     make: Callable[[], Any] = getattr(default, "factory", lambda: default)
     target = _without_none(field.type)
     read = _item_by_item(target, converter) or converter.get_structure_hook(target)
-    as_it_is = target if target in {str, bool, int, float} else None
 
     def read_or_default(value: Any, _: Any) -> Any:
-        if type(value) is as_it_is:
-            return value
-        if value is None:
+        if value is None or value is NOTHING:
             return make()
         try:
             return read(value, target)

@@ -111,6 +111,20 @@ def read_json(answer: RawAnswer) -> JsonValue:
     return nesting.loads(answer.body)
 
 
+def payload_of(body: JsonValue) -> JsonValue:
+    """Return the payload of an envelope that says Success and nothing else, as most do; None if this is none.
+
+    :func:`open_envelope` finds the same payload in it, and no code. It is asked about all others, of which null is one.
+    """
+    if type(body) is not dict or body.get("status") != SUCCESS or body.get("codes") or not body.keys() <= _ENVELOPE:
+        return None
+    payload = body.get("payload")
+    return None if _complains(payload) else payload
+
+
+_ENVELOPE: Final = frozenset({"status", "message", "messages", "codes", "payload"})
+
+
 def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
     """Take the envelope off, if there is one.
 
@@ -146,6 +160,8 @@ def _complains(part: JsonValue) -> bool:
         return False
     if part.get("status") in _FAILURES:
         return True
+    if part.keys().isdisjoint(_COMPLAINTS):
+        return False
     said = [part[name] for name in _COMPLAINTS if name in part]
     return any(each is True or (isinstance(each, str | list | dict) and bool(each)) for each in said)
 
@@ -316,8 +332,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _texts(value: JsonValue) -> tuple[str, ...]:
+    if not value:
+        return ()
     if isinstance(value, str):
-        return (value,) if value else ()
+        return (value,)
     if isinstance(value, list):
         return tuple(item if isinstance(item, str) else str(item) for item in value if item not in (None, ""))
     return ()

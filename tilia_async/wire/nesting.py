@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import orjson
@@ -11,6 +12,7 @@ from tilia_async.json_value import JsonValue
 DEEPEST: Final = 128
 """Levels. What Tilia documents has eight; a few hundred are more than Python can pickle."""
 
+_CONTAINERS: Final = frozenset({dict, list})
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -23,18 +25,28 @@ def loads(text: bytes | str) -> JsonValue:
     # orjson.JSONDecodeError is a ValueError.
     text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(_BOM)
     value: JsonValue = orjson.loads(text)
-    # Counting is cheap, and mostly enough.
-    openings = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
-    if openings > DEEPEST and _too_deep(value):
+    # Each level takes two characters. To count what opens one costs a fraction of the walk, and is mostly enough.
+    if len(text) > 2 * DEEPEST and _opens_many(text) and _too_deep(value):
         raise ValueError("it is nested too deeply")
     return value
 
 
+def _opens_many(text: bytes | str) -> bool:
+    objects = text.count("{") if isinstance(text, str) else text.count(b"{")
+    return objects > DEEPEST or objects + (text.count("[") if isinstance(text, str) else text.count(b"[")) > DEEPEST
+
+
 def _too_deep(value: JsonValue) -> bool:
-    level = [value]
+    level: list[JsonValue] = [value] if isinstance(value, dict | list) else []
     for _ in range(DEEPEST):
-        containers = [each for each in level if isinstance(each, dict | list)]
-        level = [part for each in containers for part in (each.values() if isinstance(each, dict) else each)]
+        # The types of what orjson makes are exact, and a look at them is the cheapest one.
+        level = [part for each in level for part in _parts(each) if type(part) in _CONTAINERS]
         if not level:
             return False
     return True
+
+
+def _parts(container: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(container, dict):
+        return container.values()
+    return container if isinstance(container, list) else ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
-from tilia_async.wire import envelope
-from tilia_async.wire.agreement import contradiction, refusal, shortfall
+from tilia_async.wire import envelope, nesting
+from tilia_async.wire.agreement import agrees, contradiction, needed, refusal, shortfall
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import Happened, took_effect
 from tilia_async.wire.envelope import NoAnswer, Opened, RawAnswer
@@ -51,6 +51,29 @@ class Success(Generic[T]):
     payload: JsonValue = attrs.field(repr=False)
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
+
+
+def well(operation: Operation[T], request: WireRequest, answer: RawAnswer) -> Success[T] | None:
+    """The value of an answer that is plainly as it should be, as most are; None: it is for :func:`judge` to say.
+
+    What this returns, :func:`judge` returns, too; but that has to know all the ways in which an answer may be odd.
+    """
+    required = needed(operation)
+    if answer.status != _OK or not answer.body or not required:
+        return None
+    try:
+        payload = envelope.payload_of(nesting.loads(answer.body))
+        if payload is None:
+            return None
+        value = decode(payload, operation.returns)
+    except ValueError:
+        return None
+    if not agrees(operation, request.asked, value, required, payload):
+        return None
+    return Success(value, payload, answer.status, answer.headers)
+
+
+_OK: Final = 200
 
 
 def judge(
@@ -162,8 +185,7 @@ def _read(operation: Operation[T], request: WireRequest, answer: RawAnswer, open
 
 def _opened(operation: Operation[object], answer: RawAnswer) -> Opened:
     """An operation that returns nothing may be answered with nothing, where that is its documented success."""
-    documented = answer.status in operation.success and answer.status in _WITHOUT_BODY
-    if answer.body == b"" and documented and operation.returns is type(None):
+    if answer.body == b"" and operation.returns is type(None) and answer.status in operation.success & _WITHOUT_BODY:
         return Opened(True, None, confirmed=True)
     return envelope.open_envelope(envelope.read_json(answer))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import types
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -23,19 +24,13 @@ FORM = "application/x-www-form-urlencoded"
 
 
 _SHORTEST_SECRET: Final = 8
-_PLAIN: Final = (str, int, float, type(None))
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def _hidden_headers(headers: Mapping[str, str] | HiddenFields[str]) -> HiddenFields[str]:
-    return hide_body(headers)
-
-
-def _hidden_content(content: bytes | None) -> HiddenBytes | None:
-    return None if content is None else HiddenBytes(content)
-
-
+NO_HEADERS: Final[HiddenFields[str]] = HiddenFields(dict[str, str]())
 _JSON_HEADERS: Final[HiddenFields[str]] = HiddenFields({"Content-Type": JSON})
-_NO_HEADERS: Final[HiddenFields[str]] = HiddenFields(dict[str, str]())
+_KEYED: Final = Repeat.KEYED
+_NONE: Final[Mapping[str, Any]] = types.MappingProxyType({})
 
 
 @attrs.define
@@ -50,18 +45,18 @@ class WireRequest:
         headers: without ``Authorization``. Those of the caller may be keys.
         body: encoded; it may hold a password.
         reference: what identifies its effect.
-        asked: the values that the answer repeats, if it is an answer to this.
+        asked: parameters by name; the answer repeats those that its operation's ``echoes`` names.
         secrets: what of the body and of the caller's own headers no error may repeat.
     """
 
     operation: str
     method: str
     url: str
-    headers: HiddenFields[str] = attrs.field(default=_NO_HEADERS, converter=_hidden_headers)
-    body: HiddenBytes | None = attrs.field(default=None, repr=False, converter=_hidden_content)
-    reference: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: HiddenFields[str] = NO_HEADERS
+    body: HiddenBytes | None = attrs.field(default=None, repr=False)
+    reference: Mapping[str, str] = _NONE
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
-    asked: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    asked: Mapping[str, str] = attrs.field(default=_NONE, repr=False)
 
 
 def build(
@@ -81,44 +76,46 @@ def build(
     """
     # Bodies and headers are in no variable here but hidden: frames can be printed with their variables.
     body = None if body is None else hide_body(body)
-    for given in (path, query):
-        if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
-            _refuse_kinds(operation, path=path, query=query)
+    if not _is_mapping(path) or not _is_mapping(query):
+        _refuse_kinds(operation, path=path, query=query)
+    if path and query is None and body is None and options is None and operation.repeat is not _KEYED:
+        # Nothing but ids in its path, as most that read: they are all that it is about.
+        url = environment.url(operation.service) + expand(operation, path)
+        reference = _reference(operation, path, None, None) if operation.reference else path
+        return WireRequest(operation.name, operation.method, url, NO_HEADERS, None, reference, (), path)
     if body is not None and not body.is_mapping:
         checks.refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
-    url = environment.url(operation.service) + expand(operation, path or {})
+    path, query = path or _NONE, query or _NONE
+    url = environment.url(operation.service) + expand(operation, path)
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
-    key = idempotency_key(operation, options)
+    key, headers = None, NO_HEADERS if body is None else _JSON_HEADERS
+    if options is not None or operation.repeat is _KEYED:
+        key = idempotency_key(operation, options)
+        headers = _headers(options, key, headers)
     return WireRequest(
         operation.name,
         operation.method,
         url,
-        _headers(options, key, has_body=body is not None),
+        headers,
         None if body is None else encode(operation, body),
-        _reference(operation, path or {}, body, key),
-        (*(() if body is None else _secrets(body)), *_keys(options, key)),
-        _asked(operation, path or {}, query or {}, body),
+        _reference(operation, path, body, key) if operation.reference else path,
+        () if body is None and options is None and key is None else (*_secrets(body), *_keys(options, key)),
+        _asked(operation, path, query, _fields(body)),
     )
 
 
-def _asked(
-    operation: Operation[Any],
-    path: Mapping[str, JsonInput],
-    query: Mapping[str, JsonInput],
-    body: HiddenFields[JsonInput] | None,
-) -> Mapping[str, str]:
-    """The parameters that an answer repeats, as they are sent."""
-    return {
-        name: checks.plain(value)
-        for name, _ in operation.echoes
-        for value in (path.get(name), query.get(name), _field(body, name))
-        if isinstance(value, str)
-    }
+def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
+    """The parameters that an answer repeats, as they are sent; of those with the same name the last."""
+    asked: dict[str, str] = {}
+    for name, _ in operation.echoes:
+        for parameters in given:
+            if isinstance(value := parameters.get(name), str):
+                asked[name] = checks.plain(value)
+    return asked
 
 
-def _headers(options: RequestOptions | None, key: str | None, *, has_body: bool) -> HiddenFields[str]:
-    own = _JSON_HEADERS if has_body else _NO_HEADERS
+def _headers(options: RequestOptions | None, key: str | None, own: HiddenFields[str]) -> HiddenFields[str]:
     if key is None and (options is None or not options.headers):
         return own
     extra: Mapping[str, str] = (options.headers if options is not None else None) or {}
@@ -137,12 +134,12 @@ def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
         yield from (Secret(value) for value in options.headers.values() if len(value) >= _SHORTEST_SECRET)
 
 
-def _secrets(body: HiddenFields[JsonInput]) -> Iterator[Secret]:
+def _secrets(body: HiddenFields[JsonInput] | None) -> Iterator[Secret]:
     """What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth."""
-    left: list[JsonInput] = [body.reveal()]
+    left: list[JsonInput] = [_fields(body)]
     while left:
         value = left.pop()
-        if isinstance(value, _PLAIN):
+        if type(value) in _PLAIN:
             continue
         if isinstance(value, Secret):
             yield value
@@ -155,7 +152,14 @@ def _secrets(body: HiddenFields[JsonInput]) -> Iterator[Secret]:
 
 
 def _refuse_kinds(operation: Operation[object], **given: object) -> None:
-    checks.refuse(operation.name, {name: checks.mapping(value) for name, value in given.items()})
+    """Refuse what is neither a mapping nor None."""
+    odd = {name: value for name, value in given.items() if not _is_mapping(value)}
+    checks.refuse(operation.name, {name: checks.mapping(value) for name, value in odd.items()})
+
+
+def _is_mapping(given: object) -> bool:
+    """Return True for None, too: nothing is given. Of a dictionary no registry is asked."""
+    return given is None or type(given) is dict or isinstance(given, Mapping)
 
 
 def _query_value(operation: Operation[object], name: str, value: object) -> str:
@@ -174,7 +178,13 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
             continue
         found += 1
         value = path.get(name)
-        if _is_plain(value):
+        # An id as Tilia makes them passes every check and needs no quoting, and both cost more than this look.
+        if (
+            isinstance(value, str)
+            and len(value) <= checks.LONGEST_ID
+            and value.isascii()
+            and value.replace("-", "").replace("_", "").isalnum()
+        ):
             url += value
         elif value is None or checks.identifier(value, longest=operation.longest(name)):
             break
@@ -184,16 +194,6 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
         if len(path) == found:
             return url
     raise InvalidRequestError(_path_problems(operation, path), operation=operation.name)
-
-
-def _is_plain(value: object) -> TypeGuard[str]:
-    """An id as Tilia makes them: it passes every check and needs no quoting, and both cost more than this look."""
-    return (
-        isinstance(value, str)
-        and len(value) <= checks.LONGEST_ID
-        and value.isascii()
-        and value.replace("_", "").replace("-", "").isalnum()
-    )
 
 
 def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dict[str, list[str]]:
@@ -206,12 +206,12 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
     return {name: reasons for name, reasons in problems.items() if reasons}
 
 
-def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> bytes:
-    """The body as JSON bytes."""
+def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> HiddenBytes:
+    """The body as JSON."""
     try:
-        content = orjson.dumps(body.reveal(), default=_plain)
+        content = HiddenBytes(orjson.dumps(body.reveal(), default=_plain))
         # What is no number at all is written as null, which would be sent as something else than was given.
-        if b"null" not in content or not _has_no_number(body):
+        if b"null" not in content.reveal() or not _has_no_number(body):
             return content
         reason = "it has a number that is not finite"
     except (TypeError, ValueError) as error:
@@ -256,8 +256,6 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
 def _reference(
     operation: Operation[Any], path: Mapping[str, str], body: HiddenFields[JsonInput] | None, key: str | None
 ) -> Mapping[str, str]:
-    if not operation.reference:
-        return path
     named = {name: path[name] if name in path else _field(body, name) for name in operation.reference}
     told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
     told |= _sum(_field(body, operation.parts)) if operation.parts else {}
@@ -265,7 +263,11 @@ def _reference(
 
 
 def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
-    return None if body is None else body.reveal().get(name)
+    return _fields(body).get(name)
+
+
+def _fields(body: HiddenFields[JsonInput] | None) -> Mapping[str, JsonInput]:
+    return _NONE if body is None else body.reveal()
 
 
 def _sum(parts: JsonInput) -> dict[str, str]:
