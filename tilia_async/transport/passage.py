@@ -100,5 +100,7 @@ def _trace() -> aiohttp.TraceConfig:
 
 
 SENT: Final = _trace()
-"""Tells the passage what :class:`MarkedRequest` would not, should aiohttp send by a method of yet another name: this is
-its documented way to learn of a request that is sent, and it comes before the first byte."""
+"""Tells the passage what :class:`MarkedRequest` would not, should aiohttp send by a method of yet another name.
+
+It is aiohttp's documented way to learn of a request that is sent, and comes before the first byte.
+"""
