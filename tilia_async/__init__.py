@@ -4,10 +4,10 @@
 """
 
 from tilia_async import errors
-from tilia_async.api.line_items import LineItem, Location, PaymentSource, Recipient
-from tilia_async.api.transfers import TransferItem
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, Service
+from tilia_async.models.line_items import LineItem, Location, PaymentSource, Recipient
+from tilia_async.models.transfers import TransferItem
 from tilia_async.money import Money
 from tilia_async.reconcile import Reconciliation, Verdict
 from tilia_async.scopes import Scope

@@ -25,6 +25,7 @@ from tilia_async.api.token_exchanges import TokenExchanges
 from tilia_async.api.transfers import Transfers
 from tilia_async.api.wallets import Wallets
 from tilia_async.bulk.service import Bulk
+from tilia_async.checks import plain
 from tilia_async.config import (
     Credentials,
     Environment,
@@ -53,7 +54,6 @@ from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.source import TokenSource
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.caller import Caller
-from tilia_async.wire.checks import plain
 from tilia_async.wire.envelope import NoAnswer, RawAnswer
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.outcome import Response

@@ -44,8 +44,8 @@ from tilia_async.call_record import CallRecord
 from tilia_async.json_value import JsonValue
 
 if TYPE_CHECKING:
-    from tilia_async.api.accounts import RegisteredAccount
     from tilia_async.bulk.outcome import BulkReport
+    from tilia_async.models.accounts import RegisteredAccount
 
 E = TypeVar("E", bound="TiliaError")
 

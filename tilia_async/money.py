@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from tilia_async.currencies import DECIMALS, as_iso_writes_it
+from tilia_async.json_model import JsonModel
 
 
 def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
@@ -35,7 +36,7 @@ def _factor(times: object) -> int:
 
 @functools.total_ordering
 @attrs.frozen(order=False)
-class Money:
+class Money(JsonModel):
     """A whole number of a currency's smallest unit, e.g. ``Money(500, "USD")`` for five dollars.
 
     Tilia counts every amount this way, for ISO 4217 currencies and for a publisher's own tokens (fact sheet "money",
@@ -48,7 +49,9 @@ class Money:
     """
 
     minor_units: int = attrs.field(validator=_whole_number)
+    """Amount in the currency's smallest unit."""
     currency: str = attrs.field(converter=_in_capitals, validator=_currency_code)
+    """Currency code: ISO 4217, or the three characters of your token."""
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor_units + self._same_currency(other, "added to"), self.currency)
@@ -116,3 +119,13 @@ class Money:
         if other.currency != self.currency:
             raise TypeError(f"{other.currency} cannot be {verb} {self.currency}")
         return other.minor_units
+
+
+def money_or_none(minor_units: int | None, currency: str | None) -> Money | None:
+    """Return an amount of an answer with its currency; None where either is missing or not a currency code."""
+    if minor_units is None or not currency:
+        return None
+    try:
+        return Money(minor_units, currency)
+    except (TypeError, ValueError):
+        return None

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO, Unpack
+from typing import Self, TextIO, Unpack
 
 from tilia_async import ledger as asynchronous
 from tilia_async.errors import LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter
 from tilia_async.ledger.ledger import interrupt
-from tilia_async.ledger.record import BlockRecord
+from tilia_async.ledger.record import BlockRecord, ReportedBlock
 from tilia_async.secret import Secret, hide
 from tilia_sync.bridge import LOOP_THREAD
-
-if TYPE_CHECKING:
-    from tilia_async.webhooks.account_events import AccountBlockChanged
 
 
 class BlockLedger:
@@ -164,7 +161,7 @@ class BlockLedger:
             number += 1
         return number
 
-    def apply(self, event: AccountBlockChanged) -> None:
+    def apply(self, event: ReportedBlock) -> None:
         """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
 
         It is known by account, state, issuer, the issuer's block ids and the time of its sending, so each issuer that

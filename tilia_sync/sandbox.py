@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from tilia_async import sandbox
-from tilia_async.api.compliance import KycState
-from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
+from tilia_async.models.compliance import KycState
+from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
 from tilia_async.sandbox import (
     FaultScript,

@@ -134,8 +134,8 @@ def mirrored(path: Path) -> str | None:
 
 
 def _is_service(node: ast.ClassDef) -> bool:
-    has_caller = any(isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "_caller" for each in node.body)
-    return has_caller and any(isinstance(member, ast.AsyncFunctionDef) for member in node.body)
+    has_sender = any(isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "_sender" for each in node.body)
+    return has_sender and any(isinstance(member, ast.AsyncFunctionDef) for member in node.body)
 
 
 def _class(node: ast.ClassDef, module: str) -> str:

@@ -11,7 +11,7 @@ import orjson
 from benchmarks.section import Section, Table
 from benchmarks.stage import Stage
 from benchmarks.timing import repeated
-from tilia_async.api.invoices import Invoice
+from tilia_async.models.invoices import Invoice
 from tilia_async.wire import codec, envelope
 from tilia_async.wire.envelope import RawAnswer
 

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from tilia_async import Money, RequestOptions, RetryPolicy
-from tilia_async.api.transfers import TransferItem
+from tilia_async.models.transfers import TransferItem
 from tilia_async.sandbox import Fault, Sandbox
 
 

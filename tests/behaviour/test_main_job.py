@@ -7,7 +7,8 @@ import pytest
 
 from tilia_async import Evidence, Money, Operation, Repeat, RequestOptions, Scope, Service, errors
 from tilia_async.api import OPERATIONS
-from tilia_async.api.accounts import GET, BlockStatus
+from tilia_async.api.accounts import GET
+from tilia_async.models.accounts import BlockStatus
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.sandbox.faults import MADE_FOR
 

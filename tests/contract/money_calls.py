@@ -30,8 +30,8 @@ from money_samples import (
 )
 from samples import ACCOUNT, REGISTERED, WALLET, WALLET_DOC
 
-from tilia_async.api.line_items import LineItem, PaymentSource, Recipient
-from tilia_async.api.transfers import TransferItem
+from tilia_async.models.line_items import LineItem, PaymentSource, Recipient
+from tilia_async.models.transfers import TransferItem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

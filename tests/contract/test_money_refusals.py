@@ -10,8 +10,8 @@ from money_samples import ESCROW, INVOICE, LINE_ITEM, METHOD, PAYOUT, SELLER
 from samples import ACCOUNT, WALLET
 
 from tilia_async import Money, RequestOptions, errors
-from tilia_async.api.line_items import LineItem, Location, PaymentSource, Recipient
-from tilia_async.api.transfers import TransferItem
+from tilia_async.models.line_items import LineItem, Location, PaymentSource, Recipient
+from tilia_async.models.transfers import TransferItem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

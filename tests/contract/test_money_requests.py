@@ -10,8 +10,8 @@ from money_samples import ESCROW, EXCHANGE, INVOICE, LINE_ITEM, METHOD, PAYOUT, 
 from samples import ACCOUNT, WALLET
 
 from tilia_async import Money
-from tilia_async.api.line_items import LineItem, Location, PaymentSource, Recipient
-from tilia_async.api.transfers import TransferItem
+from tilia_async.models.line_items import LineItem, Location, PaymentSource, Recipient
+from tilia_async.models.transfers import TransferItem
 
 if TYPE_CHECKING:
     from recorder import Recorder

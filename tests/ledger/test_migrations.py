@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from tilia_async.api.accounts import Block
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS
+from tilia_async.models.accounts import Block
 from tilia_async.webhooks import AccountBlockChanged
 
 pytestmark = pytest.mark.asyncio

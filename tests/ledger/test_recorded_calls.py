@@ -22,12 +22,12 @@ import tilia_async.ledger.journal  # noqa: F401
 import tilia_sync
 from tilia_async import Operation, RequestOptions, TiliaClient, errors
 from tilia_async.api import OPERATIONS
-from tilia_async.api.accounts import AccountBlocks
 from tilia_async.bulk import BulkOutcome
 from tilia_async.config import Service
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.calls import action_of
 from tilia_async.ledger.record import state_after
+from tilia_async.models.accounts import AccountBlocks
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.wire.operation import Repeat
 

@@ -19,9 +19,9 @@ from quick import QUICK
 
 import tilia_sync
 from tilia_async import Environment, RequestOptions, TiliaClient, errors
-from tilia_async.api.auth import Redirect, UserToken
-from tilia_async.api.invoices import AuthorizedInvoice
 from tilia_async.config import Credentials
+from tilia_async.models.auth import Redirect, UserToken
+from tilia_async.models.invoices import AuthorizedInvoice
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, Identity, MemoryTokenStore, TokenCache

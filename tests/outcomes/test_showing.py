@@ -30,11 +30,11 @@ from rollbar.lib.traverse import traverse
 
 import tilia_sync
 from tilia_async import Environment, RequestOptions, Secret, TiliaClient
-from tilia_async.api.auth import Redirect, UserToken
-from tilia_async.api.invoices import AuthorizedInvoice
 from tilia_async.config import Credentials
 from tilia_async.errors import TiliaError
 from tilia_async.ledger import BlockLedger
+from tilia_async.models.auth import Redirect, UserToken
+from tilia_async.models.invoices import AuthorizedInvoice
 from tilia_async.sandbox import Sandbox
 from tilia_async.secret import HiddenFields, hide_body
 from tilia_async.tokens import AccessToken, FileTokenStore, Identity, MemoryTokenStore, TokenCache

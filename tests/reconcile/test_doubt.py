@@ -12,10 +12,10 @@ from lying import Liar, Lie, liar, lost, unzoned, when, zoned
 
 from tilia_async import LineItem, Money, Reconciliation, TiliaClient, TransferItem, Verdict, errors
 from tilia_async.api import OPERATIONS
-from tilia_async.api.escrow import EscrowStatus
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.payouts import PayoutStatus
-from tilia_async.api.token_exchanges import ExchangeStatus
+from tilia_async.models.escrow import EscrowStatus
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.payouts import PayoutStatus
+from tilia_async.models.token_exchanges import ExchangeStatus
 
 SWORD = LineItem(amount=Money(200, "TOK"), transaction_type="user_to_integrator")
 MOVE = TransferItem(source_wallet_id="wal_1", destination_wallet_id="wal_2", amount=1, currency="USD")

@@ -6,8 +6,8 @@ import pytest
 from both_packages import collected
 
 from tilia_async import Money, Scope, errors
-from tilia_async.api.line_items import LineItem, PaymentSource, Recipient
-from tilia_async.api.transfers import TransferItem
+from tilia_async.models.line_items import LineItem, PaymentSource, Recipient
+from tilia_async.models.transfers import TransferItem
 from tilia_async.sandbox import Sandbox
 
 USERS = ("payer", "recipient", "creator")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tilia_async.wire import checks
+from tilia_async import checks
 
 NAME, EMAIL = "david_gaimer@mail.io", "david@home.example"
 

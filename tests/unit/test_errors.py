@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from tilia_async import errors
-from tilia_async.api.accounts import RegisteredAccount
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
+from tilia_async.models.accounts import RegisteredAccount
 
 
 def stopped(outcome: BulkOutcome) -> errors.BulkStoppedError:

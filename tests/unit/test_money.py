@@ -7,7 +7,7 @@ from iso4217 import Currency
 
 from tilia_async import Money
 from tilia_async.currencies import DECIMALS
-from tilia_async.wire.amounts import GivenAmount
+from tilia_async.models.amount import AmountArgument
 
 amounts = st.integers(-(10**12), 10**12)
 
@@ -31,8 +31,12 @@ def test_a_currency_is_the_same_in_small_letters() -> None:
     assert str(Money(500, "usd")) == "USD 5.00"
     # What a token of a publisher's own is called is known to the publisher alone.
     assert Money(5, "tok").currency == "tok"
-    assert GivenAmount(5, "eur").fields() == GivenAmount(Money(5, "eur")).fields() == {"amount": 5, "currency": "EUR"}
-    assert GivenAmount(5, "tok").fields() == {"amount": 5, "currency": "tok"}
+    assert (
+        AmountArgument(5, "eur").fields()
+        == AmountArgument(Money(5, "eur")).fields()
+        == {"amount": 5, "currency": "EUR"}
+    )
+    assert AmountArgument(5, "tok").fields() == {"amount": 5, "currency": "tok"}
 
 
 def test_arithmetic_within_a_currency() -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tilia_async import Environment, Evidence, Operation, Repeat, Service, errors
 from tilia_async.api import OPERATIONS
-from tilia_async.api.invoices import InvoicePage
-from tilia_async.api.payment_methods import PaymentMethod
-from tilia_async.api.payouts import Payout
 from tilia_async.json_value import JsonValue
+from tilia_async.models.invoices import InvoicePage
+from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.payouts import Payout
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoAnswer, RawAnswer, open_envelope, retry_after
 from tilia_async.wire.outcome import Success, judge, out_of_time

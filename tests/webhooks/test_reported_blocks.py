@@ -17,8 +17,8 @@ from scripted import people, sandbox_client
 
 import tilia_sync
 from tilia_async import errors
-from tilia_async.api.accounts import Block
 from tilia_async.ledger import BlockAction, BlockLedger, RecordSource
+from tilia_async.models.accounts import Block
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.tokens import TokenCache
 from tilia_async.webhooks import AccountBlockChanged, WebhookReceiver, parse_event

@@ -10,15 +10,15 @@ import deliveries
 import pytest
 from deliveries import delivery
 
-from tilia_async.api.accounts import Account, AccountBlocks
-from tilia_async.api.compliance import KycStatus
-from tilia_async.api.escrow import Escrow
-from tilia_async.api.invoices import Invoice
-from tilia_async.api.payment_methods import PaymentMethod
-from tilia_async.api.refunds import InvoiceRefunds
-from tilia_async.api.token_exchanges import TokenExchange
-from tilia_async.api.wallet import Wallet
 from tilia_async.errors import NotFoundError
+from tilia_async.models.accounts import Account, AccountBlocks
+from tilia_async.models.compliance import KycStatus
+from tilia_async.models.escrow import Escrow
+from tilia_async.models.invoices import Invoice
+from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.refunds import InvoiceRefunds
+from tilia_async.models.token_exchanges import TokenExchange
+from tilia_async.models.wallets import Wallet
 from tilia_async.webhooks import AccountBlockChanged, Event, RefundCompleted, WebhookReceiver
 from tilia_async.webhooks.confirm import CHECKS
 from tilia_async.wire.codec import decode

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tilia_async import webhooks
-from tilia_async.api.accounts import AccountEmail, Block, PlatformUser
-from tilia_async.api.compliance import KycMatchCheck
 from tilia_async.errors import WebhookError
+from tilia_async.models.accounts import AccountEmail, Block, PlatformUser
+from tilia_async.models.compliance import KycMatchCheck
 from tilia_async.webhooks import (
     AccountBlockChanged,
     BalanceTransferCompleted,
@@ -157,7 +157,7 @@ def test_what_else_may_be_the_same_person() -> None:
 
 
 def test_enumerations_are_open() -> None:
-    from tilia_async.api.escrow import EscrowStatus
+    from tilia_async.models.escrow import EscrowStatus
 
     assert read(deliveries.ESCROW, EscrowTransactionUpdated).status is EscrowStatus.ESCROWED
     event = read({**deliveries.ESCROW, "status": "LOST-AT-SEA"}, EscrowTransactionUpdated)

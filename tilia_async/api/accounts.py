@@ -4,161 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import attrs
 
-from tilia_async.api.tag import Tag
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service, expect
 from tilia_async.errors import AccountExistsError
-from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.json_value import JsonInput
 from tilia_async.ledger.calls import RecordedCall, on_record, reason_of
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
+from tilia_async.models.accounts import (
+    PUBLISHER,
+    Account,
+    AccountBlocks,
+    AccountProfile,
+    BlockStatus,
+    ExternalPlatform,
+    RegisteredAccount,
+)
 from tilia_async.scopes import Scope
 from tilia_async.secret import hide_body
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat, Said
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 T = TypeVar("T")
 
 LONGEST_USERNAME = 64
 """In characters, for ``accounts.register`` (fact sheet "accounts", B1)."""
-
-
-class ExternalPlatform(StrEnum):
-    """Where a user may be known instead of by e-mail."""
-
-    STEAM = "steam"
-    OCULUS = "oculus"
-    APPLE = "apple"
-    GOOGLE = "google"
-    MICROSOFT = "microsoft"
-    NINTENDO = "nintendo"
-    SONY = "sony"
-
-
-class AccountProfile(TypedDict, total=False):
-    """What Tilia keeps of a user beside name and e-mail. ``state_province`` and ``country_iso`` go together."""
-
-    full_name: str
-    street_address_1: str
-    street_address_2: str
-    street_address_3: str
-    city: str
-    state_province: str
-    country_iso: str
-    zip_postal_code: str
-
-
-@attrs.frozen
-class Account:
-    """An account as ``user-info`` tells it.
-
-    Attributes:
-        email: None for users of external platforms. Elsewhere in the API it is an object; here it is a string.
-        blocked_capabilities: by capability; what stands in it is not documented.
-        integrator: the publisher, i.e. you.
-    """
-
-    account_id: str
-    username: str | None = None
-    email: str | None = attrs.field(default=None, repr=False)
-    is_blocked: bool | None = None
-    blocked_capabilities: Mapping[str, JsonValue] | None = attrs.field(default=None, hash=False)
-    integrator: str | None = None
-    tags: tuple[Tag, ...] = ()
-    created: datetime | None = None
-
-
-@attrs.frozen
-class AccountEmail:
-    """The e-mail address of an account, with what Tilia knows about it."""
-
-    address: str | None = attrs.field(default=None, repr=False)
-    email_id: str | None = None
-    email_types: tuple[str, ...] = ()
-    is_verified: bool | None = None
-
-
-@attrs.frozen
-class PlatformUser:
-    """A user's id on an external platform."""
-
-    user_id: str | None = None
-
-
-@attrs.frozen
-class RegisteredAccount:
-    """An account as a registration tells it; strings that are not set may be empty."""
-
-    account_id: str
-    username: str | None = None
-    email: AccountEmail | None = None
-    external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, hash=False)
-    full_name: str | None = attrs.field(default=None, repr=False)
-    street_address_1: str | None = attrs.field(default=None, repr=False)
-    street_address_2: str | None = attrs.field(default=None, repr=False)
-    street_address_3: str | None = attrs.field(default=None, repr=False)
-    city: str | None = attrs.field(default=None, repr=False)
-    state_province: str | None = attrs.field(default=None, repr=False)
-    country_iso: str | None = None
-    zip_postal_code: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class BlockStatus:
-    """Whether an account is blocked."""
-
-    is_blocked: bool
-
-
-_PUBLISHER: Final = "publisher"
-_LOGIN: Final = "login"
-
-
-@attrs.frozen
-class Block:
-    """What keeps an account from something.
-
-    Attributes:
-        capability: ``login`` covers all others.
-        issuer: ``publisher``, or a word of Tilia's own.
-    """
-
-    block_id: str | None = None
-    account_id: str | None = None
-    capability: str | None = None
-    issuer: str | None = None
-    reason: str | None = None
-
-
-@attrs.frozen
-class AccountBlocks:
-    """The blocks of an account."""
-
-    account_id: str
-    blocks: tuple[Block, ...] = ()
-
-    @property
-    def is_another_issuers(self) -> bool:
-        """Say whether the account may not log in, and not because of the publisher."""
-        logins = [block for block in self.blocks if block.capability in {None, "", _LOGIN}]
-        return bool(logins) and all(block.issuer not in {None, "", _PUBLISHER} for block in logins)
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """One block comes as an object, although the page speaks of a list."""
-        blocks = payload.get("blocks") if isinstance(payload, dict) else None
-        if not isinstance(payload, dict) or not isinstance(blocks, dict):
-            return payload
-        is_one = not all(isinstance(value, dict) for value in blocks.values())
-        return {**payload, "blocks": [blocks] if is_one else list(blocks.values())}
 
 
 REGISTER = Operation(
@@ -223,7 +99,7 @@ UNBLOCK = Operation(
     scopes={Scope.UNBLOCK_ACCOUNTS},
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
-    denials={"is_blocked": {True}, "blocked_capabilities.login": {Said.ANYTHING}, "blocks.issuer": {_PUBLISHER}},
+    denials={"is_blocked": {True}, "blocked_capabilities.login": {Said.ANYTHING}, "blocks.issuer": {PUBLISHER}},
 )
 UPDATE = Operation(
     "accounts.update",
@@ -283,7 +159,7 @@ MERGE = Operation(
 class Accounts:
     """``tilia.accounts``: register users, look them up, block and unblock them."""
 
-    _caller: Caller
+    _sender: Sender
     _ledger: BlockLedger | None = None
 
     async def register(
@@ -311,7 +187,7 @@ class Accounts:
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
         platforms = _user_ids(REGISTER.name, external_platforms)
-        checks.refuse(
+        refuse(
             REGISTER.name,
             {
                 "username": checks.text(username, longest=LONGEST_USERNAME),
@@ -325,7 +201,7 @@ class Accounts:
             body["email"] = {"address": email}
         else:
             body["external_platforms"] = {name: {"user_id": user_id} for name, user_id in platforms.items()}
-        return await self._caller.value(REGISTER, body=body, options=options)
+        return await self._sender.value(REGISTER, body=body, options=options)
 
     async def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
@@ -339,7 +215,7 @@ class Accounts:
 
         Source: fact sheet "guides", G3; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
         """
-        return await self._caller.value(GET, path={"account_id": account_id}, options=options)
+        return await self._sender.value(GET, path={"account_id": account_id}, options=options)
 
     async def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
@@ -353,8 +229,8 @@ class Accounts:
 
         Source: fact sheet "accounts", C2 (operationId searchUserInfo); scope ``search_accounts``.
         """
-        checks.refuse(FIND.name, {"username": checks.text(username, longest=254)})
-        return await self._caller.value(FIND, query={"username": username}, options=options)
+        refuse(FIND.name, {"username": checks.text(username, longest=254)})
+        return await self._sender.value(FIND, query={"username": username}, options=options)
 
     async def block(
         self,
@@ -423,7 +299,7 @@ class Accounts:
 
         Source: fact sheet "guides", G3, "Detecting blocked accounts"; scope ``search_accounts``.
         """
-        status = await self._caller.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
+        status = await self._sender.value(IS_BLOCKED, path={"account_id": account_id}, options=options)
         return status.is_blocked
 
     async def get_or_register(
@@ -481,7 +357,7 @@ class Accounts:
         """
         platforms = _user_ids(UPDATE.name, external_platforms)
         nothing = email is None and not platforms and not profile
-        checks.refuse(
+        refuse(
             UPDATE.name,
             {
                 "account_id": ["would stay as it is; give something to change"] if nothing else [],
@@ -495,7 +371,7 @@ class Accounts:
             body["email"] = {"address": email}
         if platforms:
             body["external_platforms"] = {name: {"user_id": user_id} for name, user_id in platforms.items()}
-        return await self._caller.value(UPDATE, path={"account_id": account_id}, body=body, options=options)
+        return await self._sender.value(UPDATE, path={"account_id": account_id}, body=body, options=options)
 
     async def block_capability(
         self,
@@ -524,7 +400,7 @@ class Accounts:
 
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
-        checks.refuse(
+        refuse(
             BLOCK_CAPABILITY.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -555,7 +431,7 @@ class Accounts:
 
         Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
         """
-        return await self._caller.value(GET_BLOCKS, path={"account_id": account_id}, options=options)
+        return await self._sender.value(GET_BLOCKS, path={"account_id": account_id}, options=options)
 
     async def merge(
         self,
@@ -577,7 +453,7 @@ class Accounts:
         Source: fact sheet "accounts", C9 (operationId MergeAccounts); scope ``change_accounts`` is inferred.
         """
         same = ["is the source as well"] if source_account_id == destination_account_id else []
-        checks.refuse(
+        refuse(
             MERGE.name,
             {
                 "source_account_id": checks.identifier(source_account_id),
@@ -585,7 +461,7 @@ class Accounts:
             },
         )
         body = {"source_account_id": source_account_id, "destination_account_id": destination_account_id}
-        await self._caller.value(MERGE, body=body, options=options)
+        await self._sender.value(MERGE, body=body, options=options)
 
     async def _change(
         self,
@@ -597,21 +473,21 @@ class Accounts:
         options: RequestOptions | None,
     ) -> T:
         """Block or unblock, on record if there is a ledger."""
-        checks.refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
+        refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
         path = {"account_id": account_id} if operation.parameters else None
 
         async def send(chosen: RequestOptions | None) -> T:
-            return await self._caller.value(operation, path=path, body=body, options=chosen)
+            return await self._sender.value(operation, path=path, body=body, options=chosen)
 
         if self._ledger is None:
             return await send(options)
         expect("options", options, RequestOptions, type(None))
-        recorded = RecordedCall(operation.name, intent, account_id, self._caller.timeout, options)
+        recorded = RecordedCall(operation.name, intent, account_id, self._sender.timeout, options)
         return await on_record(self._ledger, recorded, send)
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:
-    checks.refuse(operation, {"external_platforms": checks.mapping(platforms)})
+    refuse(operation, {"external_platforms": checks.mapping(platforms)})
     return {name: _user_id(user) for name, user in (platforms or {}).items()}
 
 

@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
-
 import attrs
 
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
-from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.json_value import JsonInput
+from tilia_async.models.auth import Redirect, UserToken
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-@attrs.frozen
-class Redirect:
-    """A way into one of Tilia's web pages. It is pickled as it is: keep a pickle of it as you keep a password.
-
-    Attributes:
-        redirect: the URL to send the user's browser to. It lets its bearer in once, within 24 hours, so ``repr`` does
-            not show it.
-        nonce_auth_id: the nonce in it; Tilia's guides show it for hosted pages only.
-    """
-
-    redirect: str = attrs.field(repr=False)
-    nonce_auth_id: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class UserToken:
-    """A token that acts for one user. It is pickled as it is: keep a pickle of it as you keep a password.
-
-    Attributes:
-        access_token: not shown by ``repr``.
-        refresh_token: Tilia documents nothing that takes it.
-        expiry: None if Tilia does not say (it sends the zero time).
-    """
-
-    access_token: str = attrs.field(repr=False)
-    token_type: str | None = None
-    refresh_token: str | None = attrs.field(default=None, repr=False)
-    expiry: datetime | None = None
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """The samples disagree: ``token`` is an object in some and the token itself in others."""
-        token = payload.get("token") if isinstance(payload, dict) else None
-        return {"access_token": token} if isinstance(token, str) else token
-
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 CREATE_REDIRECT = Operation(
     "auth.create_redirect",
@@ -81,7 +41,7 @@ CREATE_USER_TOKEN = Operation(
 class Auth:
     """``tilia.auth``: let one user in."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def create_redirect(
         self,
@@ -105,7 +65,7 @@ class Auth:
 
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
-        checks.refuse(
+        refuse(
             CREATE_REDIRECT.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -118,7 +78,7 @@ class Auth:
             body["mechanism"] = "tilia_hosted"
         if flow is not None:
             body["flow"] = flow
-        return await self._caller.value(CREATE_REDIRECT, body=body, options=options)
+        return await self._sender.value(CREATE_REDIRECT, body=body, options=options)
 
     async def create_user_token(
         self, account_id: str, expires_in: int | None = None, *, options: RequestOptions | None = None
@@ -137,7 +97,7 @@ class Auth:
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
         is_count = isinstance(expires_in, int) and not isinstance(expires_in, bool) and expires_in >= 1
-        checks.refuse(
+        refuse(
             CREATE_USER_TOKEN.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -147,7 +107,7 @@ class Auth:
         body: dict[str, JsonInput] = {"account_id": account_id, "return_token": True}
         if expires_in is not None:
             body["token_expiration_seconds"] = expires_in
-        return await self._caller.value(CREATE_USER_TOKEN, body=body, options=options)
+        return await self._sender.value(CREATE_USER_TOKEN, body=body, options=options)
 
 
 def _flow(flow: str | None, hosted: bool) -> list[str]:

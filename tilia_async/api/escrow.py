@@ -3,71 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import Literal, Unpack
 
 import attrs
 
-from tilia_async.api.invoices import Invoice, InvoiceDetails, invoice_body
-from tilia_async.api.line_items import LineItem, PaymentSource, listed
+from tilia_async import checks
+from tilia_async.api.invoices import invoice_body
 from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
 from tilia_async.config import RequestOptions, Service
+from tilia_async.models.escrow import Escrow, EscrowPage, EscrowStatus
+from tilia_async.models.invoices import InvoiceDetails
+from tilia_async.models.line_items import LineItem, PaymentSource
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class EscrowStatus(StrEnum):
-    """How far an escrow is. ``CANCELLED`` has two Ls here and one in an invoice."""
-
-    OPEN = "OPEN"
-    ESCROWED = "ESCROWED"
-    ESCROW_FAILED = "ESCROW-FAILED"
-    COMMITTED = "COMMITTED"
-    COMMIT_REQUESTED = "COMMIT-REQUESTED"
-    COMMIT_FAILED = "COMMIT-FAILED"
-    CANCELLED = "CANCELLED"
-    CANCEL_REQUESTED = "CANCEL-REQUESTED"
-    CANCEL_FAILED = "CANCEL-FAILED"
-    CANCEL_INVOICE_TRANSFER_FAILED = "CANCEL-INVOICE-TRANSFER-FAILED"
-    SYSTEM_CANCELLED = "SYSTEM-CANCELLED"
-    SYSTEM_CANCEL_REQUESTED = "SYSTEM-CANCEL-REQUESTED"
-    SYSTEM_CANCEL_FAILED = "SYSTEM-CANCEL-FAILED"
-
-
-@attrs.frozen
-class Escrow:
-    """An escrow.
-
-    Attributes:
-        commit_invoice_id, cancel_invoice_id: empty until there is one.
-        escrow_invoice: what is bought; in the answers to create and pay only.
-    """
-
-    id: str
-    account_id: str | None = None
-    escrow_invoice_id: str | None = None
-    commit_invoice_id: str | None = None
-    cancel_invoice_id: str | None = None
-    status: EscrowStatus | str | None = None
-    integrator: str | None = None
-    escrow_invoice: Invoice | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
-class EscrowPage:
-    """One page of the escrows with a reference."""
-
-    escrow_transactions: tuple[Escrow, ...]
-    total: int | None = None
-    account_id: str | None = None
-
+from tilia_async.wire.refusal import listed, refuse
+from tilia_async.wire.sender import Sender
 
 _READS = Evidence({"scope"}, "the page hides the scope; that of reading invoices is expected")
 
@@ -168,7 +118,7 @@ LIST_BY_REFERENCE = Operation(
 class Escrows:
     """``tilia.escrow``: hold the buyer's money until a deal is done. Created, paid, then committed or cancelled."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def create(
         self,
@@ -194,7 +144,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId createEscrowTransaction); scope ``write_invoices``; success is 201.
         """
         body = invoice_body(CREATE.name, account_id, line_items, payment_methods, details)
-        return await self._caller.value(CREATE, body=body, options=options)
+        return await self._sender.value(CREATE, body=body, options=options)
 
     async def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Charge the buyer; Tilia holds the money. A charge that failed is an answer, not an error: see ``status``.
@@ -210,7 +160,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 (operationId payEscrowTransaction); scope ``write_invoices``.
         """
-        return await self._caller.value(PAY, path={"escrow_id": escrow_id}, options=options)
+        return await self._sender.value(PAY, path={"escrow_id": escrow_id}, options=options)
 
     async def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Pay the sellers out of an escrow that was paid. It may fail: see ``status``.
@@ -226,7 +176,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 (operationId commitEscrowTransaction); scope ``write_invoices``.
         """
-        return await self._caller.value(COMMIT, path={"escrow_id": escrow_id}, options=options)
+        return await self._sender.value(COMMIT, path={"escrow_id": escrow_id}, options=options)
 
     async def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Give the buyer the whole sum back, out of an escrow that was paid. It may fail: see ``status``.
@@ -242,7 +192,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 (operationId cancelEscrowTransaction); scope ``write_invoices``.
         """
-        return await self._caller.value(CANCEL, path={"escrow_id": escrow_id}, options=options)
+        return await self._sender.value(CANCEL, path={"escrow_id": escrow_id}, options=options)
 
     async def get(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Look an escrow up by its id.
@@ -256,7 +206,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 (operationId getEscrowTransactionById); scope ``read_invoices`` is inferred.
         """
-        return await self._caller.value(GET, path={"escrow_id": escrow_id}, options=options)
+        return await self._sender.value(GET, path={"escrow_id": escrow_id}, options=options)
 
     async def find_by_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Look an escrow up by its escrow, commit or cancel invoice.
@@ -270,7 +220,7 @@ class Escrows:
 
         Source: fact sheet "money", D7 (operationId getEscrowTransactionByInvoiceId); the scope is inferred.
         """
-        return await self._caller.value(FIND_BY_INVOICE, path={"invoice_id": invoice_id}, options=options)
+        return await self._sender.value(FIND_BY_INVOICE, path={"invoice_id": invoice_id}, options=options)
 
     def list_by_reference(
         self,
@@ -303,7 +253,7 @@ class Escrows:
         Source: fact sheet "money", D7 and 0.9 (operationId getEscrowTransactionByReferenceId); the scope is inferred.
         """
         statuses = ",".join(map(checks.plain, listed(LIST_BY_REFERENCE.name, "status", status, str)))
-        checks.refuse(
+        refuse(
             LIST_BY_REFERENCE.name,
             {
                 "reference_id": checks.identifier(reference_id, longest=checks.LONGEST_REFERENCE),
@@ -320,7 +270,7 @@ class Escrows:
             query["sort"] = sort
 
         async def fetch(offset: int) -> Page[Escrow]:
-            page = await self._caller.value(
+            page = await self._sender.value(
                 LIST_BY_REFERENCE,
                 path={"reference_id": reference_id},
                 query={**query, "offset": offset},

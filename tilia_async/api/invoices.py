@@ -2,272 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Literal, Unpack
 
 import attrs
 
-from tilia_async.api.line_items import (
-    LineItem,
-    Location,
-    PaymentSource,
-    listed,
-    of_kind,
-    problems_of,
-    problems_of_sources,
-)
+from tilia_async import checks
 from tilia_async.api.paging import DEFAULT_PAGE, Page, Pages
-from tilia_async.api.summary import Summary
-from tilia_async.api.tag import Tag
 from tilia_async.config import RequestOptions, Service
-from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.json_value import JsonInput
+from tilia_async.models.invoices import (
+    AuthorizedInvoice,
+    AuthorizedInvoiceDetails,
+    Invoice,
+    InvoiceDetails,
+    InvoiceMechanism,
+    InvoicePage,
+    InvoiceState,
+)
+from tilia_async.models.line_items import LineItem, Location, PaymentSource, problems_of_sources
+from tilia_async.models.request_part import of_kind, problems_of
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class InvoiceState(StrEnum):
-    """How far an invoice is. ``CANCELED`` has one L here and two in an escrow."""
-
-    OPEN = "OPEN"
-    PROCESSING = "PROCESSING"
-    SUCCESS = "SUCCESS"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-
-
-class InvoiceMechanism(StrEnum):
-    """Where an authorized invoice is paid."""
-
-    API = "api"
-    WIDGET = "widget"
-    TILIA_HOSTED = "tilia_hosted"
-
-
-@attrs.frozen
-class InvoiceSubitem:
-    """One movement of money within an invoice; ``amount_usd`` in cents."""
-
-    subitem_id: str | None = None
-    subitem_type: str | None = None
-    invoice_id: str | None = None
-    invoice_reference: str | None = None
-    exchange_id: str | None = None
-    amount: int | None = None
-    amount_usd: int | None = None
-    currency: str | None = None
-    display_amount: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    description: str | None = None
-    metadata: JsonValue = attrs.field(default=None, hash=False)
-    source_account_id: str | None = None
-    source_payment_method_id: str | None = None
-    source_wallet_id: str | None = None
-    destination_account_id: str | None = None
-    destination_payment_method_id: str | None = None
-    destination_wallet_id: str | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
-class InvoicePaymentMethod:
-    """What an invoice is paid with; ``authorized_amount_usd`` in cents."""
-
-    payment_method_id: str | None = None
-    invoice_id: str | None = None
-    exchange_id: str | None = None
-    authorized_amount: int | None = None
-    authorized_amount_usd: int | None = None
-    requested_amount: int | None = None
-    currency: str | None = None
-    display_amount: str | None = None
-    display_string: str | None = None
-    provider: str | None = None
-    payment_id: str | None = None
-    subitems: tuple[InvoiceSubitem, ...] = ()
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
-class InvoiceRecipient:
-    """Who receives a part of a line item, as an authorized invoice tells it."""
-
-    amount: int | None = None
-    currency: str | None = None
-    source_wallet_id: str | None = None
-    destination_account_id: str | None = None
-    destination_wallet_id: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    description: str | None = None
-    fee_percentage: float | None = None
-    fee_description: str | None = None
-    metadata: JsonValue = attrs.field(default=None, hash=False)
-
-
-@attrs.frozen
-class InvoiceLineItem:
-    """One thing on an invoice.
-
-    Attributes:
-        transaction_type: that of the request, often with ``_virtual`` or ``_escrow_virtual`` at its end.
-        amount_refunded: in the smallest unit of the currency.
-        sort_order: its place.
-    """
-
-    line_item_id: str | None = None
-    invoice_id: str | None = None
-    exchange_id: str | None = None
-    product_sku: str | None = None
-    product_code: str | None = None
-    amount: int | None = None
-    amount_usd: int | None = None
-    amount_refunded: int | None = None
-    currency: str | None = None
-    display_amount: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    transaction_type: str | None = None
-    description: str | None = None
-    metadata: JsonValue = attrs.field(default=None, hash=False)
-    sort_order: int | None = None
-    recipients: tuple[InvoiceRecipient, ...] = ()
-    subitems: tuple[InvoiceSubitem, ...] = ()
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
-class Invoice:
-    """An invoice; amounts in the smallest unit of their currency.
-
-    Attributes:
-        created, updated: None where Tilia sends the zero time, as it does in answers to create, pay and get.
-        failure_code, failure_reason: empty while nothing failed.
-        line_items: in the order of their ``sort_order``.
-    """
-
-    invoice_id: str
-    account_id: str | None = None
-    invoice_type: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    state: InvoiceState | str | None = None
-    description: str | None = None
-    metadata: JsonValue = attrs.field(default=None, hash=False)
-    summary: Summary | None = None
-    failure_code: str | None = None
-    failure_reason: str | None = None
-    payment_methods: tuple[InvoicePaymentMethod, ...] = ()
-    line_items: tuple[InvoiceLineItem, ...] = ()
-    subitems: tuple[InvoiceSubitem, ...] = ()
-    integrator: str | None = None
-    transfer_id: str | None = None
-    session_id: str | None = None
-    tags: tuple[Tag, ...] = ()
-    created: datetime | None = None
-    updated: datetime | None = None
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """Line items come as a map by id, whose order says nothing; their ``sort_order`` does."""
-        items = payload.get("line_items") if isinstance(payload, dict) else None
-        if not isinstance(payload, dict):
-            return payload
-        if isinstance(items, dict):
-            in_order = sorted(items.items(), key=lambda entry: _sort_order(entry[1]))
-            return {**payload, "line_items": dict(in_order)}
-        return {**payload, "line_items": sorted(items, key=_sort_order)} if isinstance(items, list) else payload
-
-
-def _sort_order(item: JsonValue) -> int:
-    order = item.get("sort_order") if isinstance(item, dict) else None
-    # Python refuses to read a number of some thousand digits.
-    if isinstance(order, str) and len(order) <= 40 and order.isascii() and order.isdecimal():
-        return int(order)
-    return order if isinstance(order, int) else 0
-
-
-@attrs.frozen
-class InvoicePage:
-    """One page of an account's invoices."""
-
-    invoices: tuple[Invoice, ...]
-    total: int | None = None
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """The page hides the key of the list, so whatever key holds a list or map of objects is taken."""
-        if not isinstance(payload, dict):
-            return {} if payload is None else {"invoices": payload}
-        # An empty object is no list of anything.
-        lists = [value for value in payload.values() if isinstance(value, list) or (isinstance(value, dict) and value)]
-        total = payload.get("total")
-        if "invoices" in payload or lists:
-            return {"total": total, "invoices": payload.get("invoices", lists[0] if lists else [])}
-        # Nothing at all is not the same as no invoices.
-        return {"total": total, "invoices": []} if total in (0, "0") and total is not False else {}
-
-
-@attrs.frozen
-class AuthorizedInvoice:
-    """An invoice that a user pays in Tilia's own pages; which fields are set depends on the mechanism.
-
-    Attributes:
-        redirect, nonce_auth_id, password_token: let their bearer in, so ``repr`` does not show them; keep a pickle of
-            them as you keep a password.
-    """
-
-    authorized_invoice_id: str | None = None
-    nonce_auth_id: str | None = attrs.field(default=None, repr=False)
-    redirect: str | None = attrs.field(default=None, repr=False)
-    password_token: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class AuthorizedInvoiceDetails:
-    """What an authorized invoice is about.
-
-    Attributes:
-        line_items_total: in the smallest unit of ``line_items_currency``.
-        is_virtual: it is paid with tokens.
-    """
-
-    line_items: tuple[InvoiceLineItem, ...] = ()
-    line_items_total: int | None = None
-    line_items_currency: str | None = None
-    display_amount: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    description: str | None = None
-    metadata: JsonValue = attrs.field(default=None, hash=False)
-    is_escrow: bool | None = None
-    is_virtual: bool | None = None
-
-
-class InvoiceDetails(TypedDict, total=False):
-    """What an invoice may say beside what is bought and with what.
-
-    ``reference_type`` and ``reference_id`` are ids of yours. Give each write a ``reference_id`` that no other has: an
-    escrow can be found again by it, and ``reconcile`` knows a write whose answer was lost by nothing else.
-    """
-
-    invoice_type: str
-    reference_type: str
-    reference_id: str
-    description: str
-    metadata: Mapping[str, JsonInput]
-    tax_inclusive: bool
-    location: Location
-
+from tilia_async.wire.refusal import listed, refuse
+from tilia_async.wire.sender import Sender
 
 CREATE = Operation(
     "invoices.create",
@@ -345,7 +103,7 @@ GET_AUTHORIZED = Operation(
 class Invoices:
     """``tilia.invoices``: sell things. An invoice is created, then paid."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def create(
         self,
@@ -371,7 +129,7 @@ class Invoices:
         Source: fact sheet "money", D1; scope ``write_invoices``; success is 201.
         """
         body = invoice_body(CREATE.name, account_id, line_items, payment_methods, details)
-        return await self._caller.value(CREATE, body=body, options=options)
+        return await self._sender.value(CREATE, body=body, options=options)
 
     async def pay(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Charge what an invoice says. It may still be ``PROCESSING`` afterwards.
@@ -388,7 +146,7 @@ class Invoices:
 
         Source: fact sheet "money", D2 (operationId payInvoice); scope ``write_invoices``.
         """
-        return await self._caller.value(PAY, path={"invoice_id": invoice_id}, options=options)
+        return await self._sender.value(PAY, path={"invoice_id": invoice_id}, options=options)
 
     async def get(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Look an invoice up by its id.
@@ -402,7 +160,7 @@ class Invoices:
 
         Source: fact sheet "money", D3; scope ``read_invoices``.
         """
-        return await self._caller.value(GET, path={"invoice_id": invoice_id}, options=options)
+        return await self._sender.value(GET, path={"invoice_id": invoice_id}, options=options)
 
     def list(
         self,
@@ -439,7 +197,7 @@ class Invoices:
         """
         states = listed(LIST.name, "states", states, str)
         invoice_types = listed(LIST.name, "invoice_types", invoice_types, str)
-        checks.refuse(
+        refuse(
             LIST.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -465,7 +223,7 @@ class Invoices:
             asked = attrs.evolve(LIST, echoes=(*LIST.echoes, ("account_id", ("invoices.account_id",))))
 
         async def fetch(offset: int) -> Page[Invoice]:
-            page = await self._caller.value(
+            page = await self._sender.value(
                 asked, path={"account_id": account_id}, query={**query, "offset": offset}, options=options
             )
             return Page(page.invoices, page.total)
@@ -499,7 +257,7 @@ class Invoices:
 
         Source: fact sheet "money", D5 (operationId authorizeInvoice); scopes ``write_user_tokens``, ``write_invoices``.
         """
-        checks.refuse(
+        refuse(
             AUTHORIZE.name,
             {"invoice_mechanism": checks.text(invoice_mechanism), "is_escrow": checks.flag(is_escrow)},
         )
@@ -507,7 +265,7 @@ class Invoices:
         body["invoice_mechanism"] = checks.plain(invoice_mechanism)
         if is_escrow is not None:
             body["is_escrow"] = is_escrow
-        return await self._caller.value(AUTHORIZE, body=body, options=options)
+        return await self._sender.value(AUTHORIZE, body=body, options=options)
 
     async def get_authorized(
         self, authorized_invoice_id: str, *, options: RequestOptions | None = None
@@ -523,7 +281,7 @@ class Invoices:
 
         Source: fact sheet "money", D6 (operationId getAuthorizedInvoice); scope ``read_invoices``.
         """
-        return await self._caller.value(
+        return await self._sender.value(
             GET_AUTHORIZED, path={"authorized_invoice_id": authorized_invoice_id}, options=options
         )
 
@@ -545,9 +303,9 @@ def invoice_body(
     given: dict[str, object] = {**details}
     location = details.get("location")
     if "location" in given:
-        checks.refuse(operation, {"location": of_kind(location, Location)})
+        refuse(operation, {"location": of_kind(location, Location)})
     texts = ("invoice_type", "reference_type", "reference_id", "description")
-    checks.refuse(
+    refuse(
         operation,
         {
             "account_id": checks.identifier(account_id),
@@ -560,16 +318,16 @@ def invoice_body(
             **{field: ["is no field of an invoice"] for field in given if field not in _DETAILS},
         },
     )
-    body: dict[str, JsonInput] = {"account_id": account_id, "line_items": [item.to_json() for item in line_items]}
+    body: dict[str, JsonInput] = {"account_id": account_id, "line_items": [item.to_body() for item in line_items]}
     if payment_methods:
-        body["payment_methods"] = [source.to_json() for source in payment_methods]
+        body["payment_methods"] = [source.to_body() for source in payment_methods]
     body |= {field: checks.plain(text) for field in texts if isinstance(text := given.get(field), str)}
     if "metadata" in details:
         body["metadata"] = details["metadata"]
     if "tax_inclusive" in details:
         body["tax_inclusive"] = details["tax_inclusive"]
     if location is not None:
-        body["location"] = location.to_json()
+        body["location"] = location.to_body()
     return body
 
 

@@ -3,156 +3,18 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import attrs
 
-from tilia_async.api.line_items import listed
-from tilia_async.api.tag import Tag
-from tilia_async.api.wallet import CurrencyBalance, Wallet
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.models.payment_methods import CustomWallet, PaymentMethod, TransactionMethods
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-WALLET = "wallet"
-"""The provider of those payment methods that are wallets."""
-
-
-class PaymentMethodState(StrEnum):
-    """Whether a payment method can be used; only an active one can."""
-
-    ACTIVE = "ACTIVE"
-    INACTIVE = "INACTIVE"
-    UNVERIFIED = "UNVERIFIED"
-
-
-@attrs.frozen
-class WalletDetails:
-    """What a wallet's payment method says of its wallet. Amounts in the smallest unit of its currency."""
-
-    wallet_id: str | None = None
-    wallet_balance: int | None = None
-    balance: int | None = None
-
-
-@attrs.frozen
-class PaymentMethod:
-    """A payment method; which fields are set depends on its kind. What tells about the person is not shown.
-
-    Attributes:
-        id: what requests take as ``payment_method_id``.
-        method_class: ``visa``, ``paypal``, …; for wallets ``registration``, ``standard``, ``convertible``.
-        provider: ``wallet``, ``rebilly`` (cards), ``paypal``, ``banking``, ``pobo``.
-        psp_reference: for a wallet its id.
-        processing_currency: the currency's code.
-        pm_state: its state. ``state`` is that of an address.
-        wallet_balance: for a wallet, in the smallest unit of its currency.
-        payment_method_id: the same as ``id`` for cards, and ``""`` for wallets: use ``id``.
-    """
-
-    id: str
-    account_id: str | None = None
-    method_class: str | None = None
-    display_string: str | None = attrs.field(default=None, repr=False)
-    provider: str | None = None
-    psp_reference: str | None = None
-    psp_hash_code: str | None = None
-    processing_currency: str | None = None
-    pm_state: PaymentMethodState | str | None = None
-    integrator: str | None = None
-    wallet_balance: int | None = None
-    provider_data: WalletDetails | None = None
-    payment_method_id: str | None = None
-    first_name: str | None = attrs.field(default=None, repr=False)
-    last_name: str | None = attrs.field(default=None, repr=False)
-    full_name: str | None = attrs.field(default=None, repr=False)
-    psp_provided_email: str | None = attrs.field(default=None, repr=False)
-    email_id: str | None = attrs.field(default=None, repr=False)
-    expiration: str | None = attrs.field(default=None, repr=False)
-    bin: str | None = attrs.field(default=None, repr=False)
-    last_four: str | None = attrs.field(default=None, repr=False)
-    avs: str | None = attrs.field(default=None, repr=False)
-    address1: str | None = attrs.field(default=None, repr=False)
-    address2: str | None = attrs.field(default=None, repr=False)
-    city: str | None = attrs.field(default=None, repr=False)
-    state: str | None = attrs.field(default=None, repr=False)
-    country_iso: str | None = attrs.field(default=None, repr=False)
-    zip: str | None = attrs.field(default=None, repr=False)
-    address_verified: int | None = attrs.field(default=None, repr=False)
-    geoip_state: str | None = attrs.field(default=None, repr=False)
-    geoip_country_iso: str | None = attrs.field(default=None, repr=False)
-    tags: tuple[Tag, ...] = ()
-    created: datetime | None = None
-    updated: datetime | None = None
-
-    @property
-    def is_wallet(self) -> bool:
-        """Whether it is a wallet at Tilia, and not a card, a bank account or the like."""
-        return self.provider == WALLET
-
-    @property
-    def wallet_id(self) -> str | None:
-        """The id of the wallet that it stands for; None if it is none."""
-        if not self.is_wallet:
-            return None
-        details = self.provider_data
-        return (None if details is None else details.wallet_id) or self.psp_reference
-
-    @property
-    def currency(self) -> str | None:
-        """``processing_currency``, by the name that a wallet has for it."""
-        return self.processing_currency
-
-    @property
-    def current_balance(self) -> int | None:
-        """The wallet's balance in the smallest unit of its currency, by the name that a wallet has for it."""
-        details = self.provider_data
-        if self.wallet_balance is not None or details is None:
-            return self.wallet_balance
-        return details.balance if details.wallet_balance is None else details.wallet_balance
-
-
-@attrs.frozen
-class Capabilities:
-    """The ids of the payment methods that can be used for each."""
-
-    purchase: tuple[str, ...] = ()
-    payout: tuple[str, ...] = ()
-    deposit: tuple[str, ...] = ()
-
-
-@attrs.frozen
-class TransactionMethods:
-    """An account's payment methods, with what it has and what they can be used for."""
-
-    account_id: str | None = None
-    balances: Mapping[str, CurrencyBalance] = attrs.field(factory=dict[str, CurrencyBalance], hash=False)
-    capabilities: Capabilities | None = None
-    payment_methods: tuple[PaymentMethod, ...] = ()
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """Balances are nested twice in the reference and once in captured answers."""
-        balances = payload.get("balances") if isinstance(payload, dict) else None
-        inner = balances.get("balances") if isinstance(balances, dict) else None
-        return {**payload, "balances": inner} if isinstance(payload, dict) and isinstance(inner, dict) else payload
-
-
-@attrs.frozen
-class CustomWallet:
-    """A wallet of a type of your own, and the payment method that stands for it."""
-
-    payment_method: PaymentMethod
-    wallet: Wallet
-
+from tilia_async.wire.refusal import listed, refuse
+from tilia_async.wire.sender import Sender
 
 LIST = Operation(
     "payment_methods.list",
@@ -214,7 +76,7 @@ CREATE_CUSTOM_WALLET = Operation(
 class PaymentMethods:
     """``tilia.payment_methods``: what a user can pay with. Adding one is done in Tilia's web pages."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's payment methods of all kinds, wallets included.
@@ -231,7 +93,7 @@ class PaymentMethods:
 
         Source: fact sheet "money", B1 (operationId getPaymentMethods); scope ``read_payment_methods``.
         """
-        return await self._caller.value(LIST, path={"account_id": account_id}, options=options)
+        return await self._sender.value(LIST, path={"account_id": account_id}, options=options)
 
     async def get(self, payment_method_id: str, *, options: RequestOptions | None = None) -> PaymentMethod:
         """Look a payment method up by its id.
@@ -245,7 +107,7 @@ class PaymentMethods:
 
         Source: fact sheet "money", B2 (operationId getPaymentMethodByID); scope ``read_payment_methods``.
         """
-        return await self._caller.value(GET, path={"payment_method_id": payment_method_id}, options=options)
+        return await self._sender.value(GET, path={"payment_method_id": payment_method_id}, options=options)
 
     async def update(
         self,
@@ -279,7 +141,7 @@ class PaymentMethods:
             "default_payout": default_payout,
         }
         body = {field: value for field, value in changes.items() if value is not None}
-        checks.refuse(
+        refuse(
             UPDATE.name,
             {
                 "display_string": [] if display_string is None else checks.text(display_string),
@@ -289,7 +151,7 @@ class PaymentMethods:
             },
         )
         path = {"payment_method_id": payment_method_id}
-        return await self._caller.value(UPDATE, path=path, body=body, options=options)
+        return await self._sender.value(UPDATE, path=path, body=body, options=options)
 
     async def transaction_methods(
         self,
@@ -314,8 +176,8 @@ class PaymentMethods:
         """
         given = {"state": state, "capability": capability}
         query: dict[str, str | int] = {field: value for field, value in given.items() if value is not None}
-        checks.refuse(TRANSACTION_METHODS.name, {field: checks.text(value) for field, value in query.items()})
-        return await self._caller.value(
+        refuse(TRANSACTION_METHODS.name, {field: checks.text(value) for field, value in query.items()})
+        return await self._sender.value(
             TRANSACTION_METHODS, path={"account_id": account_id}, query=query or None, options=options
         )
 
@@ -341,7 +203,7 @@ class PaymentMethods:
         Source: fact sheet "money", B5 (operationId CreateCustomWalletPaymentMethod); the scope is inferred.
         """
         body = custom_wallet_body(CREATE_CUSTOM_WALLET.name, account_id, wallet_type, tags)
-        return await self._caller.value(CREATE_CUSTOM_WALLET, body=body, options=options)
+        return await self._sender.value(CREATE_CUSTOM_WALLET, body=body, options=options)
 
 
 def custom_wallet_body(operation: str, account_id: str, wallet_type: str, tags: Sequence[str]) -> dict[str, JsonInput]:
@@ -351,7 +213,7 @@ def custom_wallet_body(operation: str, account_id: str, wallet_type: str, tags: 
         InvalidRequestError: a field breaks a rule.
     """
     tags = listed(operation, "tags", tags, str)
-    checks.refuse(
+    refuse(
         operation,
         {
             "account_id": checks.identifier(account_id),

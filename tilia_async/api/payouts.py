@@ -3,90 +3,18 @@
 from __future__ import annotations
 
 import builtins
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
-from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.json_value import JsonInput
+from tilia_async.models.amount import Amount, AmountArgument
+from tilia_async.models.payouts import Payout, PayoutStatus
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
-from tilia_async.wire.amounts import Amount, GivenAmount
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class PayoutStatus(StrEnum):
-    """How far a payout is. Only funds in escrow can be cancelled."""
-
-    ESCROW_TRANSFER_INITIATED = "ESCROW-TRANSFER-INITIATED"
-    ESCROW_TRANSFER_FAILED = "ESCROW-TRANSFER-FAILED"
-    FUNDS_IN_ESCROW = "FUNDS-IN-ESCROW"
-    FUNDS_IN_ESCROW_ON_HOLD = "FUNDS-IN-ESCROW-ON-HOLD"
-    CREDIT_TRANSFER_INITIATED = "CREDIT-TRANSFER-INITIATED"
-    TILIA_ONHOLD = "TILIA-ONHOLD"
-    PROVIDER_ONHOLD = "PROVIDER-ONHOLD"
-    SUCCESS = "SUCCESS"
-    FAILED = "FAILED"
-    USER_CANCELED = "USER-CANCELED"
-    USER_REVERSE_TRANSFER_INITIATED = "USER-REVERSE-TRANSFER-INITIATED"
-    USER_REVERSE_FAILED = "USER-REVERSE-FAILED"
-    USER_REVERSED = "USER-REVERSED"
-    SUPPORT_REJECT_TRANSFER_INITIATED = "SUPPORT-REJECT-TRANSFER-INITIATED"
-    SUPPORT_REJECT_FAILED = "SUPPORT-REJECT-FAILED"
-    SUPPORT_REJECTED = "SUPPORT-REJECTED"
-    SYSTEM_REJECTED = "SYSTEM-REJECTED"
-    SYSTEM_REJECT_FAILED = "SYSTEM-REJECT-FAILED"
-
-
-class PayoutFlow(StrEnum):
-    """Whose money goes where: publisher to user, Tilia to publisher, user to the user's own account."""
-
-    DISBURSEMENT = "DISBURSEMENT"
-    SETTLEMENT = "SETTLEMENT"
-    STANDARD = "STANDARD"
-
-
-@attrs.frozen
-class PayoutCredit:
-    """What the receiver gets; amounts in the smallest unit of the currency."""
-
-    destination_payment_method_id: str | None = None
-    amount: int | None = None
-    fee_amount: int | None = None
-    currency: str | None = None
-    status: str | None = None
-
-
-@attrs.frozen
-class Payout:
-    """A payout.
-
-    Attributes:
-        payout_status_id: what :meth:`Payouts.get` and :meth:`Payouts.cancel` take.
-    """
-
-    payout_status_id: str
-    credit_id: str | None = None
-    account_id: str | None = None
-    status: PayoutStatus | str | None = None
-    payout_flow: PayoutFlow | str | None = None
-    credit: PayoutCredit | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """A cancelled payout comes as a list of one, and Tilia's Unity SDK knows the id by another name, too."""
-        only = payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
-        if isinstance(only, dict) and "payout_status_id" not in only and "payout_id" in only:
-            return {**only, "payout_status_id": only["payout_id"]}
-        return only
-
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 _NOT_CANCELLED = {
     PayoutStatus.FUNDS_IN_ESCROW,
@@ -146,7 +74,7 @@ CANCEL = Operation(
 class Payouts:
     """``tilia.payouts``: pay users out. They need to have passed KYC; destinations are PayPal accounts."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def request(
         self,
@@ -173,8 +101,8 @@ class Payouts:
 
         Source: fact sheet "money", E: path and body as Tilia's Unity SDK sends them; scope ``write_process_credits``.
         """
-        given = GivenAmount(amount, currency)
-        checks.refuse(
+        given = AmountArgument(amount, currency)
+        refuse(
             REQUEST.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -188,7 +116,7 @@ class Payouts:
             "destination_payment_method_id": destination_payment_method_id,
             **given.fields(),
         }
-        return await self._caller.value(REQUEST, path={"account_id": account_id}, body=body, options=options)
+        return await self._sender.value(REQUEST, path={"account_id": account_id}, body=body, options=options)
 
     async def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[Payout]:
         """List an account's payouts.
@@ -201,7 +129,7 @@ class Payouts:
 
         Source: fact sheet "money", E (operationId getAllPayouts); scope ``read_process_credits``.
         """
-        return await self._caller.value(LIST, path={"account_id": account_id}, options=options)
+        return await self._sender.value(LIST, path={"account_id": account_id}, options=options)
 
     async def get(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
         """Look a payout up by its id.
@@ -217,7 +145,7 @@ class Payouts:
         Source: fact sheet "money", E: the path as Tilia's Unity SDK has it; scope ``read_process_credits`` is inferred.
         """
         path = {"account_id": account_id, "payout_status_id": payout_status_id}
-        return await self._caller.value(GET, path=path, options=options)
+        return await self._sender.value(GET, path=path, options=options)
 
     async def cancel(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
         """Cancel a payout whose funds are still in escrow. Its record stays.
@@ -233,4 +161,4 @@ class Payouts:
         Source: fact sheet "money", E (guide "cancel payout request"); scope ``write_process_credits``.
         """
         path = {"account_id": account_id, "payout_status_id": payout_status_id}
-        return await self._caller.value(CANCEL, path=path, options=options)
+        return await self._sender.value(CANCEL, path=path, options=options)

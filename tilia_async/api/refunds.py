@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import attrs
 
-from tilia_async.api.line_items import listed
-from tilia_async.api.payment_methods import PaymentMethod
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
+from tilia_async.models.amount import Amount, AmountArgument
+from tilia_async.models.refunds import InvoiceRefunds, RefundReason, RefundStatus
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
-from tilia_async.wire.amounts import Amount, GivenAmount
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class RefundReason(StrEnum):
-    """Why money goes back."""
-
-    BILLING = "billing"
-    FRAUD = "fraud"
-    PRODUCT_RELATED = "product_related"
-    OTHER = "other"
-
-
-class RefundStatus(StrEnum):
-    """What became of a refund."""
-
-    SUCCESS = "REFUND-SUCCESS"
-    FAILED = "REFUND-FAILED"
-    REJECTED = "REFUND-REJECTED"
-
-
-@attrs.frozen
-class Refund:
-    """One refund; ``amount`` in the smallest unit of its currency."""
-
-    refund_id: str | None = None
-    refund_invoice_id: str | None = None
-    payment_id: str | None = None
-    psp_refund_transaction_id: str | None = None
-    amount: int | None = None
-    currency: str | None = None
-    refund_type: str | None = None
-    reason: RefundReason | str | None = None
-    sub_reason: str | None = None
-    note: str | None = None
-    status: RefundStatus | str | None = None
-    line_item_id: str | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-
-@attrs.frozen
-class RefundedPayment:
-    """A payment of the invoice, and what of it went back; amounts in the smallest unit of their currency."""
-
-    payment_id: str | None = None
-    invoice_id: str | None = None
-    payment_method_id: str | None = None
-    state: str | None = None
-    provider: str | None = None
-    psp_transaction_id: str | None = None
-    request_amount: int | None = None
-    request_currency: str | None = None
-    processing_amount: int | None = None
-    processing_currency: str | None = None
-    received_amount: int | None = None
-    received_currency: str | None = None
-    item_description: str | None = None
-    source_client_id: str | None = None
-    ip_address: str | None = attrs.field(default=None, repr=False)
-    refunds: tuple[Refund, ...] = ()
-    payment_method: PaymentMethod | None = None
-    created: datetime | None = None
-    updated: datetime | None = None
-
-    @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
-        """The payment method sits in a ``payload`` of its own."""
-        method = payload.get("payment_method") if isinstance(payload, dict) else None
-        if not isinstance(payload, dict) or not isinstance(method, dict) or "payload" not in method:
-            return payload
-        return {**payload, "payment_method": method["payload"]}
-
-
-@attrs.frozen
-class InvoiceRefunds:
-    """What was refunded of an invoice.
-
-    Attributes:
-        line_item_refunds: by id; what stands in it is not documented.
-    """
-
-    invoice_id: str | None = None
-    is_fully_refunded: bool | None = None
-    refund_invoice_ids: tuple[str, ...] = ()
-    payments: tuple[RefundedPayment, ...] = ()
-    refunds: tuple[Refund, ...] = ()
-    line_item_refunds: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], hash=False)
-
+from tilia_async.wire.refusal import listed, refuse
+from tilia_async.wire.sender import Sender
 
 _SCOPE = "the page hides the scope; that of invoices is expected"
 # What the answers to the two refunds tell of it is not documented, so it is looked for where a listed refund has it,
@@ -158,7 +66,7 @@ LIST = Operation(
 class Refunds:
     """``tilia.refunds``: give money back. It is yours, not the seller's."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def refund_invoice(
         self,
@@ -183,7 +91,7 @@ class Refunds:
 
         Source: fact sheet "money", D8 (operationId refundFullInvoice); scope ``write_invoices`` is inferred.
         """
-        checks.refuse(
+        refuse(
             REFUND_INVOICE.name,
             {
                 "invoice_id": checks.identifier(invoice_id),
@@ -192,7 +100,7 @@ class Refunds:
             },
         )
         body: dict[str, JsonInput] = {"invoice_id": invoice_id, **_words(reason, sub_reason, note)}
-        await self._caller.value(REFUND_INVOICE, body=body, options=options)
+        await self._sender.value(REFUND_INVOICE, body=body, options=options)
 
     async def refund_line_item(
         self,
@@ -223,10 +131,10 @@ class Refunds:
 
         Source: fact sheet "money", D8 (operationId refundLineItemInvoice); scope ``write_invoices`` is inferred.
         """
-        given = GivenAmount(amount, currency_wanted=False)
+        given = AmountArgument(amount, currency_wanted=False)
         payment_methods = listed(REFUND_LINE_ITEM.name, "payment_methods", payment_methods, str)
         wrong = [f"{method!r} {why}" for method in payment_methods for why in checks.identifier(method)]
-        checks.refuse(
+        refuse(
             REFUND_LINE_ITEM.name,
             {
                 "line_item_id": checks.identifier(line_item_id),
@@ -242,7 +150,7 @@ class Refunds:
             "payment_methods": list(payment_methods),
             **_words(reason, sub_reason, note),
         }
-        return await self._caller.value(REFUND_LINE_ITEM, body=body, options=options)
+        return await self._sender.value(REFUND_LINE_ITEM, body=body, options=options)
 
     async def list(
         self, invoice_id: str, status: RefundStatus | str | None = None, *, options: RequestOptions | None = None
@@ -258,9 +166,9 @@ class Refunds:
 
         Source: fact sheet "money", D8 (operationId getRefundsByInvoiceId); scope ``read_invoices`` is inferred.
         """
-        checks.refuse(LIST.name, {"status": [] if status is None else checks.text(status)})
+        refuse(LIST.name, {"status": [] if status is None else checks.text(status)})
         query: builtins.dict[str, str | int] | None = None if status is None else {"status": status}
-        return await self._caller.value(LIST, path={"invoice_id": invoice_id}, query=query, options=options)
+        return await self._sender.value(LIST, path={"invoice_id": invoice_id}, query=query, options=options)
 
 
 def _reason(reason: object) -> builtins.list[str]:

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import attrs
 
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
+from tilia_async.models.registration import CompletedRegistration, StartedRegistration
 from tilia_async.scopes import Scope
 from tilia_async.secret import Secret, hide
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-@attrs.frozen
-class StartedRegistration:
-    """A temporary profile; its lifetime is not documented.
-
-    Attributes:
-        registration_id: what :meth:`Registration.complete` takes.
-    """
-
-    registration_id: str
-
-
-@attrs.frozen
-class CompletedRegistration:
-    """The account that a registration became.
-
-    Attributes:
-        account_id: the new account.
-        metadata, tracking_id: as they were given at the start.
-        autologin_id: not documented; Tilia's Unity SDK reads it. By its name it may let its bearer in, so ``repr`` does
-            not show it; keep a pickle of it as you keep a password.
-    """
-
-    account_id: str
-    autologin_id: str | None = attrs.field(default=None, repr=False)
-    metadata: str | None = None
-    tracking_id: str | None = None
-
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 START = Operation(
     "registration.start",
@@ -76,7 +46,7 @@ COMPLETE = Operation(
 class Registration:
     """``tilia.registration``: the older registration, in two steps; ``accounts.register`` does it in one."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def start(
         self,
@@ -107,7 +77,7 @@ class Registration:
         Source: fact sheet "guides", G2 (operationId RegisterUser); scope ``write_registrations``; success is 201.
         """
         password = hide(password)
-        checks.refuse(
+        refuse(
             START.name,
             {
                 "username": checks.email_address(username),
@@ -124,7 +94,7 @@ class Registration:
             "metadata": metadata,
         }
         given = {field: value for field, value in optional.items() if value is not None}
-        return await self._caller.value(
+        return await self._sender.value(
             START, body={"username": username, "password": password, "email": email, **given}, options=options
         )
 
@@ -140,4 +110,4 @@ class Registration:
 
         Source: fact sheet "guides", G2 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
-        return await self._caller.value(COMPLETE, path={"registration_id": registration_id}, body={}, options=options)
+        return await self._sender.value(COMPLETE, path={"registration_id": registration_id}, body={}, options=options)

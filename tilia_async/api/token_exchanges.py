@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
-
 import attrs
 
-from tilia_async.api.line_items import Location
-from tilia_async.api.summary import Summary
-from tilia_async.api.tag import Tag
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.currencies import as_iso_writes_it
 from tilia_async.json_value import JsonInput
+from tilia_async.models.amount import Amount, AmountArgument
+from tilia_async.models.line_items import Location
+from tilia_async.models.token_exchanges import ExchangeStatus, TokenExchange
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
-from tilia_async.wire.amounts import Amount, GivenAmount
 from tilia_async.wire.operation import Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class ExchangeDirection(StrEnum):
-    """Which way an exchange goes."""
-
-    TOKEN_PURCHASE = "token_purchase"  # noqa: S105 - no password
-    TOKEN_CONVERT = "token_convert"  # noqa: S105 - no password
-
-
-class ExchangeStatus(StrEnum):
-    """How far an exchange is; Tilia may know more."""
-
-    OPEN = "OPEN"
-    SUCCESS = "SUCCESS"
-
-
-class RateDirection(StrEnum):
-    """How the rate is meant: from dollars to tokens, ``amount_usd × rate = tokens``, or back."""
-
-    USD_TO_VIRTUAL = "usd_to_virtual"
-    VIRTUAL_TO_USD = "virtual_to_usd"
-
-
-@attrs.frozen
-class TokenExchange:
-    """A purchase or conversion of tokens; amounts in the smallest unit of their currency.
-
-    Attributes:
-        user_paid_amount: what the user gives.
-        user_received_amount: what the user gets.
-        exchange_rate: as ``exchange_rate_direction`` says.
-        status: an open exchange is a quote; executing it makes it happen.
-    """
-
-    token_exchange_id: str
-    account_id: str | None = None
-    destination_wallet_id: str | None = None
-    direction: ExchangeDirection | str | None = None
-    invoice_id: str | None = None
-    user_paid_amount: int | None = None
-    user_paid_currency: str | None = None
-    user_received_amount: int | None = None
-    user_received_currency: str | None = None
-    exchange_rate: float | None = None
-    exchange_rate_direction: RateDirection | str | None = None
-    tilia_fee_amount: int | None = None
-    integrator_fee_amount: int | None = None
-    fee_currency: str | None = None
-    status: ExchangeStatus | str | None = None
-    summary: Summary | None = None
-    tags: tuple[Tag, ...] = ()
-    created: datetime | None = None
-    updated: datetime | None = None
-
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 START_PURCHASE = Operation(
     "token_exchanges.start_purchase",
@@ -140,7 +80,7 @@ GET = Operation(
 class TokenExchanges:
     """``tilia.token_exchanges``: buy tokens, and turn earned ones into money. Each is started, then executed."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def start_purchase(
         self,
@@ -170,9 +110,9 @@ class TokenExchanges:
 
         Source: fact sheet "money", C1 (operationId createTokenPurchase); scope ``write_tokens``; success is 201.
         """
-        tokens = GivenAmount(amount, currency)
+        tokens = AmountArgument(amount, currency)
         destination = [] if destination_account_id is None else checks.identifier(destination_account_id)
-        checks.refuse(
+        refuse(
             START_PURCHASE.name,
             {
                 "payment_method_id": checks.identifier(payment_method_id),
@@ -188,8 +128,8 @@ class TokenExchanges:
         if tax_inclusive is not None:
             body["tax_inclusive"] = tax_inclusive
         if location is not None:
-            body["location"] = location.to_json()
-        return await self._caller.value(START_PURCHASE, body=body, options=options)
+            body["location"] = location.to_body()
+        return await self._sender.value(START_PURCHASE, body=body, options=options)
 
     async def execute_purchase(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Pay for the tokens of a purchase that was started.
@@ -204,7 +144,7 @@ class TokenExchanges:
 
         Source: fact sheet "money", C2 (operationId executeTokenPurchase); scope ``write_tokens``.
         """
-        return await self._caller.value(
+        return await self._sender.value(
             EXECUTE_PURCHASE, path={"token_exchange_id": token_exchange_id}, options=options
         )
 
@@ -268,9 +208,9 @@ class TokenExchanges:
 
         Source: fact sheet "money", C3 (operationId createTokenConversion); scope ``write_tokens``; success is 201.
         """
-        given = None if amount is None else GivenAmount(amount, currency, currency_wanted=currency is not None)
+        given = None if amount is None else AmountArgument(amount, currency, currency_wanted=currency is not None)
         code = [] if currency is None else checks.currency(currency)
-        checks.refuse(
+        refuse(
             START_CONVERSION.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -280,10 +220,10 @@ class TokenExchanges:
         )
         body: dict[str, JsonInput] = {"account_id": account_id}
         if amount is not None:
-            body |= GivenAmount(amount, currency).fields()
+            body |= AmountArgument(amount, currency).fields()
         elif currency is not None:
             body["currency"] = as_iso_writes_it(currency)
-        return await self._caller.value(START_CONVERSION, body=body, options=options)
+        return await self._sender.value(START_CONVERSION, body=body, options=options)
 
     async def execute_conversion(
         self, token_exchange_id: str, *, options: RequestOptions | None = None
@@ -300,7 +240,7 @@ class TokenExchanges:
 
         Source: fact sheet "money", C4 (operationId executeTokenConversion); scope ``write_tokens``.
         """
-        return await self._caller.value(
+        return await self._sender.value(
             EXECUTE_CONVERSION, path={"token_exchange_id": token_exchange_id}, options=options
         )
 
@@ -316,4 +256,4 @@ class TokenExchanges:
 
         Source: fact sheet "money", C5 (operationId getTokenExchange); scope ``read_tokens``.
         """
-        return await self._caller.value(GET, path={"token_exchange_id": token_exchange_id}, options=options)
+        return await self._sender.value(GET, path={"token_exchange_id": token_exchange_id}, options=options)

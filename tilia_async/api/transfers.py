@@ -3,83 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import attrs
 
-from tilia_async.api.line_items import Problems, listed, problems_of
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
+from tilia_async.models.request_part import problems_of
+from tilia_async.models.transfers import BalanceTransfer, TransferItem
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
-from tilia_async.wire.amounts import Amount, GivenAmount
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
-
-class TransferStatus(StrEnum):
-    """What became of a transfer."""
-
-    EXECUTED = "EXECUTED"
-    FAILED = "FAILED"
-
-
-@attrs.frozen(kw_only=True)
-class TransferItem:
-    """One movement of a transfer; source or destination belongs to the primary account.
-
-    Attributes:
-        amount: in the smallest unit of the currency, at least 1, or ``Money``.
-        currency: three characters, with an amount that is no ``Money``.
-        transfer_item_type: as agreed with Tilia.
-    """
-
-    source_wallet_id: str
-    destination_wallet_id: str
-    amount: Amount
-    currency: str | None = None
-    transfer_item_type: str | None = None
-    description: str | None = None
-
-    def problems(self) -> Problems:
-        """What Tilia would refuse, by field."""
-        ids = {
-            "source_wallet_id": checks.identifier(self.source_wallet_id),
-            "destination_wallet_id": checks.identifier(self.destination_wallet_id),
-        }
-        words = {"transfer_item_type": self.transfer_item_type, "description": self.description}
-        ids |= {field: checks.text(text, shortest=0) for field, text in words.items() if text is not None}
-        wrong = {field: reasons for field, reasons in ids.items() if reasons}
-        return wrong | GivenAmount(self.amount, self.currency).problems()
-
-    def to_json(self) -> dict[str, JsonInput]:
-        """What is sent, once there are no problems."""
-        texts = {"transfer_item_type": self.transfer_item_type, "description": self.description}
-        return {
-            "source_wallet_id": self.source_wallet_id,
-            "destination_wallet_id": self.destination_wallet_id,
-            **GivenAmount(self.amount, self.currency).fields(),
-            **{field: text for field, text in texts.items() if text is not None},
-        }
-
-
-@attrs.frozen
-class BalanceTransfer:
-    """A balance transfer. A transfer that failed is an answer, not an error: look at ``status``."""
-
-    account_id: str | None = None
-    balance_transfer_id: str | None = None
-    balance_transfer_type: str | None = None
-    invoice_id: str | None = None
-    reference_type: str | None = None
-    reference_id: str | None = None
-    description: str | None = None
-    status: TransferStatus | str | None = None
-    failure_reason: str | None = None
-
+from tilia_async.wire.refusal import listed, refuse
+from tilia_async.wire.sender import Sender
 
 CREATE = Operation(
     "transfers.create",
@@ -105,7 +40,7 @@ CREATE = Operation(
 class Transfers:
     """``tilia.transfers``: move balances between wallets, without taxes, exchange, receipts or refunds."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def create(
         self,
@@ -143,7 +78,7 @@ class Transfers:
         """
         transfer_items = listed(CREATE.name, "transfer_items", transfer_items, TransferItem)
         words = {"reference_type": reference_type, "reference_id": reference_id, "description": description}
-        checks.refuse(
+        refuse(
             CREATE.name,
             {
                 "account_id": checks.identifier(account_id),
@@ -156,9 +91,9 @@ class Transfers:
         body: dict[str, JsonInput] = {
             "account_id": account_id,
             "balance_transfer_type": balance_transfer_type,
-            "transfer_items": [item.to_json() for item in transfer_items],
+            "transfer_items": [item.to_body() for item in transfer_items],
             **{field: text for field, text in words.items() if text is not None},
         }
         if metadata is not None:
             body["metadata"] = metadata
-        return await self._caller.value(CREATE, body=body, options=options)
+        return await self._sender.value(CREATE, body=body, options=options)

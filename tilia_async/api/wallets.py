@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async import checks
 from tilia_async.api.payment_methods import LIST as LIST_PAYMENT_METHODS
-from tilia_async.api.payment_methods import PaymentMethod, custom_wallet_body
-from tilia_async.api.wallet import AccountBalances, BalanceAmount, CurrencyBalance, Wallet
+from tilia_async.api.payment_methods import custom_wallet_body
 from tilia_async.config import RequestOptions, Service
 from tilia_async.currencies import as_iso_writes_it
 from tilia_async.errors import DeadlineExceededError, TiliaError
+from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.wallets import AccountBalances, BalanceAmount, CurrencyBalance, Wallet
 from tilia_async.scopes import Scope
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-
-if TYPE_CHECKING:
-    from tilia_async.transport.caller import Caller
-
+from tilia_async.wire.refusal import refuse
+from tilia_async.wire.sender import Sender
 
 # The models are in a room of their own because payment methods have them, too.
 __all__ = ["AccountBalances", "BalanceAmount", "CurrencyBalance", "Wallet", "Wallets"]
@@ -67,7 +65,7 @@ CREATE_CUSTOM = Operation(
 class Wallets:
     """``tilia.wallets``: what users have."""
 
-    _caller: Caller
+    _sender: Sender
 
     async def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's wallets, each as the payment method that it is.
@@ -86,7 +84,7 @@ class Wallets:
 
         Source: fact sheet "money", A3 and B1; scope ``read_payment_methods``.
         """
-        methods = await self._caller.value(LIST, path={"account_id": account_id}, options=options)
+        methods = await self._sender.value(LIST, path={"account_id": account_id}, options=options)
         return [method for method in methods if method.is_wallet]
 
     async def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
@@ -101,7 +99,7 @@ class Wallets:
 
         Source: fact sheet "money", A2 (operationId GetWalletByID); scope ``read_wallets``.
         """
-        return await self._caller.value(GET, path={"wallet_id": wallet_id}, options=options)
+        return await self._sender.value(GET, path={"wallet_id": wallet_id}, options=options)
 
     async def balances(
         self, account_id: str, currency: str | None = None, *, options: RequestOptions | None = None
@@ -118,8 +116,8 @@ class Wallets:
 
         Source: fact sheet "money", A1 (operationId GetBalancesByAccountID); scope ``read_wallets``.
         """
-        checks.refuse(BALANCES.name, {"currency": [] if currency is None else checks.currency(currency)})
-        return await self._caller.value(
+        refuse(BALANCES.name, {"currency": [] if currency is None else checks.currency(currency)})
+        return await self._sender.value(
             BALANCES,
             path={"account_id": account_id},
             query=None if currency is None else {"currency": as_iso_writes_it(currency)},
@@ -150,7 +148,7 @@ class Wallets:
         Source: fact sheet "money", A4 (operationId CreateCustomWallet); scope ``create_wallet`` is inferred.
         """
         body = custom_wallet_body(CREATE_CUSTOM.name, account_id, wallet_type, tags)
-        return await self._caller.value(CREATE_CUSTOM, body=body, options=options)
+        return await self._sender.value(CREATE_CUSTOM, body=body, options=options)
 
     async def wait_until_ready(
         self,
@@ -171,7 +169,7 @@ class Wallets:
 
         Source: fact sheet "accounts", B1, side effects; scope ``read_payment_methods``.
         """
-        checks.refuse(LIST.name, {"timeout": checks.seconds(timeout)})
+        refuse(LIST.name, {"timeout": checks.seconds(timeout)})
         pause = 0.1
         started = asyncio.get_running_loop().time()
         try:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from tilia_async.api.accounts import Account
 from tilia_async.bulk.outcome import BulkItem
 from tilia_async.bulk.record import JobRecord
 from tilia_async.config import RetryPolicy
+from tilia_async.models.accounts import Account
 
 if TYPE_CHECKING:
     from tilia_async.transport.caller import TokenWatch

@@ -10,7 +10,6 @@ from typing import Final
 import attrs
 
 from tilia_async import errors
-from tilia_async.api.accounts import Account
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.line import Line
 from tilia_async.bulk.pace import Pace
@@ -20,6 +19,7 @@ from tilia_async.bulk.trouble import Trouble
 from tilia_async.bulk.turns import Turns
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.record import RecordState, state_after
+from tilia_async.models.accounts import Account
 from tilia_async.wire.retry import backoff
 
 _WITNESS_SECONDS: Final = 30.0

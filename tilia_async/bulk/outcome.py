@@ -11,8 +11,8 @@ import attrs
 from tilia_async.errors import TiliaError
 
 if TYPE_CHECKING:
-    from tilia_async.api.accounts import Account
     from tilia_async.ledger.record import BlockRecord
+    from tilia_async.models.accounts import Account
 
 MOST_FAILURES: Final = 1_000
 """How many items a report keeps that are neither done nor skipped; a ledger has them all. As many overlaps."""

@@ -11,7 +11,6 @@ from typing import Final
 import anyio
 
 from tilia_async import errors
-from tilia_async.api.accounts import Account
 from tilia_async.bulk.arrivals import Arrivals
 from tilia_async.bulk.job import Job, Sink
 from tilia_async.bulk.judge import Judge
@@ -24,6 +23,7 @@ from tilia_async.bulk.stop import Stop
 from tilia_async.bulk.turns import Turns
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.record import RecordState
+from tilia_async.models.accounts import Account
 
 FAREWELL_SECONDS: Final = 0.8
 """How long a job that is cancelled waits for its last words to be on record."""

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from tilia_async import errors
+from tilia_async import checks, errors
 from tilia_async.api import accounts
-from tilia_async.api.accounts import Account, BlockStatus
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.record import JobRecord
@@ -22,8 +21,9 @@ from tilia_async.config import RequestOptions, RetryPolicy, expect
 from tilia_async.ledger.intent import Intent, job_name, undo_name
 from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
-from tilia_async.wire import checks
+from tilia_async.models.accounts import Account, BlockStatus
 from tilia_async.wire.operation import Operation
+from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
     from tilia_async.ledger.questions import Question
@@ -284,7 +284,7 @@ class Bulk:
         return BulkStream(lambda sink: Run(job, account_ids, sink=sink), job.concurrency)
 
     def _blocking(self, intent: Intent, concurrency: int, options: RequestOptions | None) -> Job:
-        checks.refuse(f"bulk.{intent.action.value}", intent.problems())
+        refuse(f"bulk.{intent.action.value}", intent.problems())
         if intent.job_id is not None and self._ledger is None:
             raise errors.ConfigurationError("a job_id needs a ledger to be kept in: TiliaClient(..., ledger=ledger)")
         operation = accounts.BLOCK if intent.action is BlockAction.BLOCK else accounts.UNBLOCK
@@ -304,14 +304,14 @@ class Bulk:
     def _undoing(
         self, job_id: str, undoing: Undoing, concurrency: int, options: RequestOptions | None
     ) -> tuple[Job, AccountIds]:
-        checks.refuse("bulk.undo", {"job_id": job_name(job_id), "undo_job_id": undoing.problems()})
+        refuse("bulk.undo", {"job_id": job_name(job_id), "undo_job_id": undoing.problems()})
         if self._ledger is None:
             raise errors.ConfigurationError(
                 "a job is undone from the ledger that it is recorded in: TiliaClient(..., ledger=ledger)"
             )
         undo_job_id = undoing.job_id or undo_name(job_id)
         intent = Intent(BlockAction.UNBLOCK, undoing.reason, undoing.actor, None, undo_job_id, undoes=job_id)
-        checks.refuse("bulk.undo", intent.problems())
+        refuse("bulk.undo", intent.problems())
         once = self._once(options)
         origin = self._caller.environment.url(accounts.UNBLOCK.service)
 
@@ -362,7 +362,7 @@ class Bulk:
         concurrency: int,
         options: RequestOptions | None,
     ) -> Job:
-        checks.refuse(f"bulk.{action}", {"concurrency": checks.count(concurrency)})
+        refuse(f"bulk.{action}", {"concurrency": checks.count(concurrency)})
         limits = self._caller.pool.limits
         # More would wait for a connection while their time runs.
         most = min(concurrency, limits.connections, limits.per_host)
@@ -411,7 +411,7 @@ def check_account_ids(action: str, account_ids: object) -> None:
     kind = type(account_ids).__name__
     several = isinstance(account_ids, Iterable | AsyncIterable) and not isinstance(account_ids, str | bytes)
     problems = [] if several else [f"are an iterable of ids, of either kind, not {kind}"]
-    checks.refuse(f"bulk.{action}", {"account_ids": problems})
+    refuse(f"bulk.{action}", {"account_ids": problems})
 
 
 def check_on_progress(on_progress: object) -> None:

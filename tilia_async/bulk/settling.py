@@ -12,7 +12,6 @@ from typing import Final
 from anyio.abc import TaskGroup
 
 from tilia_async import errors
-from tilia_async.api.accounts import Account
 from tilia_async.bulk.job import Job, Sink
 from tilia_async.bulk.line import Line
 from tilia_async.bulk.outcome import BulkItem, BulkOutcome
@@ -22,6 +21,7 @@ from tilia_async.bulk.turns import Turns
 from tilia_async.bulk.work import Work
 from tilia_async.ledger.claims import Found
 from tilia_async.ledger.record import BlockRecord, RecordState, kept_because, overtaken_because
+from tilia_async.models.accounts import Account
 
 _OUTCOMES: Final = {
     RecordState.CONFIRMED: BulkOutcome.DONE,

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from tilia_async.api.accounts import Account
 from tilia_async.bulk.outcome import MOST_FAILURES, BulkItem, BulkOutcome, BulkReport
+from tilia_async.models.accounts import Account
 
 _SAMPLE_SECONDS: Final = 0.25
 _SAMPLES: Final = 20

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tilia_async import errors
+from tilia_async import checks, errors
 from tilia_async.ledger.record import BlockRecord
-from tilia_async.wire import checks
 
 _LONGEST_TEXT: Final = 255
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 from itertools import count
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
+from tilia_async.checks import LONGEST_ID, identifier
 from tilia_async.errors import readable
-from tilia_async.wire.checks import LONGEST_ID, identifier
 
 DEFAULT_COLUMN: Final = "account_id"
 

@@ -20,7 +20,7 @@ from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
 from tilia_async.cli.terminal import Screen, complain
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.ledger import existing_ledger
-from tilia_async.ledger.record import PUBLISHER
+from tilia_async.models.accounts import PUBLISHER
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import attrs
 
+from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import DeadlineExceededError, LedgerError, TiliaError
 from tilia_async.json_value import JsonInput
@@ -20,8 +21,8 @@ from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockAction, RecordState, state_after
 from tilia_async.secret import HiddenFields
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation
+from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
     from tilia_async.ledger.journal import Journal
@@ -90,7 +91,7 @@ def account_of(
     parameters = operation.parameters
     name = parameters[0] if len(parameters) == 1 else "account_id"
     account_id = (path or {}).get(name) or _field(body, name)
-    checks.refuse(operation.name, {"account_id": checks.identifier(account_id)})
+    refuse(operation.name, {"account_id": checks.identifier(account_id)})
     return str(account_id)
 
 
@@ -125,7 +126,7 @@ async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[
         DeadlineExceededError: it was not on record in time; nothing was sent.
         TiliaError: as the call does.
     """
-    checks.refuse(recorded.operation, recorded.intent.problems())
+    refuse(recorded.operation, recorded.intent.problems())
     run_id, ends_at, account_id = new_run_id(), monotonic() + recorded.seconds, recorded.account_id
     journal = await _intend(ledger, recorded, run_id)
     left = attrs.evolve(recorded.options or RequestOptions(), timeout=max(0.001, ends_at - monotonic()))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
 
+from tilia_async import checks
 from tilia_async.ledger.record import BlockAction, RecordSource, RecordState
-from tilia_async.wire import checks
+from tilia_async.wire.refusal import refuse
 
 
 class RecordFilter(TypedDict, total=False):
@@ -35,7 +36,7 @@ def checked(wanted: RecordFilter) -> RecordFilter:
         InvalidRequestError: with what is wrong with each.
     """
     given: Mapping[str, object] = {**wanted}
-    checks.refuse("ledger.records", {name: _problems(name, value) for name, value in given.items()})
+    refuse("ledger.records", {name: _problems(name, value) for name, value in given.items()})
     return wanted
 
 

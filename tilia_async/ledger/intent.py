@@ -7,8 +7,8 @@ from datetime import datetime
 
 import attrs
 
+from tilia_async import checks
 from tilia_async.ledger.record import BlockAction
-from tilia_async.wire import checks
 
 LONGEST_NAME = 255
 """In characters: of a job's id and of an issuer."""

@@ -17,10 +17,11 @@ from tilia_async.ledger.group_commit import GroupCommit, Told
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs, under_way
 from tilia_async.ledger.prepared import Prepared, Row, Transaction
-from tilia_async.ledger.record import PUBLISHER, BlockAction, BlockRecord, RecordSource, RecordState, kept_because
+from tilia_async.ledger.record import BlockAction, BlockRecord, RecordSource, RecordState, kept_because
 from tilia_async.ledger.schema import RUNS
 from tilia_async.ledger.standing import Standing, standings
 from tilia_async.ledger.statements import OPEN, Statements, listed, statements
+from tilia_async.models.accounts import PUBLISHER
 
 _UNDO_LOCK: Final = 0x7111B
 """Of PostgreSQL's advisory locks, see :func:`_lock_undoing`."""

@@ -10,21 +10,20 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
+from tilia_async import checks
 from tilia_async.errors import ConfigurationError, LedgerError
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter, checked
 from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.libraries import lacking, load
-from tilia_async.ledger.record import BlockRecord
+from tilia_async.ledger.record import BlockRecord, ReportedBlock
 from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret, hide
-from tilia_async.wire import checks
 
 if TYPE_CHECKING:
     from tilia_async.ledger.database import Database
     from tilia_async.ledger.journal import Journal
     from tilia_async.ledger.questions import Question
-    from tilia_async.webhooks.account_events import AccountBlockChanged
 
 
 class Records(AsyncIterator[BlockRecord]):
@@ -242,7 +241,7 @@ class BlockLedger:
             number += 1
         return number
 
-    async def apply(self, event: AccountBlockChanged) -> None:
+    async def apply(self, event: ReportedBlock) -> None:
         """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
 
         It is known by account, state, issuer, the issuer's block ids and the time of its sending, so each issuer that

@@ -15,13 +15,13 @@ from tilia_async.ledger.record import (
     LIFTED_BY_YOU,
     NOT_SAID,
     OPEN_STATES,
-    PUBLISHER,
     BlockAction,
     BlockRecord,
     RecordSource,
     RecordState,
 )
 from tilia_async.ledger.schema import JOBS, RECORDS
+from tilia_async.models.accounts import PUBLISHER
 
 PAGE: Final = 500
 """How many records are read at once."""

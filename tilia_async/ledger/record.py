@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
 from tilia_async import errors
+from tilia_async.models.accounts import PUBLISHER, Block
 
 
 class BlockAction(StrEnum):
@@ -49,9 +50,6 @@ class RecordSource(StrEnum):
     BULK = "bulk"
     WEBHOOK = "webhook"
 
-
-PUBLISHER = "publisher"
-"""The issuer of your own blocks, in Tilia's word (fact sheet "compliance-webhooks", A.4.1)."""
 
 NOT_SAID = "unknown"
 """The issuer where a notification does not tell it."""
@@ -94,6 +92,25 @@ class BlockRecord:
     job_id: str | None = None
     review_at: datetime | None = None
     error: str | None = None
+
+
+class ReportedBlock(Protocol):
+    """A block or unblock as Tilia reports it, e.g. ``tilia_async.webhooks.AccountBlockChanged``."""
+
+    @property
+    def account_id(self) -> str | None: ...
+
+    @property
+    def is_blocked(self) -> bool | None: ...
+
+    @property
+    def blocks(self) -> Sequence[Block]: ...
+
+    @property
+    def sent_at(self) -> datetime | None: ...
+
+    @property
+    def confirmed_at(self) -> datetime | None: ...
 
 
 def state_after(error: errors.TiliaError | None) -> RecordState:

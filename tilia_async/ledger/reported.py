@@ -12,21 +12,20 @@ from sqlalchemy import ColumnElement, FromClause, Insert, exists, func, insert, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tilia_async import checks
 from tilia_async.errors import WebhookError
 from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database, clock
 from tilia_async.ledger.intent import LONGEST_NAME
 from tilia_async.ledger.questions import done_at
-from tilia_async.ledger.record import LIFTED_BY_YOU, NOT_SAID, BlockAction, RecordSource, RecordState
+from tilia_async.ledger.record import LIFTED_BY_YOU, NOT_SAID, BlockAction, RecordSource, RecordState, ReportedBlock
 from tilia_async.ledger.schema import ONCE_FOR_EVENT, RECORDS
-from tilia_async.wire import checks
 
 if TYPE_CHECKING:
-    from tilia_async.api.accounts import Block
-    from tilia_async.webhooks.account_events import AccountBlockChanged
+    from tilia_async.models.accounts import Block
 
 
-async def apply(database: Database, event: AccountBlockChanged) -> None:
+async def apply(database: Database, event: ReportedBlock) -> None:
     """Enter what a notification says: a record for each issuer it names. The same notification again adds nothing.
 
     A notification is known by the time of its sending. One without, such as a confirmed one, tells a state: it adds
@@ -105,7 +104,7 @@ def _ends(row: Mapping[str, object], opposite: FromClause) -> ColumnElement[bool
     return true() if ends_all else opposite.c.source == RecordSource.WEBHOOK.value
 
 
-def _rows(event: AccountBlockChanged) -> list[Mapping[str, object]]:
+def _rows(event: ReportedBlock) -> list[Mapping[str, object]]:
     problems = checks.identifier(event.account_id)
     if problems or event.is_blocked is None:
         why = f"account_id {problems[0]}" if problems else "is_blocked is missing"
@@ -140,7 +139,7 @@ def _issuer(block: Block) -> str:
     return (block.issuer or NOT_SAID).replace("\0", "")[:LONGEST_NAME]
 
 
-def _block_ids(event: AccountBlockChanged, issuer: str) -> str | None:
+def _block_ids(event: ReportedBlock, issuer: str) -> str | None:
     """The issuer's blocks, where the notification names them; one without a name beside others is one more."""
     if not event.is_blocked:
         return None
@@ -148,7 +147,7 @@ def _block_ids(event: AccountBlockChanged, issuer: str) -> str | None:
     return orjson.dumps(named).decode() if any(named) else None
 
 
-def _key(event: AccountBlockChanged, issuer: str, block_ids: str | None) -> str:
+def _key(event: ReportedBlock, issuer: str, block_ids: str | None) -> str:
     """The same for two deliveries of one notification; a state has another each time that it is entered."""
     if event.sent_at is None:
         return new_run_id()

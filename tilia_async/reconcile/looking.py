@@ -8,12 +8,12 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
-from tilia_async.api.escrow import Escrow
-from tilia_async.api.invoices import Invoice
 from tilia_async.api.paging import Pages
 from tilia_async.config import RequestOptions
 from tilia_async.errors import TransportError
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.escrow import Escrow
+from tilia_async.models.invoices import Invoice
 from tilia_async.reconcile.server_clock import Age
 from tilia_async.reconcile.sought import Finding, Sought, matched, proves_nothing, unknown
 from tilia_async.transport.caller import Caller

@@ -11,15 +11,20 @@ from typing import Final
 
 import attrs
 
-from tilia_async.api.escrow import Escrow, Escrows, EscrowStatus
-from tilia_async.api.invoices import Invoice, Invoices, InvoiceState
+from tilia_async.api.escrow import Escrows
+from tilia_async.api.invoices import Invoices
 from tilia_async.api.payment_methods import PaymentMethods
-from tilia_async.api.payouts import Payout, Payouts, PayoutStatus
-from tilia_async.api.refunds import InvoiceRefunds, Refund, Refunds
-from tilia_async.api.summary import Summary
-from tilia_async.api.token_exchanges import ExchangeStatus, TokenExchanges
+from tilia_async.api.payouts import Payouts
+from tilia_async.api.refunds import Refunds
+from tilia_async.api.token_exchanges import TokenExchanges
 from tilia_async.errors import readable
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.escrow import Escrow, EscrowStatus
+from tilia_async.models.invoices import Invoice, InvoiceState
+from tilia_async.models.payouts import Payout, PayoutStatus
+from tilia_async.models.refunds import InvoiceRefunds, Refund
+from tilia_async.models.token_exchanges import ExchangeStatus
+from tilia_async.models.totals import Summary
 from tilia_async.reconcile.looking import Looking, Lookup, Order, found_in_list
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.sought import NO_REFERENCE, Finding, Progress, Sought, matched, proves_nothing, unknown

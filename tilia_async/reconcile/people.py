@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from tilia_async.api.accounts import AccountBlocks, Accounts, Block
+from tilia_async.api.accounts import Accounts
 from tilia_async.errors import NotFoundError, readable
 from tilia_async.json_value import JsonValue
+from tilia_async.models.accounts import AccountBlocks, Block
 from tilia_async.reconcile.looking import Looking
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.server_clock import Age

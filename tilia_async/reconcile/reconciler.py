@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import attrs
 
-from tilia_async import errors
+from tilia_async import checks, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.call_record import CallRecord
 from tilia_async.config import RequestOptions
@@ -19,9 +19,9 @@ from tilia_async.reconcile.reconciliation import Reconciliation, Verdict
 from tilia_async.reconcile.server_clock import MARGIN, ServerClock
 from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
 from tilia_async.transport.caller import Caller, TokenWatch
-from tilia_async.wire import checks
 from tilia_async.wire.envelope import may_succeed_later
 from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.refusal import refuse
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
 def _check(name: str, reference: Mapping[str, str] | None, since: datetime | None) -> None:
     if reference is not None:
         problems = checks.mapping(reference) or [why for value in reference.values() for why in checks.text(value)]
-        checks.refuse(name, {"reference": problems})
+        refuse(name, {"reference": problems})
     aware = isinstance(since, datetime) and since.tzinfo is not None  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
     if since is not None and not aware:
         raise _refusal(name, "since", "is a datetime with a time zone, e.g. datetime.now(UTC) before the call")

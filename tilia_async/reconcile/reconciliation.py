@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 import attrs
 
-from tilia_async.api.accounts import Account, AccountBlocks
-from tilia_async.api.escrow import Escrow
-from tilia_async.api.invoices import Invoice
-from tilia_async.api.payment_methods import PaymentMethod
-from tilia_async.api.payouts import Payout
-from tilia_async.api.refunds import InvoiceRefunds, Refund
-from tilia_async.api.token_exchanges import TokenExchange
+from tilia_async.models.accounts import Account, AccountBlocks
+from tilia_async.models.escrow import Escrow
+from tilia_async.models.invoices import Invoice
+from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.payouts import Payout
+from tilia_async.models.refunds import InvoiceRefunds, Refund
+from tilia_async.models.token_exchanges import TokenExchange
 
 Resource: TypeAlias = (
     Account | AccountBlocks | Escrow | Invoice | InvoiceRefunds | PaymentMethod | Payout | Refund | TokenExchange

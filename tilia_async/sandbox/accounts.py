@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.accounts import ExternalPlatform
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, failure, invalid, not_found, success
 from tilia_async.sandbox.blocks import capabilities
@@ -25,7 +26,7 @@ _PROFILE = (
 )
 
 
-_PLATFORMS = frozenset(platform.value for platform in accounts.ExternalPlatform)
+_PLATFORMS = frozenset(platform.value for platform in ExternalPlatform)
 
 
 def register(call: Call) -> Answer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tilia_async.api import compliance
-from tilia_async.api.compliance import KycRequirements, KycState, PiiLevel
 from tilia_async.json_value import JsonObject
+from tilia_async.models.compliance import KycRequirements, KycState, PiiLevel
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, Texts, bare, success
 from tilia_async.sandbox.calls import Call, Route

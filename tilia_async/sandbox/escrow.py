@@ -9,9 +9,9 @@ from operator import attrgetter
 import attrs
 
 from tilia_async.api import escrow
-from tilia_async.api.escrow import EscrowStatus
-from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject
+from tilia_async.models.escrow import EscrowStatus
+from tilia_async.models.invoices import InvoiceState
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected, success
 from tilia_async.sandbox.calls import Call, Refused, Route

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tilia_async.checks import LONGEST_ID
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox.answers import invalid
 from tilia_async.sandbox.calls import Refused
-from tilia_async.wire.checks import LONGEST_ID
 
 MOST = 10**15
 """The largest amount, of a whole invoice as well. Inferred that there is one: far above anything that is paid."""

@@ -6,8 +6,8 @@ import sys
 
 import attrs
 
+from tilia_async.checks import uuid4
 from tilia_async.sandbox.answers import Answer, bare, failure
-from tilia_async.wire.checks import uuid4
 
 
 @attrs.define

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.invoices import InvoiceState
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment, Share, Wording

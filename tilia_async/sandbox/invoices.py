@@ -8,8 +8,8 @@ from functools import partial
 from operator import attrgetter
 
 from tilia_async.api import invoices
-from tilia_async.api.invoices import InvoiceMechanism, InvoiceState
 from tilia_async.json_value import JsonObject
+from tilia_async.models.invoices import InvoiceMechanism, InvoiceState
 from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_found, rejected, success
 from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields

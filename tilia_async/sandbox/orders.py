@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from tilia_async.api.line_items import TransactionType
 from tilia_async.json_value import JsonObject
+from tilia_async.models.line_items import TransactionType
 from tilia_async.sandbox.answers import failure, invalid
 from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.fields import MOST, Fields

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tilia_async.api import payouts
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.payouts import PayoutFlow, PayoutStatus
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.payouts import PayoutFlow, PayoutStatus
 from tilia_async.money import Money
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilia_async.api.refunds import RefundStatus
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.refunds import RefundStatus
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.payment_methods import told as method_told
 from tilia_async.sandbox.state.bills import Bill, Payment

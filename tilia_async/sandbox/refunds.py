@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tilia_async.api import refunds
-from tilia_async.api.escrow import EscrowStatus
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.refunds import RefundReason, RefundStatus
+from tilia_async.models.escrow import EscrowStatus
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.refunds import RefundReason, RefundStatus
 from tilia_async.money import Money
 from tilia_async.sandbox.answers import Answer, Texts, bare, error, failure, invalid, rejected, success, without_payload
 from tilia_async.sandbox.calls import Call, Refused, Route

@@ -12,10 +12,10 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-from tilia_async.api.compliance import KycState
-from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.config import Environment
 from tilia_async.currencies import DECIMALS
+from tilia_async.models.compliance import KycState
+from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.blocks import block_account

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tilia_async.api import token_exchanges
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
 from tilia_async.json_value import JsonObject
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
 from tilia_async.money import Money
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, error, invalid, rejected, without_texts

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 
 from tilia_async.api import transfers
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.transfers import TransferStatus
 from tilia_async.json_value import JsonObject
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.transfers import TransferStatus
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.answers import Answer, success
 from tilia_async.sandbox.calls import Call, Route

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import attrs
 
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.payment_methods import WALLET
 from tilia_async.json_value import JsonObject
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.payment_methods import WALLET
 from tilia_async.money import Money
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.bills import Authorized, Bill, Bills, Item, Kind, Wording

@@ -11,10 +11,10 @@ from typing import ClassVar, Final
 
 import attrs
 
-from tilia_async.api.accounts import AccountEmail, Block, PlatformUser
-from tilia_async.api.compliance import KycMatchCheck, KycRequirements, KycState, PiiLevel
-from tilia_async.api.payment_methods import PaymentMethodState
 from tilia_async.json_value import JsonValue
+from tilia_async.models.accounts import AccountEmail, Block, PlatformUser
+from tilia_async.models.compliance import KycMatchCheck, KycRequirements, KycState, PiiLevel
+from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.webhooks.event import EntityKey, Event
 from tilia_async.webhooks.values import EntityStatus
 

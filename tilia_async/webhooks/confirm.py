@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 import orjson
 
-from tilia_async.api.accounts import AccountEmail
-from tilia_async.api.refunds import Refund, RefundStatus
 from tilia_async.errors import ConfigurationError, InvalidRequestError, NotFoundError, WebhookError
 from tilia_async.json_value import JsonValue
+from tilia_async.models.accounts import AccountEmail
+from tilia_async.models.refunds import Refund, RefundStatus
 from tilia_async.webhooks.account_events import (
     AccountBlockChanged,
     KycStateChanged,

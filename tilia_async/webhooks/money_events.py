@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import attrs
 
-from tilia_async.api.escrow import EscrowStatus
-from tilia_async.api.invoices import InvoiceState
-from tilia_async.api.payouts import PayoutFlow, PayoutStatus
-from tilia_async.api.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
-from tilia_async.api.transfers import TransferStatus
 from tilia_async.json_value import JsonValue
+from tilia_async.models.escrow import EscrowStatus
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.payouts import PayoutFlow, PayoutStatus
+from tilia_async.models.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
+from tilia_async.models.transfers import TransferStatus
 from tilia_async.webhooks.event import EntityKey, Event
 from tilia_async.webhooks.values import NotifiedRefund
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from tilia_async.checks import LONGEST_ID, LONGEST_REFERENCE
 from tilia_async.config import Service
-from tilia_async.wire.checks import LONGEST_ID, LONGEST_REFERENCE
 
 if TYPE_CHECKING:
-    from tilia_async.api.accounts import RegisteredAccount
+    from tilia_async.models.accounts import RegisteredAccount
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -12,12 +12,13 @@ from urllib.parse import quote, urlencode
 import attrs
 import orjson
 
+from tilia_async import checks
 from tilia_async.config import Environment, RequestOptions
 from tilia_async.errors import InvalidRequestError
 from tilia_async.json_value import Body, JsonInput, JsonValue
 from tilia_async.secret import HiddenBytes, HiddenFields, Secret, hide_body
-from tilia_async.wire import checks
 from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.refusal import refuse
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -84,7 +85,7 @@ def build(
         reference = _reference(operation, path, None, None) if operation.reference else path
         return WireRequest(operation.name, operation.method, url, NO_HEADERS, None, reference, (), path)
     if body is not None and not body.is_mapping:
-        checks.refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
+        refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
     path, query = path or _NONE, query or _NONE
     url = environment.url(operation.service) + expand(operation, path)
     if query:
@@ -154,7 +155,7 @@ def _secrets(body: HiddenFields[JsonInput] | None) -> Iterator[Secret]:
 def _refuse_kinds(operation: Operation[object], **given: object) -> None:
     """Refuse what is neither a mapping nor None."""
     odd = {name: value for name, value in given.items() if not _is_mapping(value)}
-    checks.refuse(operation.name, {name: checks.mapping(value) for name, value in odd.items()})
+    refuse(operation.name, {name: checks.mapping(value) for name, value in odd.items()})
 
 
 def _is_mapping(given: object) -> bool:
@@ -165,7 +166,7 @@ def _is_mapping(given: object) -> bool:
 def _query_value(operation: Operation[object], name: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    checks.refuse(operation.name, {name: checks.text(value, shortest=0)})
+    refuse(operation.name, {name: checks.text(value, shortest=0)})
     return checks.plain(value) if isinstance(value, str) else ""
 
 
@@ -248,7 +249,7 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
         return None
     if given is None:
         return str(uuid.uuid4())
-    checks.refuse(operation.name, {"idempotency_key": checks.uuid4(given)})
+    refuse(operation.name, {"idempotency_key": checks.uuid4(given)})
     # A uuid.UUID will do as well.
     return str(given)
 

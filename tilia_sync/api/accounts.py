@@ -12,8 +12,8 @@ from typing import Unpack
 import attrs
 
 from tilia_async.api import accounts
-from tilia_async.api.accounts import Account, AccountBlocks, AccountProfile, BlockStatus, RegisteredAccount
 from tilia_async.config import RequestOptions
+from tilia_async.models.accounts import Account, AccountBlocks, AccountProfile, BlockStatus, RegisteredAccount
 from tilia_sync.bridge import Lease
 
 

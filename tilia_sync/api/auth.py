@@ -8,8 +8,8 @@ from __future__ import annotations
 import attrs
 
 from tilia_async.api import auth
-from tilia_async.api.auth import Redirect, UserToken
 from tilia_async.config import RequestOptions
+from tilia_async.models.auth import Redirect, UserToken
 from tilia_sync.bridge import Lease
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import attrs
 
 from tilia_async.api import compliance
-from tilia_async.api.compliance import KycStatus, OnboardedEntity, TosStatus
 from tilia_async.config import RequestOptions
+from tilia_async.models.compliance import KycStatus, OnboardedEntity, TosStatus
 from tilia_sync.bridge import Lease
 
 

@@ -11,11 +11,11 @@ from typing import Literal, Unpack
 import attrs
 
 from tilia_async.api import escrow
-from tilia_async.api.escrow import Escrow, EscrowStatus
-from tilia_async.api.invoices import InvoiceDetails
-from tilia_async.api.line_items import LineItem, PaymentSource
 from tilia_async.api.paging import DEFAULT_PAGE
 from tilia_async.config import RequestOptions
+from tilia_async.models.escrow import Escrow, EscrowStatus
+from tilia_async.models.invoices import InvoiceDetails
+from tilia_async.models.line_items import LineItem, PaymentSource
 from tilia_sync.bridge import Lease
 
 

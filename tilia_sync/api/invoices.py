@@ -11,7 +11,9 @@ from typing import Literal, Unpack
 import attrs
 
 from tilia_async.api import invoices
-from tilia_async.api.invoices import (
+from tilia_async.api.paging import DEFAULT_PAGE
+from tilia_async.config import RequestOptions
+from tilia_async.models.invoices import (
     AuthorizedInvoice,
     AuthorizedInvoiceDetails,
     Invoice,
@@ -19,9 +21,7 @@ from tilia_async.api.invoices import (
     InvoiceMechanism,
     InvoiceState,
 )
-from tilia_async.api.line_items import LineItem, PaymentSource
-from tilia_async.api.paging import DEFAULT_PAGE
-from tilia_async.config import RequestOptions
+from tilia_async.models.line_items import LineItem, PaymentSource
 from tilia_sync.bridge import Lease
 
 

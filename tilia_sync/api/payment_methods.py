@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import attrs
 
 from tilia_async.api import payment_methods
-from tilia_async.api.payment_methods import CustomWallet, PaymentMethod, TransactionMethods
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonValue
+from tilia_async.models.payment_methods import CustomWallet, PaymentMethod, TransactionMethods
 from tilia_sync.bridge import Lease
 
 

@@ -10,9 +10,9 @@ import builtins
 import attrs
 
 from tilia_async.api import payouts
-from tilia_async.api.payouts import Payout
 from tilia_async.config import RequestOptions
-from tilia_async.wire.amounts import Amount
+from tilia_async.models.amount import Amount
+from tilia_async.models.payouts import Payout
 from tilia_sync.bridge import Lease
 
 

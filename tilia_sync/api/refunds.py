@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import attrs
 
 from tilia_async.api import refunds
-from tilia_async.api.refunds import InvoiceRefunds, RefundReason, RefundStatus
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonValue
-from tilia_async.wire.amounts import Amount
+from tilia_async.models.amount import Amount
+from tilia_async.models.refunds import InvoiceRefunds, RefundReason, RefundStatus
 from tilia_sync.bridge import Lease
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import attrs
 
 from tilia_async.api import registration
-from tilia_async.api.registration import CompletedRegistration, StartedRegistration
 from tilia_async.config import RequestOptions
+from tilia_async.models.registration import CompletedRegistration, StartedRegistration
 from tilia_async.secret import Secret, hide
 from tilia_sync.bridge import Lease
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import attrs
 
 from tilia_async.api import token_exchanges
-from tilia_async.api.line_items import Location
-from tilia_async.api.token_exchanges import TokenExchange
 from tilia_async.config import RequestOptions
-from tilia_async.wire.amounts import Amount
+from tilia_async.models.amount import Amount
+from tilia_async.models.line_items import Location
+from tilia_async.models.token_exchanges import TokenExchange
 from tilia_sync.bridge import Lease
 
 

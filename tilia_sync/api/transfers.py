@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from tilia_async.api import transfers
-from tilia_async.api.transfers import BalanceTransfer, TransferItem
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonInput
+from tilia_async.models.transfers import BalanceTransfer, TransferItem
 from tilia_sync.bridge import Lease
 
 

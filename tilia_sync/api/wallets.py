@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import attrs
 
 from tilia_async.api import wallets
-from tilia_async.api.payment_methods import PaymentMethod
-from tilia_async.api.wallet import AccountBalances, Wallet
 from tilia_async.config import RequestOptions
+from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.wallets import AccountBalances, Wallet
 from tilia_sync.bridge import Lease
 
 

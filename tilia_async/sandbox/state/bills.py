@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import attrs
 
-from tilia_async.api.invoices import InvoiceState
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.invoices import InvoiceState
 from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
 from tilia_async.sandbox.state.methods import SandboxPaymentMethod
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-from tilia_async.api.escrow import EscrowStatus
-from tilia_async.api.payouts import PayoutStatus
-from tilia_async.api.refunds import RefundStatus
-from tilia_async.api.token_exchanges import ExchangeDirection, ExchangeStatus
+from tilia_async.models.escrow import EscrowStatus
+from tilia_async.models.payouts import PayoutStatus
+from tilia_async.models.refunds import RefundStatus
+from tilia_async.models.token_exchanges import ExchangeDirection, ExchangeStatus
 from tilia_async.sandbox.state.bills import Bill, Item, Payment
 from tilia_async.sandbox.state.ledger import SandboxWallet
 from tilia_async.sandbox.state.methods import SandboxPaymentMethod

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from tilia_async.api.payment_methods import WALLET, PaymentMethodState
 from tilia_async.json_value import JsonValue
+from tilia_async.models.payment_methods import WALLET, PaymentMethodState
 from tilia_async.sandbox.state.ledger import SandboxWallet
 from tilia_async.sandbox.state.people import Tag
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from tilia_async.api.compliance import KycState, PiiLevel
 from tilia_async.json_value import JsonObject
+from tilia_async.models.compliance import KycState, PiiLevel
 
 INTEGRATOR = "sandbox"
 PUBLISHER = "publisher"

@@ -1,4 +1,4 @@
-"""Amounts as callers give them: ``Money``, or a whole number with its currency."""
+"""Amounts as users give them: ``Money``, or a whole number with its currency."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ from typing import TypeAlias
 
 import attrs
 
+from tilia_async import checks
 from tilia_async.currencies import as_iso_writes_it
-from tilia_async.errors import InvalidRequestError
 from tilia_async.json_value import JsonInput
 from tilia_async.money import Money
-from tilia_async.wire import checks
 
-Amount: TypeAlias = "int | Money"
+Amount: TypeAlias = int | Money
 """In the smallest unit of its currency (fact sheet "money", 0.6)."""
 
 
 @attrs.frozen
-class GivenAmount:
-    """An amount beside its currency, as a caller gave them.
-
-    Attributes:
-        currency_wanted: Tilia takes a currency with it.
-        least: the smallest amount that Tilia takes.
-    """
+class AmountArgument:
+    """An amount beside its currency, as a caller gave them."""
 
     amount: object
+    """Amount in the smallest unit of ``currency``."""
     currency: object = None
+    """Currency code: ISO 4217, or the three characters of your token."""
     currency_wanted: bool = True
+    """True if Tilia takes a currency with it."""
     least: int = 1
+    """Smallest amount that Tilia takes."""
 
     def problems(self) -> dict[str, list[str]]:
-        """What is wrong with it, by field."""
+        """Return what is wrong with it, by field."""
         if isinstance(self.amount, Money):
             given_twice = ["is given twice: Money has one"] if self.currency is not None else []
             return _found({"amount": self._too_small(self.amount.minor_units), "currency": given_twice})
@@ -44,12 +42,12 @@ class GivenAmount:
         return _found({"amount": self._too_small(self.amount), "currency": reasons})
 
     def fields(self) -> dict[str, JsonInput]:
-        """What is sent, once it has no problems."""
+        """Return the fields to send, once there are no problems."""
         money = self.amount if isinstance(self.amount, Money) else None
         minor_units = self.amount if money is None else money.minor_units
         currency = self.currency if money is None else money.currency
         if not isinstance(minor_units, int):
-            raise InvalidRequestError(self.problems())
+            raise TypeError("an amount that has problems is not sent")
         sent: dict[str, JsonInput] = {"amount": minor_units}
         if self.currency_wanted and isinstance(currency, str):
             sent["currency"] = as_iso_writes_it(checks.plain(currency))

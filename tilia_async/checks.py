@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from tilia_async.errors import InvalidRequestError
 from tilia_async.secret import Secret, hide
 
 LONGEST_ID = 36
@@ -211,14 +210,3 @@ def uuid4(value: object) -> list[str]:
     if any_uuid(value) or uuid.UUID(str(value)).version != 4:
         return ["is not a UUID4"]
     return []
-
-
-def refuse(operation: str, problems: Mapping[str, Iterable[str]]) -> None:
-    """Raise for the fields that have problems; return if none has any.
-
-    Raises:
-        InvalidRequestError: with every problem of every field.
-    """
-    found = {field: listed for field, reasons in problems.items() if (listed := list(reasons))}
-    if found:
-        raise InvalidRequestError(found, operation=operation)

@@ -1,4 +1,4 @@
-"""What invoices and escrows are asked for with (fact sheet "money", D, "Request: invoice body").
+"""Line items of a new invoice or escrow (fact sheet "money", D, "Request: invoice body").
 
 The checks are made when the request is sent, so that all problems of all parts are told at once, each with its place.
 """
@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeVar
 
 import attrs
 
+from tilia_async import checks
+from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonInput
+from tilia_async.models.amount import Amount, AmountArgument
+from tilia_async.models.request_part import Problems, of_kind, problems_of
 from tilia_async.money import Money
-from tilia_async.wire import checks
-from tilia_async.wire.amounts import Amount, GivenAmount
-
-T = TypeVar("T")
-
-Problems = dict[str, list[str]]
 
 
 def _as_tuple(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
@@ -27,51 +24,41 @@ def _as_tuple(recipients: Iterable[Recipient]) -> tuple[Recipient, ...]:
 
 
 class TransactionType(StrEnum):
-    """Who receives the money of a line item."""
+    """Receiver of the money of a line item."""
 
     USER_TO_USER = "user_to_user"
     USER_TO_INTEGRATOR = "user_to_integrator"
 
 
-class Part(Protocol):
-    """A part of a request."""
-
-    def problems(self) -> Problems:
-        """What Tilia would refuse, by field."""
-        ...
-
-    def to_json(self) -> dict[str, JsonInput]:
-        """What is sent, once there are no problems."""
-        ...
-
-
 @attrs.frozen(kw_only=True)
-class Recipient:
-    """Who receives a part of a line item.
-
-    Attributes:
-        amount: in the smallest unit of the currency, at least 1, or ``Money``.
-        currency: three characters, with an amount that is no ``Money``.
-        destination_account_id: whose default wallet receives it; or give a wallet.
-        destination_wallet_id: the wallet that receives it.
-        source_wallet_id: where it is taken from; the default wallet if left out.
-        fee_percentage: your share, as a fraction: 0.05 is 5 %.
-    """
+class Recipient(JsonModel):
+    """Recipient of a part of a line item."""
 
     amount: Amount
+    """Amount in the smallest unit of the currency, at least 1, or ``Money``."""
     currency: str | None = None
+    """Currency code, three characters, with an amount that is not ``Money``."""
     destination_account_id: str | None = None
+    """Account whose default wallet receives it; or give a wallet."""
     destination_wallet_id: str | None = None
+    """Wallet that receives."""
     source_wallet_id: str | None = None
+    """Wallet that pays; the default wallet if left out."""
     reference_type: str | None = None
+    """Kind of ``reference_id``, as you gave it; may be empty."""
     reference_id: str | None = None
+    """Reference of your own; may be empty."""
     description: str | None = None
+    """Description, as it was given; may be empty."""
     metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
+    """Data of your own, as they were given: any JSON."""
     fee_percentage: float | None = None
+    """Your share as a fraction: 0.05 is 5 %."""
     fee_description: str | None = None
+    """Text that the fee is shown with."""
 
     def problems(self) -> Problems:
-        found = GivenAmount(self.amount, self.currency).problems()
+        found = AmountArgument(self.amount, self.currency).problems()
         found |= _wrong_ids(self, "destination_account_id", "destination_wallet_id", "source_wallet_id")
         found |= _wrong_texts(self, "reference_type", "reference_id", "description", "fee_description")
         if self.destination_account_id is None and self.destination_wallet_id is None:
@@ -80,34 +67,37 @@ class Recipient:
             found["fee_percentage"] = [f"is a fraction from 0 to 1 (0.05 is 5 %), not {self.fee_percentage!r}"]
         return found
 
-    def to_json(self) -> dict[str, JsonInput]:
-        return {**_given(self, leave_out={"amount", "currency"}), **GivenAmount(self.amount, self.currency).fields()}
+    def to_body(self) -> dict[str, JsonInput]:
+        return {**_given(self, leave_out={"amount", "currency"}), **AmountArgument(self.amount, self.currency).fields()}
 
 
 @attrs.frozen(kw_only=True)
-class LineItem:
-    """One thing that is bought.
-
-    Attributes:
-        amount: in the smallest unit of the currency, at least 1, or ``Money``.
-        currency: three characters, with an amount that is no ``Money``.
-        transaction_type: who receives it.
-        recipients: for ``user_to_user`` only; several share it, e.g. a seller and a royalty.
-    """
+class LineItem(JsonModel):
+    """Thing that is bought."""
 
     amount: Amount
+    """Amount in the smallest unit of the currency, at least 1, or ``Money``."""
     currency: str | None = None
+    """Currency code, three characters, with an amount that is not ``Money``."""
     transaction_type: TransactionType | str
+    """Receiver of the money: other users, or you."""
     recipients: Sequence[Recipient] = attrs.field(default=(), converter=_as_tuple)
+    """Recipients, for ``user_to_user`` only; several share it, e.g. a seller and a royalty."""
     product_sku: str | None = None
+    """Your stock-keeping unit."""
     product_code: str | None = None
+    """Your product code."""
     reference_type: str | None = None
+    """Kind of ``reference_id``, as you gave it; may be empty."""
     reference_id: str | None = None
+    """Reference of your own; may be empty."""
     description: str | None = None
+    """Description, as it was given; may be empty."""
     metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
+    """Data of your own, as they were given: any JSON."""
 
     def problems(self) -> Problems:
-        found = GivenAmount(self.amount, self.currency).problems()
+        found = AmountArgument(self.amount, self.currency).problems()
         known = [each.value for each in TransactionType]
         if self.transaction_type not in known:
             found["transaction_type"] = [f"is one of {', '.join(known)}, not {self.transaction_type!r}"]
@@ -118,62 +108,59 @@ class LineItem:
         wrong = {place: reasons for place, reasons in kinds.items() if reasons}
         return found | (wrong or problems_of("recipients", self.recipients))
 
-    def to_json(self) -> dict[str, JsonInput]:
+    def to_body(self) -> dict[str, JsonInput]:
         left_out = {"amount", "currency", "transaction_type", "recipients"}
         sent = {
             **_given(self, leave_out=left_out),
-            **GivenAmount(self.amount, self.currency).fields(),
+            **AmountArgument(self.amount, self.currency).fields(),
             "transaction_type": checks.plain(self.transaction_type),
         }
         if self.recipients:
-            sent["recipients"] = [recipient.to_json() for recipient in self.recipients]
+            sent["recipients"] = [recipient.to_body() for recipient in self.recipients]
         return sent
 
 
 @attrs.frozen
-class PaymentSource:
-    """What is paid with.
-
-    Attributes:
-        payment_method_id: at most 36 characters.
-        amount: in the smallest unit of the currency, or ``Money``; 0 means the remainder. It may be left out with a
-            single source.
-    """
+class PaymentSource(JsonModel):
+    """Payment method that pays, with its part."""
 
     payment_method_id: str
+    """Payment method, at most 36 characters."""
     amount: Amount | None = None
+    """Amount in the smallest unit of the currency, or ``Money``; 0 means the remainder. It may be left out with a
+    single source.
+    """
 
     def problems(self) -> Problems:
         found = _wrong_ids(self, "payment_method_id")
         if self.amount is not None:
-            found |= GivenAmount(self.amount, currency_wanted=False, least=0).problems()
+            found |= AmountArgument(self.amount, currency_wanted=False, least=0).problems()
         return found
 
-    def to_json(self) -> dict[str, JsonInput]:
-        amount = {} if self.amount is None else GivenAmount(self.amount, currency_wanted=False, least=0).fields()
+    def to_body(self) -> dict[str, JsonInput]:
+        amount = {} if self.amount is None else AmountArgument(self.amount, currency_wanted=False, least=0).fields()
         return {"payment_method_id": self.payment_method_id, **amount}
 
     @property
     def takes_the_remainder(self) -> bool:
-        """Its amount is 0."""
+        """True if its amount is 0."""
         return self.amount is not None and not (
             self.amount.minor_units if isinstance(self.amount, Money) else self.amount
         )
 
 
 @attrs.frozen(kw_only=True)
-class Location:
-    """Where the buyer is, for taxes.
-
-    Attributes:
-        country: two letters.
-        state: only together with the country.
-    """
+class Location(JsonModel):
+    """Place of the buyer, for taxes."""
 
     country: str | None = None
+    """Country, two letters."""
     state: str | None = None
+    """State or province; only together with the country."""
     postal_code: str | None = None
+    """Postal code."""
     type: str = "billing"
+    """Kind of the address."""
 
     def problems(self) -> Problems:
         if self.state is not None and self.country is None:
@@ -182,38 +169,15 @@ class Location:
             return {"country": checks.country(self.country)}
         return _wrong_texts(self, "type", "state", "postal_code")
 
-    def to_json(self) -> dict[str, JsonInput]:
+    def to_body(self) -> dict[str, JsonInput]:
         return {"type": self.type, "address": _given(self, leave_out={"type"})}
 
 
-def listed(operation: str, field: str, values: Iterable[T], kind: type[T]) -> tuple[T, ...]:
-    """What a caller gives as several, once, whatever can be iterated.
-
-    Raises:
-        InvalidRequestError: it cannot, is a text, or holds something of another kind.
-    """
-    checks.refuse(operation, {field: checks.several(values)})
-    items = tuple(values)
-    checks.refuse(operation, {f"{field}[{index}]": of_kind(item, kind) for index, item in enumerate(items)})
-    return items
-
-
-def of_kind(value: object, kind: type) -> list[str]:
-    """Whether a part is what it has to be."""
-    return [] if isinstance(value, kind) else [f"is {kind.__name__}, not {type(value).__name__}"]
-
-
-def problems_of(field: str, parts: Iterable[Part]) -> Problems:
-    """The problems of a list of parts, each with its place, e.g. ``line_items[0].recipients[1].amount``."""
-    return {
-        f"{field}[{index}].{name}": reasons
-        for index, part in enumerate(parts)
-        for name, reasons in part.problems().items()
-    }
-
-
 def problems_of_sources(sources: Sequence[PaymentSource]) -> Problems:
-    """With several sources exactly one takes the remainder (fact sheet "money", D, "payment_methods")."""
+    """Return the problems of payment sources: of several, exactly one takes the remainder.
+
+    Source: fact sheet "money", D, "payment_methods".
+    """
     found = problems_of("payment_methods", sources)
     remainders = sum(source.takes_the_remainder for source in sources)
     if len(sources) > 1 and remainders != 1:

@@ -1,0 +1,37 @@
+"""What a service needs of the transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from tilia_async.config import RequestOptions
+from tilia_async.json_value import Body
+from tilia_async.wire.operation import Operation
+
+T = TypeVar("T")
+
+
+class Sender(Protocol):
+    """Sends operations under a deadline, and returns their typed values."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a whole call whose options do not say."""
+        ...
+
+    async def value(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+        options: RequestOptions | None = None,
+    ) -> T:
+        """Send an operation and return the value of its answer.
+
+        Raises:
+            TiliaError: the call failed, or may have.
+        """
+        ...
