@@ -13,7 +13,7 @@ from typing import Protocol
 
 import attrs
 
-from tilia_async.bulk.pace import Pace
+from tilia_async.bulk.adaptive_limit import AdaptiveLimit
 from tilia_async.config import RetryPolicy
 from tilia_async.wire.retry import backoff
 
@@ -75,7 +75,7 @@ class Paced:
     """The pace of ``tilia.bulk``."""
 
     def __init__(self, most: int, draw: random.Random) -> None:
-        self._pace = Pace(most)
+        self._pace = AdaptiveLimit(most)
         self._draw = draw
         self._rounds = 0
 

@@ -14,7 +14,7 @@ from tilia_async.scopes import Scope
 from tilia_async.secret import Secret
 from tilia_async.version import __version__
 from tilia_async.wire.operation import Evidence, Operation, Repeat
-from tilia_async.wire.outcome import Response
+from tilia_async.wire.response import Response
 
 __all__ = [
     "Environment",

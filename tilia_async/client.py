@@ -42,7 +42,7 @@ from tilia_async.config import (
     from_environment,
 )
 from tilia_async.json_value import Body
-from tilia_async.ledger.calls import RecordedCall, account_of, action_of, on_record, reason_of
+from tilia_async.ledger.calls import RecordedCall, account_of, action_of, reason_of, recorded_call
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
@@ -51,13 +51,13 @@ from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import Secret, hide, hide_body
 from tilia_async.tokens.cache import TokenCache, shared_cache
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
-from tilia_async.tokens.source import TokenSource
+from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
-from tilia_async.transport.caller import Caller
-from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.transport.requestor import Requestor
+from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response
 from tilia_async.wire.request import WireRequest, build
+from tilia_async.wire.response import Response
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -171,26 +171,28 @@ class TiliaClient:
         self._client_id = credentials.client_id
         cache = shared_cache() if token_cache is None else token_cache
         budget = checked_timeout(timeout)
-        self._tokens = TokenSource(
+        self._tokens = TokenProvider(
             cache.shelf(Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
             TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget),
             _scope_names(scopes),
         )
         self._ledger = ledger
-        self._caller = Caller(self._environment, self._pool, self._tokens, budget, retry, _corrections(operations))
-        self.auth = Auth(self._caller)
-        self.registration = Registration(self._caller)
-        self.accounts = Accounts(self._caller, ledger)
-        self.wallets = Wallets(self._caller)
-        self.payment_methods = PaymentMethods(self._caller)
-        self.token_exchanges = TokenExchanges(self._caller)
-        self.invoices = Invoices(self._caller)
-        self.escrow = Escrows(self._caller)
-        self.refunds = Refunds(self._caller)
-        self.payouts = Payouts(self._caller)
-        self.transfers = Transfers(self._caller)
-        self.compliance = Compliance(self._caller)
-        self.bulk = Bulk(self._caller, ledger)
+        self._requestor = Requestor(
+            self._environment, self._pool, self._tokens, budget, retry, _corrections(operations)
+        )
+        self.auth = Auth(self._requestor)
+        self.registration = Registration(self._requestor)
+        self.accounts = Accounts(self._requestor, ledger)
+        self.wallets = Wallets(self._requestor)
+        self.payment_methods = PaymentMethods(self._requestor)
+        self.token_exchanges = TokenExchanges(self._requestor)
+        self.invoices = Invoices(self._requestor)
+        self.escrow = Escrows(self._requestor)
+        self.refunds = Refunds(self._requestor)
+        self.payouts = Payouts(self._requestor)
+        self.transfers = Transfers(self._requestor)
+        self.compliance = Compliance(self._requestor)
+        self.bulk = Bulk(self._requestor, ledger)
 
     @classmethod
     def from_env(
@@ -231,7 +233,7 @@ class TiliaClient:
             raise errors.ClientClosedError("the client is closed", operation=TOKEN.name)
         wanted = _scope_names(scopes)
         try:
-            with self._pool.here().deadline(self._caller.timeout):
+            with self._pool.for_running_loop().deadline(self._requestor.timeout):
                 return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
@@ -239,7 +241,7 @@ class TiliaClient:
         if self._pool.ended:
             raise errors.ClientClosedError("the client was closed while waiting for a token", operation=TOKEN.name)
         raise errors.DeadlineExceededError(
-            f"{self._caller.timeout:g} s are over while waiting for a token", operation=TOKEN.name
+            f"{self._requestor.timeout:g} s are over while waiting for a token", operation=TOKEN.name
         )
 
     async def send(
@@ -275,17 +277,17 @@ class TiliaClient:
         body = None if body is None else hide_body(body)
         action = None if self._ledger is None else action_of(operation)
         if self._ledger is None or action is None:
-            return await self._caller.send(operation, path=path, query=query, body=body, options=options)
+            return await self._requestor.send(operation, path=path, query=query, body=body, options=options)
 
         async def send(chosen: RequestOptions) -> Response[T]:
-            return await self._caller.send(operation, path=path, query=query, body=body, options=chosen)
+            return await self._requestor.send(operation, path=path, query=query, body=body, options=chosen)
 
         expect("options", options, RequestOptions, type(None))
         # What cannot be sent is refused before it is on record.
         build(operation, self._environment, path=path, query=query, body=body, options=options)
         intent, account_id = Intent(action, reason_of(body)), account_of(operation, path, body)
-        recorded = RecordedCall(operation.name, intent, account_id, self._caller.timeout, options)
-        return await on_record(self._ledger, recorded, send)
+        recorded = RecordedCall(operation.name, intent, account_id, self._requestor.timeout, options)
+        return await recorded_call(self._ledger, recorded, send)
 
     async def reconcile(
         self,
@@ -329,7 +331,7 @@ class TiliaClient:
             ApiError: Tilia answered the look-up with an error that may pass.
             ClientClosedError: the client is closed.
         """
-        return await reconcile(self._caller, error_or_operation, reference=reference, since=since, options=options)
+        return await reconcile(self._requestor, error_or_operation, reference=reference, since=since, options=options)
 
     async def aclose(self, grace: float = 0.0) -> None:
         """Close what the client opened. A second close does nothing.
@@ -362,7 +364,7 @@ class TiliaClient:
         if self._pool.closed:
             raise errors.ClientClosedError("the client is closed; make a new one")
         # Here, and not only in the first call: it says what to do if there is no loop of asyncio.
-        self._pool.here()
+        self._pool.for_running_loop()
         return self
 
     async def __aexit__(
@@ -384,9 +386,9 @@ class TiliaClient:
             return "<TiliaClient, not configured>"
         return f"<TiliaClient {self._client_id} at {self._environment.name}{', closed' if self._pool.closed else ''}>"
 
-    async def _exchange(self, request: WireRequest) -> RawAnswer | NoAnswer:
+    async def _exchange(self, request: WireRequest) -> RawResponse | NoResponse:
         session = await self._pool.session()
-        return await self._pool.exchange(session, request, None, self._pool.here().passage())
+        return await self._pool.send_once(session, request, None, self._pool.for_running_loop().current_send())
 
 
 def from_variables(

@@ -13,9 +13,9 @@ from tilia_async import bulk as asynchronous
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.service import DEFAULT_CONCURRENCY, check_account_ids, check_on_progress
 from tilia_async.config import RequestOptions
-from tilia_sync.bridge import Lease
-from tilia_sync.crossing import Crossing, Feed, Put
-from tilia_sync.stream import LONGEST_BATCH
+from tilia_sync.batch_reader import LONGEST_BATCH
+from tilia_sync.batched_job import BatchedJob, Feed, Put
+from tilia_sync.loop_thread import LoopHandle
 
 AccountIds = Iterable[str]
 OnProgress = Callable[[BulkProgress], object]
@@ -62,7 +62,7 @@ class Bulk:
     """
 
     _service: asynchronous.Bulk
-    _lease: Lease
+    _lease: LoopHandle
 
     def block(
         self,
@@ -114,7 +114,7 @@ class Bulk:
                 options=options,
             )
 
-        return self._report("block", Crossing(feed, work), account_ids, concurrency, on_progress)
+        return self._report("block", BatchedJob(feed, work), account_ids, concurrency, on_progress)
 
     def unblock(
         self,
@@ -163,7 +163,7 @@ class Bulk:
                 options=options,
             )
 
-        return self._report("unblock", Crossing(feed, work), account_ids, concurrency, on_progress)
+        return self._report("unblock", BatchedJob(feed, work), account_ids, concurrency, on_progress)
 
     def lookup(
         self,
@@ -195,7 +195,7 @@ class Bulk:
                 feed, concurrency=concurrency, on_progress=None if on_progress is None else put, options=options
             )
 
-        return self._report("lookup", Crossing(feed, work), account_ids, concurrency, on_progress)
+        return self._report("lookup", BatchedJob(feed, work), account_ids, concurrency, on_progress)
 
     def stream_block(
         self,
@@ -303,7 +303,7 @@ class Bulk:
                 options=options,
             )
 
-        return self._report("undo", Crossing(feed, work), (), concurrency, on_progress)
+        return self._report("undo", BatchedJob(feed, work), (), concurrency, on_progress)
 
     def stream_undo(
         self,
@@ -352,7 +352,7 @@ class Bulk:
     def _report(
         self,
         action: str,
-        job: Crossing[BulkProgress, BulkReport],
+        job: BatchedJob[BulkProgress, BulkReport],
         account_ids: AccountIds,
         concurrency: int,
         on_progress: OnProgress | None,
@@ -377,7 +377,7 @@ class Bulk:
                 async for item in stream:
                     await put(item)
 
-        items = self._lease.results(Crossing(feed, work), iter(account_ids), _batch(concurrency))
+        items = self._lease.results(BatchedJob(feed, work), iter(account_ids), _batch(concurrency))
         return BulkStream(items, stream.progress)
 
 

@@ -17,7 +17,7 @@ from tilia_async.reconcile import Reconciliation
 from tilia_async.secret import Secret, hide, hide_body
 from tilia_async.tokens import AccessToken, TokenCache
 from tilia_async.wire.operation import Operation
-from tilia_async.wire.outcome import Response
+from tilia_async.wire.response import Response
 from tilia_sync.api.accounts import Accounts
 from tilia_sync.api.auth import Auth
 from tilia_sync.api.compliance import Compliance
@@ -30,9 +30,9 @@ from tilia_sync.api.registration import Registration
 from tilia_sync.api.token_exchanges import TokenExchanges
 from tilia_sync.api.transfers import Transfers
 from tilia_sync.api.wallets import Wallets
-from tilia_sync.bridge import LOOP_THREAD
 from tilia_sync.bulk import Bulk
 from tilia_sync.ledger import BlockLedger, behind
+from tilia_sync.loop_thread import LOOP_THREAD
 
 if TYPE_CHECKING:
     from ssl import SSLContext

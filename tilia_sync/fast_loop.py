@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uvloop
 
-from tilia_sync.daemons import DaemonThreads
+from tilia_sync.daemon_executor import DaemonThreads
 
 
 class FastLoop(DaemonThreads, uvloop.Loop):  # type: ignore[misc] # uvloop describes the same addresses otherwise

@@ -14,7 +14,7 @@ from tilia_async.ledger.filters import RecordFilter
 from tilia_async.ledger.ledger import interrupt
 from tilia_async.ledger.record import BlockRecord, ReportedBlock
 from tilia_async.secret import Secret, hide
-from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import LOOP_THREAD
 
 
 class BlockLedger:

@@ -1,268 +1,459 @@
-"""A thread that runs an event loop, from start to end."""
+"""The one thread, with one event loop, behind all synchronous clients of a process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import atexit
+import contextvars
+import os
+import threading
+import warnings
+import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
+from functools import partial
+from typing import Final, NoReturn, Protocol, TypeVar
 
-from tilia_async.os_threads import DaemonThread, are_greenlets, get_ident, start_new_thread
-from tilia_sync import greenlets
+import attrs
+
+from tilia_async.errors import ClientClosedError
+from tilia_sync import tracebacks as frames
+from tilia_sync.batch_reader import BatchReader
+from tilia_sync.batched_job import BatchedJob, Supply, supplies
 from tilia_sync.call import Call
-from tilia_sync.daemons import THREAD_NAME, Loop
+from tilia_sync.daemon_executor import THREAD_NAME
 from tilia_sync.latch import Latch
+from tilia_sync.loop_runner import CLEANUP_SECONDS, CLOSE_SECONDS, Close, LoopRunner
 
 T = TypeVar("T")
+R = TypeVar("R")
 
-CLEANUP_SECONDS: Final = 1.0
-"""How long a call that Ctrl-C ended may take to clean up, before the interrupt goes on to the caller."""
-CLOSE_SECONDS: Final = 2.0
-"""How long clients may take to close, when their thread ends."""
-_GONE_SECONDS: Final = 0.5
-"""How long a thread that has done everything may take to be gone."""
-
-Close: TypeAlias = Callable[[], Coroutine[object, object, None]]
+STALL_SECONDS: Final = 30.0
+"""How long the loop may do nothing at all, twice over, before a call that waits for it takes that for a deadlock."""
+_TAKES_CALLS: Final = "takes calls"
 
 
-class Owner(Protocol):
-    """Whoever hands out the runner. Each of these is called in the loop's thread."""
+class Run(Protocol):
+    """Runs a coroutine to its end, and returns or raises what it does."""
 
-    def close_abandoned(self, runner: LoopRunner) -> None:
-        """Close what nobody has any more."""
-        ...
-
-    def needs_loop(self) -> bool:
-        """Whether anybody may still call."""
-        ...
-
-    def let_go(self, runner: LoopRunner) -> None:
-        """Hand it out no more."""
-        ...
+    def __call__(self, coroutine: Coroutine[object, object, T], /) -> T: ...
 
 
-class LoopRunner:
-    """A loop and its thread. It is used by :class:`tilia_sync.bridge.LoopThread` only.
-
-    There is no lock: what is decided is decided in the loop's thread, and callers only put something there for it. So a
-    signal handler or a finalizer that interrupts any step of a caller can make a call of its own.
+class InThread(Protocol):
+    """What runs in the loop's thread for longer than a call.
 
     Attributes:
-        calls: those under way, and some that have ended.
-        ending: it was let go, and ends.
-        over: it takes no calls any more.
-        failure: why there is no loop.
-        ident: the thread that runs the loop.
+        over: set when it has ended.
     """
 
-    def __init__(self, owner: Owner) -> None:
-        self.calls: set[Call[Any]] = set()
-        self.ending = False
-        self.over = False
-        self.failure: Exception | None = None
-        self.ident: int | None = None
-        self._owner = owner
-        self._started = False
-        # The thread that takes it out runs the loop: a caller that is interrupted may have started several.
-        self._turn = [True]
-        self._thread: DaemonThread | None = None
-        self._gone = Latch()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._early: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._closing: set[asyncio.Task[None]] = set()
-        self._stopped = False
-
-    @property
-    def started(self) -> bool:
-        """There is a thread, or has been."""
-        return self._started or not self._turn
-
-    @property
-    def is_here(self) -> bool:
-        """The loop runs in the thread that asks."""
-        return self.ident == get_ident()
-
-    def admit(self, call: Call[Any]) -> None:
-        """Expect a call, and start the thread if need be.
-
-        Raises:
-            RuntimeError: the system has no thread left.
-        """
-        self.calls.add(call)
-        if not self._started:
-            start_new_thread(self._launch, ())
-            self._started = True
-
-    def begin(self, call: Call[Any]) -> bool:
-        """Let the loop run a call that was admitted; False if the loop is over."""
-        return self.post(self._begin_call, call)
-
-    def post(self, callback: Callable[..., object], *arguments: object) -> bool:
-        """Run something in the loop's thread, soon; False if there is no loop any more."""
-        loop = self._loop
-        try:
-            if loop is None:
-                self._early.append((callback, arguments))
-                loop = self._loop
-                if loop is None:
-                    return not self.over
-                # The loop has begun meanwhile, and may have looked before.
-                loop.call_soon_threadsafe(self._do_early)
-            else:
-                loop.call_soon_threadsafe(callback, *arguments)
-        except RuntimeError:
-            return False
-        return True
-
-    def close(self, close: Close, then: Callable[[], object]) -> None:
-        """In the loop's thread: close somebody's part."""
-        task = asyncio.get_running_loop().create_task(close())
-        self._closing.add(task)
-
-        def finish(ended: asyncio.Task[None]) -> None:
-            self._closing.discard(ended)
-            if not ended.cancelled():
-                # Asked for, so that the loop does not complain that nobody did; a close that fails has closed.
-                ended.exception()
-            then()
-
-        task.add_done_callback(finish)
-
-    def retire(self, decided: Latch | None = None) -> None:
-        """In the loop's thread: end the loop, unless somebody needs it.
-
-        Args:
-            decided: set when ``ending`` says which it is.
-        """
-        if not self.ending and not self._owner.needs_loop() and all(call.is_set for call in list(self.calls)):
-            self._wind_up()
-        if decided is not None:
-            decided.set()
+    over: Latch
 
     def stop(self) -> None:
-        """End the loop, once what is being closed is closed, whatever else it does."""
-        self._stopped = True
-        self.post(self._wind_up)
+        """In the loop's thread: end it."""
+        ...
 
-    def join(self) -> None:
-        """Wait for the end, unless it is this very thread; a loop that hangs is left behind."""
-        if not self.is_here and self.started and self._gone.wait(CLOSE_SECONDS + CLEANUP_SECONDS):
-            thread = self._thread
-            if thread is not None:
-                thread.join(_GONE_SECONDS)
 
-    def _begin_call(self, call: Call[Any]) -> None:
-        # What comes too late is handed back.
-        if not self.ending and self._loop is not None:
-            call.start(self._loop)
+class LoopHandle:
+    """One owner's share of the loop thread; its calls go through it.
 
-    def _do_early(self) -> None:
-        while self._early:
-            callback, arguments = self._early.popleft()
-            callback(*arguments)
+    The owner's part is closed when nothing refers to the lease any more: neither the owner nor a service or an iterator
+    that somebody took from it.
 
-    def _wind_up(self) -> None:
-        if self.ending:
-            return
-        self.ending = True
-        self._owner.let_go(self)
-        loop = asyncio.get_running_loop()
+    Attributes:
+        key: stands for the lease where that must not be referred to.
+        closed: the owner is closed.
+    """
 
-        async def end() -> None:
-            if self._closing:
-                await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
-            loop.stop()
+    def __init__(self, thread: LoopThread, close: Close) -> None:
+        self.key = object()
+        self.closed = False
+        self._thread = thread
+        # It keeps the owner's part to the very end of a process: in a forked child that is the parent's, and is not to
+        # be collected there.
+        self._end = weakref.finalize(self, thread.abandon, self.key, close)
+        # At the end of the process LoopThread.leave() closes everything, in the right order.
+        self._end.atexit = False
 
-        self._end_task = loop.create_task(end())
+    def __enter__(self) -> Run:
+        """``with lease as run`` runs coroutines, and leaves no frame of the bridge in their tracebacks."""
+        return self.run
 
-    def _launch(self) -> None:
-        """In a thread of its own: become the loop's thread, or start it so that ``threading`` knows it.
+    def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
+        if exc is not None:
+            frames.trim(exc)
 
-        Not in the caller's: a signal handler may not start a thread while another is being started below it.
+    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+        """Run a coroutine to its end in the thread, and return or raise what it does.
+
+        Raises:
+            ClientClosedError: the owner is closed, or the process ends.
+            RuntimeError: it would wait for ever: it was called in the loop's own thread, or that waits for the caller.
+            KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
+        """
+        return self._thread.run(coroutine, self)
+
+    def check_open(self) -> None:
+        """Refuse what the owner does after it was closed.
+
+        Raises:
+            ClientClosedError: it is closed.
+        """
+        if self.closed:
+            raise ClientClosedError("the client is closed")
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items of an asynchronous iterator, crossing the border once for all that are there.
+
+        It is read while the consumer waits for items, and a batch ahead at most. When the consumer stops, so does the
+        reading, whether the generator is closed or becomes garbage; it has a second to clean up.
+        """
+        stream = BatchReader(items)
+        try:
+            self._thread.begin_stream(stream)
+            while True:
+                with self as run:
+                    batch = run(stream.batch())
+                if not batch:
+                    return
+                yield from batch
+        finally:
+            self._thread.end_stream(stream)
+
+    def do(self, job: BatchedJob[T, R], ids: Iterator[str], most: int, take: Callable[[T], object]) -> R:
+        """Run a job that is fed from this thread, and return what it returns.
+
+        Args:
+            ids: read here, some at a time, as the job asks for them.
+            most: how many are read at a time.
+            take: called here with each result.
+        """
+        for results in self._turns(job, ids, most):
+            try:
+                for each in () if job.refusal else results:
+                    take(each)
+            except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
+                job.refusal = error
+        with self as run:
+            result = run(job.result())
+            if job.refusal is not None:
+                raise job.refusal
+        return result
+
+    def results(self, job: BatchedJob[T, None], ids: Iterator[str], most: int) -> Generator[T, None, None]:
+        """The results of a job that is fed from the thread of their consumer. When that stops, so does the job."""
+        for results in self._turns(job, ids, most):
+            yield from results
+        with self as run:
+            run(job.result())
+
+    def _turns(self, job: BatchedJob[T, R], ids: Iterator[str], most: int) -> Iterator[Sequence[T]]:
+        """Cross the border until the job is over: each time with what has come on either side."""
+        waiting = supplies(ids, most)
+        supply = next(waiting)
+        try:
+            self._thread.begin_stream(job)
+            while True:
+                with self as run:
+                    results, hungry = run(job.turn(supply))
+                yield results
+                if not hungry and not results:
+                    return
+                if job.refusal is not None:
+                    supply = Supply(ended=True, error=job.refusal)
+                else:
+                    supply = next(waiting, Supply(ended=True)) if hungry else Supply()
+        finally:
+            self._thread.end_stream(job)
+
+    def close(self) -> None:
+        """Close the owner's part. A second time does nothing, or waits for the first."""
+        self.closed = True
+        self._thread.end_lease(self.key)
+        self._end.detach()
+
+
+@attrs.define(eq=False)
+class _Opened:
+    """What stands for a lease until its owner's part is closed."""
+
+    close: Close
+    ended: Latch = attrs.field(factory=Latch)
+
+
+@attrs.define(eq=False)
+class _Process:
+    """What one process has of the loop thread; a child, however forked, begins with nothing.
+
+    Attributes:
+        runners: the one that takes calls, if there is one. A dictionary, because that is changed in one step.
+        streams: those that are read there.
+    """
+
+    runners: dict[str, LoopRunner] = attrs.field(factory=dict[str, LoopRunner])
+    streams: set[InThread] = attrs.field(factory=set[InThread])
+
+
+class LoopThread:
+    """Runs coroutines for callers that have no event loop.
+
+    It starts with the first call, and stops when the last lease has ended and no call is under way. Both are decided
+    in the thread itself, and whoever comes too late for it is handed to the next. No lock is held or waited for, so
+    calls and closes may be made by signal handlers and finalizers, whatever they interrupt. A forked child starts its
+    own thread.
+    """
+
+    def __init__(self) -> None:
+        # By process id: not all that forks runs Python's hooks. What is the parent's is kept, since the garbage
+        # collector would close what the parent still uses, and complain about its tasks.
+        self._processes: dict[int, _Process] = {}
+        self._inherited: list[_Process | None] = []
+        self._leases: dict[object, _Opened] = {}
+        # Of owners that are closed, or garbage, and that the loop's thread is to close.
+        self._abandoned: deque[object] = deque()
+        self._left = False
+        self._warned = False
+
+    def lease(self, close: Close) -> LoopHandle:
+        """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
+
+        Args:
+            close: closes the owner's part in the loop; it must not refer to the owner or the lease.
+        """
+        lease = LoopHandle(self, close)
+        self._leases[lease.key] = _Opened(close)
+        return lease
+
+    def run(self, coroutine: Coroutine[object, object, T], lease: LoopHandle | None = None) -> T:
+        """Run a coroutine to its end, and return or raise what it does.
+
+        Raises:
+            ClientClosedError: the lease is closed, or the process ends.
+            RuntimeError: it would wait for ever: it was called in this very thread, or that waits for the caller.
+            KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
         try:
-            self._turn.pop()
-        except IndexError:
-            return
-        if are_greenlets():
-            self._run()
-            return
-        self._thread = DaemonThread(self._run, THREAD_NAME)
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            self._thread = None
-            self.failure = error
-            self._end()
+            if lease is not None:
+                lease.check_open()
+            here = self._here()
+            self._check_caller(here)
+        except BaseException:  # whatever it is, it will not be awaited
+            coroutine.close()
+            raise
+        call = self._go_through(here, coroutine, lease)
+        while call.handed_back:
+            # The thread ended before the call began.
+            call = self._go_through(here, coroutine, lease)
+        _take_over(call.context)
+        if self._left and call.failed and threading.current_thread().daemon:
+            self._refuse_to_stay()
+        return call.result()
 
-    def _run(self) -> None:
-        self.ident = get_ident()
-        try:
-            loop = _new_loop()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait for the loop
-            self.failure = error
-            self._end()
+    def end_lease(self, key: object) -> None:
+        """Close an owner's part, and wait for that, within limits."""
+        opened = self._leases.get(key)
+        if opened is None:
             return
         try:
-            asyncio.set_event_loop(loop)
-            loop.call_soon(self._begin, loop)
-            _run_until_stopped(loop)
-            self._loop = None
-            self._finish(loop)
-        finally:
-            self.over = True
-            self._loop = None
-            asyncio.set_event_loop(None)
-            loop.close()
-            self._end()
+            runner = self.abandon(key)
+            if runner is None or runner.is_here:
+                return
+            opened.ended.wait(CLOSE_SECONDS)
+            if self._leases.pop(key, None) is not None and not self._leases:
+                self._retire(runner)
+        except BaseException:  # Ctrl-C, or whatever else a signal handler raises: it is closed all the same
+            self.abandon(key)
+            raise
+        if runner.ending:
+            runner.join()
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._do_early()
-        self._owner.close_abandoned(self)
+    def abandon(self, key: object, _close: Close | None = None) -> LoopRunner | None:
+        """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing.
 
-    def _end(self) -> None:
-        self.over = True
-        self._owner.let_go(self)
-        for call in list(self.calls):
-            if self._stopped:
-                call.cancel()
-                call.set()
-            else:
+        Returns:
+            The runner that closes the owner's part, if there is anything to close.
+        """
+        runner = self._here().runners.get(_TAKES_CALLS)
+        if runner is None or not runner.started:
+            # Nothing was opened; or, in a forked child, nothing of this process.
+            self._leases.pop(key, None)
+            return None
+        self._abandoned.append(key)
+        runner.post(self.close_abandoned, runner)
+        return runner
+
+    def begin_stream(self, stream: InThread) -> None:
+        """Somebody is about to read it here."""
+        self._here().streams.add(stream)
+
+    def end_stream(self, stream: InThread) -> None:
+        """Its consumer has stopped: end the reading, and wait for that, within limits.
+
+        The garbage collector may call it anywhere, so it takes no lock.
+        """
+        here = self._here()
+        if stream not in here.streams:
+            # It was begun before a fork, and is the parent's.
+            return
+        here.streams.discard(stream)
+        runner = here.runners.get(_TAKES_CALLS)
+        over = stream.over
+        if not over.is_set and runner is not None and runner.post(stream.stop) and not runner.is_here:
+            over.wait(CLEANUP_SECONDS)
+
+    def leave(self) -> None:
+        """At the end of the process: close what is open, then stop, for good."""
+        self._left = True
+        runner = self._here().runners.get(_TAKES_CALLS)
+        if runner is not None:
+            for key in list(self._leases):
+                self.abandon(key)
+            runner.stop()
+            runner.join()
+        self._leases.clear()
+
+    def forget(self) -> None:
+        """In a forked child: its process id may have been that of an ancestor."""
+        self._inherited.append(self._processes.pop(os.getpid(), None))
+
+    def close_abandoned(self, runner: LoopRunner) -> None:
+        """In the loop's thread: close what nobody has any more."""
+        while self._abandoned:
+            key = self._abandoned.popleft()
+            opened = self._leases.get(key)
+            if opened is not None:
+                runner.close(opened.close, partial(self._lease_ended, runner, key, opened))
+
+    def needs_loop(self) -> bool:
+        """Whether anybody may still call: in the loop's thread."""
+        return bool(self._leases)
+
+    def let_go(self, runner: LoopRunner) -> None:
+        """In the loop's thread: nobody finds it any more."""
+        runners = self._here().runners
+        if runners.get(_TAKES_CALLS) is runner:
+            del runners[_TAKES_CALLS]
+
+    def _here(self) -> _Process:
+        process = os.getpid()
+        return self._processes.get(process) or self._processes.setdefault(process, _Process())
+
+    def _runner(self, here: _Process) -> LoopRunner:
+        runner = here.runners.get(_TAKES_CALLS)
+        return runner or here.runners.setdefault(_TAKES_CALLS, LoopRunner(self))
+
+    def _go_through(self, here: _Process, coroutine: Coroutine[object, object, T], lease: LoopHandle | None) -> Call[T]:
+        call, runner = Call(coroutine), None
+        try:
+            if self._left:
+                self._refuse_to_stay()
+            runner = self._runner(here)
+            runner.admit(call)
+            if lease is not None:
+                # Whoever closed it since may have found no thread, and so closed nothing that this call would open.
+                lease.check_open()
+            if not runner.begin(call):
                 call.hand_back()
-        greenlets.forget_hub()
-        self.ident = None
-        self._gone.set()
-
-    def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel what is left, and let it clean up for a while."""
-        if self._stopped:
-            for call in list(self.calls):
+            while not call.wait(STALL_SECONDS):
+                _check_progress(runner, call)
+            self._end(runner, call)
+        except BaseException:  # Ctrl-C, or whatever else a signal handler of the caller raises
+            if runner is not None and runner.started and runner.post(call.cancel):
+                call.wait(CLEANUP_SECONDS)
+            else:
                 call.cancel()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            with contextlib.suppress(RuntimeError):
-                loop.run_until_complete(asyncio.wait(tasks, timeout=CLEANUP_SECONDS))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+            if runner is not None:
+                self._end(runner, call)
+            raise
+        if runner.failure is not None:
+            call.cancel()
+            raise runner.failure
+        return call
 
+    def _end(self, runner: LoopRunner, call: Call[T]) -> None:
+        runner.calls.discard(call)
+        if not self._leases:
+            self._retire(runner)
 
-def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
-    while True:
+    def _retire(self, runner: LoopRunner) -> None:
+        """End the runner, if that is what its thread decides."""
+        decided = Latch()
+        if runner.started and runner.post(runner.retire, decided) and not runner.is_here:
+            decided.wait(CLEANUP_SECONDS)
+        if runner.ending:
+            runner.join()
+
+    def _lease_ended(self, runner: LoopRunner, key: object, opened: _Opened) -> None:
+        """In the loop's thread."""
+        self._leases.pop(key, None)
+        runner.retire(opened.ended)
+
+    def _check_caller(self, here: _Process) -> None:
+        runner = here.runners.get(_TAKES_CALLS)
+        if runner is not None and runner.is_here:
+            _refuse_to_wait_for_itself(runner)
+        if self._warned:
+            return
         try:
-            loop.run_forever()
-        except (SystemExit, KeyboardInterrupt):
-            # A task inside a call raised it. Its call tells the caller, and the loop has others to serve.
-            continue
-        return
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._warned = True
+        warnings.warn(
+            "a tilia_sync call blocks the event loop that runs in this thread until it returns; "
+            "in asynchronous code use tilia_async and await",
+            RuntimeWarning,
+            stacklevel=frames.users_level(),
+        )
+
+    def _refuse_to_stay(self) -> NoReturn:
+        """The process ends. A daemon thread would not see the end of it; for it SystemExit is a silent one."""
+        if threading.current_thread().daemon:
+            raise SystemExit
+        raise ClientClosedError(
+            "the process ends, and its clients were closed; what is done in atexit has to be registered after "
+            "'import tilia_sync'"
+        )
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's, where the extra ``speed`` is installed."""
-    try:
-        from tilia_sync.fast_loop import FastLoop  # noqa: PLC0415 - an extra, and only the thread needs it
-    except ImportError:
-        return Loop()
-    return FastLoop()
+def _check_progress(runner: LoopRunner, call: Call[T]) -> None:
+    """A loop that runs nothing for so long waits for something that its caller holds: neither would ever go on."""
+    answered = Latch()
+    if runner.post(answered.set) and not call.wait(STALL_SECONDS) and not answered.is_set:
+        raise RuntimeError(
+            f"deadlock: the {THREAD_NAME} thread has done nothing for {STALL_SECONDS:g} s, it may wait for a lock that "
+            "this thread holds; whether the call takes effect cannot be known\n"
+            + frames.stacks([call.caller, *_ident(runner)])
+        )
+
+
+def _refuse_to_wait_for_itself(runner: LoopRunner) -> NoReturn:
+    task = asyncio.current_task()
+    waiting = [call for call in list(runner.calls) if call.is_run_by(task)] or list(runner.calls)
+    raise RuntimeError(
+        f"a tilia_sync call inside the {THREAD_NAME} thread would wait for itself for ever: "
+        "code that runs there is asynchronous, so use tilia_async and await\n"
+        + frames.stacks([*_ident(runner), *(call.caller for call in waiting[:3])])
+    )
+
+
+def _ident(runner: LoopRunner) -> list[int]:
+    return [] if runner.ident is None else [runner.ident]
+
+
+def _take_over(context: contextvars.Context) -> None:
+    """What the call changed in context variables is seen by the caller, as if it had run in its thread."""
+    current = contextvars.copy_context()
+    for variable, value in context.items():
+        if variable not in current or current[variable] is not value:
+            variable.set(value)
+
+
+LOOP_THREAD: Final = LoopThread()
+"""The thread of this process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LOOP_THREAD.forget)
+
+atexit.register(LOOP_THREAD.leave)
+
+frames.hide(__name__)

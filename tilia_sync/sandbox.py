@@ -22,7 +22,7 @@ from tilia_async.sandbox import (
 from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
 from tilia_async.secret import BasicPair, Secret, hide, hide_pair
-from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import LOOP_THREAD
 
 T = TypeVar("T")
 

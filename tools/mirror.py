@@ -150,7 +150,7 @@ def _class(node: ast.ClassDef, module: str) -> str:
         _indented(_docstring(node)),
         "",
         f"    _service: {module}.{node.name}",
-        "    _lease: Lease",
+        "    _lease: LoopHandle",
     ]
     return "\n".join(head) + "\n\n" + "\n\n".join(map(_indented, methods)) + "\n"
 
@@ -199,7 +199,7 @@ def _indented(text: str) -> str:
 
 def _imports(module: ast.Module, stem: str, body: str) -> list[str]:
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    imports = ["import attrs", f"from tilia_async.api import {stem}", "from tilia_sync.bridge import Lease"]
+    imports = ["import attrs", f"from tilia_async.api import {stem}", "from tilia_sync.loop_thread import LoopHandle"]
     if "hide" in used:
         imports.append("from tilia_async.secret import hide")
     local = sorted(node.name for node in module.body if isinstance(node, ast.ClassDef) and node.name in used)

@@ -14,9 +14,9 @@ import attrs
 from benchmarks.answers import ACCOUNT_ID
 from benchmarks.loops import Loop, new_loop
 
-Work = Callable[[int], object]
+WorkItem = Callable[[int], object]
 """Make so many calls."""
-Opened = AbstractContextManager[Work]
+Opened = AbstractContextManager[WorkItem]
 Start = Callable[[AsyncExitStack, str], Coroutine[None, None, Callable[[int], Coroutine[None, None, object]]]]
 
 IN_FLIGHT = 16
@@ -38,7 +38,7 @@ class Subject:
 
 
 @contextmanager
-def in_a_loop(start: Start, loop: Loop, url: str) -> Iterator[Work]:
+def in_a_loop(start: Start, loop: Loop, url: str) -> Iterator[WorkItem]:
     """Work in a loop that stands still between turns."""
     with asyncio.Runner(loop_factory=functools.partial(new_loop, loop)) as runner:
         opened = AsyncExitStack()
@@ -102,7 +102,7 @@ async def bulk(opened: AsyncExitStack, url: str, *, recorded: bool) -> Callable[
 
 
 @contextmanager
-def sync_calls(url: str) -> Iterator[Work]:
+def sync_calls(url: str) -> Iterator[WorkItem]:
     from tilia_async.tokens import TokenCache  # noqa: PLC0415 - the other subjects do without
     from tilia_sync import TiliaClient  # noqa: PLC0415
 
@@ -111,7 +111,7 @@ def sync_calls(url: str) -> Iterator[Work]:
 
 
 @contextmanager
-def requests_calls(url: str) -> Iterator[Work]:
+def requests_calls(url: str) -> Iterator[WorkItem]:
     from benchmarks.answers import ACCOUNT_PATH  # noqa: PLC0415 - the other subjects do without
     from benchmarks.contenders.requests import client, get  # noqa: PLC0415
 
@@ -120,7 +120,7 @@ def requests_calls(url: str) -> Iterator[Work]:
 
 
 @contextmanager
-def readings(way: str, _url: str) -> Iterator[Work]:
+def readings(way: str, _url: str) -> Iterator[WorkItem]:
     from benchmarks.sections.invoice import large_answer, ways  # noqa: PLC0415 - the other subjects do without
 
     with ExitStack():

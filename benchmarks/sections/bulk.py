@@ -22,7 +22,7 @@ from tilia_async.bulk.job import Job
 from tilia_async.bulk.run import Run
 from tilia_async.ledger import BlockLedger
 from tilia_async.tokens import TokenCache
-from tilia_async.transport.caller import TokenWatch
+from tilia_async.transport.requestor import TokenWatch
 from tilia_sync import TiliaClient as SyncClient
 
 IN_FLIGHT = 64

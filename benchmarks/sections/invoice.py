@@ -13,7 +13,7 @@ from benchmarks.stage import Stage
 from benchmarks.timing import repeated
 from tilia_async.models.invoices import Invoice
 from tilia_async.wire import codec, envelope
-from tilia_async.wire.envelope import RawAnswer
+from tilia_async.wire.envelope import RawResponse
 
 LINE_ITEMS = 200
 SUBITEMS = 2
@@ -76,7 +76,7 @@ def large_answer() -> bytes:
 
 def read(body: bytes) -> Invoice:
     """As a call does it."""
-    opened = envelope.open_envelope(envelope.read_json(RawAnswer(200, {}, body)))
+    opened = envelope.open_envelope(envelope.read_json(RawResponse(200, {}, body)))
     return codec.decode(opened.payload, Invoice)
 
 

@@ -836,7 +836,7 @@ async def test_a_client_that_is_closed_ends_its_jobs_and_what_was_sent_is_unknow
 
 
 def tilia_template(tilia: TiliaClient) -> str:
-    return str(tilia._caller.environment.template)
+    return str(tilia._requestor.environment.template)
 
 
 async def half_silent(scripted: ScriptedTilia, _account_id: str) -> Reply:

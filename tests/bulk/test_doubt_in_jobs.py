@@ -14,9 +14,9 @@ from scripted import DROPPED, Reply, ScriptedTilia, client_of, failing, ids, unt
 
 from tilia_async import RetryPolicy, TiliaClient, errors
 from tilia_async.bulk import BulkOutcome, BulkReport
-from tilia_async.bulk.judge import state_of
-from tilia_async.bulk.record import Admitted, JobRecord
-from tilia_async.bulk.work import Work
+from tilia_async.bulk.failure_policy import state_of
+from tilia_async.bulk.ledger_run import Admitted, LedgerRun
+from tilia_async.bulk.work_item import WorkItem
 from tilia_async.ledger import BlockLedger, RecordState, journal
 from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.record import state_after
@@ -119,7 +119,7 @@ async def test_an_earlier_runs_doubt_is_not_forgotten(
 
     served.before = refuse
     options = RetryPolicy(attempts=1, initial=0.001, maximum=0.002)
-    async with client_of(tilia._caller.environment.template, ledger=ledger, retry=options) as again:
+    async with client_of(tilia._requestor.environment.template, ledger=ledger, retry=options) as again:
         try:
             report = await again.bulk.block(["acct_1"], job_id="wave")
         except errors.BulkStoppedError as error:
@@ -145,7 +145,7 @@ async def test_what_a_killed_run_had_in_hand_may_have_been_sent(
         client_of(server.template, ledger=ledger) as tilia,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr("tilia_async.bulk.record.JobRecord.end", killed)
+            patched.setattr("tilia_async.bulk.ledger_run.LedgerRun.end", killed)
             task = asyncio.create_task(tilia.bulk.block(["acct_1"], job_id="wave"))
             await until(lambda: served.blocked)
             task.cancel()
@@ -201,15 +201,15 @@ async def test_what_an_earlier_run_may_have_sent_is_not_called_unsent(
         await taken.wait()
         raise KeyError("the source broke")
 
-    class Taken(JobRecord):
-        async def admit(self, works: Sequence[Work]) -> Admitted:
+    class Taken(LedgerRun):
+        async def admit(self, works: Sequence[WorkItem]) -> Admitted:
             admitted = await super().admit(works)
             taken.set()
             await asyncio.Event().wait()
             return admitted
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tilia_async.bulk.service.JobRecord", Taken)
+        patched.setattr("tilia_async.bulk.service.LedgerRun", Taken)
         job = asyncio.create_task(tilia.bulk.block(ids_that_fail(), job_id="wave"))
         await taken.wait()
         await asyncio.sleep(0.05)
@@ -269,13 +269,13 @@ async def test_nothing_is_sent_while_the_lease_is_not_live(
         await hold.wait()
 
     monkeypatch.setattr("tilia_async.ledger.journal.Journal.renew_run", slow_renewal)
-    begin = JobRecord.begin
+    begin = LedgerRun.begin
 
-    async def begin_and_sleep(record: JobRecord) -> None:
+    async def begin_and_sleep(record: LedgerRun) -> None:
         await begin(record)
         record._live_until = float("-inf")
 
-    monkeypatch.setattr(JobRecord, "begin", begin_and_sleep)
+    monkeypatch.setattr(LedgerRun, "begin", begin_and_sleep)
     job = asyncio.create_task(tilia.bulk.block(ids(3), job_id="wave"))
     async with asyncio.timeout(10):
         await renewed.wait()
@@ -292,7 +292,7 @@ async def test_the_state_of_a_doubtful_account_is_unknown(state: RecordState) ->
         RecordState.FAILED: errors.BadRequestError(status=400),
         RecordState.REFUSED: errors.ForbiddenError(status=403),
     }[state]
-    work = Work("acct_1")
+    work = WorkItem("acct_1")
     assert state_of(work, refused) is state
     work.doubtful = True
     assert state_of(work, refused) is RecordState.UNKNOWN

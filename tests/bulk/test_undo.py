@@ -536,8 +536,8 @@ async def test_an_undo_cut_off_anywhere_goes_on_and_frees_nobody_else(
     await tilia.bulk.block(accounts, job_id="mistake")
     for _ in range(4):
         task = asyncio.create_task(tilia.bulk.undo("mistake", concurrency=8))
-        enough = len(served.sent) + 15
-        await until(lambda enough=enough, task=task: len(served.sent) >= enough or task.done())
+        max_batch = len(served.sent) + 15
+        await until(lambda max_batch=max_batch, task=task: len(served.sent) >= max_batch or task.done())
         task.cancel()
         await asyncio.wait([task])
         assert set(accounts[::3]) <= served.blocked

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilia_async.cli.account_file import LONGEST_LINE, AccountFileError, Entry, Flaw, Problem, read
-from tilia_async.cli.account_list import first_pass
+from tilia_async.cli.account_file import LONGEST_LINE, AccountFileError, Entry, Problem, ProblemKind, read
+from tilia_async.cli.checked_ids import first_pass
 
 # With a digit in it, it heads no column.
 IDS = st.text("aZ-_09", max_size=35).map(lambda text: f"{text}7")
@@ -34,7 +34,7 @@ def ids(content: bytes | str, column: str | None = None) -> list[str]:
     return [entry.account_id for entry in entries]
 
 
-def flaws(content: bytes | str) -> list[tuple[int, Flaw]]:
+def flaws(content: bytes | str) -> list[tuple[int, ProblemKind]]:
     return [(problem.line, problem.flaw) for problem in both(content)[1]]
 
 
@@ -91,28 +91,28 @@ def test_every_line_is_accounted_for(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "flaw", "what"),
     [
-        ("a1\n\nb2\n", 2, Flaw.EMPTY, "has no account id"),
-        ("account_id,x\n,1\n", 2, Flaw.EMPTY, "has no account id"),
-        ("a1\na/b\n", 2, Flaw.MALFORMED, "the id 'a/b' has a slash in it"),
-        ("a1\n" + "a" * 37, 2, Flaw.MALFORMED, "37 characters; 36 are the most"),
-        ("a1\nb2 c3\n", 2, Flaw.MALFORMED, "'b2 c3' is no account id: one id per line is wanted"),
-        ("a1\nb2;c3\n", 2, Flaw.MALFORMED, "separated by commas"),
-        ("a1\nb\x1b[2J\x07\n", 2, Flaw.MALFORMED, r"'b\x1b[2J\x07'"),
-        ("a1\n\u202eb2\n", 2, Flaw.MALFORMED, r"\u202e"),
-        ("a1\n\ufeffb2\n", 2, Flaw.MALFORMED, r"\ufeff"),
-        ("a1\nb2,c3\n", 2, Flaw.MALFORMED, "has 2 columns, where the first has 1"),
-        ("account_id,x\na1\n", 2, Flaw.MALFORMED, "has 1 column, where the first has 2"),
-        ('a1\n"b2\n', 2, Flaw.MALFORMED, "a quote is not closed"),
-        ('a1\n"b2"x"\nc3\n', 2, Flaw.MALFORMED, "is not CSV"),
-        (b"a1\nb\xe92\n", 2, Flaw.NOT_TEXT, "is not UTF-8: byte 0xE9 at position 2"),
-        (b"a1\nb\0c\n", 2, Flaw.NOT_TEXT, "NUL byte"),
-        ("a1\nb2\rc3\n", 2, Flaw.MALFORMED, "carriage return"),
-        ("a1\n" + "x" * (LONGEST_LINE + 1) + "\nb2", 2, Flaw.TOO_LONG, "longer than 65,536 bytes"),
-        ("a1\n" + "x" * (3 * LONGEST_LINE), 2, Flaw.TOO_LONG, "longer than 65,536 bytes"),
-        ("a1\n.\n", 2, Flaw.MALFORMED, "cannot be '.'"),
+        ("a1\n\nb2\n", 2, ProblemKind.EMPTY, "has no account id"),
+        ("account_id,x\n,1\n", 2, ProblemKind.EMPTY, "has no account id"),
+        ("a1\na/b\n", 2, ProblemKind.MALFORMED, "the id 'a/b' has a slash in it"),
+        ("a1\n" + "a" * 37, 2, ProblemKind.MALFORMED, "37 characters; 36 are the most"),
+        ("a1\nb2 c3\n", 2, ProblemKind.MALFORMED, "'b2 c3' is no account id: one id per line is wanted"),
+        ("a1\nb2;c3\n", 2, ProblemKind.MALFORMED, "separated by commas"),
+        ("a1\nb\x1b[2J\x07\n", 2, ProblemKind.MALFORMED, r"'b\x1b[2J\x07'"),
+        ("a1\n\u202eb2\n", 2, ProblemKind.MALFORMED, r"\u202e"),
+        ("a1\n\ufeffb2\n", 2, ProblemKind.MALFORMED, r"\ufeff"),
+        ("a1\nb2,c3\n", 2, ProblemKind.MALFORMED, "has 2 columns, where the first has 1"),
+        ("account_id,x\na1\n", 2, ProblemKind.MALFORMED, "has 1 column, where the first has 2"),
+        ('a1\n"b2\n', 2, ProblemKind.MALFORMED, "a quote is not closed"),
+        ('a1\n"b2"x"\nc3\n', 2, ProblemKind.MALFORMED, "is not CSV"),
+        (b"a1\nb\xe92\n", 2, ProblemKind.NOT_TEXT, "is not UTF-8: byte 0xE9 at position 2"),
+        (b"a1\nb\0c\n", 2, ProblemKind.NOT_TEXT, "NUL byte"),
+        ("a1\nb2\rc3\n", 2, ProblemKind.MALFORMED, "carriage return"),
+        ("a1\n" + "x" * (LONGEST_LINE + 1) + "\nb2", 2, ProblemKind.TOO_LONG, "longer than 65,536 bytes"),
+        ("a1\n" + "x" * (3 * LONGEST_LINE), 2, ProblemKind.TOO_LONG, "longer than 65,536 bytes"),
+        ("a1\n.\n", 2, ProblemKind.MALFORMED, "cannot be '.'"),
     ],
 )  # fmt: skip
-def test_a_line_that_cannot_be_used(content: str | bytes, line: int, flaw: Flaw, what: str) -> None:
+def test_a_line_that_cannot_be_used(content: str | bytes, line: int, flaw: ProblemKind, what: str) -> None:
     (problem,) = both(content)[1]
     assert (problem.line, problem.flaw) == (line, flaw)
     assert what in problem.what
@@ -189,7 +189,7 @@ def test_a_field_with_line_breaks_keeps_the_numbers_of_lines_right() -> None:
 def test_duplicates_are_told_with_both_lines_and_left_out() -> None:
     with first_pass(read(io.BytesIO(b"a1\nb2\na1\nc3\nb2\na1\n"))) as accounts:
         assert list(accounts) == ["a1", "b2", "c3"]
-        assert accounts.flaws == {Flaw.DUPLICATE: 3}
+        assert accounts.flaws == {ProblemKind.DUPLICATE: 3}
         assert [(problem.line, problem.what) for problem in accounts.problems] == [
             (3, "has the account of line 1 again"),
             (5, "has the account of line 2 again"),
@@ -202,7 +202,7 @@ def test_duplicates_are_told_with_both_lines_and_left_out() -> None:
 def test_of_many_problems_the_first_are_kept_in_order_and_all_are_counted() -> None:
     content = "".join(f"a{number}\na{number}\nb/{number}\n" for number in range(100))
     with first_pass(read(io.BytesIO(content.encode()))) as accounts:
-        assert accounts.flaws == {Flaw.MALFORMED: 100, Flaw.DUPLICATE: 100}
+        assert accounts.flaws == {ProblemKind.MALFORMED: 100, ProblemKind.DUPLICATE: 100}
         expected = [line for number in range(10) for line in (3 * number + 2, 3 * number + 3)]
         assert [problem.line for problem in accounts.problems] == expected
 

@@ -17,12 +17,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 import tilia_sync
-from tilia_async.cli import account_list
+from tilia_async.cli import checked_ids as account_list
 from tilia_async.cli.account_file import Entry
-from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
-from tilia_async.cli.bulk_order import Action, BulkOrder
+from tilia_async.cli.bulk_command import Action, BulkCommand
 from tilia_async.cli.bulk_summary import Status
-from tilia_async.cli.ledger_place import LedgerPlace
+from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
+from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.sandbox import Fault
 
 Settings = dict[str, str]
@@ -206,7 +206,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 @examples(max_examples=10, deadline=None)
 @given(
     st.builds(
-        BulkOrder,
+        BulkCommand,
         action=st.just(Action.BLOCK),
         file=TEXTS,
         column=st.none() | TEXTS,
@@ -215,15 +215,15 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
         reason=TEXTS,
         actor=st.none() | TEXTS,
         review_at=st.none() | st.datetimes(timezones=st.just(UTC)),
-        ledger=st.sampled_from([LedgerPlace.of("it's here.db"), LedgerPlace.of("sqlite:////tmp/b.db")]),
+        ledger=st.sampled_from([LedgerLocation.of("it's here.db"), LedgerLocation.of("sqlite:////tmp/b.db")]),
         job_id=TEXTS,
         as_json=st.booleans(),
     )
 )
-def test_the_command_to_go_on_asks_for_the_same(order: BulkOrder) -> None:
-    asked: list[BulkOrder] = []
+def test_the_command_to_go_on_asks_for_the_same(order: BulkCommand) -> None:
+    asked: list[BulkCommand] = []
 
-    def taken(order: BulkOrder) -> Status:
+    def taken(order: BulkCommand) -> Status:
         asked.append(order)
         return Status.ALL_DONE
 
@@ -236,14 +236,14 @@ def test_the_command_to_go_on_asks_for_the_same(order: BulkOrder) -> None:
 
 def test_a_url_that_may_hold_a_password_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgresql://tilia:geheim@db.example/blocks"
-    given = BulkOrder(action=Action.BLOCK, file="a.txt", ledger=LedgerPlace.of(url), job_id="j")
+    given = BulkCommand(action=Action.BLOCK, file="a.txt", ledger=LedgerLocation.of(url), job_id="j")
     assert given.command() == 'tilia bulk block --job j --ledger "$TILIA_LEDGER" a.txt'
     assert "geheim" not in repr(given)
     assert given.ledger is not None
     assert given.ledger.is_variable_to_be_set
     monkeypatch.setenv("TILIA_LEDGER", url)
-    assert LedgerPlace.existing(None).option == '--ledger "$TILIA_LEDGER"'
-    assert not LedgerPlace.existing(None).is_variable_to_be_set
+    assert LedgerLocation.existing(None).option == '--ledger "$TILIA_LEDGER"'
+    assert not LedgerLocation.existing(None).is_variable_to_be_set
 
 
 def test_a_date_without_an_offset_is_utc(settings: Settings, file: Path, tmp_path: Path) -> None:
@@ -268,13 +268,13 @@ def test_a_full_disk_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyP
 def test_a_temporary_database_that_is_lost_stops_the_job(
     served: tilia_sync.Sandbox, settings: Settings, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = AccountList.__iter__
+    every = CheckedIds.__iter__
 
-    def some(accounts: AccountList) -> Iterator[str]:
+    def some(accounts: CheckedIds) -> Iterator[str]:
         yield from itertools.islice(every(accounts), 2)
         raise NoRoomError("no room")
 
-    monkeypatch.setattr(AccountList, "__iter__", some)
+    monkeypatch.setattr(CheckedIds, "__iter__", some)
     done = run(settings, "bulk", "block", str(file), "--reason", "x", "--ledger", str(tmp_path / "b.db"))
     assert done.exit_code == 3
     assert "stopped: no room\nTo go on with job block-" in done.stdout

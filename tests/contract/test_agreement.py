@@ -16,9 +16,9 @@ from samples import CALLS as MORE_CALLS
 from tilia_async import Environment, Operation, Repeat, Service, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkOutcome
-from tilia_async.wire.envelope import RawAnswer
-from tilia_async.wire.outcome import Success, judge
+from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import build
+from tilia_async.wire.response import Success, interpret
 
 if TYPE_CHECKING:
     from recorder import Recorder
@@ -215,8 +215,8 @@ def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payloa
     path = {each: parts[each] for each in operation.parameters}
     body = {each: value for each, value in parts.items() if each not in path}
     request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), path=path, body=body)
-    answer = RawAnswer(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
-    error = judge(operation, request, answer, attempts=1, doubtful=False)
+    answer = RawResponse(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
+    error = interpret(operation, request, answer, attempts=1, doubtful=False)
     assert isinstance(error, errors.ResponseDecodeError)
     assert error.took_effect is None
     assert "contradicts" in str(error)
@@ -231,8 +231,8 @@ def test_a_refund_that_failed_is_none(name: str, payload: Any) -> None:
     """Whoever refunds an invoice sees nothing of the answer, so the error alone can tell."""
     operation = OPERATIONS[name]
     request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), body={"invoice_id": "inv_1"})
-    answer = RawAnswer(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
-    error = judge(operation, request, answer, attempts=1, doubtful=False)
+    answer = RawResponse(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
+    error = interpret(operation, request, answer, attempts=1, doubtful=False)
     assert isinstance(error, errors.TiliaError)
     assert error.took_effect is None
 
@@ -341,7 +341,7 @@ def test_an_operation_of_ones_own_may_declare_it() -> None:
     request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), path={"gift_id": "g1"})
 
     def outcome(body: bytes) -> object:
-        return judge(operation, request, RawAnswer(200, {}, body), attempts=1, doubtful=False)
+        return interpret(operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False)
 
     yes = b'{"status":"Success","payload":{"gift":{"id":"%b"},"sent":%b}}'
     assert isinstance(outcome(yes % (b"g1", b"true")), Success)

@@ -22,10 +22,10 @@ from odd_json import bodies
 from tilia_async import Environment, Operation, Repeat, RetryPolicy, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.secret import Secret
-from tilia_async.wire.envelope import RawAnswer
-from tilia_async.wire.mask import Mask
-from tilia_async.wire.outcome import Success, judge
+from tilia_async.wire.envelope import RawResponse
+from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import build
+from tilia_async.wire.response import Success, interpret
 from tilia_async.wire.retry import decide
 
 THERE = Environment.at("http://127.0.0.1:1/{service}")
@@ -39,7 +39,7 @@ SOME_CLASSES = {
     422: errors.UnprocessableError,
     429: errors.RateLimitedError,
 }
-MASK = Mask.of([Secret("id_1"), Secret("e")])
+MASK = Redactor.of([Secret("id_1"), Secret("e")])
 EXPIRED = b"token is expired"
 
 statuses = st.sampled_from(
@@ -56,7 +56,7 @@ waits = st.sampled_from(
 def test_every_operation_has_a_good_answer_to_start_from() -> None:
     assert GOOD.keys() == OPERATIONS.keys()
     for name, operation in OPERATIONS.items():
-        outcome = judged(operation, RawAnswer(200, {}, _json(GOOD[name])))
+        outcome = judged(operation, RawResponse(200, {}, _json(GOOD[name])))
         assert isinstance(outcome, Success), name
         assert fits(outcome.value, operation.returns), name
 
@@ -73,7 +73,7 @@ def test_the_outcome_is_a_model_or_an_error_that_tells_the_truth(name: str, exam
     def tried(status: int, body: bytes, wait: str, doubtful: bool) -> None:
         nonlocal inputs
         inputs += 1
-        outcome = judged(operation, RawAnswer(status, {"Retry-After": wait}, body), doubtful=doubtful)
+        outcome = judged(operation, RawResponse(status, {"Retry-After": wait}, body), doubtful=doubtful)
         if isinstance(outcome, Success):
             assert 200 <= status < 300
             assert fits(outcome.value, operation.returns)
@@ -103,7 +103,7 @@ def test_depth_is_refused_before_it_can_blow_up(status: int, depth: int) -> None
                 whole.replace(b'"integrator"', b'"metadata": %b, "provider_data": %b, "x"' % (deep, deep)),
             ]
             for body in (deep, *inside):
-                outcome = judged(operation, RawAnswer(status, {}, body))
+                outcome = judged(operation, RawResponse(status, {}, body))
                 if isinstance(outcome, Success):
                     looks_well(outcome.value)
                     assert depth < 128 or deep not in body
@@ -117,7 +117,7 @@ def test_an_odd_place_among_the_line_items_loses_no_invoice(order: object) -> No
     items = {name: {**item, "sort_order": order} for name, item in CAPTURED["line_items"].items()}
     for lines in (items, list(items.values())):
         body = _json({"status": "Success", "payload": {**CAPTURED, "state": "SUCCESS", "line_items": lines}})
-        outcome = judged(OPERATIONS["invoices.pay"], RawAnswer(200, {}, body))
+        outcome = judged(OPERATIONS["invoices.pay"], RawResponse(200, {}, body))
         assert isinstance(outcome, Success)
         assert len(outcome.value.line_items) == len(items)
 
@@ -130,11 +130,13 @@ def asked(operation: Operation[Any]) -> dict[str, str]:
     return {name: told.get(name) or "id_1" for name in operation.parameters}
 
 
-def judged(operation: Operation[Any], answer: RawAnswer, *, doubtful: bool = False) -> Success[Any] | errors.TiliaError:
+def judged(
+    operation: Operation[Any], answer: RawResponse, *, doubtful: bool = False
+) -> Success[Any] | errors.TiliaError:
     request = build(operation, THERE, path=asked(operation))
     attempts = 2 if doubtful else 1
-    masked = judge(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=MASK)
-    outcome = judge(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    masked = interpret(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=MASK)
+    outcome = interpret(operation, request, answer, attempts=attempts, doubtful=doubtful)
     assert type(masked) is type(outcome), "what a mask hides does not change what happened"
     return outcome
 

@@ -18,18 +18,18 @@ from tilia_async.json_value import JsonValue
 from tilia_async.wire import codec
 from tilia_async.wire.agreement import needed
 from tilia_async.wire.codec import PayloadError, decode
-from tilia_async.wire.envelope import RawAnswer, open_envelope, payload_of
-from tilia_async.wire.nesting import DEEPEST, loads
-from tilia_async.wire.outcome import Success, judge, well
+from tilia_async.wire.envelope import RawResponse, open_envelope, payload_of
+from tilia_async.wire.json_reader import DEEPEST, loads
 from tilia_async.wire.request import build
+from tilia_async.wire.response import Success, interpret, well
 
 EXAMPLES = [40, pytest.param(1_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1_200)])]
 HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def both(operation: Operation[Any], body: bytes, status: int = 200) -> tuple[Success[Any] | None, object]:
-    request, answer = build(operation, THERE, path=asked(operation)), RawAnswer(status, {}, body)
-    return well(operation, request, answer), judge(operation, request, answer, attempts=1, doubtful=False)
+    request, answer = build(operation, THERE, path=asked(operation)), RawResponse(status, {}, body)
+    return well(operation, request, answer), interpret(operation, request, answer, attempts=1, doubtful=False)
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

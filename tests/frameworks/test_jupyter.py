@@ -77,7 +77,7 @@ def text(outputs: list[tuple[str, str]], name: str) -> str:
 
 
 def test_a_cell_calls_and_is_warned_once(kernel: Kernel) -> None:
-    kernel.cell("from tilia_sync.bridge import LOOP_THREAD; LOOP_THREAD._warned = False")
+    kernel.cell("from tilia_sync.loop_thread import LOOP_THREAD; LOOP_THREAD._warned = False")
     assert text(kernel.cell("import asyncio; asyncio.get_running_loop().is_running()"), "result") == "True"
     first = kernel.cell("tilia.payment_methods.list('a')")
     assert text(first, "result") == "[]"
@@ -94,7 +94,7 @@ def test_a_traceback_shows_the_cell_and_no_bridge(kernel: Kernel) -> None:
     assert name == "NotFoundError"
     for file in ("bridge.py", "call.py"):
         assert file not in shown
-    assert "caller.py" in shown
+    assert "requestor.py" in shown
 
 
 def test_interrupting_the_kernel_ends_the_call_and_the_client_goes_on(kernel: Kernel, sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 
 from tilia_async import errors
 from tilia_async.ledger import BlockLedger
-from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.claims import RecordedOutcome
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import BlockAction, RecordState
@@ -54,7 +54,7 @@ async def settle_late(ledger: BlockLedger) -> None:
     await journal.intend("late", "acct_late", Intent(BlockAction.BLOCK))
     await ledger.aclose()
     try:
-        await journal.settle("late", Settlement("acct_late", RecordState.CONFIRMED))
+        await journal.settle("late", RecordedOutcome("acct_late", RecordState.CONFIRMED))
     except errors.LedgerError:
         return
     raise AssertionError("it was written by nobody knows what")

@@ -20,7 +20,7 @@ from postgres import new_database
 
 from tilia_async import errors
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState, export
-from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.claims import RecordedOutcome
 from tilia_async.ledger.export import FIELDS, layout
 from tilia_async.ledger.filters import checked
 from tilia_async.ledger.intent import Intent
@@ -190,8 +190,8 @@ async def test_hosts_whose_clocks_differ_agree_on_what_came_first(monkeypatch: p
     assert block.requested_at <= block.settled_at <= unblock.requested_at <= unblock.settled_at
 
 
-def settled(account_id: str) -> Settlement:
-    return Settlement(account_id, RecordState.CONFIRMED)
+def settled(account_id: str) -> RecordedOutcome:
+    return RecordedOutcome(account_id, RecordState.CONFIRMED)
 
 
 @pytest.mark.asyncio

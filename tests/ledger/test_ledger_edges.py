@@ -17,7 +17,7 @@ import tilia_sync
 from tilia_async import RequestOptions, errors
 from tilia_async.bulk import BulkOutcome
 from tilia_async.ledger import BlockLedger, RecordState
-from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.claims import RecordedOutcome
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.jobs import JobDefinition
 from tilia_async.ledger.ledger import journal_of
@@ -173,7 +173,7 @@ async def test_a_process_that_wakes_up_late_and_the_one_that_took_over_do_not_lo
         await next_one.begin_run("next", job, 30)
         mine = (await late.claim("late", intent, names)).mine
         await asyncio.sleep(0.05)
-        settlements = [Settlement(name, RecordState.NOT_FOUND, "no", mine[name]) for name in reversed(names)]
+        settlements = [RecordedOutcome(name, RecordState.NOT_FOUND, "no", mine[name]) for name in reversed(names)]
         _, claims = await asyncio.gather(late.settle("late", *settlements), next_one.claim("next", intent, names))
         found = {record.account_id: record.state async for record in one.records(job_id="wave")}
     settled = {name for name, state in found.items() if state is RecordState.NOT_FOUND}

@@ -65,7 +65,7 @@ async def enter(url: str, job_id: str, origin: str, *rows: dict[str, object]) ->
 
 
 def origin_of(tilia: TiliaClient) -> str:
-    return tilia._caller.environment.url(Service.ACCOUNTS)
+    return tilia._requestor.environment.url(Service.ACCOUNTS)
 
 
 async def test_a_job_of_an_older_ledger_is_what_its_first_record_says(url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from postgres import new_database
 
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
-from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.claims import RecordedOutcome
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.jobs import UNDO, JobDefinition
 from tilia_async.ledger.ledger import journal_of
@@ -101,7 +101,7 @@ async def test_a_new_database_reads_few_records_for_each_account_of_a_job(accoun
                     names = [f"acct_{number:06}" for number in range(first, first + BATCH)]
                     claims = await journal.claim(action, intent, names)
                     assert claims.mine.keys() == set(names)
-                    settled = [Settlement(name, RecordState.CONFIRMED, None, claims.mine[name]) for name in names]
+                    settled = [RecordedOutcome(name, RecordState.CONFIRMED, None, claims.mine[name]) for name in names]
                     await journal.settle(action, *settled)
                 await journal.end_run(action)
         read = await rows_read(url)

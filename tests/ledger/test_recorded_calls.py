@@ -612,7 +612,7 @@ async def test_a_call_that_ends_with_what_nobody_expected_is_in_doubt(
         async def exchange(*_: object) -> object:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(type(tilia._pool), "exchange", exchange)
+        monkeypatch.setattr(type(tilia._pool), "send_once", exchange)
         with pytest.raises(ZeroDivisionError):
             await tilia.accounts.block("acct_2")
         (record,) = await history_when(ledger, "acct_2", lambda found: found and found[0].settled_at)

@@ -21,14 +21,14 @@ import pytest
 import tilia_async.ledger.journal  # noqa: F401
 from tilia_async import errors
 from tilia_async.ledger import BlockLedger
-from tilia_async.ledger.claims import Settlement
+from tilia_async.ledger.claims import RecordedOutcome
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import BlockAction, RecordState
 from tilia_async.ledger.sqlite_connections import SqliteConnections
 
 BLOCK = Intent(BlockAction.BLOCK)
-SETTLEMENT = Settlement("acct_1", RecordState.CONFIRMED)
+SETTLEMENT = RecordedOutcome("acct_1", RecordState.CONFIRMED)
 
 
 class SlowQueue(SimpleQueue):

@@ -26,7 +26,7 @@ from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, Identity, MemoryTokenStore, TokenCache
 from tilia_async.webhooks import WebhookReceiver
-from tilia_async.wire.mask import Mask
+from tilia_async.wire.redactor import Redactor
 
 TOKEN = "canary-token/1+2=3&<e>"
 SECRET = 'canary secret/+"\\é'
@@ -119,7 +119,7 @@ def test_a_mask_hides_a_text_in_any_place_and_leaves_the_rest(
     secret: str, before: str, after: str, value: object
 ) -> None:
     secret = f"canary-{secret}"
-    mask = Mask.of([Secret(secret)])
+    mask = Redactor.of([Secret(secret)])
     masked = mask.text(before + secret + after)
     assert secret not in masked
     assert "***" in masked
@@ -132,17 +132,17 @@ def test_a_mask_hides_a_text_in_any_place_and_leaves_the_rest(
 
 
 def test_a_short_secret_does_not_change_what_an_answer_is() -> None:
-    mask = Mask.of([Secret("t")])
+    mask = Redactor.of([Secret("t")])
     assert mask.json({"status": "that", "t": [1]}) == {"status": "***ha***", "t": [1]}
-    assert Mask.of([Secret("")]).text("abc") == "abc"
-    assert Mask.of([Secret("x")]).beginning(None, 5) is None
+    assert Redactor.of([Secret("")]).text("abc") == "abc"
+    assert Redactor.of([Secret("x")]).beginning(None, 5) is None
 
 
 def test_masking_is_no_recursion() -> None:
     value: object = "canary-deep"
     for _ in range(100_000):
         value = [value]
-    masked = Mask.of([Secret("canary-deep")]).json(value)
+    masked = Redactor.of([Secret("canary-deep")]).json(value)
     while isinstance(masked, list):
         (masked,) = masked
     assert masked == "***"
@@ -164,7 +164,7 @@ async def test_public_objects_do_not_show_what_they_hold() -> None:
             await good.registration.start("nyx@mail.example", "canary-pw1", "nyx@mail.example")
         sandbox.faults.add("accounts.get", Fault.LATENCY)
         shown = [
-            client, client.accounts, receiver, token, store, identity, client._caller, client._pool, client._tokens,
+            client, client.accounts, receiver, token, store, identity, client._requestor, client._pool, client._tokens,
             RequestOptions(headers={"X-Secret": SECRET}), Redirect(f"https://x/{SECRET}", SECRET),
             UserToken(TOKEN, refresh_token=SECRET), AuthorizedInvoice(redirect=SECRET, password_token=TOKEN),
             sandbox, sandbox.requests, sandbox.faults, sandbox.notifications, sandbox._notifier, sandbox._tokens,

@@ -38,13 +38,13 @@ from tilia_async.models.invoices import AuthorizedInvoice
 from tilia_async.sandbox import Sandbox
 from tilia_async.secret import HiddenFields, hide_body
 from tilia_async.tokens import AccessToken, FileTokenStore, Identity, MemoryTokenStore, TokenCache
-from tilia_async.tokens.refusals import Suspect
-from tilia_async.tokens.seal import Seal
+from tilia_async.tokens.cipher import TokenCipher
+from tilia_async.tokens.negative_cache import RejectedToken
 from tilia_async.webhooks import WebhookReceiver
-from tilia_async.wire.envelope import NoAnswer, RawAnswer
-from tilia_async.wire.mask import Mask
-from tilia_async.wire.outcome import Response, Success
+from tilia_async.wire.envelope import NoResponse, RawResponse
+from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import WireRequest, build
+from tilia_async.wire.response import Response, Success
 
 CANARY = "canary-0f/1 +2"
 THERE = Environment.at("http://127.0.0.1:1/{service}")
@@ -72,8 +72,8 @@ MADE: dict[str, Callable[[], object]] = {
     "Credentials": lambda: Credentials("id", Secret(CANARY)),
     "AccessToken": lambda: TOKEN,
     "Identity": lambda: IDENTITY,
-    "Suspect": lambda: Suspect(0.0, Secret(CANARY)),
-    "Seal": lambda: Seal(IDENTITY, Secret(CANARY)),
+    "RejectedToken": lambda: RejectedToken(0.0, Secret(CANARY)),
+    "TokenCipher": lambda: TokenCipher(IDENTITY, Secret(CANARY)),
     "MemoryTokenStore": store,
     "TokenCache": lambda: TokenCache(store()),
     "FileTokenStore": lambda: FileTokenStore("x", key=f"{CANARY} and more"),
@@ -91,16 +91,16 @@ MADE: dict[str, Callable[[], object]] = {
     "UserToken": lambda: UserToken(CANARY, refresh_token=CANARY),
     "AuthorizedInvoice": lambda: AuthorizedInvoice(redirect=CANARY, password_token=CANARY),
     "WireRequest": requested,
-    "NoAnswer": lambda: NoAnswer(True, "no answer", CANARY),
-    "RawAnswer": lambda: RawAnswer(200, {"X": CANARY}, CANARY.encode(), "", CANARY),
+    "NoResponse": lambda: NoResponse(True, "no answer", CANARY),
+    "RawResponse": lambda: RawResponse(200, {"X": CANARY}, CANARY.encode(), "", CANARY),
     "Success": lambda: Success(None, {"token": CANARY}, 200, {"X": CANARY}),
     "Response": lambda: Response(None, {"token": CANARY}, 200, {"X": CANARY}, 1, 0.1),
-    "Mask": lambda: Mask.of([Secret(CANARY)]),
+    "Redactor": lambda: Redactor.of([Secret(CANARY)]),
 }
 FORMS = {CANARY, CANARY.replace("/", "")}
 HANDS_OUT = {
-    "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "Mask",
-    "NoAnswer", "RawAnswer", "Success", "Response",
+    "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "Redactor",
+    "NoResponse", "RawResponse", "Success", "Response",
 }  # fmt: skip
 """Those that give the text by an attribute: users pass it on, or we do."""
 
@@ -217,7 +217,7 @@ def test_an_inspection_shows_no_secret(name: str) -> None:
 
 
 LEAVES = {
-    "Identity", "WebhookReceiver", "tilia_sync.WebhookReceiver", "WireRequest", "Mask", "NoAnswer", "RawAnswer", "Success",
+    "Identity", "WebhookReceiver", "tilia_sync.WebhookReceiver", "WireRequest", "Redactor", "NoResponse", "RawResponse", "Success",
     "Response",
 }  # fmt: skip
 """They hold digests, or live as long as a call."""

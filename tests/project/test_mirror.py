@@ -25,16 +25,16 @@ spec.loader.exec_module(mirror)
 RULES = mirror.RULES
 
 THE_BRIDGE = {
-    "bridge",
+    "batch_reader",
+    "batched_job",
     "call",
-    "crossing",
-    "daemons",
+    "daemon_executor",
     "fast_loop",
-    "frames",
     "greenlets",
     "latch",
+    "loop_runner",
     "loop_thread",
-    "stream",
+    "tracebacks",
 }
 """How it is done; nobody is to import from there."""
 

@@ -13,12 +13,12 @@ from plain import item
 
 from tilia_async.money import Money
 from tilia_async.sandbox import payouts
-from tilia_async.sandbox.calls import Call, Refused
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.payment_methods import add_card, add_paypal
+from tilia_async.sandbox.requests import ErrorResponse, SandboxRequest
 from tilia_async.sandbox.routing import Match, Router
-from tilia_async.sandbox.state.ledger import Ledger, Movement, OverdrawnError, SandboxWallet
-from tilia_async.sandbox.state.people import Kyc
+from tilia_async.sandbox.state.accounts import Kyc
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError, SandboxWallet, Wallets
 from tilia_async.sandbox.world import Settings, World
 
 ROUTER = Router()
@@ -69,8 +69,8 @@ class Trading(RuleBasedStateMachine):
         match = ROUTER.find(method, "balances" if "transfer" in path else "invoicing", f"/{path}")
         assert isinstance(match, Match)
         try:
-            answer = match.route.handler(Call(self.world, match.path, {}, orjson.dumps(body)))
-        except Refused as refused:
+            answer = match.route.handler(SandboxRequest(self.world, match.path, {}, orjson.dumps(body)))
+        except ErrorResponse as refused:
             answer = refused.answer
         assert answer.status in {200, 201, 400, 403}, answer.body
         told = orjson.loads(answer.body)
@@ -230,7 +230,7 @@ def wallet(name: str, currency: str) -> SandboxWallet:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)), max_size=12), st.integers(0, 12))
 def test_movements_are_made_all_or_none(steps: list[tuple[int, int, int]], at_once: int) -> None:
-    ledger = Ledger()
+    ledger = Wallets()
     places = [None, *(ledger.open(wallet(name, "USD")) for name in "abc")]
     moves = [
         Movement(places[source], places[destination], amount)

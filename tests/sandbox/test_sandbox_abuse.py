@@ -9,9 +9,9 @@ from plain import Http, item
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import Sandbox
 from tilia_async.sandbox.fields import MOST
-from tilia_async.sandbox.orders import over_card_limit
-from tilia_async.sandbox.state.ledger import Movement, SandboxWallet
+from tilia_async.sandbox.invoice_requests import over_card_limit
 from tilia_async.sandbox.state.methods import CARD, SandboxPaymentMethod
+from tilia_async.sandbox.state.wallets import Movement, SandboxWallet
 
 TRANSFER, INVOICE, ESCROW = "balances/v1/transfer", "invoicing/v2/invoice", "invoicing/v2/escrow"
 AUTHORIZE, PURCHASE = "invoicing/v2/authorize/invoice", "invoicing/v2/token/purchase"

@@ -9,7 +9,7 @@ import pytest
 
 import tilia_sync
 from tilia_async.errors import ForbiddenError
-from tilia_async.sandbox import desk
+from tilia_async.sandbox import request_handler as desk
 from tilia_async.sandbox.door import Door
 
 PORT = 8411

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from scripts import run
 
-from tilia_sync import bridge
-from tilia_sync.frames import _hidden as hidden
+from tilia_sync import loop_thread as bridge
+from tilia_sync.tracebacks import _hidden as hidden
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -141,8 +141,8 @@ def test_tracebacks_start_at_the_users_line_and_end_at_the_cause() -> None:
                     print(sorted({file for file, _ in frames} & {"bridge.py", "call.py", "stream.py", "threading.py"}))
     """
     trimmed = (
-        "('<string>', '<module>') user ('caller.py', '_attempts')\n[]\n"
-        "('<string>', '<module>') users_loop ('caller.py', '_attempts')\n[]\n"
+        "('<string>', '<module>') user ('requestor.py', '_attempts')\n[]\n"
+        "('<string>', '<module>') users_loop ('requestor.py', '_attempts')\n[]\n"
     )
     assert run(script) == trimmed
     full = run('os.environ["TILIA_SYNC_FULL_TRACEBACKS"] = "1"\n' + script.replace("\n        ", "\n")).splitlines()
@@ -190,7 +190,7 @@ def test_what_the_bridge_is_made_of_is_what_stands_below_it() -> None:
     """The layers of the import contract, but for a loop that is loaded only in its own thread."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (each["layers"] for each in contracts if each.get("containers") == ["tilia_sync"])
-    below = {name.strip() for layer in layers[layers.index("bridge") :] for name in layer.split("|")}
+    below = {name.strip() for layer in layers[layers.index("loop_thread") :] for name in layer.split("|")}
     assert bridge.__name__ in hidden
     assert hidden == {f"tilia_sync.{name}" for name in below - {"fast_loop"}}
 

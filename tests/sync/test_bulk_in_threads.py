@@ -16,7 +16,7 @@ from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress
 from tilia_async.sandbox import Sandbox as AsyncSandbox
 from tilia_async.tokens import TokenCache
 from tilia_sync import BlockLedger, Sandbox, TiliaClient
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def test_the_border_is_crossed_for_batches(
     accounts = accounts_of(sandbox, 512)
     tilia.bulk.block(accounts[:1])
     crossings = 0
-    original = Lease.run
+    original = LoopHandle.run
 
-    def counted(lease: Lease, coroutine: object) -> object:
+    def counted(lease: LoopHandle, coroutine: object) -> object:
         nonlocal crossings
         crossings += 1
         return original(lease, coroutine)
 
-    monkeypatch.setattr(Lease, "run", counted)
+    monkeypatch.setattr(LoopHandle, "run", counted)
     report = tilia.bulk.block(accounts[1:], concurrency=64)
     assert report.counts[BulkOutcome.DONE] == 511
     assert crossings <= 511 / 8

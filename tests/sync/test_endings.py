@@ -61,7 +61,7 @@ def test_exit_by_an_exception() -> None:
 def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
     assert (
         run("""
-        from tilia_sync.bridge import LOOP_THREAD
+        from tilia_sync.loop_thread import LOOP_THREAD
 
         with Sandbox() as sandbox:
             tilia = connect(sandbox)
@@ -134,7 +134,7 @@ def test_handlers_of_atexit_before_and_after_the_import() -> None:
         def early():
             print("early", tilia.payment_methods.list("a"))
 
-        from tilia_sync.bridge import LOOP_THREAD
+        from tilia_sync.loop_thread import LOOP_THREAD
         # As if it had been registered before the import.
         atexit.unregister(LOOP_THREAD.leave)
         atexit.register(late)
@@ -173,7 +173,7 @@ def test_daemon_threads_that_are_calling_end_in_silence() -> None:
             threading.Thread(target=poll, args=("a",), daemon=True).start()
         time.sleep(0.05)
         # Somebody may wait for such a thread when the process ends, too.
-        from tilia_sync.bridge import LOOP_THREAD
+        from tilia_sync.loop_thread import LOOP_THREAD
         atexit.unregister(LOOP_THREAD.leave)
         atexit.register(lambda: (hanging.join(10), print("joined", not hanging.is_alive())))
         atexit.register(LOOP_THREAD.leave)
@@ -243,7 +243,7 @@ def test_a_loop_that_cannot_be_had_is_an_error_and_no_hang() -> None:
     """As when a process has no file descriptors left."""
     assert (
         run("""
-        from tilia_sync import loop_thread
+        from tilia_sync import loop_runner as loop_thread
         make = loop_thread._new_loop
         threading.excepthook = lambda arguments: print("thread:", arguments.exc_value)
 

@@ -14,7 +14,7 @@ run_slowly = partial(run, timeout=55)
 
 STEPS = '''
 import faulthandler
-from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import LOOP_THREAD
 
 faulthandler.dump_traceback_later(50, exit=True)
 # One that strikes in a finalizer can be raised nowhere, and a coroutine that was handed to nobody yet ends unawaited.

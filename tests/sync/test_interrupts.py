@@ -26,7 +26,7 @@ def test_ctrl_c_cancels_the_call_inside_and_the_client_stays_usable() -> None:
 
 
 UNWILLING = """
-from tilia_sync.bridge import LOOP_THREAD
+from tilia_sync.loop_thread import LOOP_THREAD
 
 begun = threading.Event()
 cleaned = threading.Event()
@@ -117,7 +117,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_behind() -> None:
                 calls += 1
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
-            from tilia_sync.bridge import LOOP_THREAD
+            from tilia_sync.loop_thread import LOOP_THREAD
             print(tilia.payment_methods.list("b"), len(LOOP_THREAD._here().runners["takes calls"].calls), tilia._client._pool.busy)
         print(interrupted > 20, [thread.name for thread in threading.enumerate()])
     """)

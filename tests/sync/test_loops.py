@@ -26,7 +26,7 @@ def test_the_warning_stands_at_the_users_line_whichever_way_it_was_called() -> N
     assert (
         run(
             """
-        from tilia_sync.bridge import LOOP_THREAD
+        from tilia_sync.loop_thread import LOOP_THREAD
         warnings.simplefilter("always")
 
         async def cell(call):
@@ -102,7 +102,7 @@ def test_a_loop_that_waits_for_its_caller_is_found_out() -> None:
     """The lock of a handler of logging is held by whoever logs, and the loop's thread logs, too."""
     assert (
         run("""
-        from tilia_sync import bridge
+        from tilia_sync import loop_thread as bridge
 
         bridge.STALL_SECONDS = 0.3
 
@@ -145,7 +145,7 @@ def test_a_loop_that_waits_for_its_caller_is_found_out() -> None:
 def test_a_long_call_is_no_deadlock() -> None:
     assert (
         run("""
-        from tilia_sync import bridge
+        from tilia_sync import loop_thread as bridge
 
         bridge.STALL_SECONDS = 0.1
         with Sandbox() as sandbox, connect(sandbox) as tilia:

@@ -13,8 +13,8 @@ from scripts import run
 
 from tilia_async.tokens import TokenCache
 from tilia_sync import LineItem, Money, Sandbox, TiliaClient, errors
-from tilia_sync.bridge import Lease
-from tilia_sync.stream import LONGEST_BATCH
+from tilia_sync.batch_reader import LONGEST_BATCH
+from tilia_sync.loop_thread import LoopHandle
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ class Source:
 class Crossings:
     """Counts the calls that go through a lease."""
 
-    def __init__(self, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, lease: LoopHandle, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        original = Lease.run
+        original = LoopHandle.run
 
-        def counted(lease: Lease, coroutine: object) -> object:
+        def counted(lease: LoopHandle, coroutine: object) -> object:
             self.count += 1
             return original(lease, coroutine)
 
-        monkeypatch.setattr(Lease, "run", counted)
+        monkeypatch.setattr(LoopHandle, "run", counted)
 
 
 def test_all_items_in_order_and_one_crossing_for_a_batch(client: TiliaClient, monkeypatch: pytest.MonkeyPatch) -> None:

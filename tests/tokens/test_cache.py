@@ -18,7 +18,7 @@ from tilia_async.config import Credentials
 from tilia_async.errors import ClientClosedError, ConfigurationError, ConnectError, TiliaError, TokenError
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, Identity, MemoryTokenStore, TokenCache
-from tilia_async.tokens.source import TokenSource
+from tilia_async.tokens.provider import TokenProvider
 
 READ, WRITE, BOTH = frozenset({"read"}), frozenset({"write"}), frozenset({"read", "write"})
 
@@ -546,7 +546,7 @@ async def test_a_refused_union_falls_back_to_what_is_needed(bench: Bench) -> Non
             raise TokenError("no such scope", status=400, scopes=scopes)
         return await bench.endpoint(scopes, generation)
 
-    source = TokenSource(bench.shelf, fetch, BOTH)
+    source = TokenProvider(bench.shelf, fetch, BOTH)
     for _ in range(3):
         assert (await source.acquire(READ)).scopes == READ
     assert refused == [BOTH]
@@ -561,7 +561,7 @@ async def test_a_refused_union_does_not_hold_up_a_token_that_serves(bench: Bench
         return await bench.endpoint(scopes, generation)
 
     failure: TiliaError = TokenError("no such scope", status=403, scopes=BOTH)
-    source = TokenSource(bench.shelf, fetch, BOTH)
+    source = TokenProvider(bench.shelf, fetch, BOTH)
     own = await source.acquire(READ)
     bench.clock.now += 80
     failure = ConnectError("no route")
@@ -574,7 +574,7 @@ async def test_a_refused_union_does_not_hold_up_a_token_that_serves(bench: Bench
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
 async def test_any_refusal_of_a_union_falls_back_once(bench: Bench, status: int) -> None:
     bench.endpoint.failure = TokenError("no", status=status, scopes=BOTH)
-    source = TokenSource(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
     with pytest.raises(TokenError):
         await source.acquire(READ)
     assert bench.endpoint.asked == [BOTH, READ]
@@ -584,13 +584,13 @@ async def test_any_refusal_of_a_union_falls_back_once(bench: Bench, status: int)
 async def test_an_outage_is_no_refusal_of_a_union(bench: Bench) -> None:
     bench.endpoint.failure = TokenError("down", status=503, scopes=BOTH)
     with pytest.raises(TokenError):
-        await TokenSource(bench.shelf, bench.endpoint, BOTH).acquire(READ)
+        await TokenProvider(bench.shelf, bench.endpoint, BOTH).acquire(READ)
     assert bench.endpoint.asked == [BOTH]
 
 
 @pytest.mark.asyncio
 async def test_a_union_that_is_refreshed_is_refreshed_as_a_union(bench: Bench) -> None:
-    source = TokenSource(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
     old = await source.acquire(READ)
     bench.clock.now += 80
     assert await source.acquire(READ) is old
@@ -609,7 +609,7 @@ async def test_a_union_that_was_dropped_meanwhile_is_not_brought_back(bench: Ben
 
 @pytest.mark.asyncio
 async def test_a_union_is_asked_for_once_and_found_without_waiting(bench: Bench) -> None:
-    source = TokenSource(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
     await source.acquire(READ)
     assert source.find(READ) is not None
     await source.acquire(WRITE)
@@ -618,7 +618,7 @@ async def test_a_union_is_asked_for_once_and_found_without_waiting(bench: Bench)
 
 def test_nothing_of_it_shows_a_token(bench: Bench) -> None:
     token = asyncio.run(bench.acquire(READ))
-    shown = repr([token, bench.cache, bench.shelf, bench.identity, TokenSource(bench.shelf, bench.endpoint)])
+    shown = repr([token, bench.cache, bench.shelf, bench.identity, TokenProvider(bench.shelf, bench.endpoint)])
     assert "token-1" not in shown
     assert "secret" not in shown.replace("secret_digest", "")
 

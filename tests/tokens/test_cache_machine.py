@@ -17,7 +17,7 @@ from tilia_async.config import Credentials
 from tilia_async.errors import ClientClosedError, ConnectError, TiliaError, TokenError
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, Identity, TokenCache
-from tilia_async.tokens.source import TokenSource
+from tilia_async.tokens.provider import TokenProvider
 
 EVERYTHING = frozenset({"read", "write", "admin"})
 READ, WRITE, BOTH = frozenset({"read"}), frozenset({"write"}), frozenset({"read", "write"})
@@ -56,7 +56,7 @@ class Client:
     """A client as the model and as the cache see it."""
 
     model: Owner
-    source: TokenSource
+    source: TokenProvider
 
 
 @attrs.define(eq=False)
@@ -89,7 +89,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.clients = [self.client(together) for together in TOGETHER]
 
     def client(self, together: Scopes) -> Client:
-        return Client(Owner(together), TokenSource(self.shelf, self.fetch, together))
+        return Client(Owner(together), TokenProvider(self.shelf, self.fetch, together))
 
     async def fetch(self, scopes: Scopes, generation: int) -> AccessToken:
         self.asked += 1

@@ -17,7 +17,7 @@ from tilia_async import errors
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken
 from tilia_async.tokens.fetch import _judge
-from tilia_async.wire.envelope import RawAnswer
+from tilia_async.wire.envelope import RawResponse
 
 SECRET = "canary/secret +"
 TOKEN = "canary-token"
@@ -39,7 +39,7 @@ def test_the_outcome_is_a_usable_token_or_an_error_without_secrets(examples: int
     def tried(status: int, body: bytes, wait: str) -> None:
         nonlocal inputs
         inputs += 1
-        answer = RawAnswer(status, {"Retry-After": wait}, body)
+        answer = RawResponse(status, {"Retry-After": wait}, body)
         judged = _judge(answer, frozenset({"x"}), 1.0, 1, Secret(SECRET))
         if isinstance(judged, AccessToken):
             assert 200 <= status < 300
@@ -73,5 +73,5 @@ def test_the_outcome_is_a_usable_token_or_an_error_without_secrets(examples: int
 def test_depth_is_no_token(depth: int) -> None:
     for body in (b"[" * depth + b"]" * depth, b'{"error":' * depth + b"1" + b"}" * depth):
         for status in (200, 400, 503):
-            judged = _judge(RawAnswer(status, {}, body), frozenset({"x"}), 1.0, 1, Secret(SECRET))
+            judged = _judge(RawResponse(status, {}, body), frozenset({"x"}), 1.0, 1, Secret(SECRET))
             assert isinstance(judged, errors.TokenError)

@@ -83,7 +83,7 @@ class Caller:
 
 
 @attrs.define(eq=False)
-class Flight:
+class SingleFlight:
     """An exchange under way."""
 
     owner: Owner
@@ -132,7 +132,7 @@ class Model:
     exchanges: int = 0
     by_grant: dict[Scopes, Token] = attrs.field(factory=dict)
     given: dict[Scopes, Given] = attrs.field(factory=dict)
-    flights: dict[Scopes, Flight] = attrs.field(factory=dict)
+    flights: dict[Scopes, SingleFlight] = attrs.field(factory=dict)
     refused: dict[Scopes, Refused] = attrs.field(factory=dict)
     doubts: dict[Scopes, Doubt] = attrs.field(factory=dict)
 
@@ -227,10 +227,10 @@ class Model:
         self.given[scopes] = Given(token, rest)
         return token
 
-    def _fly(self, scopes: Scopes, owner: Owner) -> Flight:
+    def _fly(self, scopes: Scopes, owner: Owner) -> SingleFlight:
         if scopes not in self.flights:
             self.exchanges += 1
-            self.flights[scopes] = Flight(owner, self.exchanges, self.now)
+            self.flights[scopes] = SingleFlight(owner, self.exchanges, self.now)
         return self.flights[scopes]
 
     def _best(self, scopes: Scopes) -> Token | None:

@@ -10,53 +10,53 @@ from hostile import Connection, hostile_server
 
 from tilia_async import Limits, Operation, Repeat, Service, TiliaClient
 from tilia_async.tokens import TokenCache
+from tilia_async.transport.connection_limiter import ConnectionLimiter
 from tilia_async.transport.deadlines import Deadline, Deadlines
-from tilia_async.transport.places import Places
 from tilia_async.transport.sessions import SessionPool
 
 READ = Operation("things.read", "GET", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.SAFE)
 
 
-async def come_for(places: Places, host: str, name: str, order: list[str]) -> None:
-    if not places.take(host):
-        await places.wait(host)
+async def come_for(places: ConnectionLimiter, host: str, name: str, order: list[str]) -> None:
+    if not places.try_acquire(host):
+        await places.acquire(host)
     order.append(name)
 
 
-def waiters(places: Places, *wanted: tuple[str, str]) -> tuple[list[str], list[asyncio.Task[None]]]:
+def waiters(places: ConnectionLimiter, *wanted: tuple[str, str]) -> tuple[list[str], list[asyncio.Task[None]]]:
     order: list[str] = []
     return order, [asyncio.create_task(come_for(places, host, name, order)) for name, host in wanted]
 
 
 @pytest.mark.asyncio
 async def test_who_has_waited_longest_is_next_unless_the_host_has_no_more() -> None:
-    places = Places(3, 2)
-    assert [places.take(host) for host in ("a", "a", "b")] == [True, True, True]
+    places = ConnectionLimiter(3, 2)
+    assert [places.try_acquire(host) for host in ("a", "a", "b")] == [True, True, True]
     order, tasks = waiters(places, ("first", "a"), ("second", "b"), ("third", "a"))
     await asyncio.sleep(0)
     assert places.waiting == 3
-    places.give_back("b")
+    places.release("b")
     await asyncio.wait(tasks, timeout=0.01)
     assert order == ["second"]
-    places.give_back("a")
-    places.give_back("a")
+    places.release("a")
+    places.release("a")
     await asyncio.gather(*tasks)
     assert order == ["second", "first", "third"]
-    assert (places.taken, places.waiting, places.take("c")) == (3, 0, False)
+    assert (places.in_use, places.waiting, places.try_acquire("c")) == (3, 0, False)
 
 
 @pytest.mark.asyncio
 async def test_a_full_host_does_not_keep_others_waiting_and_nobody_overtakes() -> None:
-    places = Places(10, 1)
-    assert places.take("a")
+    places = ConnectionLimiter(10, 1)
+    assert places.try_acquire("a")
     order, tasks = waiters(places, ("first", "a"), ("other", "b"), ("second", "a"))
     await asyncio.wait(tasks[1:2])
     assert order == ["other"]
-    places.give_back("a")
+    places.release("a")
     # It is the first one's already, although that has not run yet.
-    assert not places.take("a")
+    assert not places.try_acquire("a")
     await tasks[0]
-    places.give_back("a")
+    places.release("a")
     await tasks[2]
     assert order == ["other", "first", "second"]
 
@@ -64,17 +64,17 @@ async def test_a_full_host_does_not_keep_others_waiting_and_nobody_overtakes() -
 @pytest.mark.asyncio
 @pytest.mark.parametrize("handed", [False, True], ids=["while waiting", "with the place in hand"])
 async def test_who_is_cancelled_leaves_the_place_to_the_next(handed: bool) -> None:
-    places = Places(1, 1)
-    assert places.take("a")
+    places = ConnectionLimiter(1, 1)
+    assert places.try_acquire("a")
     order, tasks = waiters(places, ("first", "a"), ("second", "a"))
     await asyncio.sleep(0)
     if handed:
-        places.give_back("a")
+        places.release("a")
     tasks[0].cancel()
     if not handed:
-        places.give_back("a")
+        places.release("a")
     await asyncio.wait(tasks)
-    assert (order, tasks[0].cancelled(), places.taken, places.waiting) == (["second"], True, 1, 0)
+    assert (order, tasks[0].cancelled(), places.in_use, places.waiting) == (["second"], True, 1, 0)
 
 
 @pytest.mark.asyncio
@@ -135,7 +135,7 @@ def test_a_pool_keeps_no_loop_that_has_ended() -> None:
     pool = SessionPool(Limits())
 
     async def look_for_a_token() -> None:
-        with pool.here().deadline(60):
+        with pool.for_running_loop().deadline(60):
             """One is at hand, so no session is opened."""
 
     for _ in range(3):

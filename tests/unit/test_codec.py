@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.codec import PayloadError, decode, read_time
-from tilia_async.wire.nesting import loads
+from tilia_async.wire.json_reader import loads
 
 
 class Colour(StrEnum):
@@ -160,26 +160,26 @@ def test_no_text_breaks_the_reading_of_times(text: str) -> None:
 
 
 @attrs.frozen
-class Shelf:
+class IdentityTokens:
     things: tuple[Thing, ...] = ()
     by_name: Mapping[str, Item] = attrs.field(factory=dict)
 
 
 def test_an_odd_item_takes_no_other_with_it() -> None:
-    read = decode({"things": [LEAST, {"thing_id": "u"}], "by_name": {"a": {"item_id": "a"}, "b": None}}, Shelf)
-    assert read == Shelf((Thing("t", 1),), {"a": Item("a")})
+    read = decode({"things": [LEAST, {"thing_id": "u"}], "by_name": {"a": {"item_id": "a"}, "b": None}}, IdentityTokens)
+    assert read == IdentityTokens((Thing("t", 1),), {"a": Item("a")})
 
 
 def test_the_key_of_a_map_is_the_id_of_an_item_that_does_not_say_its_own() -> None:
-    read = decode({"things": {"x": {"amount": 1}, "y": {"thing_id": "z", "amount": 2}}}, Shelf)
+    read = decode({"things": {"x": {"amount": 1}, "y": {"thing_id": "z", "amount": 2}}}, IdentityTokens)
     assert [thing.thing_id for thing in read.things] == ["x", "z"]
 
 
 @pytest.mark.parametrize("odd", [{}, {"faultstring": "gateway timeout", "code": 504}, "x", [], None])
 def test_a_key_alone_makes_no_item(odd: object) -> None:
     """Any object has keys: that of a gateway's fault, too."""
-    assert decode({"things": {"x": {"amount": 1}}, "by_name": {}}, Shelf).things == (Thing("x", 1),)
-    assert decode({"things": {"fault": odd}}, Shelf).things == ()
+    assert decode({"things": {"x": {"amount": 1}}, "by_name": {}}, IdentityTokens).things == (Thing("x", 1),)
+    assert decode({"things": {"fault": odd}}, IdentityTokens).things == ()
     assert decode({**LEAST, "items": {"fault": odd, "x": {"item_id": "a"}}}, Thing).items == (Item("a"),)
 
 

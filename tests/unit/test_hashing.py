@@ -13,9 +13,9 @@ from good_answers import GOOD
 from tilia_async import Environment, LineItem, Recipient, RequestOptions
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
-from tilia_async.wire.envelope import RawAnswer
-from tilia_async.wire.outcome import Response, Success, judge
+from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import build
+from tilia_async.wire.response import Response, Success, interpret
 
 THERE = Environment.at("http://127.0.0.1:1/{service}")
 
@@ -38,10 +38,10 @@ def answer(name: str) -> Any:
     only = good[0] if isinstance(good, list) else good
     asked = {each: only.get(fields[0]) for each, fields in operation.echoes}
     path = {each: asked.get(each) or "id_1" for each in operation.parameters}
-    outcome = judge(
+    outcome = interpret(
         operation,
         build(operation, THERE, path=path),
-        RawAnswer(200, {}, orjson.dumps(GOOD[name])),
+        RawResponse(200, {}, orjson.dumps(GOOD[name])),
         attempts=1,
         doubtful=False,
     )
@@ -73,7 +73,7 @@ def read(payload: dict[str, Any]) -> Any:
     operation = OPERATIONS["accounts.get"]
     request = build(operation, THERE, path={"account_id": payload["account_id"]})
     body = orjson.dumps({"status": "Success", "payload": payload})
-    outcome = judge(operation, request, RawAnswer(200, {}, body), attempts=1, doubtful=False)
+    outcome = interpret(operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False)
     assert isinstance(outcome, Success)
     return outcome.value
 

@@ -10,10 +10,10 @@ import pytest
 from tilia_async import Environment, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.json_value import JsonValue
-from tilia_async.wire.envelope import RawAnswer
-from tilia_async.wire.mask import NO_MASK, Mask, named_secrets
-from tilia_async.wire.outcome import judge
+from tilia_async.wire.envelope import RawResponse
+from tilia_async.wire.redactor import NO_REDACTION, Redactor, named_secrets
 from tilia_async.wire.request import build
+from tilia_async.wire.response import interpret
 
 HELD = "GENERATED-pw-1"
 THERE = Environment.at("http://127.0.0.1:1/{service}")
@@ -35,7 +35,9 @@ def failed(name: str, status: int, body: object) -> errors.ApiError | errors.Res
     path = {each: parts[each] for each in operation.parameters}
     request = build(operation, THERE, path=path, body={each: parts[each] for each in parts if each not in path})
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    error = judge(operation, request, RawAnswer(status, {}, raw), attempts=1, doubtful=False, mask=Mask.of(()))
+    error = interpret(
+        operation, request, RawResponse(status, {}, raw), attempts=1, doubtful=False, mask=Redactor.of(())
+    )
     assert isinstance(error, errors.ApiError | errors.ResponseDecodeError)
     return error
 
@@ -95,9 +97,9 @@ def test_what_is_no_secret_stays() -> None:
     payload: JsonValue = {
         "token_exchange_id": "vtok_1", "tokens": 5, "password": "", "token": None, "secret": False, "redirects": ["x"],
     }  # fmt: skip
-    assert NO_MASK.json(payload) == payload
+    assert NO_REDACTION.json(payload) == payload
     assert list(named_secrets(payload)) == []
-    assert Mask.of(()).beginning(b"no token=", 100) == "no token="
+    assert Redactor.of(()).beginning(b"no token=", 100) == "no token="
 
 
 def test_a_deep_answer_is_walked_to_its_end() -> None:

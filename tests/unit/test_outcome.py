@@ -17,9 +17,9 @@ from tilia_async.models.invoices import InvoicePage
 from tilia_async.models.payment_methods import PaymentMethod
 from tilia_async.models.payouts import Payout
 from tilia_async.wire import envelope
-from tilia_async.wire.envelope import NoAnswer, RawAnswer, open_envelope, retry_after
-from tilia_async.wire.outcome import Success, judge, out_of_time
+from tilia_async.wire.envelope import NoResponse, RawResponse, open_envelope, retry_after
 from tilia_async.wire.request import build
+from tilia_async.wire.response import Success, interpret, out_of_time
 
 THERE = Environment.at("http://127.0.0.1:1/{service}")
 READ = Operation("a.read", "GET", Service.ACCOUNTS, "/r", dict[str, int], scopes=(), repeat=Repeat.SAFE)
@@ -36,9 +36,9 @@ def judged(
     doubtful: bool = False,
 ) -> object:
     raw = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
-    answer = RawAnswer(status, headers or {}, raw, "it was cut off")
+    answer = RawResponse(status, headers or {}, raw, "it was cut off")
     request = build(operation, THERE, path=dict.fromkeys(operation.parameters, "acct_1"))
-    return judge(operation, request, answer, attempts=1, doubtful=doubtful)
+    return interpret(operation, request, answer, attempts=1, doubtful=doubtful)
 
 
 @pytest.mark.parametrize(
@@ -395,10 +395,10 @@ def test_no_answer(
     error_class: type[errors.TransportError],
     effect: bool | None,
 ) -> None:
-    error = judge(operation, build(operation, THERE), NoAnswer(sent, "x"), attempts=1, doubtful=doubtful)
+    error = interpret(operation, build(operation, THERE), NoResponse(sent, "x"), attempts=1, doubtful=doubtful)
     assert type(error) is error_class
     assert error.took_effect is effect
-    late = out_of_time(operation, build(operation, THERE), NoAnswer(sent, "x"), doubtful=doubtful)
+    late = out_of_time(operation, build(operation, THERE), NoResponse(sent, "x"), doubtful=doubtful)
     assert type(late) is (errors.OutcomeUnknownError if effect is None else errors.DeadlineExceededError)
 
 
@@ -464,7 +464,7 @@ def test_of_a_large_answer_an_error_keeps_the_beginning(status: int) -> None:
     body = orjson.dumps({"status": "Failure", "message": texts, "codes": texts, "payload": {"errors": {"f": texts}}})
     operation = OPERATIONS["invoices.pay"]
     request = build(operation, THERE, path={"invoice_id": "inv_1"})
-    error = judge(operation, request, RawAnswer(status, {}, body), attempts=1, doubtful=False)
+    error = interpret(operation, request, RawResponse(status, {}, body), attempts=1, doubtful=False)
     assert isinstance(error, errors.ApiError)
     assert isinstance(error.payload, str)
     assert len(error.payload) == 2_000

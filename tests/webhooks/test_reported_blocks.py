@@ -234,7 +234,7 @@ async def test_states_of_one_moment_follow_each_other_as_they_were_entered(
     async def stopped_clock(*_: object) -> datetime:
         return moment
 
-    monkeypatch.setattr("tilia_async.ledger.reported._now", stopped_clock)
+    monkeypatch.setattr("tilia_async.ledger.reported_blocks._now", stopped_clock)
     for blocked in (True, False, True):
         for _ in range(2):
             await ledger.apply(state(blocked))

@@ -12,7 +12,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service, expect
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput
-from tilia_async.ledger.calls import RecordedCall, on_record, reason_of
+from tilia_async.ledger.calls import RecordedCall, reason_of, recorded_call
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
@@ -483,7 +483,7 @@ class Accounts:
             return await send(options)
         expect("options", options, RequestOptions, type(None))
         recorded = RecordedCall(operation.name, intent, account_id, self._sender.timeout, options)
-        return await on_record(self._ledger, recorded, send)
+        return await recorded_call(self._ledger, recorded, send)
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:

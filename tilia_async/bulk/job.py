@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkItem
-from tilia_async.bulk.record import JobRecord
 from tilia_async.config import RetryPolicy
 from tilia_async.models.accounts import Account
 
 if TYPE_CHECKING:
-    from tilia_async.transport.caller import TokenWatch
+    from tilia_async.transport.requestor import TokenWatch
 
 Sink = Callable[[BulkItem], Awaitable[object] | None]
 """Gets each item; returns what to wait for if it takes its time."""
@@ -39,4 +39,4 @@ class Job:
     retry: RetryPolicy
     concurrency: int
     job_id: str
-    record: JobRecord | None = None
+    record: LedgerRun | None = None

@@ -11,17 +11,17 @@ from typing import Final
 import anyio
 
 from tilia_async import errors
-from tilia_async.bulk.arrivals import Arrivals
+from tilia_async.bulk.adaptive_limit import AdaptiveLimit
+from tilia_async.bulk.completion import Completion
+from tilia_async.bulk.failure_policy import FailurePolicy
+from tilia_async.bulk.id_reader import IdReader
 from tilia_async.bulk.job import Job, Sink
-from tilia_async.bulk.judge import Judge
-from tilia_async.bulk.line import Line
+from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkProgress, BulkReport
-from tilia_async.bulk.pace import Pace
-from tilia_async.bulk.record import JobRecord
-from tilia_async.bulk.settling import Settling
-from tilia_async.bulk.stop import Stop
-from tilia_async.bulk.turns import Turns
-from tilia_async.bulk.work import Work
+from tilia_async.bulk.send_slots import SendSlots
+from tilia_async.bulk.stop_signal import StopSignal
+from tilia_async.bulk.work_item import WorkItem
+from tilia_async.bulk.work_queue import WorkQueue
 from tilia_async.ledger.record import RecordState
 from tilia_async.models.accounts import Account
 
@@ -56,14 +56,14 @@ class Run:
     ) -> None:
         self._job = job
         self._record = job.record
-        self._stop = Stop()
-        self._pace = Pace(job.concurrency)
+        self._stop = StopSignal()
+        self._pace = AdaptiveLimit(job.concurrency)
         # A ledger is asked for many at once.
-        self._arrivals = Arrivals(ids, job.concurrency * (1 if job.record is None else 2))
-        self._line = Line(job.concurrency)
-        self._turns = Turns(self._pace, self._stop, self._hindrance)
-        self._settling = Settling(job, self._line, self._turns, self._stop, sink, keeps_accounts=keeps_accounts)
-        self._judge = Judge(job, self._line, self._pace, self._turns, self._stop, self._settling)
+        self._arrivals = IdReader(ids, job.concurrency * (1 if job.record is None else 2))
+        self._line = WorkQueue(job.concurrency)
+        self._turns = SendSlots(self._pace, self._stop, self._hindrance)
+        self._settling = Completion(job, self._line, self._turns, self._stop, sink, keeps_accounts=keeps_accounts)
+        self._judge = FailurePolicy(job, self._line, self._pace, self._turns, self._stop, self._settling)
         self._stop.then(self._line.close)
 
     async def run(self) -> BulkReport:
@@ -120,7 +120,7 @@ class Run:
             except errors.LedgerError as error:
                 self._stop.call(error)
 
-    async def _keep(self, record: JobRecord) -> None:
+    async def _keep(self, record: LedgerRun) -> None:
         try:
             await record.keep()
         except errors.LedgerError as error:
@@ -134,9 +134,9 @@ class Run:
 
     async def _feed(self) -> None:
         """Bring what has arrived to the line, on record first."""
-        held: list[Work] = []
+        held: list[WorkItem] = []
         while (arrived := await self._arrivals.take()) and not self._stop.called:
-            held += await self._admit(self._settling.new([Work(each) for each in arrived]))
+            held += await self._admit(self._settling.new([WorkItem(each) for each in arrived]))
             held = await self._wait_for(held, 2 * self._job.concurrency)
             await self._judge.judge_if_idle()
             await self._line.room()
@@ -145,7 +145,7 @@ class Run:
         self._line.complete()
         await self._judge.judge_if_idle()
 
-    async def _wait_for(self, held: list[Work], most: int) -> list[Work]:
+    async def _wait_for(self, held: list[WorkItem], most: int) -> list[WorkItem]:
         """Ask again for works that somebody has in hand, until not more than so many are left."""
         pause, longest = _POLLS
         while len(held) > most and not self._stop.called:
@@ -155,7 +155,7 @@ class Run:
             pause = min(pause * 2, longest) if len(held) == before else _POLLS[0]
         return held
 
-    async def _admit(self, works: list[Work]) -> list[Work]:
+    async def _admit(self, works: list[WorkItem]) -> list[WorkItem]:
         """Bring works to the line; returns those that somebody has in hand."""
         if not works or self._stop.called:
             return works
@@ -192,13 +192,13 @@ class Run:
             return self._revive(self._record)
         return None
 
-    async def _revive(self, record: JobRecord) -> None:
+    async def _revive(self, record: LedgerRun) -> None:
         try:
             await record.revive()
         except errors.LedgerError as error:
             self._stop.call(error)
 
-    async def _send(self, work: Work) -> None:
+    async def _send(self, work: WorkItem) -> None:
         """Send once, and see what that means."""
         self._settling.sent.add(work)
         work.attempts += 1

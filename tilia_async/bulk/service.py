@@ -13,8 +13,8 @@ import attrs
 from tilia_async import checks, errors
 from tilia_async.api import accounts
 from tilia_async.bulk.job import Job
+from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
-from tilia_async.bulk.record import JobRecord
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy, expect
@@ -26,8 +26,8 @@ from tilia_async.wire.operation import Operation
 from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
-    from tilia_async.ledger.questions import Question
-    from tilia_async.transport.caller import Caller, TokenWatch
+    from tilia_async.ledger.queries import Query
+    from tilia_async.transport.requestor import Requestor, TokenWatch
 
 DEFAULT_CONCURRENCY: Final = 64
 
@@ -44,7 +44,7 @@ class Bulk:
     was cut off goes on where it stopped when it is run again with its ``job_id``.
     """
 
-    _caller: Caller
+    _requestor: Requestor
     _ledger: BlockLedger | None = None
 
     async def block(
@@ -297,8 +297,8 @@ class Bulk:
         if self._ledger is None:
             return job
         job_id = intent.job_id or job.job_id
-        origin = self._caller.environment.url(operation.service)
-        record = JobRecord(self._ledger, intent, job_id, origin, job.concurrency)
+        origin = self._requestor.environment.url(operation.service)
+        record = LedgerRun(self._ledger, intent, job_id, origin, job.concurrency)
         return attrs.evolve(job, job_id=job_id, record=record)
 
     def _undoing(
@@ -313,7 +313,7 @@ class Bulk:
         intent = Intent(BlockAction.UNBLOCK, undoing.reason, undoing.actor, None, undo_job_id, undoes=job_id)
         refuse("bulk.undo", intent.problems())
         once = self._once(options)
-        origin = self._caller.environment.url(accounts.UNBLOCK.service)
+        origin = self._requestor.environment.url(accounts.UNBLOCK.service)
 
         async def stays(account_id: str) -> bool:
             others = await record.blocks_beside(account_id)
@@ -337,20 +337,20 @@ class Bulk:
             await self._change(accounts.BLOCK, account_id, once, watch)
 
         job = self._job("undo", accounts.UNBLOCK, lift, concurrency, options)
-        record = JobRecord(self._ledger, intent, undo_job_id, origin, job.concurrency)
+        record = LedgerRun(self._ledger, intent, undo_job_id, origin, job.concurrency)
         return attrs.evolve(job, job_id=undo_job_id, record=record), blocked_by(self._ledger, job_id)
 
     async def _change(
         self, operation: Operation[BlockStatus], account_id: str, once: RequestOptions, watch: TokenWatch
     ) -> None:
-        await self._caller.value(operation, path={"account_id": account_id}, options=once, watch=watch)
+        await self._requestor.value(operation, path={"account_id": account_id}, options=once, watch=watch)
 
     def _looking_up(self, concurrency: int, options: RequestOptions | None) -> Job:
         once = self._once(options)
 
         async def look(account_id: str, watch: TokenWatch) -> Account:
             path = {"account_id": account_id}
-            return await self._caller.value(accounts.GET, path=path, options=once, watch=watch)
+            return await self._requestor.value(accounts.GET, path=path, options=once, watch=watch)
 
         return self._job("lookup", accounts.GET, look, concurrency, options)
 
@@ -363,13 +363,13 @@ class Bulk:
         options: RequestOptions | None,
     ) -> Job:
         refuse(f"bulk.{action}", {"concurrency": checks.count(concurrency)})
-        limits = self._caller.pool.limits
+        limits = self._requestor.pool.limits
         # More would wait for a connection while their time runs.
         most = min(concurrency, limits.connections, limits.per_host)
         return Job(action, operation.name, send, self._retry(options), most, _new_job_id(action))
 
     def _retry(self, options: RequestOptions | None) -> RetryPolicy:
-        return self._caller.retry if options is None or options.retry is None else options.retry
+        return self._requestor.retry if options is None or options.retry is None else options.retry
 
     def _once(self, options: RequestOptions | None) -> RequestOptions:
         """The options of one try: the job itself decides whether and when another follows, for all accounts at once."""
@@ -393,8 +393,8 @@ class Undoing:
 async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
     """Yield the accounts that a job blocked, or may have blocked."""
 
-    def question() -> Question:
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+    def question() -> Query:
+        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
         return questions.to_undo(job_id)
 

@@ -47,7 +47,7 @@ class AccountFileError(Exception):
     """The whole file cannot be used. The message says what it is, with the number of the line."""
 
 
-class Flaw(StrEnum):
+class ProblemKind(StrEnum):
     """What can be wrong with one line."""
 
     EMPTY = "empty id"
@@ -68,7 +68,7 @@ class Problem(NamedTuple):
     """A line that gives no account id. ``what`` is a sentence without its subject, fit for a terminal."""
 
     line: int
-    flaw: Flaw
+    flaw: ProblemKind
     what: str
 
 
@@ -106,7 +106,7 @@ def read(stream: BinaryIO, column: str | None = None) -> Iterator[Entry | Proble
             continue
         if blanks:
             for blank in range(first_blank, first_blank + blanks):
-                yield Problem(blank, Flaw.EMPTY, "has no account id")
+                yield Problem(blank, ProblemKind.EMPTY, "has no account id")
             blanks = 0
         if isinstance(fields, Problem):
             if layout is None:
@@ -132,20 +132,20 @@ def _lines(stream: BinaryIO) -> Iterator[_Line]:
         if len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(LONGEST_LINE)
-            yield number, Problem(number, Flaw.TOO_LONG, f"is longer than {LONGEST_LINE:,} bytes")
+            yield number, Problem(number, ProblemKind.TOO_LONG, f"is longer than {LONGEST_LINE:,} bytes")
             continue
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
             what = f"is not UTF-8: byte 0x{raw[error.start]:02X} at position {error.start + 1}"
-            yield number, Problem(number, Flaw.NOT_TEXT, what)
+            yield number, Problem(number, ProblemKind.NOT_TEXT, what)
             continue
         text = text.removesuffix("\n").removesuffix("\r")
         if "\0" in text:
-            yield number, Problem(number, Flaw.NOT_TEXT, "has a NUL byte in it: is this a binary file?")
+            yield number, Problem(number, ProblemKind.NOT_TEXT, "has a NUL byte in it: is this a binary file?")
         elif "\r" in text:
             what = "has a carriage return inside: save it with line ends of today"
-            yield number, Problem(number, Flaw.MALFORMED, what)
+            yield number, Problem(number, ProblemKind.MALFORMED, what)
         else:
             yield number, text
 
@@ -192,7 +192,7 @@ def _rows(lines: Iterable[_Line]) -> Iterator[_Row]:
         if why is None:
             yield number, fields
         else:
-            yield number, Problem(number, Flaw.MALFORMED, f"is not CSV: {why}")
+            yield number, Problem(number, ProblemKind.MALFORMED, f"is not CSV: {why}")
             again.extendleft(reversed(taken))
 
 
@@ -226,18 +226,18 @@ def _entry_of(line: int, fields: list[str], layout: _Layout) -> Entry | Problem:
     if len(fields) != layout.width:
         # A comma too many moves the columns, and the id would be someone else's.
         what = f"has {_columns(len(fields))}, where the first has {layout.width}"
-        return Problem(line, Flaw.MALFORMED, what)
+        return Problem(line, ProblemKind.MALFORMED, what)
     account_id = fields[layout.column].strip(_BLANKS)
     if account_id.isascii() and account_id.replace("-", "").replace("_", "").isalnum():
         if len(account_id) <= LONGEST_ID:
             return Entry(line, account_id)
     elif not account_id:
-        return Problem(line, Flaw.EMPTY, "has no account id")
+        return Problem(line, ProblemKind.EMPTY, "has no account id")
     elif re.search(r"[\s;|\"]", account_id):
         what = "one id per line is wanted, or columns separated by commas"
-        return Problem(line, Flaw.MALFORMED, f"{_quoted(account_id)} is no account id: {what}")
+        return Problem(line, ProblemKind.MALFORMED, f"{_quoted(account_id)} is no account id: {what}")
     if reasons := identifier(account_id):
-        return Problem(line, Flaw.MALFORMED, f"the id {_quoted(account_id)} {', '.join(reasons)}")
+        return Problem(line, ProblemKind.MALFORMED, f"the id {_quoted(account_id)} {', '.join(reasons)}")
     return Entry(line, account_id)
 
 

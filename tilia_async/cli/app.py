@@ -15,7 +15,7 @@ from tilia_async.cli import doctor as doctor_module
 from tilia_async.cli import sandbox as sandbox_module
 from tilia_async.cli.bulk import bulk
 from tilia_async.cli.ledger import ledger
-from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
+from tilia_async.cli.ledger_location import LedgerLocation, LedgerOption
 from tilia_async.cli.network import CaFileOption, Network, ProxyOption
 from tilia_async.cli.output import Cell, show, show_fields, show_rows
 from tilia_async.client import TiliaClient
@@ -43,7 +43,7 @@ Reason = Annotated[str | None, typer.Option(help="Why, for the ledger; Tilia kee
 Actor = Annotated[str | None, typer.Option(help="Who does it, for the ledger.")]
 
 
-def _ask(network: Network, question: Callable[[TiliaClient], Awaitable[T]], place: LedgerPlace | None = None) -> T:
+def _ask(network: Network, question: Callable[[TiliaClient], Awaitable[T]], place: LedgerLocation | None = None) -> T:
     async def ask() -> T:
         record = None if place is None else BlockLedger.open(place.url)
         async with record or nullcontext(), network.client(ledger=record) as tilia:
@@ -156,7 +156,7 @@ def block_account(
     json: Json = False,
 ) -> None:
     """Block an account. A block does not expire."""
-    place = LedgerPlace.of(ledger)
+    place = LedgerLocation.of(ledger)
     show(
         _ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.block(account_id, reason, actor), place),
         as_json=json,
@@ -174,7 +174,7 @@ def unblock_account(
     json: Json = False,
 ) -> None:
     """Lift a block of your own."""
-    place = LedgerPlace.of(ledger)
+    place = LedgerLocation.of(ledger)
     show(
         _ask(Network(proxy, ca_file), lambda tilia: tilia.accounts.unblock(account_id, reason, actor), place),
         as_json=json,

@@ -8,10 +8,10 @@ from typing import Annotated, TypeAlias
 import attrs
 import typer
 
-from tilia_async.cli.bulk_order import DEFAULT_CONCURRENCY, STANDARD_STREAM, Action, BulkOrder, made_job_id
+from tilia_async.cli.bulk_command import DEFAULT_CONCURRENCY, STANDARD_STREAM, Action, BulkCommand, made_job_id
 from tilia_async.cli.bulk_run import run
-from tilia_async.cli.ledger_place import VARIABLE, LedgerOption, LedgerPlace
-from tilia_async.cli.moments import moment
+from tilia_async.cli.datetimes import moment
+from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation, LedgerOption
 from tilia_async.cli.network import CaFileOption, Network, ProxyOption
 from tilia_async.ledger.intent import undo_name
 
@@ -85,7 +85,7 @@ def block(
     json: Json = False,
 ) -> None:
     _run(
-        BulkOrder(
+        BulkCommand(
             action=Action.BLOCK,
             file=file,
             column=column,
@@ -94,7 +94,7 @@ def block(
             reason=reason,
             actor=actor,
             review_at=review_at,
-            ledger=LedgerPlace.of(ledger),
+            ledger=LedgerLocation.of(ledger),
             job_id=job,
             dry_run=dry_run,
             as_json=json,
@@ -119,7 +119,7 @@ def unblock(
     json: Json = False,
 ) -> None:
     _run(
-        BulkOrder(
+        BulkCommand(
             action=Action.UNBLOCK,
             file=file,
             column=column,
@@ -127,7 +127,7 @@ def unblock(
             concurrency=concurrency,
             reason=reason,
             actor=actor,
-            ledger=LedgerPlace.of(ledger),
+            ledger=LedgerLocation.of(ledger),
             job_id=job,
             dry_run=dry_run,
             as_json=json,
@@ -160,13 +160,13 @@ def undo(
     json: Json = False,
 ) -> None:
     _run(
-        BulkOrder(
+        BulkCommand(
             action=Action.UNDO,
             undoes=job,
             concurrency=concurrency,
             reason=reason,
             actor=actor,
-            ledger=LedgerPlace.existing(ledger),
+            ledger=LedgerLocation.existing(ledger),
             job_id=undo_job or undo_name(job),
             dry_run=dry_run,
             as_json=json,
@@ -195,7 +195,7 @@ def lookup(
     if json and output == STANDARD_STREAM:
         raise typer.BadParameter("standard output cannot have both the summary and the accounts", param_hint="--json")
     _run(
-        BulkOrder(
+        BulkCommand(
             action=Action.LOOKUP,
             file=file,
             output=output,
@@ -209,11 +209,11 @@ def lookup(
     )
 
 
-def _run(order: BulkOrder) -> None:
+def _run(order: BulkCommand) -> None:
     raise typer.Exit(run(_named(order)))
 
 
-def _named(order: BulkOrder) -> BulkOrder:
+def _named(order: BulkCommand) -> BulkCommand:
     """The order with a job, if there is a ledger.
 
     Raises:

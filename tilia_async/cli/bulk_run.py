@@ -16,11 +16,11 @@ from rich.text import Text
 
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
 from tilia_async.bulk.outcome import MOST_FAILURES
-from tilia_async.cli.account_file import AccountFileError, Flaw, read
-from tilia_async.cli.account_list import AccountList, NoRoomError, first_pass
-from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder, made_job_id
+from tilia_async.cli.account_file import AccountFileError, ProblemKind, read
+from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand, made_job_id
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
-from tilia_async.cli.ledger_place import LedgerPlace
+from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
+from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
 from tilia_async.client import TiliaClient
@@ -48,7 +48,7 @@ class OutputError(Exception):
     """What a look-up found cannot be written."""
 
 
-def run(order: BulkOrder) -> Status:
+def run(order: BulkCommand) -> Status:
     """Do it, tell about it, and return the exit status."""
     try:
         ledger = None if order.ledger is None else BlockLedger.open(order.ledger.url)
@@ -77,7 +77,7 @@ def run(order: BulkOrder) -> Status:
         return Status.INTERRUPTED
 
 
-def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
+def _client(order: BulkCommand, ledger: BlockLedger | None) -> TiliaClient:
     usual = Limits()
     limits = Limits(
         connections=max(usual.connections, order.concurrency), per_host=max(usual.per_host, order.concurrency)
@@ -86,7 +86,7 @@ def _client(order: BulkOrder, ledger: BlockLedger | None) -> TiliaClient:
 
 
 def _undone(
-    order: BulkOrder, undoes: str, tilia: TiliaClient | None, ledger: BlockLedger | None, place: LedgerPlace
+    order: BulkCommand, undoes: str, tilia: TiliaClient | None, ledger: BlockLedger | None, place: LedgerLocation
 ) -> Status:
     lifted, kept, others = asyncio.run(_foreseen(undoes, BlockLedger.open(place.url)))
     found = Input(accounts=lifted + kept + others, left_out={}, problems=())
@@ -119,7 +119,7 @@ def _accounts(number: int) -> str:
 
 
 @contextmanager
-def _checked(order: BulkOrder) -> Generator[AccountList, None, None]:
+def _checked(order: BulkCommand) -> Generator[CheckedIds, None, None]:
     console = Screen(stderr=True)
     with contextlib.ExitStack() as opened:
         try:
@@ -140,7 +140,7 @@ def _stream(file: str) -> AbstractContextManager[BinaryIO]:
     return open(file, "rb")  # noqa: PTH123 - /dev/fd/63 is a name, too, and its file cannot be opened by another
 
 
-def _is_usable(order: BulkOrder, found: Input) -> bool:
+def _is_usable(order: BulkCommand, found: Input) -> bool:
     """Say what is wrong with the file, and whether the job can begin all the same."""
     name = _name(order.file)
     if number := sum(found.left_out.values()):
@@ -159,7 +159,7 @@ def _is_usable(order: BulkOrder, found: Input) -> bool:
     return True
 
 
-def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLedger | None) -> Status:
+def _dry(order: BulkCommand, found: Input, accounts: CheckedIds, ledger: BlockLedger | None) -> Status:
     confirmed = overtaken = 0
     # A ledger that is not there yet has nothing on record, and a dry run makes none.
     if ledger is not None and order.job_id is not None and order.ledger is not None and order.ledger.exists():
@@ -176,7 +176,7 @@ def _dry(order: BulkOrder, found: Input, accounts: AccountList, ledger: BlockLed
     return Status.ALL_DONE
 
 
-async def _confirmed(job_id: str, action: BlockAction, accounts: AccountList, ledger: BlockLedger) -> tuple[int, int]:
+async def _confirmed(job_id: str, action: BlockAction, accounts: CheckedIds, ledger: BlockLedger) -> tuple[int, int]:
     """How many of the accounts the job has confirmed, and of how many the opposite is on record since."""
     from tilia_async.ledger.standing import overtaken  # noqa: PLC0415 - needs the extra
 
@@ -199,7 +199,7 @@ async def _confirmed(job_id: str, action: BlockAction, accounts: AccountList, le
 
 
 def _job(
-    order: BulkOrder, found: Input, accounts: AccountList | str, tilia: TiliaClient, ledger: BlockLedger | None
+    order: BulkCommand, found: Input, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None
 ) -> Ending:
     if order.job_id is not None:
         complain(f"job {readable(order.job_id)}")
@@ -219,7 +219,7 @@ def _job(
         return _cut_off(found, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED, why)
     done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
     # An account that is twice in the file is done all the same; of another bad line nobody knows which it meant.
-    lost = sum(number for flaw, number in found.left_out.items() if flaw is not Flaw.DUPLICATE)
+    lost = sum(number for flaw, number in found.left_out.items() if flaw is not ProblemKind.DUPLICATE)
     is_all_done = done == found.accounts and not lost
     return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
 
@@ -233,7 +233,7 @@ def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> En
 
 
 async def _sent(
-    order: BulkOrder, accounts: AccountList | str, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
+    order: BulkCommand, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
 ) -> BulkReport:
     """Do the job with the accounts of a list, or with those of the job of that name."""
     _end_at_sigterm()
@@ -278,7 +278,7 @@ def _end_at_sigterm() -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient, progress: Progress) -> BulkReport:
+async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClient, progress: Progress) -> BulkReport:
     """Written as they come: a report would hold every account in memory."""
     failures: list[BulkItem] = []
     encoding = sys.stdout.encoding if order.output == STANDARD_STREAM else "utf-8"
@@ -298,7 +298,7 @@ async def _looked_up(order: BulkOrder, accounts: AccountList, tilia: TiliaClient
 
 
 @contextmanager
-def _output(order: BulkOrder) -> Generator[BinaryIO | None, None, None]:
+def _output(order: BulkCommand) -> Generator[BinaryIO | None, None, None]:
     if order.output is None:
         yield None
         return
@@ -323,7 +323,7 @@ def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | No
     )
 
 
-def _ended(order: BulkOrder, ending: Ending) -> Status:
+def _ended(order: BulkCommand, ending: Ending) -> Status:
     if order.as_json or ending.status is not Status.BAD_INPUT:
         tell(order, ending)
     return ending.status

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.bulk.outcome import MOST_FAILURES
-from tilia_async.cli.account_file import Flaw, Problem
-from tilia_async.cli.bulk_order import STANDARD_STREAM, Action, BulkOrder
+from tilia_async.cli.account_file import Problem, ProblemKind
+from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
 from tilia_async.cli.terminal import Screen
@@ -64,7 +64,7 @@ class Input:
     """
 
     accounts: int
-    left_out: Mapping[Flaw, int]
+    left_out: Mapping[ProblemKind, int]
     problems: Sequence[Problem]
 
 
@@ -97,7 +97,7 @@ class Ending:
         return self.status not in {Status.ALL_DONE, Status.SOME_NOT_DONE} or open_outcomes > 0
 
 
-def tell(order: BulkOrder, ending: Ending) -> None:
+def tell(order: BulkCommand, ending: Ending) -> None:
     """Print it on standard output; on standard error, if what a look-up finds goes to standard output."""
     if order.as_json:
         show_fields(_fields(order, ending), as_json=True)
@@ -144,12 +144,12 @@ def _words(outcome: BulkOutcome) -> str:
     return outcome.replace("_", " ")
 
 
-def listed(left_out: Mapping[Flaw, int]) -> str:
+def listed(left_out: Mapping[ProblemKind, int]) -> str:
     """``2 duplicate, 1 empty id``."""
     return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
 
 
-def _failures(order: BulkOrder, ending: Ending) -> Iterator[str | Text]:
+def _failures(order: BulkCommand, ending: Ending) -> Iterator[str | Text]:
     """Those with the same reason together: of a thousand accounts most have few."""
     groups: dict[tuple[BulkOutcome, str], list[str]] = {}
     for item in ending.failures:
@@ -181,7 +181,7 @@ def _overlaps(ending: Ending) -> Iterator[str | Text]:
     yield "(tilia bulk undo JOB would have lifted only what a job alone had caused.)"
 
 
-def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
+def _how_to_go_on(order: BulkCommand, ending: Ending) -> Iterator[str]:
     if order.action is Action.LOOKUP:
         return
     if order.ledger is None:
@@ -203,7 +203,7 @@ def _how_to_go_on(order: BulkOrder, ending: Ending) -> Iterator[str]:
         yield "(Give it the same ids at its standard input.)"
 
 
-def _fields(order: BulkOrder, ending: Ending) -> dict[str, Cell]:
+def _fields(order: BulkCommand, ending: Ending) -> dict[str, Cell]:
     goes_on = order.ledger is not None and ending.leaves_something
     problems = [{"line": each.line, "flaw": each.flaw, "what": each.what} for each in ending.input.problems]
     failures = [

@@ -13,8 +13,8 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from tilia_async.cli.ledger_place import LedgerOption, LedgerPlace
-from tilia_async.cli.moments import moment
+from tilia_async.cli.datetimes import moment
+from tilia_async.cli.ledger_location import LedgerLocation, LedgerOption
 from tilia_async.cli.output import cell, show_rows
 from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
 from tilia_async.cli.terminal import Screen, complain
@@ -131,7 +131,7 @@ def export(
 
 
 def _ask(given: str | None, question: Callable[[BlockLedger], Awaitable[T]]) -> T:
-    place = LedgerPlace.existing(given)
+    place = LedgerLocation.existing(given)
 
     async def ask() -> T:
         async with existing_ledger(place.url) as opened:

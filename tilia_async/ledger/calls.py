@@ -16,7 +16,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import DeadlineExceededError, LedgerError, TiliaError
 from tilia_async.json_value import JsonInput
-from tilia_async.ledger.claims import Settlement, new_run_id
+from tilia_async.ledger.claims import RecordedOutcome, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockAction, RecordState, state_after
@@ -112,7 +112,9 @@ def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
     return None if body is None else body.reveal().get(name)
 
 
-async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[[RequestOptions], Awaitable[T]]) -> T:
+async def recorded_call(
+    ledger: BlockLedger, recorded: RecordedCall, call: Callable[[RequestOptions], Awaitable[T]]
+) -> T:
     """Put the intent on record, do the call, and settle the record.
 
     It ends when its time is over, a quarter of a second later at most, however slow the ledger is.
@@ -134,19 +136,19 @@ async def on_record(ledger: BlockLedger, recorded: RecordedCall, call: Callable[
         value = await call(left)
     except asyncio.CancelledError:
         with anyio.CancelScope(shield=True):
-            cancelled = Settlement(account_id, RecordState.UNKNOWN, "the call was cancelled")
+            cancelled = RecordedOutcome(account_id, RecordState.UNKNOWN, "the call was cancelled")
             await _settle(journal, run_id, cancelled, monotonic())
         raise
     except TiliaError as error:
-        await _settle(journal, run_id, Settlement(account_id, state_after(error), str(error)), ends_at)
+        await _settle(journal, run_id, RecordedOutcome(account_id, state_after(error), str(error)), ends_at)
         raise
     except BaseException as error:  # raised again
         # A fault of ours or of a library's says nothing about the account. The loop may have gone.
-        unknown = Settlement(account_id, RecordState.UNKNOWN, f"the call ended with {type(error).__name__}")
+        unknown = RecordedOutcome(account_id, RecordState.UNKNOWN, f"the call ended with {type(error).__name__}")
         with contextlib.suppress(RuntimeError):
             journal.settle_soon(run_id, unknown)
         raise
-    await _settle(journal, run_id, Settlement(account_id, RecordState.CONFIRMED), ends_at)
+    await _settle(journal, run_id, RecordedOutcome(account_id, RecordState.CONFIRMED), ends_at)
     return value
 
 
@@ -154,7 +156,7 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
     account_id, seconds = recorded.account_id, recorded.seconds
     operation, reference = recorded.operation, {"account_id": account_id}
     journal: Journal | None = None
-    never_sent = Settlement(account_id, RecordState.FAILED, "it was not on record in time, and was not sent")
+    never_sent = RecordedOutcome(account_id, RecordState.FAILED, "it was not on record in time, and was not sent")
     try:
         async with asyncio.timeout(seconds):
             journal = await journal_of(ledger)
@@ -174,7 +176,7 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
     )
 
 
-async def _settle(journal: Journal, run_id: str, settlement: Settlement, ends_at: float) -> None:
+async def _settle(journal: Journal, run_id: str, settlement: RecordedOutcome, ends_at: float) -> None:
     """Put on record what became of it, and wait for that until its time is over and a little longer.
 
     What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended.
@@ -189,5 +191,5 @@ async def _settle(journal: Journal, run_id: str, settlement: Settlement, ends_at
         _log.warning("%s is not on record yet as %s; the ledger is slow", *_told(settlement))
 
 
-def _told(settlement: Settlement) -> tuple[str, str]:
+def _told(settlement: RecordedOutcome) -> tuple[str, str]:
     return settlement.account_id, settlement.state.value

@@ -17,7 +17,7 @@ def new_run_id() -> str:
 
 
 @attrs.frozen
-class Settlement:
+class RecordedOutcome:
     """What became of one account's block.
 
     Attributes:
@@ -31,7 +31,7 @@ class Settlement:
 
 
 @attrs.frozen
-class Found:
+class ExistingRecord:
     """A record that a run could not claim.
 
     Attributes:
@@ -64,7 +64,7 @@ class Claims:
     """
 
     mine: Mapping[str, int]
-    others: Mapping[str, Found]
+    others: Mapping[str, ExistingRecord]
     doubtful: frozenset[str] = frozenset()
     beside: Mapping[str, tuple[BlockRecord, ...]] = attrs.field(factory=dict[str, tuple[BlockRecord, ...]])
 

@@ -27,7 +27,7 @@ from tilia_async.ledger.sqlite_locks import BUSY_SECONDS
 from tilia_async.ledger.sqlite_writer import SqliteWriter
 from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret
-from tilia_async.wire.mask import Mask
+from tilia_async.wire.redactor import Redactor
 
 if TYPE_CHECKING:
     from tilia_async.ledger.postgres_connections import PostgresConnections
@@ -55,7 +55,7 @@ class _Connector(NamedTuple):
     name: str
     engine: AsyncEngine
     servers: PostgresConnections | None
-    mask: Mask
+    mask: Redactor
 
 
 class _CollisionError(Exception):
@@ -377,7 +377,7 @@ def _connector(url: Secret, files: SqliteConnections) -> _Connector | Configurat
     problem, parsed = url_problem(url), _parsed(url)
     if problem is not None or parsed is None:
         return ConfigurationError(problem or "the ledger's URL cannot be read")
-    mask = Mask.of(_passwords(parsed))
+    mask = Redactor.of(_passwords(parsed))
     try:
         if kind_of(url) is Kind.SQLITE:
             return _Connector(_shown(parsed), _engine(parsed, files), None, mask)

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tilia_async.ledger.claims import NO_CLAIMS, Claims, Found, Settlement
+from tilia_async.ledger.claims import NO_CLAIMS, Claims, ExistingRecord, RecordedOutcome
 from tilia_async.ledger.database import Database, database_now
 from tilia_async.ledger.group_commit import GroupCommit, Told
 from tilia_async.ledger.intent import Intent
@@ -41,7 +41,7 @@ class _Settled:
     """What became of an account that a run had in hand."""
 
     run_id: str
-    settlement: Settlement
+    settlement: RecordedOutcome
 
 
 @attrs.define(eq=False)
@@ -86,7 +86,7 @@ class Journal:
         """
         await self._entries.add(_Intended(run_id, account_id, intent))
 
-    async def settle(self, run_id: str, *settlements: Settlement) -> None:
+    async def settle(self, run_id: str, *settlements: RecordedOutcome) -> None:
         """Put on record what became of accounts that a run had in hand. What another has taken over stays.
 
         Of no accounts, it waits for what was handed in before.
@@ -96,11 +96,11 @@ class Journal:
         """
         await self._entries.add(*[_Settled(run_id, each) for each in settlements])
 
-    def settle_soon(self, run_id: str, settlement: Settlement) -> None:
+    def settle_soon(self, run_id: str, settlement: RecordedOutcome) -> None:
         """The same, without waiting for it."""
         self._entries.put(_Settled(run_id, settlement))
 
-    def settle_in_time(self, run_id: str, settlement: Settlement, told: Told, *, urgent: bool) -> None:
+    def settle_in_time(self, run_id: str, settlement: RecordedOutcome, told: Told, *, urgent: bool) -> None:
         """The same, without waiting for it, together with what comes in the next milliseconds.
 
         Args:
@@ -274,7 +274,7 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
     if asked.intent.undoes is not None:
         return _claim_to_undo(transaction, known, asked, asked.intent.undoes, now)
     new = _taken(transaction, known.enter, asked, asked.names, now)
-    claims, found, left = new, dict[str, Found](), dict[str, Found]()
+    claims, found, left = new, dict[str, ExistingRecord](), dict[str, ExistingRecord]()
     if old := [name for name in asked.names if name not in new.mine]:
         left = _left_alone(transaction, known, asked, old)
         old = [name for name in old if name not in left]
@@ -291,7 +291,7 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
 
 def _left_alone(
     transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
-) -> dict[str, Found]:
+) -> dict[str, ExistingRecord]:
     """Find what the job has left to do, in nobody's hand, and what was changed back since: nobody asks for it now."""
     job_id = asked.intent.job_id
     if job_id is None:
@@ -323,7 +323,7 @@ def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming
         mine={name: record_id for name, record_id in claims.mine.items() if name not in kept},
         others={
             **_overtaken(asked, left, standing),
-            **dict.fromkeys(plan.free, Found(RecordState.CONFIRMED, None, settled=True)),
+            **dict.fromkeys(plan.free, ExistingRecord(RecordState.CONFIRMED, None, settled=True)),
             **{name: _kept(others) for name, others in kept.items()},
         },
         doubtful=claims.doubtful,
@@ -347,7 +347,9 @@ class _Plan:
     free: list[str] = attrs.field(factory=list[str])
 
 
-def _plan(names: Sequence[str], before: Mapping[str, Found], standing: Mapping[str, Standing], undone: str) -> _Plan:
+def _plan(
+    names: Sequence[str], before: Mapping[str, ExistingRecord], standing: Mapping[str, Standing], undone: str
+) -> _Plan:
     """Decide about each account, but for those that have their outcome already."""
     plan = _Plan()
     for name in names:
@@ -369,8 +371,8 @@ def _plan(names: Sequence[str], before: Mapping[str, Found], standing: Mapping[s
 _MAYBE_SENT: Final = frozenset({RecordState.INTENDED, RecordState.UNKNOWN})
 
 
-def _kept(others: tuple[BlockRecord, ...]) -> Found:
-    return Found(RecordState.KEPT, kept_because(others), settled=True, others=others)
+def _kept(others: tuple[BlockRecord, ...]) -> ExistingRecord:
+    return ExistingRecord(RecordState.KEPT, kept_because(others), settled=True, others=others)
 
 
 def _taken(
@@ -385,20 +387,24 @@ def _taken(
     return Claims(mine, {}, doubtful)
 
 
-def _found(transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]) -> dict[str, Found]:
+def _found(
+    transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
+) -> dict[str, ExistingRecord]:
     if not names:
         return {}
     sought = {"job": asked.intent.job_id, "what": asked.intent.action.value, "names": listed(names)}
     return {str(row[0]): _found_in(row, asked.run_id) for row in transaction.run(known.look, sought)}
 
 
-def _found_in(row: Row, run_id: str) -> Found:
+def _found_in(row: Row, run_id: str) -> ExistingRecord:
     _, state, error, in_hand_of, is_settled = row
     settled = state not in OPEN or (in_hand_of == run_id and bool(is_settled))
-    return Found(RecordState(str(state)), None if error is None else str(error), settled)
+    return ExistingRecord(RecordState(str(state)), None if error is None else str(error), settled)
 
 
-def _overtaken(asked: _Claiming, found: Mapping[str, Found], standing: Mapping[str, Standing]) -> Mapping[str, Found]:
+def _overtaken(
+    asked: _Claiming, found: Mapping[str, ExistingRecord], standing: Mapping[str, Standing]
+) -> Mapping[str, ExistingRecord]:
     """Tell of what the job had confirmed whether that was undone since."""
     job_id = asked.intent.job_id
     if job_id is None:
@@ -408,9 +414,9 @@ def _overtaken(asked: _Claiming, found: Mapping[str, Found], standing: Mapping[s
 
 
 def _with_opposites(
-    job_id: str, action: BlockAction, found: Mapping[str, Found], standing: Mapping[str, Standing]
-) -> Mapping[str, Found]:
-    told: dict[str, Found] = {}
+    job_id: str, action: BlockAction, found: Mapping[str, ExistingRecord], standing: Mapping[str, Standing]
+) -> Mapping[str, ExistingRecord]:
+    told: dict[str, ExistingRecord] = {}
     for name, each in found.items():
         since = standing.get(name, Standing()).opposite_since(job_id, action)
         if since is not None:

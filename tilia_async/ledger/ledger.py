@@ -23,7 +23,7 @@ from tilia_async.secret import Secret, hide
 if TYPE_CHECKING:
     from tilia_async.ledger.database import Database
     from tilia_async.ledger.journal import Journal
-    from tilia_async.ledger.questions import Question
+    from tilia_async.ledger.queries import Query
 
 
 class Records(AsyncIterator[BlockRecord]):
@@ -32,10 +32,10 @@ class Records(AsyncIterator[BlockRecord]):
     One that is entered while they are read may come as well, one that changes comes as it is then.
     """
 
-    def __init__(self, ledger: BlockLedger, question: Callable[[], Question]) -> None:
+    def __init__(self, ledger: BlockLedger, query: Callable[[], Query]) -> None:
         self._ledger = ledger
         # Made when it is asked, in the event loop: its making needs libraries that are loaded there.
-        self._question = question
+        self._query = query
         self._after = 0
         self._waiting: list[BlockRecord] = []
 
@@ -49,9 +49,9 @@ class Records(AsyncIterator[BlockRecord]):
             waiting, self._waiting = self._waiting[::-1], []
             return waiting
         database = (await journal_of(self._ledger)).database
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
-        found, self._after = await questions.page(database, self._question(), self._after)
+        found, self._after = await questions.page(database, self._query(), self._after)
         return found
 
     async def __anext__(self) -> BlockRecord:
@@ -127,7 +127,7 @@ class BlockLedger:
             LedgerError: the ledger cannot be read.
         """
         database = (await journal_of(self)).database
-        from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
         return await questions.history(database, account_id)
 
@@ -144,12 +144,12 @@ class BlockLedger:
         """
         asked = checked(wanted)
 
-        def question() -> Question:
-            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        def query() -> Query:
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
             return questions.matching(asked)
 
-        return Records(self, question)
+        return Records(self, query)
 
     def pending(self, job_id: str | None = None) -> AsyncIterator[BlockRecord]:
         """The records with something left to do: intended, unknown or failed.
@@ -164,12 +164,12 @@ class BlockLedger:
             LedgerError: the ledger cannot be read.
         """
 
-        def question() -> Question:
-            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        def query() -> Query:
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
             return questions.pending(job_id)
 
-        return Records(self, question)
+        return Records(self, query)
 
     def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> AsyncIterator[BlockRecord]:
         """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
@@ -190,12 +190,12 @@ class BlockLedger:
             LedgerError: the ledger cannot be read.
         """
 
-        def question() -> Question:
-            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        def query() -> Query:
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
             return questions.in_force(issuer, by_tilia=by_tilia)
 
-        return Records(self, question)
+        return Records(self, query)
 
     def due_for_review(self, before: datetime) -> AsyncIterator[BlockRecord]:
         """The blocks in force whose ``review_at`` is before that moment.
@@ -206,12 +206,12 @@ class BlockLedger:
         """
         checked({"until": before})
 
-        def question() -> Question:
-            from tilia_async.ledger import questions  # noqa: PLC0415 - needs the extra
+        def query() -> Query:
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
             return questions.due(before)
 
-        return Records(self, question)
+        return Records(self, query)
 
     async def export(
         self,
@@ -255,7 +255,7 @@ class BlockLedger:
             LedgerError: the ledger cannot be written.
         """
         database = (await journal_of(self)).database
-        from tilia_async.ledger import reported  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger import reported_blocks as reported  # noqa: PLC0415 - needs the extra
 
         await reported.apply(database, event)
 

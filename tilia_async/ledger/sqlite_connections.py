@@ -87,9 +87,9 @@ class SqliteConnection(aiosqlite.Connection):
 
     _tx: _Requests  # which aiosqlite does not tell so exactly
 
-    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection], patience: Patience) -> None:
+    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection], max_delay: Patience) -> None:
         super().__init__(connect, _ROWS_AT_ONCE)
-        self.patience = patience
+        self.max_delay = max_delay
         self._ended: asyncio.Future[None] | None = None
         # aiosqlite's own are greenlets' where gevent or eventlet have replaced them, and would wait for this very loop.
         self._tx = _new_queue()
@@ -119,7 +119,7 @@ class SqliteConnection(aiosqlite.Connection):
         Returns:
             A future of the running event loop, done when the file is closed; None where the first time was elsewhere.
         """
-        self.patience.end()
+        self.max_delay.end()
         file, self._connection = self._connection, None
         # Of one that does nothing the closing would be interrupted, which empties the log beside the file.
         if file is not None and self._worker.busy:
@@ -180,10 +180,10 @@ class SqliteConnections:
                 worker.close_inherited(database)
                 if worker.file is None:
                     _WORKERS.discard(worker)
-        patience = Patience()
+        max_delay = Patience()
         if self.is_hurried:
-            patience.end()
-        connection = SqliteConnection(database, partial(self._open, database, patience, **settings), patience)
+            max_delay.end()
+        connection = SqliteConnection(database, partial(self._open, database, max_delay, **settings), max_delay)
         self._known.add(connection)
         try:
             await connection
@@ -192,8 +192,8 @@ class SqliteConnections:
             raise
         return connection
 
-    def _open(self, database: str, patience: Patience, **settings: Any) -> LedgerFile:  # as above
-        file, state = open_file(database, patience, **settings)
+    def _open(self, database: str, max_delay: Patience, **settings: Any) -> LedgerFile:  # as above
+        file, state = open_file(database, max_delay, **settings)
         if state is not None:
             self._states.add(state)
         return file
@@ -202,7 +202,7 @@ class SqliteConnections:
         """Let nothing wait for locks of other processes any more."""
         self.is_hurried = True
         for connection in list(self._known):
-            connection.patience.end()
+            connection.max_delay.end()
 
     def forget_states(self) -> None:
         """Take files as they are when they are opened next."""

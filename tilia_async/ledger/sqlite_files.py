@@ -58,7 +58,7 @@ def path_of(database: str) -> Path | None:
     return Path(url2pathname(parts.path)) if mode == "rwc" else None
 
 
-def open_file(database: str, patience: Patience, **settings: Any) -> tuple[LedgerFile, FileState | None]:
+def open_file(database: str, max_delay: Patience, **settings: Any) -> tuple[LedgerFile, FileState | None]:
     """Open a file, made if it is new, for its owner alone.
 
     Args:
@@ -75,7 +75,7 @@ def open_file(database: str, patience: Patience, **settings: Any) -> tuple[Ledge
     if path is not None:
         _make(path)
     try:
-        return _connected(database, patience, settings), None
+        return _connected(database, max_delay, settings), None
     except sqlite3.OperationalError as error:
         if primary_code(error) not in _UNWRITABLE or path is None:
             raise
@@ -92,15 +92,15 @@ def open_file(database: str, patience: Patience, **settings: Any) -> tuple[Ledge
     try:
         state = FileState.of(path)
         frozen = f"file:{quote(str(path.absolute()))}?immutable=1"
-        return _connected(frozen, patience, {**settings, "uri": True}), state
+        return _connected(frozen, max_delay, {**settings, "uri": True}), state
     except OSError:
         raise failure from None
 
 
-def _connected(database: str, patience: Patience, settings: dict[str, Any]) -> LedgerFile:
+def _connected(database: str, max_delay: Patience, settings: dict[str, Any]) -> LedgerFile:
     given: dict[str, Any] = {**settings, "timeout": SLICE_SECONDS}
     file = sqlite3.connect(database, factory=LedgerFile, **given)
-    file.patience = patience
+    file.max_delay = max_delay
     try:
         _prepare(file)
     except BaseException:  # whatever it is, the file does not stay open

@@ -70,7 +70,7 @@ class LedgerFile(sqlite3.Connection):
         patience: how long that is.
     """
 
-    patience = Patience()
+    max_delay = Patience()
 
     def cursor(self, factory: object = None) -> sqlite3.Cursor:  # type: ignore[override]  # of any other kind, it would not wait
         """Make a cursor, always of the kind that waits."""
@@ -87,14 +87,14 @@ class LedgerFile(sqlite3.Connection):
 
     def commit(self) -> None:
         """Commit; a commit that finds readers in its way leaves the transaction as it is, and is made again."""
-        self.patience.wait_for(super().commit, lambda: self.in_transaction)
+        self.max_delay.wait_for(super().commit, lambda: self.in_transaction)
 
 
 class _LedgerCursor(sqlite3.Cursor):
     def __init__(self, file: sqlite3.Connection) -> None:
         super().__init__(file)
         self._file = file
-        self._patience = file.patience if isinstance(file, LedgerFile) else Patience()
+        self._patience = file.max_delay if isinstance(file, LedgerFile) else Patience()
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:  # SQLite's values are of any type
         file, before = self._file, self._file.in_transaction

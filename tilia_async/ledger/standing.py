@@ -14,7 +14,7 @@ from sqlalchemy import Row, or_, select
 
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.prepared import Prepared, Transaction, prepare
-from tilia_async.ledger.questions import page, record, to_undo
+from tilia_async.ledger.queries import page, record, to_undo
 from tilia_async.ledger.record import LIFTED_BY_YOU, BlockAction, BlockRecord, RecordSource, RecordState
 from tilia_async.ledger.schema import JOBS, RECORDS
 from tilia_async.ledger.statements import listed, named

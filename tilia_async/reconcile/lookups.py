@@ -19,8 +19,9 @@ from tilia_async.api import (
     transfers,
     wallets,
 )
-from tilia_async.reconcile import money, people
-from tilia_async.reconcile.looking import Lookup
+from tilia_async.reconcile import account_lookups as people
+from tilia_async.reconcile import money_lookups as money
+from tilia_async.reconcile.lookup_context import Lookup
 
 _QUOTE = "Tilia lists no exchanges, but an exchange that is not executed moves nothing: start another one"
 _ACCESS = "Tilia lists no redirects or tokens, but one that is not used changes nothing: make another one"

@@ -13,12 +13,12 @@ from tilia_async.api import OPERATIONS
 from tilia_async.call_record import CallRecord
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import Body, JsonValue
-from tilia_async.reconcile.looking import Looking
+from tilia_async.reconcile.lookup_context import LookupContext
 from tilia_async.reconcile.lookups import LOOKUPS
 from tilia_async.reconcile.reconciliation import Reconciliation, Verdict
+from tilia_async.reconcile.search import Finding, Search, proves_nothing, unknown
 from tilia_async.reconcile.server_clock import MARGIN, ServerClock
-from tilia_async.reconcile.sought import Finding, Sought, proves_nothing, unknown
-from tilia_async.transport.caller import Caller, TokenWatch
+from tilia_async.transport.requestor import Requestor, TokenWatch
 from tilia_async.wire.envelope import may_succeed_later
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.refusal import refuse
@@ -33,7 +33,7 @@ Inferred: servers and proxies commonly give up after 30 or 60 seconds; Tilia doc
 
 
 @attrs.frozen(eq=False)
-class _ClockedCaller(Caller):
+class _ClockedCaller(Requestor):
     """A caller that notes the times and payloads of answers."""
 
     clock: ServerClock = attrs.field(factory=ServerClock, kw_only=True)
@@ -61,7 +61,7 @@ class _ClockedCaller(Caller):
 
 
 async def reconcile(
-    caller: Caller,
+    caller: Requestor,
     subject: errors.TiliaError | Operation[object],
     *,
     reference: Mapping[str, str] | None,
@@ -81,8 +81,8 @@ async def reconcile(
         caller.environment, caller.pool, caller.tokens, caller.timeout, caller.retry, caller.corrected
     )
     known: Mapping[str, str] = {} if error is None else error.reference
-    sought = Sought(name, {**known, **(reference or {})}, began, clocked.clock)
-    looking = Looking(clocked, options, clocked.payloads)
+    sought = Search(name, {**known, **(reference or {})}, began, clocked.clock)
+    looking = LookupContext(clocked, options, clocked.payloads)
     if error is not None and error.took_effect:
         return await _confirmed(looking, sought)
     finding = await _look_up(looking, sought)
@@ -200,7 +200,7 @@ def _refusal(name: str | None, field: str, why: str) -> errors.InvalidRequestErr
     return errors.InvalidRequestError({field: [why]}, operation=name)
 
 
-async def _look_up(look: Looking, sought: Sought) -> Finding:
+async def _look_up(look: LookupContext, sought: Search) -> Finding:
     look_up = LOOKUPS.get(sought.name, "there is no look-up for it: do not repeat it before you know")
     if isinstance(look_up, str):
         return unknown(look_up)
@@ -219,7 +219,7 @@ async def _look_up(look: Looking, sought: Sought) -> Finding:
         return unknown(f"the look-up is refused: {error}; do not repeat the write before you know")
 
 
-async def _confirmed(look: Looking, sought: Sought) -> Reconciliation:
+async def _confirmed(look: LookupContext, sought: Search) -> Reconciliation:
     """Look at what Tilia confirmed: nothing that is seen makes it undone."""
     try:
         finding = await _look_up(look, sought)

@@ -10,8 +10,8 @@ from tilia_async.sandbox.faults import Fault, FaultScript
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.server import Sandbox
-from tilia_async.sandbox.state.ledger import SandboxWallet
-from tilia_async.sandbox.state.people import SandboxAccount
+from tilia_async.sandbox.state.accounts import SandboxAccount
+from tilia_async.sandbox.state.wallets import SandboxWallet
 
 __all__ = [
     "Fault",

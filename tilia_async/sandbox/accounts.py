@@ -6,13 +6,13 @@ from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.accounts import ExternalPlatform
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, failure, invalid, not_found, success
+from tilia_async.sandbox.account_guards import account_of_path
 from tilia_async.sandbox.blocks import capabilities
-from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.parties import account_of_path
 from tilia_async.sandbox.payment_methods import add_pobo, notify
-from tilia_async.sandbox.state.people import INTEGRATOR, SandboxAccount, Tag
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, failure, invalid, not_found, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR, SandboxAccount, Tag
 
 _PROFILE = (
     "full_name",
@@ -29,7 +29,7 @@ _PROFILE = (
 _PLATFORMS = frozenset(platform.value for platform in ExternalPlatform)
 
 
-def register(call: Call) -> Answer:
+def register(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     username = fields.text("username")
     if not 0 < len(username) <= accounts.LONGEST_USERNAME:
@@ -49,7 +49,7 @@ def register(call: Call) -> Answer:
     return success(_registered(account))
 
 
-def update(call: Call) -> Answer:
+def update(call: SandboxRequest) -> SandboxResponse:
     account = account_of_path(call)
     fields = Fields(call.json())
     address, platforms, profile = _address(fields), _platforms(fields), _profile(fields)
@@ -65,16 +65,16 @@ def update(call: Call) -> Answer:
     return success(_registered(account), texts=call.texts())
 
 
-def get(call: Call) -> Answer:
-    return success(_told(account_of_path(call)), texts=call.texts())
+def get(call: SandboxRequest) -> SandboxResponse:
+    return success(_to_json(account_of_path(call)), texts=call.texts())
 
 
-def find(call: Call) -> Answer:
+def find(call: SandboxRequest) -> SandboxResponse:
     username = call.query.get("username")
     if not username:
         return invalid({"username": ["is required"]})
     account = call.world.people.named(username)
-    return not_found("account") if account is None else success(_told(account), texts=call.texts())
+    return not_found("account") if account is None else success(_to_json(account), texts=call.texts())
 
 
 ROUTES = (
@@ -116,7 +116,7 @@ def _profile(fields: Fields) -> dict[str, str]:
     return {field: text for field in _PROFILE if (text := fields.text(field))}
 
 
-def _told(account: SandboxAccount) -> JsonObject:
+def _to_json(account: SandboxAccount) -> JsonObject:
     return {
         "account_id": account.account_id,
         "username": account.username,
@@ -131,7 +131,7 @@ def _told(account: SandboxAccount) -> JsonObject:
 
 
 def _tag(account: SandboxAccount, tag: Tag) -> JsonValue:
-    return {"account_id": account.account_id, **tag.told()}
+    return {"account_id": account.account_id, **tag.to_json()}
 
 
 def _registered(account: SandboxAccount) -> JsonObject:

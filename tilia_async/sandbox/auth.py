@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tilia_async.api import auth
-from tilia_async.sandbox.answers import Answer, blocked, invalid, not_found, success
-from tilia_async.sandbox.calls import Call, Route
-from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, blocked, invalid, not_found, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR
 
 _GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
-def authorize_user(call: Call) -> Answer:
+def authorize_user(call: SandboxRequest) -> SandboxResponse:
     fields = call.json()
     account_id = fields.get("account_id")
     if not isinstance(account_id, str) or not 0 < len(account_id) <= 36:

@@ -8,24 +8,24 @@ from __future__ import annotations
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, bare, error, invalid, success, without_payload
-from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.account_guards import account_of_body, account_of_path, refuse_blocked
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.parties import account_of_body, account_of_path, refuse_blocked
-from tilia_async.sandbox.state.ledger import STANDARD, Movement, SandboxWallet
-from tilia_async.sandbox.state.people import ACCOUNT_CLOSE, LOGIN, PUBLISHER, TILIA, Block, SandboxAccount
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, bare, error, invalid, success, without_payload
+from tilia_async.sandbox.state.accounts import ACCOUNT_CLOSE, LOGIN, PUBLISHER, TILIA, Block, SandboxAccount
+from tilia_async.sandbox.state.wallets import STANDARD, Movement, SandboxWallet
 from tilia_async.sandbox.world import World
 
 _TAG_RESOURCE = "lindenaccounts.accounts_v2.account_id"
 
 
-def block(call: Call) -> Answer:
+def block(call: SandboxRequest) -> SandboxResponse:
     # Inferred: its reason, the only documented one, since the older way takes none.
     block_account(call.world, account_of_path(call), PUBLISHER)
     return success({"is_blocked": True}, texts=call.texts())
 
 
-def unblock(call: Call) -> Answer:
+def unblock(call: SandboxRequest) -> SandboxResponse:
     account = account_of_path(call)
     if TILIA in account.blocks:
         # Seed 002 says that it is never permitted; status and text are inferred.
@@ -36,7 +36,7 @@ def unblock(call: Call) -> Answer:
     return success({"is_blocked": False})
 
 
-def block_capability(call: Call) -> Answer:
+def block_capability(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     account_id = fields.required("account_id")
     for name, only in (("block_capability", LOGIN), ("block_reason", ACCOUNT_CLOSE)):
@@ -49,12 +49,12 @@ def block_capability(call: Call) -> Answer:
     return bare(messages.blocks(account, account.blocks[PUBLISHER]))
 
 
-def get_blocks(call: Call) -> Answer:
+def get_blocks(call: SandboxRequest) -> SandboxResponse:
     account = account_of_body(call, call.path["account_id"])
     return bare(messages.blocks(account, _foremost(account)))
 
 
-def merge(call: Call) -> Answer:
+def merge(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     ids = [fields.required(name) for name in ("source_account_id", "destination_account_id")]
     if ids[0] == ids[1]:
@@ -107,4 +107,4 @@ def _same_kind(world: World, wallet: SandboxWallet, heir: SandboxAccount) -> San
         found = world.wallet_of_kind(heir.account_id, kind, wallet.currency)
         if found is not None:
             return found
-    raise Refused(invalid({"destination_account_id": ["has no token wallet"]}))
+    raise ErrorResponse(invalid({"destination_account_id": ["has no token wallet"]}))

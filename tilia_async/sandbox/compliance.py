@@ -6,25 +6,25 @@ from tilia_async.api import compliance
 from tilia_async.json_value import JsonObject
 from tilia_async.models.compliance import KycRequirements, KycState, PiiLevel
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, Texts, bare, success
-from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.account_guards import account_of_body
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.parties import account_of_body
-from tilia_async.sandbox.state.people import Kyc, SandboxAccount
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, Texts, bare, success
+from tilia_async.sandbox.state.accounts import Kyc, SandboxAccount
 from tilia_async.sandbox.world import World
 
 
-def tos_status(call: Call) -> Answer:
+def tos_status(call: SandboxRequest) -> SandboxResponse:
     # Inferred: an unknown account has signed nothing, since neither 400 nor 404 is documented.
     account = call.world.people.users.get(call.path["account_id"])
     return bare({"signed_tos": account is not None and account.signed_tos})
 
 
-def kyc_status(call: Call) -> Answer:
-    return success(_told(account_of_body(call, call.path["account_id"])), texts=Texts.NULL)
+def kyc_status(call: SandboxRequest) -> SandboxResponse:
+    return success(_to_json(account_of_body(call, call.path["account_id"])), texts=Texts.NULL)
 
 
-def onboard_entity(call: Call) -> Answer:
+def onboard_entity(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     fields.required("entity_name", longest=255)
     address = fields.text("user_email")
@@ -52,7 +52,7 @@ def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str
     """Set how far the check of a user is, and notify."""
     level = _LEVELS.get(state, PiiLevel.BASIC) if pii_level is None else pii_level
     account.kyc = Kyc(account.kyc.kyc_id or world.new_id("kyc"), state, str(level))
-    world.notify(messages.KYC, _told(account))
+    world.notify(messages.KYC, _to_json(account))
 
 
 ROUTES = (
@@ -64,7 +64,7 @@ ROUTES = (
 _LEVELS: dict[str, PiiLevel] = {KycState.ACCEPT: PiiLevel.FULL, KycState.NODATA: PiiLevel.NONE}
 
 
-def _told(account: SandboxAccount) -> JsonObject:
+def _to_json(account: SandboxAccount) -> JsonObject:
     return {
         "account_id": account.account_id,
         "kyc_id": account.kyc.kyc_id,

@@ -13,44 +13,44 @@ from tilia_async.json_value import JsonObject
 from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected, success
-from tilia_async.sandbox.calls import Call, Refused, Route
-from tilia_async.sandbox.invoice_answers import notify as notify_invoice
-from tilia_async.sandbox.invoice_answers import told as invoice_told
+from tilia_async.sandbox.account_guards import refuse_blocked
+from tilia_async.sandbox.invoice_json import notify as notify_invoice
+from tilia_async.sandbox.invoice_json import to_json as invoice_told
 from tilia_async.sandbox.invoices import charge, draft
 from tilia_async.sandbox.paging import page_of
-from tilia_async.sandbox.parties import refuse_blocked
-from tilia_async.sandbox.state.bills import Bill, Kind
-from tilia_async.sandbox.state.deals import Deal
-from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
-from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, bare, error, not_found, rejected, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR
+from tilia_async.sandbox.state.escrows import SandboxEscrow
+from tilia_async.sandbox.state.invoices import Kind, SandboxInvoice
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
 from tilia_async.sandbox.world import World
 
 
-def create(call: Call) -> Answer:
+def create(call: SandboxRequest) -> SandboxResponse:
     world = call.world
     bill = draft(call, Kind.ESCROW)
     now, number = world.clock.now(), world.bills.next_number()
-    deal = Deal(world.new_id("esc"), bill, now, now, number, number)
+    deal = SandboxEscrow(world.new_id("esc"), bill, now, now, number, number)
     world.escrows[deal.escrow_id] = deal
     # Captured with an envelope; for all other operations only the bare object of the reference is known.
-    return success(_told(world, deal, with_invoice=True), status=201)
+    return success(_to_json(world, deal, with_invoice=True), status=201)
 
 
-def pay(call: Call) -> Answer:
-    deal = _deal(call, EscrowStatus.OPEN)
+def pay(call: SandboxRequest) -> SandboxResponse:
+    deal = _escrow_of(call, EscrowStatus.OPEN)
     refuse_blocked(call, (deal.escrow.account_id, *deal.escrow.recipients))
     try:
         charge(call, deal.escrow)
-    except Refused:
+    except ErrorResponse:
         _settle(call.world, deal, EscrowStatus.ESCROW_FAILED)
         raise
     _settle(call.world, deal, EscrowStatus.ESCROWED)
-    return bare(_told(call.world, deal, with_invoice=True))
+    return bare(_to_json(call.world, deal, with_invoice=True))
 
 
-def commit(call: Call) -> Answer:
-    deal, world = _deal(call, EscrowStatus.ESCROWED), call.world
+def commit(call: SandboxRequest) -> SandboxResponse:
+    deal, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
     held = deal.escrow
     refuse_blocked(call, (held.account_id, *held.recipients))
     publisher = world.publisher_wallet(held.currency)
@@ -59,30 +59,30 @@ def commit(call: Call) -> Answer:
     deal.commit = _follow_up(world, deal, Kind.COMMIT)
     _settle(world, deal, EscrowStatus.COMMITTED)
     notify_invoice(world, deal.commit)
-    return bare(_told(world, deal))
+    return bare(_to_json(world, deal))
 
 
-def cancel(call: Call) -> Answer:
-    deal, world = _deal(call, EscrowStatus.ESCROWED), call.world
+def cancel(call: SandboxRequest) -> SandboxResponse:
+    deal, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
     _release(world, deal, deal.escrow.give_back(), EscrowStatus.CANCEL_FAILED)
     deal.cancel = _follow_up(world, deal, Kind.CANCEL)
     _settle(world, deal, EscrowStatus.CANCELLED)
-    return bare(_told(world, deal))
+    return bare(_to_json(world, deal))
 
 
-def get(call: Call) -> Answer:
-    return bare(_told(call.world, _deal(call)))
+def get(call: SandboxRequest) -> SandboxResponse:
+    return bare(_to_json(call.world, _escrow_of(call)))
 
 
-def find_by_invoice(call: Call) -> Answer:
+def find_by_invoice(call: SandboxRequest) -> SandboxResponse:
     invoice_id = call.path["invoice_id"]
     for deal in call.world.escrows.values():
         if any(bill.invoice_id == invoice_id for bill in deal.bills):
-            return bare(_told(call.world, deal))
+            return bare(_to_json(call.world, deal))
     return not_found("escrow")
 
 
-def list_by_reference(call: Call) -> Answer:
+def list_by_reference(call: SandboxRequest) -> SandboxResponse:
     reference_id = call.path["reference_id"]
     statuses = {word for word in call.query.get("status", "").split(",") if word}
     found = [
@@ -91,7 +91,7 @@ def list_by_reference(call: Call) -> Answer:
         if deal.escrow.wording.reference_id == reference_id and (not statuses or deal.status in statuses)
     ]
     page = page_of(call, found, "sortField", {"created": attrgetter("number"), "updated": attrgetter("turn")})
-    tell = partial(_told, call.world)
+    tell = partial(_to_json, call.world)
     return bare(
         {
             # A string in the reference's sample; whose account it names is inferred: that of the newest.
@@ -113,16 +113,16 @@ ROUTES = (
 )
 
 
-def _deal(call: Call, wanted: EscrowStatus | None = None) -> Deal:
+def _escrow_of(call: SandboxRequest, wanted: EscrowStatus | None = None) -> SandboxEscrow:
     deal = call.world.escrows.get(call.path["escrow_id"])
     if deal is None:
-        raise Refused(not_found("escrow"))
+        raise ErrorResponse(not_found("escrow"))
     if wanted is not None and deal.status is not wanted:
-        raise Refused(error(400, f"escrow transaction is {deal.status}, not {wanted}. the request is invalid"))
+        raise ErrorResponse(error(400, f"escrow transaction is {deal.status}, not {wanted}. the request is invalid"))
     return deal
 
 
-def _release(world: World, deal: Deal, movements: Iterable[Movement], failed: EscrowStatus) -> None:
+def _release(world: World, deal: SandboxEscrow, movements: Iterable[Movement], failed: EscrowStatus) -> None:
     """Move what is held, all of it or nothing.
 
     Raises:
@@ -132,10 +132,10 @@ def _release(world: World, deal: Deal, movements: Iterable[Movement], failed: Es
         world.ledger.move(movements)
     except OverdrawnError:
         _settle(world, deal, failed)
-        raise Refused(rejected()) from None
+        raise ErrorResponse(rejected()) from None
 
 
-def _follow_up(world: World, deal: Deal, kind: Kind) -> Bill:
+def _follow_up(world: World, deal: SandboxEscrow, kind: Kind) -> SandboxInvoice:
     """The invoice of what becomes of the money; its line items are its own."""
     held = deal.escrow
     items = [attrs.evolve(item, line_item_id=world.new_uuid()) for item in held.items]
@@ -144,14 +144,14 @@ def _follow_up(world: World, deal: Deal, kind: Kind) -> Bill:
     return bill
 
 
-def _settle(world: World, deal: Deal, status: EscrowStatus) -> None:
+def _settle(world: World, deal: SandboxEscrow, status: EscrowStatus) -> None:
     deal.status, deal.updated, deal.turn = status, world.clock.now(), world.bills.next_number()
-    message = _told(world, deal)
+    message = _to_json(world, deal)
     world.notify(messages.ESCROW, message)
 
 
-def _told(world: World, deal: Deal, *, with_invoice: bool = False) -> JsonObject:
-    told: JsonObject = {
+def _to_json(world: World, deal: SandboxEscrow, *, with_invoice: bool = False) -> JsonObject:
+    to_json: JsonObject = {
         "id": deal.escrow_id,
         "account_id": deal.escrow.account_id,
         "escrow_invoice_id": deal.escrow.invoice_id,
@@ -163,5 +163,5 @@ def _told(world: World, deal: Deal, *, with_invoice: bool = False) -> JsonObject
         "updated": world.clock.rfc3339(deal.updated),
     }
     if with_invoice:
-        told["escrow_invoice"] = invoice_told(world, deal.escrow, clock=world.clock)
-    return told
+        to_json["escrow_invoice"] = invoice_told(world, deal.escrow, clock=world.clock)
+    return to_json

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from tilia_async.checks import LONGEST_ID
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.sandbox.answers import invalid
-from tilia_async.sandbox.calls import Refused
+from tilia_async.sandbox.requests import ErrorResponse
+from tilia_async.sandbox.responses import invalid
 
 MOST = 10**15
 """The largest amount, of a whole invoice as well. Inferred that there is one: far above anything that is paid."""
@@ -110,4 +110,4 @@ class Fields:
             Refused: with all of them.
         """
         if self._problems:
-            raise Refused(invalid(self._problems))
+            raise ErrorResponse(invalid(self._problems))

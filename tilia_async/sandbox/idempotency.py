@@ -7,7 +7,7 @@ import sys
 import attrs
 
 from tilia_async.checks import uuid4
-from tilia_async.sandbox.answers import Answer, bare, failure
+from tilia_async.sandbox.responses import SandboxResponse, bare, failure
 
 
 @attrs.define
@@ -15,10 +15,10 @@ class _Use:
     """A key in use. Without an answer its request is still under way."""
 
     body: bytes = attrs.field(repr=False)
-    answer: Answer | None = None
+    answer: SandboxResponse | None = None
 
 
-class KeyBook:
+class IdempotencyStore:
     """Which keys were used, by operation, and what was answered then.
 
     How long Tilia keeps a key is not documented; here it is as long as the sandbox runs.
@@ -27,7 +27,7 @@ class KeyBook:
     def __init__(self) -> None:
         self._uses: dict[tuple[str, str], _Use] = {}
 
-    def enter(self, operation: str, key: str, body: bytes) -> Answer | None:
+    def enter(self, operation: str, key: str, body: bytes) -> SandboxResponse | None:
         """Take a key into use; an answer is to be given at once, without doing anything.
 
         That the same key with the same body gets the first answer again is inferred: an error is documented for
@@ -43,7 +43,7 @@ class KeyBook:
             return _refusal(422, "idempotency key has different request body. unprocessable")
         return use.answer or _refusal(409, "idempotency key is in use. resource already exists")
 
-    def leave(self, operation: str, key: str, answer: Answer | None) -> None:
+    def leave(self, operation: str, key: str, answer: SandboxResponse | None) -> None:
         """The request is over: keep its answer, or forget the key if nothing was done."""
         if answer is None and isinstance(sys.exception(), Exception):
             # A handler that failed may have moved money before. Doing it once more would be worse than a lasting 500.
@@ -54,5 +54,5 @@ class KeyBook:
             self._uses[operation, key].answer = answer
 
 
-def _refusal(status: int, why: str) -> Answer:
+def _refusal(status: int, why: str) -> SandboxResponse:
     return bare({"payload": {"errors": f"failed to handle request. {why}"}}, status)

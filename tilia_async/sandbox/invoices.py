@@ -10,26 +10,26 @@ from operator import attrgetter
 from tilia_async.api import invoices
 from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceMechanism, InvoiceState
-from tilia_async.sandbox.answers import Answer, error, failure, invalid, not_found, rejected, success
-from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.invoice_answers import authorized_item, display, notify, told
-from tilia_async.sandbox.orders import draw_tokens, over_card_limit, read_bill
+from tilia_async.sandbox.invoice_json import authorized_item, display, notify, to_json
+from tilia_async.sandbox.invoice_requests import draw_tokens, over_card_limit, read_invoice
 from tilia_async.sandbox.paging import page_of
-from tilia_async.sandbox.parties import refuse_blocked
-from tilia_async.sandbox.state.bills import Authorized, Bill, Kind
-from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
-from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, error, failure, invalid, not_found, rejected, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR
+from tilia_async.sandbox.state.invoices import Authorized, Kind, SandboxInvoice
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
 
 _DEFAULT_TYPES = f"{Kind.PURCHASE},{Kind.PURCHASE.in_tokens(virtual=True)}"
 
 
-def create(call: Call) -> Answer:
+def create(call: SandboxRequest) -> SandboxResponse:
     bill = draft(call, Kind.PURCHASE)
-    return success(told(call.world, bill), status=201)
+    return success(to_json(call.world, bill), status=201)
 
 
-def pay(call: Call) -> Answer:
+def pay(call: SandboxRequest) -> SandboxResponse:
     world = call.world
     bill = world.bills.by_id.get(call.path["invoice_id"])
     if bill is None:
@@ -39,17 +39,17 @@ def pay(call: Call) -> Answer:
         return error(400, f"invoice is not open ({bill.invoice_id}). the request is invalid")
     refuse_blocked(call, (bill.account_id, *bill.recipients))
     charge(call, bill, bill.distribute(world.publisher_wallet(bill.currency)))
-    return success(told(world, bill))
+    return success(to_json(world, bill))
 
 
-def get(call: Call) -> Answer:
+def get(call: SandboxRequest) -> SandboxResponse:
     bill = call.world.bills.by_id.get(call.path["invoice_id"])
     if bill is None:
         return failure(404, "invoice_id not found", message=("",), codes=("INVOICE_NOT_FOUND",))
-    return success(told(call.world, bill))
+    return success(to_json(call.world, bill))
 
 
-def list_of_account(call: Call) -> Answer:
+def list_of_account(call: SandboxRequest) -> SandboxResponse:
     account_id, states = call.path["account_id"], _words(call.query.get("states", ""))
     types = _words(call.query.get("invoice_types", "") or _DEFAULT_TYPES)
     received = call.query.get("include_recipient_transactions", "false") == "true"
@@ -59,14 +59,14 @@ def list_of_account(call: Call) -> Answer:
         if bill.type in types and (not states or bill.state in states)
     ]
     page = page_of(call, found, "sort_field", {"created": attrgetter("number"), "updated": attrgetter("turn")})
-    tell = partial(told, call.world, clock=call.world.clock)
+    tell = partial(to_json, call.world, clock=call.world.clock)
     # Inferred: the keys, after the list of escrows, since the page hides them; there "total" is a string.
     return success(
         {"total": len(found), "account_id": account_id, "invoices": [tell(bill) for bill in page]}, texts=call.texts()
     )
 
 
-def authorize(call: Call) -> Answer:
+def authorize(call: SandboxRequest) -> SandboxResponse:
     body = call.json()
     fields = Fields(body)
     mechanism, is_escrow = fields.required("invoice_mechanism"), fields.flag("is_escrow") or False
@@ -75,7 +75,7 @@ def authorize(call: Call) -> Answer:
         fields.refuse("invoice_mechanism", "is not known")
     fields.check()
     world = call.world
-    bill = read_bill(call, body, Kind.ESCROW if is_escrow else Kind.PURCHASE, unpaid=True)
+    bill = read_invoice(call, body, Kind.ESCROW if is_escrow else Kind.PURCHASE, unpaid=True)
     world.authorized[bill.invoice_id] = Authorized(bill.invoice_id, body, bill, is_escrow)
     answer: JsonObject = {"authorized_invoice_id": bill.invoice_id}
     if mechanism in (InvoiceMechanism.API, "direct"):
@@ -89,7 +89,7 @@ def authorize(call: Call) -> Answer:
     return success({**answer, "nonce_auth_id": nonce, "redirect": f"{url}?{query}"})
 
 
-def get_authorized(call: Call) -> Answer:
+def get_authorized(call: SandboxRequest) -> SandboxResponse:
     authorized = call.world.authorized.get(call.path["authorized_invoice_id"])
     if authorized is None:
         # Inferred: the number of this status cannot be read on the page.
@@ -112,7 +112,7 @@ def get_authorized(call: Call) -> Answer:
     )
 
 
-def draft(call: Call, kind: Kind) -> Bill:
+def draft(call: SandboxRequest, kind: Kind) -> SandboxInvoice:
     """An open invoice, of the body or of what was authorized, with the payment methods of the body.
 
     Raises:
@@ -121,20 +121,20 @@ def draft(call: Call, kind: Kind) -> Bill:
     world, body = call.world, call.json()
     authorized_id = body.get("authorized_invoice_id")
     if authorized_id is None:
-        return world.bills.add(read_bill(call, body, kind))
+        return world.bills.add(read_invoice(call, body, kind))
     authorized = world.authorized.get(str(authorized_id))
     problem = "not found" if authorized is None else _unusable(authorized, kind)
     if authorized is None or problem:
-        raise Refused(invalid({"authorized_invoice_id": [problem]}))
+        raise ErrorResponse(invalid({"authorized_invoice_id": [problem]}))
     metadata: JsonObject = {"authorized_invoice_id": authorized.invoice_id}
     asked: JsonObject = {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
-    bill = world.bills.add(read_bill(call, asked, kind))
+    bill = world.bills.add(read_invoice(call, asked, kind))
     # Only now: what is refused uses nothing up.
     authorized.used = True
     return bill
 
 
-def charge(call: Call, bill: Bill, then: Iterable[Movement] = ()) -> None:
+def charge(call: SandboxRequest, bill: SandboxInvoice, then: Iterable[Movement] = ()) -> None:
     """Let the buyer pay, and make the movements that follow from it: all together, or the invoice fails. Notify.
 
     Raises:
@@ -152,7 +152,7 @@ def charge(call: Call, bill: Bill, then: Iterable[Movement] = ()) -> None:
     world.bills.settle(bill, state, world.clock.now())
     notify(world, bill)
     if state is InvoiceState.FAILED:
-        raise Refused(rejected())
+        raise ErrorResponse(rejected())
 
 
 ROUTES = (

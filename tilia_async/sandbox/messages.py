@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tilia_async.json_value import JsonObject
 
 if TYPE_CHECKING:
-    from tilia_async.sandbox.state.people import Block, SandboxAccount
+    from tilia_async.sandbox.state.accounts import Block, SandboxAccount
 
 ACCOUNT_BLOCK: Final = "account-block-unblock-webhook"
 REGISTRATION: Final = "register-account-completed"
@@ -62,16 +62,16 @@ def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObjec
 
 def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
     """A single block, although the page speaks of a list; empty, inferred, while nothing is blocked."""
-    told: JsonObject = {}
+    to_json: JsonObject = {}
     if block is not None:
-        told = {
+        to_json = {
             "account_id": account.account_id,
             "block_id": block.block_id,
             "capability": block.capability,
             "issuer": block.issuer,
             "reason": block.reason,
         }
-    return {"account_id": account.account_id, "blocks": told}
+    return {"account_id": account.account_id, "blocks": to_json}
 
 
 def email(account: SandboxAccount) -> JsonObject:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from tilia_async.sandbox.answers import invalid
-from tilia_async.sandbox.calls import Call, Refused
+from tilia_async.sandbox.requests import ErrorResponse, SandboxRequest
+from tilia_async.sandbox.responses import invalid
 
 T = TypeVar("T")
 
 
-def page_of(call: Call, items: Sequence[T], sort_field: str, orders: Mapping[str, Callable[[T], int]]) -> Sequence[T]:
+def page_of(
+    call: SandboxRequest, items: Sequence[T], sort_field: str, orders: Mapping[str, Callable[[T], int]]
+) -> Sequence[T]:
     """The part of a list that a query asks for; newest first by default.
 
     Args:
@@ -25,16 +27,16 @@ def page_of(call: Call, items: Sequence[T], sort_field: str, orders: Mapping[str
     sort = call.query.get("sort", "desc")
     limit, offset = _number(call, "limit", 100, least=1), _number(call, "offset", 0, least=0)
     if order is None:
-        raise Refused(invalid({sort_field: [f"must be one of {', '.join(orders)}"]}))
+        raise ErrorResponse(invalid({sort_field: [f"must be one of {', '.join(orders)}"]}))
     if sort not in ("asc", "desc"):
-        raise Refused(invalid({"sort": ["must be asc or desc"]}))
+        raise ErrorResponse(invalid({"sort": ["must be asc or desc"]}))
     return sorted(items, key=order, reverse=sort == "desc")[offset : offset + limit]
 
 
-def _number(call: Call, name: str, default: int, *, least: int) -> int:
+def _number(call: SandboxRequest, name: str, default: int, *, least: int) -> int:
     text = call.query.get(name, "")
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= 9) or int(text) < least:
-        raise Refused(invalid({name: [f"must be an integer of at least {least}"]}))
+        raise ErrorResponse(invalid({name: [f"must be an integer of at least {least}"]}))
     return int(text)

@@ -5,35 +5,35 @@ from __future__ import annotations
 from tilia_async.api import payment_methods
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, Texts, invalid, not_found, success
-from tilia_async.sandbox.calls import Call, Route
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.state.ledger import CUSTOM
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid, not_found, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR, SandboxAccount
 from tilia_async.sandbox.state.methods import CARD, PAYPAL, POBO, SandboxPaymentMethod
-from tilia_async.sandbox.state.people import INTEGRATOR, SandboxAccount
+from tilia_async.sandbox.state.wallets import CUSTOM
 from tilia_async.sandbox.wallets import balances_of, open_custom
-from tilia_async.sandbox.wallets import told as wallet_told
+from tilia_async.sandbox.wallets import to_json as wallet_told
 from tilia_async.sandbox.world import World
 
 _DEFAULTS = ("default_payment", "default_payout")
 _CAPABILITIES = ("purchase", "payout", "deposit")
 
 
-def list_all(call: Call) -> Answer:
+def list_all(call: SandboxRequest) -> SandboxResponse:
     # An account that does not exist has an empty list: Tilia does not say 404 here.
     methods = call.world.methods_of(call.path["account_id"])
-    return success([told(method) for method in methods], texts=call.texts())
+    return success([to_json(method) for method in methods], texts=call.texts())
 
 
-def get(call: Call) -> Answer:
+def get(call: SandboxRequest) -> SandboxResponse:
     method = call.world.method(call.path["payment_method_id"])
     if method is None:
         # Inferred: the page lists 400 and no 404.
         return invalid({"payment_method_id": ["payment method not found"]})
-    return success(told(method), texts=call.texts())
+    return success(to_json(method), texts=call.texts())
 
 
-def update(call: Call) -> Answer:
+def update(call: SandboxRequest) -> SandboxResponse:
     method = call.world.method(call.path["payment_method_id"])
     if method is None:
         return not_found("payment_method")
@@ -47,10 +47,10 @@ def update(call: Call) -> Answer:
     method.updated = call.world.clock.plain()
     notify(call.world, method)
     # Inferred: the page hides the answer.
-    return success(told(method), texts=call.texts())
+    return success(to_json(method), texts=call.texts())
 
 
-def transaction_methods(call: Call) -> Answer:
+def transaction_methods(call: SandboxRequest) -> SandboxResponse:
     account_id, capability = call.path["account_id"], call.query.get("capability", "")
     if account_id not in call.world.people.users:
         return not_found("account")
@@ -73,17 +73,17 @@ def transaction_methods(call: Call) -> Answer:
             # Nested twice in the reference, once in captured answers.
             "balances": {"account_id": account_id, "balances": balances} if call.coin() else balances,
             "capabilities": capabilities,
-            "payment_methods": {method.id: told(method) for method in methods},
+            "payment_methods": {method.id: to_json(method) for method in methods},
         },
         texts=call.texts(),
     )
 
 
-def create_custom_wallet(call: Call) -> Answer:
+def create_custom_wallet(call: SandboxRequest) -> SandboxResponse:
     wallet = open_custom(call)
     method = call.world.add_wallet_method(wallet, method_class=CUSTOM)
     notify(call.world, method)
-    return success({"payment_method": told(method), "wallet": wallet_told(wallet)}, texts=Texts.NULL)
+    return success({"payment_method": to_json(method), "wallet": wallet_told(wallet)}, texts=Texts.NULL)
 
 
 def add_card(world: World, account: SandboxAccount, currency: str, state: str) -> SandboxPaymentMethod:
@@ -127,7 +127,7 @@ def notify(world: World, method: SandboxPaymentMethod) -> None:
     )
 
 
-def told(method: SandboxPaymentMethod) -> JsonObject:
+def to_json(method: SandboxPaymentMethod) -> JsonObject:
     common: JsonObject = {
         "id": method.id,
         "account_id": method.account_id,
@@ -141,7 +141,7 @@ def told(method: SandboxPaymentMethod) -> JsonObject:
         "integrator": INTEGRATOR,
         "created": method.created,
         "updated": method.updated,
-        "tags": [{"account_id": method.account_id, **tag.told()} for tag in method.tags.values()] or None,
+        "tags": [{"account_id": method.account_id, **tag.to_json()} for tag in method.tags.values()] or None,
     }
     wallet = method.wallet
     if wallet is None:

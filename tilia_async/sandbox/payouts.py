@@ -8,14 +8,14 @@ from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.payouts import PayoutFlow, PayoutStatus
 from tilia_async.money import Money
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, bare, error, not_found, rejected
-from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.account_guards import account_of_path, refuse_blocked
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.orders import usable_method
-from tilia_async.sandbox.parties import account_of_path, refuse_blocked
-from tilia_async.sandbox.state.bills import Kind, Wording
-from tilia_async.sandbox.state.deals import SandboxPayout
-from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
+from tilia_async.sandbox.invoice_requests import usable_method
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, bare, error, not_found, rejected
+from tilia_async.sandbox.state.escrows import SandboxPayout
+from tilia_async.sandbox.state.invoices import Kind, Reference
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
 from tilia_async.sandbox.world import World
 
 SECONDS_IN_ESCROW = 3600.0
@@ -25,7 +25,7 @@ SECONDS_ON_THE_WAY = 600.0
 _HELD = {PayoutStatus.FUNDS_IN_ESCROW, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD}
 
 
-def request(call: Call) -> Answer:
+def request(call: SandboxRequest) -> SandboxResponse:
     account, world, fields = account_of_path(call), call.world, Fields(call.json())
     ids = [fields.required(name) for name in ("source_payment_method_id", "destination_payment_method_id")]
     amount, currency = fields.amount(), fields.currency()
@@ -54,19 +54,19 @@ def request(call: Call) -> Answer:
     world.payouts[payout.payout_status_id] = payout
     _record(world, payout, Kind.PAYOUT_ESCROW)
     # 201 is inferred after a third party's test; the operation takes 200 as well.
-    return _answer(_told(payout), 201)
+    return _answer(_to_json(payout), 201)
 
 
-def list_of_account(call: Call) -> Answer:
+def list_of_account(call: SandboxRequest) -> SandboxResponse:
     account_id = call.path["account_id"]
-    return _answer([_told(payout) for payout in call.world.payouts.values() if payout.account_id == account_id])
+    return _answer([_to_json(payout) for payout in call.world.payouts.values() if payout.account_id == account_id])
 
 
-def get(call: Call) -> Answer:
-    return _answer(_told(_payout(call)))
+def get(call: SandboxRequest) -> SandboxResponse:
+    return _answer(_to_json(_payout(call)))
 
 
-def cancel(call: Call) -> Answer:
+def cancel(call: SandboxRequest) -> SandboxResponse:
     payout, world = _payout(call), call.world
     if payout.status not in _HELD:
         return error(400, f"payout is {payout.status}. the request is invalid")
@@ -76,7 +76,7 @@ def cancel(call: Call) -> Answer:
     _go_on(world, payout, PayoutStatus.SUPPORT_REJECT_TRANSFER_INITIATED, world.clock.now() + SECONDS_ON_THE_WAY)
     _record(world, payout, Kind.PAYOUT_REVERSE)
     # A list of one in the guide, and an object to those who read it in Unity.
-    return _answer([_told(payout)] if call.coin() else _told(payout))
+    return _answer([_to_json(payout)] if call.coin() else _to_json(payout))
 
 
 def hold(world: World, payout: SandboxPayout) -> None:
@@ -135,23 +135,23 @@ def _go_on(world: World, payout: SandboxPayout, status: PayoutStatus, moves_at: 
 
 
 def _record(world: World, payout: SandboxPayout, kind: Kind) -> None:
-    words = Wording("invoicing.payout_status.id", payout.payout_status_id)
+    words = Reference("invoicing.payout_status.id", payout.payout_status_id)
     world.record(kind, payout.account_id, Money(payout.amount, payout.source.currency), InvoiceState.SUCCESS, words)
 
 
-def _payout(call: Call) -> SandboxPayout:
+def _payout(call: SandboxRequest) -> SandboxPayout:
     payout = call.world.payouts.get(call.path["payout_status_id"])
     if payout is None or payout.account_id != call.path["account_id"]:
-        raise Refused(not_found("payout"))
+        raise ErrorResponse(not_found("payout"))
     return payout
 
 
-def _answer(payload: JsonValue, status: int = 200) -> Answer:
+def _answer(payload: JsonValue, status: int = 200) -> SandboxResponse:
     """The guides of this part spell the key ``messages``."""
     return bare({"status": "Success", "messages": [], "codes": [], "payload": payload}, status)
 
 
-def _told(payout: SandboxPayout) -> JsonObject:
+def _to_json(payout: SandboxPayout) -> JsonObject:
     return {
         "payout_status_id": payout.payout_status_id,
         "credit_id": payout.credit_id,

@@ -7,19 +7,29 @@ from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.refunds import RefundReason, RefundStatus
 from tilia_async.money import Money
-from tilia_async.sandbox.answers import Answer, Texts, bare, error, failure, invalid, rejected, success, without_payload
-from tilia_async.sandbox.calls import Call, Refused, Route
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.invoice_answers import notify as notify_invoice
-from tilia_async.sandbox.refund_answers import notify, refunds_told
-from tilia_async.sandbox.state.bills import Bill, Item, Kind, Payment
-from tilia_async.sandbox.state.deals import Repayment
-from tilia_async.sandbox.state.ledger import Movement, OverdrawnError
+from tilia_async.sandbox.invoice_json import notify as notify_invoice
+from tilia_async.sandbox.refund_json import notify, refunds_to_json
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import (
+    SandboxResponse,
+    Texts,
+    bare,
+    error,
+    failure,
+    invalid,
+    rejected,
+    success,
+    without_payload,
+)
+from tilia_async.sandbox.state.escrows import SandboxRefund
+from tilia_async.sandbox.state.invoices import Kind, LineItem, Payment, SandboxInvoice
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
 
 _REASONS = ("", *RefundReason)
 
 
-def refund_invoice(call: Call) -> Answer:
+def refund_invoice(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     invoice_id, words = fields.required("invoice_id"), _words(fields)
     fields.check()
@@ -36,7 +46,7 @@ def refund_invoice(call: Call) -> Answer:
     return without_payload()
 
 
-def refund_line_item(call: Call) -> Answer:
+def refund_line_item(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     line_item_id, amount, words = fields.required("line_item_id"), fields.amount(), _words(fields)
     chosen = fields.texts("payment_methods")
@@ -62,14 +72,14 @@ def refund_line_item(call: Call) -> Answer:
     )
 
 
-def list_of_invoice(call: Call) -> Answer:
+def list_of_invoice(call: SandboxRequest) -> SandboxResponse:
     bill = call.world.bills.by_id.get(call.path["invoice_id"])
     if bill is None:
         return invalid({"invoice_id": ["invoice not found"]})
     status = call.query.get("status", "") or RefundStatus.SUCCESS
     if status not in set(RefundStatus):
         return invalid({"status": [f"must be one of {', '.join(RefundStatus)}"]})
-    return bare(refunds_told(call.world, bill, status))
+    return bare(refunds_to_json(call.world, bill, status))
 
 
 ROUTES = (
@@ -86,7 +96,7 @@ def _words(fields: Fields) -> tuple[str, str, str]:
     return reason, fields.text("sub_reason"), fields.text("note")
 
 
-def _refundable(call: Call, bill: Bill) -> bool:
+def _refundable(call: SandboxRequest, bill: SandboxInvoice) -> bool:
     """Paid purchases can be, and escrows once they are committed: before that they are cancelled."""
     if bill.kind is Kind.ESCROW:
         return any(
@@ -95,12 +105,12 @@ def _refundable(call: Call, bill: Bill) -> bool:
     return bill.kind is Kind.PURCHASE and bill.state is InvoiceState.SUCCESS
 
 
-def _spread(bill: Bill, chosen: tuple[str, ...], amount: int) -> list[tuple[Payment, int]]:
+def _spread(bill: SandboxInvoice, chosen: tuple[str, ...], amount: int) -> list[tuple[Payment, int]]:
     """An amount over payment methods in the order of the caller, none getting more than it gave."""
     by_id = {payment.method.id: payment for payment in bill.payments}
     unused = [each for each in chosen if each not in by_id]
     if unused:
-        raise Refused(invalid({"payment_methods": [f"{each} was not used for the purchase" for each in unused]}))
+        raise ErrorResponse(invalid({"payment_methods": [f"{each} was not used for the purchase" for each in unused]}))
     shares: list[tuple[Payment, int]] = []
     for payment in (by_id[each] for each in dict.fromkeys(chosen)):
         part = min(payment.left, amount)
@@ -108,12 +118,16 @@ def _spread(bill: Bill, chosen: tuple[str, ...], amount: int) -> list[tuple[Paym
             shares.append((payment, part))
         amount -= part
     if amount:
-        raise Refused(invalid({"payment_methods": [f"gave {amount} less than is to be refunded"]}))
+        raise ErrorResponse(invalid({"payment_methods": [f"gave {amount} less than is to be refunded"]}))
     return shares
 
 
 def _repay(
-    call: Call, bill: Bill, item: Item | None, shares: list[tuple[Payment, int]], words: tuple[str, str, str]
+    call: SandboxRequest,
+    bill: SandboxInvoice,
+    item: LineItem | None,
+    shares: list[tuple[Payment, int]],
+    words: tuple[str, str, str],
 ) -> bool:
     """Give the buyer back what each payment method gave, and record it; False if the publisher has not enough."""
     world = call.world
@@ -127,7 +141,7 @@ def _repay(
     total = Money(sum(part for _, part in shares), bill.currency)
     refund_bill = world.record(kind, bill.account_id, total, state, bill.wording)
     made = [
-        Repayment(world.new_uuid(), refund_bill, bill, payment, part, item, *words, status, world.clock.plain())
+        SandboxRefund(world.new_uuid(), refund_bill, bill, payment, part, item, *words, status, world.clock.plain())
         for payment, part in shares
     ]
     world.repayments += made

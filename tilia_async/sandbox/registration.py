@@ -5,14 +5,14 @@ from __future__ import annotations
 from tilia_async.api import registration
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, Texts, invalid, not_found, success
-from tilia_async.sandbox.calls import Call, Route
-from tilia_async.sandbox.state.people import StartedRegistration
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid, not_found, success
+from tilia_async.sandbox.state.accounts import StartedRegistration
 
 _LONGEST = 254
 
 
-def start(call: Call) -> Answer:
+def start(call: SandboxRequest) -> SandboxResponse:
     fields = call.json()
     problems = _problems(fields)
     username = fields.get("username")
@@ -31,7 +31,7 @@ def start(call: Call) -> Answer:
     return success({"registration_id": started.registration_id}, status=201, texts=Texts.NULL)
 
 
-def complete(call: Call) -> Answer:
+def complete(call: SandboxRequest) -> SandboxResponse:
     started = call.world.people.registrations.pop(call.path["registration_id"], None)
     if started is None:
         # Inferred, like all of this step's failures.

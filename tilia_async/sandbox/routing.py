@@ -23,8 +23,8 @@ from tilia_async.sandbox import (
     transfers,
     wallets,
 )
-from tilia_async.sandbox.calls import Route
 from tilia_async.sandbox.faults import KnownOperations
+from tilia_async.sandbox.requests import Route
 from tilia_async.tokens.fetch import TOKEN
 
 ROUTES: tuple[Route, ...] = (

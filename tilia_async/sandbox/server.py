@@ -21,16 +21,16 @@ from tilia_async.sandbox import payouts
 from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
-from tilia_async.sandbox.desk import Desk
 from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.faults import FaultScript
 from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
 from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.request_handler import RequestHandler
 from tilia_async.sandbox.routing import KNOWN_OPERATIONS
-from tilia_async.sandbox.state.ledger import REGISTRATION, STANDARD, SandboxWallet
-from tilia_async.sandbox.state.people import TILIA, SandboxAccount
-from tilia_async.sandbox.tokens import TokenOffice
+from tilia_async.sandbox.state.accounts import TILIA, SandboxAccount
+from tilia_async.sandbox.state.wallets import REGISTRATION, STANDARD, SandboxWallet
+from tilia_async.sandbox.token_issuer import TokenIssuer
 from tilia_async.sandbox.world import CUSTOM_WALLETS, Settings, World
 from tilia_async.scopes import Scope
 from tilia_async.secret import BasicPair, Secret, hide, hide_pair
@@ -108,10 +108,10 @@ class Sandbox:
             Settings(wallet_delay, token_currency, tokens_per_cent, publisher_funds, dict(custom_wallets)),
             notify=self._notifier.notify,
         )
-        self._tokens = TokenOffice(
+        self._tokens = TokenIssuer(
             self.clock, self.client_id, self._client_secret, frozenset(map(str, scopes)), token_lifetime
         )
-        self._desk = Desk(self._world, self._tokens, self.faults, record, Door(allowed_hosts))
+        self._desk = RequestHandler(self._world, self._tokens, self.faults, record, Door(allowed_hosts))
         self.requests: list[RecordedRequest] = self._desk.requests
         self._wanted_port = port
         self._keep_alive = keep_alive

@@ -8,15 +8,17 @@ from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
 from tilia_async.money import Money
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, error, invalid, rejected, without_texts
-from tilia_async.sandbox.calls import Call, Refused, Route
+from tilia_async.sandbox.account_guards import account_of_body, refuse_blocked
 from tilia_async.sandbox.fields import MOST, Fields
-from tilia_async.sandbox.invoice_answers import summary
-from tilia_async.sandbox.orders import over_card_limit, usable_method
-from tilia_async.sandbox.parties import account_of_body, refuse_blocked
-from tilia_async.sandbox.state.bills import Kind, Wording
-from tilia_async.sandbox.state.deals import Exchange
-from tilia_async.sandbox.state.ledger import (
+from tilia_async.sandbox.invoice_json import summary
+from tilia_async.sandbox.invoice_requests import over_card_limit, usable_method
+from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, error, invalid, rejected, without_texts
+from tilia_async.sandbox.state.accounts import SandboxAccount
+from tilia_async.sandbox.state.escrows import SandboxExchange
+from tilia_async.sandbox.state.invoices import Kind, Reference
+from tilia_async.sandbox.state.methods import SandboxPaymentMethod
+from tilia_async.sandbox.state.wallets import (
     CONVERTIBLE,
     REGISTRATION,
     STANDARD,
@@ -24,15 +26,13 @@ from tilia_async.sandbox.state.ledger import (
     OverdrawnError,
     SandboxWallet,
 )
-from tilia_async.sandbox.state.methods import SandboxPaymentMethod
-from tilia_async.sandbox.state.people import SandboxAccount
 from tilia_async.sandbox.world import World
 
 _FEE_PERCENT = 5
 """What Tilia and the publisher each take of a purchase; inferred: fees are agreed on. A conversion is free."""
 
 
-def start_purchase(call: Call) -> Answer:
+def start_purchase(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     payment_method_id, tokens = fields.required("payment_method_id"), fields.amount()
     currency, destination_id = fields.currency(), fields.text("destination_account_id")
@@ -55,10 +55,10 @@ def start_purchase(call: Call) -> Answer:
         world, owner, ExchangeDirection.TOKEN_PURCHASE, (Money(price, "USD"), Money(tokens, currency)),
         source=method.wallet, destination=_own_wallet(world, buyer, STANDARD, currency), fee=fee, method=method,
     )  # fmt: skip
-    return without_texts(_told(world, exchange), status=201)
+    return without_texts(_to_json(world, exchange), status=201)
 
 
-def start_conversion(call: Call) -> Answer:
+def start_conversion(call: SandboxRequest) -> SandboxResponse:
     fields, world = Fields(call.json()), call.world
     account_id = fields.required("account_id")
     # There is a single token, so its code may be left out.
@@ -77,10 +77,10 @@ def start_conversion(call: Call) -> Answer:
         world, account, ExchangeDirection.TOKEN_CONVERT, (Money(tokens, currency), Money(cents, "USD")),
         source=source, destination=_own_wallet(world, account, REGISTRATION, "USD"),
     )  # fmt: skip
-    return without_texts(_told(world, exchange), status=201)
+    return without_texts(_to_json(world, exchange), status=201)
 
 
-def execute_purchase(call: Call) -> Answer:
+def execute_purchase(call: SandboxRequest) -> SandboxResponse:
     exchange, world = _open(call, ExchangeDirection.TOKEN_PURCHASE), call.world
     refuse_blocked(call, (exchange.account_id, exchange.destination.account_id))
     publisher = world.publisher_wallet("USD")
@@ -90,22 +90,22 @@ def execute_purchase(call: Call) -> Answer:
         Movement(exchange.source, publisher, exchange.net + exchange.publisher_fee),
         Movement(exchange.source, world.tilia_wallet("fees", "USD"), exchange.tilia_fee),
     )
-    return without_texts(_told(world, exchange))
+    return without_texts(_to_json(world, exchange))
 
 
-def execute_conversion(call: Call) -> Answer:
+def execute_conversion(call: SandboxRequest) -> SandboxResponse:
     exchange, world = _open(call, ExchangeDirection.TOKEN_CONVERT), call.world
     _may_convert(call, account_of_body(call, exchange.account_id))
     _execute(call, exchange, Movement(exchange.source, world.publisher_wallet(exchange.paid_currency), exchange.paid))
-    return without_texts(_told(world, exchange))
+    return without_texts(_to_json(world, exchange))
 
 
-def get(call: Call) -> Answer:
+def get(call: SandboxRequest) -> SandboxResponse:
     exchange = call.world.exchanges.get(call.path["token_exchange_id"])
     if exchange is None:
         return _unknown()
-    tag: JsonObject = {"account_id": exchange.account_id, **exchange.tag.told()}
-    return without_texts({**_told(call.world, exchange), "tags": [tag]})
+    tag: JsonObject = {"account_id": exchange.account_id, **exchange.tag.to_json()}
+    return without_texts({**_to_json(call.world, exchange), "tags": [tag]})
 
 
 ROUTES = (
@@ -117,27 +117,27 @@ ROUTES = (
 )
 
 
-def _unknown() -> Answer:
+def _unknown() -> SandboxResponse:
     """Inferred: no operation on exchanges lists 404."""
     return error(400, "token exchange not found. the request is invalid")
 
 
 def _check_token(world: World, currency: str) -> None:
     if currency != world.settings.token_currency:
-        raise Refused(invalid({"currency": ["is no token of yours"]}))
+        raise ErrorResponse(invalid({"currency": ["is no token of yours"]}))
 
 
 def _own_wallet(world: World, account: SandboxAccount, kind: str, currency: str) -> SandboxWallet:
     wallet = world.wallet_of_kind(account.account_id, kind, currency)
     if wallet is None or wallet not in world.wallets_of(account.account_id):
-        raise Refused(invalid({"account_id": [f"has no wallet for {currency}"]}))
+        raise ErrorResponse(invalid({"account_id": [f"has no wallet for {currency}"]}))
     return wallet
 
 
-def _may_convert(call: Call, account: SandboxAccount) -> None:
+def _may_convert(call: SandboxRequest, account: SandboxAccount) -> None:
     refuse_blocked(call, [account.account_id])
     if not account.kyc.passed:
-        raise Refused(error(403, "Disallowed from transacting"))
+        raise ErrorResponse(error(403, "Disallowed from transacting"))
 
 
 def _rounded_up(amount: int, divisor: int) -> int:
@@ -154,14 +154,14 @@ def _started(
     destination: SandboxWallet,
     fee: int = 0,
     method: SandboxPaymentMethod | None = None,
-) -> Exchange:
+) -> SandboxExchange:
     paid, received = amounts
     token_exchange_id, now = world.new_id("vtok"), world.clock.rfc3339()
-    words = Wording("invoicing.token_exchange.token_exchange_id", token_exchange_id)
+    words = Reference("invoicing.token_exchange.token_exchange_id", token_exchange_id)
     kind = Kind(direction)
     bill = world.record(kind, account.account_id, paid, InvoiceState.OPEN, words)
     tag = world.new_tag("invtag", token_exchange_id, words.reference_type, "invoicing", "unrefundable")
-    exchange = Exchange(
+    exchange = SandboxExchange(
         token_exchange_id, account.account_id, direction, method, source, destination, paid.minor_units,
         paid.currency, received.minor_units, fee, fee, bill, tag, now, now,
     )  # fmt: skip
@@ -169,36 +169,36 @@ def _started(
     return exchange
 
 
-def _open(call: Call, direction: ExchangeDirection) -> Exchange:
+def _open(call: SandboxRequest, direction: ExchangeDirection) -> SandboxExchange:
     exchange = call.world.exchanges.get(call.path["token_exchange_id"])
     if exchange is None:
-        raise Refused(_unknown())
+        raise ErrorResponse(_unknown())
     if exchange.direction is not direction or exchange.status is not ExchangeStatus.OPEN:
         text = f"token exchange is {exchange.direction} and {exchange.status}. the request is invalid"
-        raise Refused(error(400, text))
+        raise ErrorResponse(error(400, text))
     return exchange
 
 
-def _execute(call: Call, exchange: Exchange, *paid: Movement) -> None:
+def _execute(call: SandboxRequest, exchange: SandboxExchange, *paid: Movement) -> None:
     """The user pays, and gets the other currency from the publisher.
 
     Raises:
         Refused: 403: one of the two has not enough, or a card would pay too much. Inferred: the exchange stays open.
     """
     if exchange.method is not None and over_card_limit(exchange.method, exchange.paid, exchange.paid_currency):
-        raise Refused(rejected())
+        raise ErrorResponse(rejected())
     world, currency = call.world, exchange.destination.currency
     received = Movement(world.publisher_wallet(currency), exchange.destination, exchange.received)
     try:
         world.ledger.move((*paid, received))
     except OverdrawnError:
-        raise Refused(rejected()) from None
+        raise ErrorResponse(rejected()) from None
     world.bills.settle(exchange.bill, InvoiceState.SUCCESS, world.clock.now())
     exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.clock.rfc3339()
     world.notify(messages.EXCHANGE, _notified(world, exchange))
 
 
-def _told(world: World, exchange: Exchange) -> JsonObject:
+def _to_json(world: World, exchange: SandboxExchange) -> JsonObject:
     buys = exchange.direction is ExchangeDirection.TOKEN_PURCHASE
     rate = world.settings.tokens_per_cent
     return {
@@ -223,14 +223,14 @@ def _told(world: World, exchange: Exchange) -> JsonObject:
     }
 
 
-def _notified(world: World, exchange: Exchange) -> JsonObject:
+def _notified(world: World, exchange: SandboxExchange) -> JsonObject:
     """The message of "token-exchange-completed", which tells the two amounts a second time by what they are."""
     buys = exchange.direction is ExchangeDirection.TOKEN_PURCHASE
     dollars, tokens = (exchange.net, exchange.received) if buys else (exchange.received, exchange.paid)
-    told = _told(world, exchange)
-    del told["summary"]
+    to_json = _to_json(world, exchange)
+    del to_json["summary"]
     return {
-        **told,
+        **to_json,
         "amount_usd": dollars,
         "fee_amount": exchange.tilia_fee + exchange.publisher_fee,
         "virtual_amount": tokens,

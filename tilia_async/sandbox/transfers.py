@@ -9,13 +9,13 @@ from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.transfers import TransferStatus
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.answers import Answer, success
-from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.fields import MOST, Fields
-from tilia_async.sandbox.invoice_answers import notify as notify_invoice
-from tilia_async.sandbox.parties import refuse_blocked
-from tilia_async.sandbox.state.bills import Item, Kind, Share, Wording
-from tilia_async.sandbox.state.ledger import Movement, OverdrawnError, SandboxWallet
+from tilia_async.sandbox.invoice_json import notify as notify_invoice
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, success
+from tilia_async.sandbox.state.invoices import Kind, LineItem, Recipient, Reference
+from tilia_async.sandbox.state.wallets import Movement, OverdrawnError, SandboxWallet
 from tilia_async.sandbox.world import World
 
 
@@ -30,12 +30,12 @@ class _Move:
     description: str
 
 
-def create(call: Call) -> Answer:
+def create(call: SandboxRequest) -> SandboxResponse:
     fields, world = Fields(call.json()), call.world
     account_id = fields.required("account_id")
     # Which types are set up for a publisher is not known, so any will do; that is inferred.
     transfer_type = fields.required("balance_transfer_type", longest=255)
-    parts, words = fields.parts("transfer_items"), _wording(fields)
+    parts, words = fields.parts("transfer_items"), _reference(fields)
     if not parts:
         fields.refuse("transfer_items", "is required")
     if account_id not in world.people.users and account_id != world.publisher.account_id:
@@ -53,10 +53,10 @@ def create(call: Call) -> Answer:
         # Inferred: that it is an answer, since the status FAILED is documented; and the text.
         status, reason = TransferStatus.FAILED, f"insufficient funds in wallet {error.wallet.wallet_id}"
     state = InvoiceState.SUCCESS if status is TransferStatus.EXECUTED else InvoiceState.FAILED
-    items = [_item(world, move) for move in moves]
+    items = [_line_item(world, move) for move in moves]
     bill = world.bills.add(world.new_bill(Kind.TRANSFER, account_id, moves[0].source.currency, items, words))
     world.bills.settle(bill, state, world.clock.now())
-    told: JsonObject = {
+    to_json: JsonObject = {
         "account_id": account_id,
         "balance_transfer_id": world.new_id("bt"),
         "balance_transfer_type": transfer_type,
@@ -67,18 +67,18 @@ def create(call: Call) -> Answer:
         "status": status,
         "failure_reason": reason,
     }
-    world.notify(messages.TRANSFER, {**told})
+    world.notify(messages.TRANSFER, {**to_json})
     notify_invoice(world, bill)
     # Inferred: the page hides all of it but the first key; the rest is that of the notification.
-    return success(told, texts=call.texts())
+    return success(to_json, texts=call.texts())
 
 
 ROUTES = (Route(transfers.CREATE, create),)
 
 
-def _wording(fields: Fields) -> Wording:
+def _reference(fields: Fields) -> Reference:
     texts = {name: fields.text(name) for name in ("reference_type", "reference_id", "description")}
-    return Wording(metadata=fields.value("metadata"), **texts)
+    return Reference(metadata=fields.value("metadata"), **texts)
 
 
 def _move(world: World, part: Fields, account_id: str) -> _Move | None:
@@ -108,7 +108,7 @@ def _wallet(world: World, part: Fields, name: str, currency: str) -> SandboxWall
     return wallet
 
 
-def _item(world: World, move: _Move) -> Item:
-    item = world.new_item(move.amount, move.source.currency, move.kind, Wording(description=move.description))
-    item.shares = (Share(world.new_uuid(), move.amount, 0, "", move.destination, Wording(), move.source),)
+def _line_item(world: World, move: _Move) -> LineItem:
+    item = world.new_item(move.amount, move.source.currency, move.kind, Reference(description=move.description))
+    item.shares = (Recipient(world.new_uuid(), move.amount, 0, "", move.destination, Reference(), move.source),)
     return item

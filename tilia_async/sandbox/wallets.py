@@ -8,23 +8,23 @@ from tilia_async.api import wallets
 from tilia_async.currencies import DECIMALS
 from tilia_async.json_value import JsonObject
 from tilia_async.money import Money
-from tilia_async.sandbox.answers import Answer, Texts, not_found, success
-from tilia_async.sandbox.calls import Call, Route
+from tilia_async.sandbox.account_guards import account_of_body, refuse_blocked
 from tilia_async.sandbox.fields import Fields
-from tilia_async.sandbox.parties import account_of_body, refuse_blocked
-from tilia_async.sandbox.state.ledger import CONVERTIBLE, CUSTOM, SandboxWallet
-from tilia_async.sandbox.state.people import INTEGRATOR
+from tilia_async.sandbox.requests import Route, SandboxRequest
+from tilia_async.sandbox.responses import SandboxResponse, Texts, not_found, success
+from tilia_async.sandbox.state.accounts import INTEGRATOR
+from tilia_async.sandbox.state.wallets import CONVERTIBLE, CUSTOM, SandboxWallet
 from tilia_async.sandbox.world import World
 
 
-def get(call: Call) -> Answer:
+def get(call: SandboxRequest) -> SandboxResponse:
     wallet = call.world.wallet(call.path["wallet_id"])
     if wallet is None:
         return not_found("wallet")
-    return success(told(wallet), texts=call.texts())
+    return success(to_json(wallet), texts=call.texts())
 
 
-def balances(call: Call) -> Answer:
+def balances(call: SandboxRequest) -> SandboxResponse:
     account_id = call.path["account_id"]
     if call.world.people.find(account_id) is None:
         return not_found("account")
@@ -32,11 +32,11 @@ def balances(call: Call) -> Answer:
     return success({"account_id": account_id, "balances": by_currency}, texts=call.texts())
 
 
-def create_custom(call: Call) -> Answer:
-    return success(told(open_custom(call)), texts=Texts.NULL)
+def create_custom(call: SandboxRequest) -> SandboxResponse:
+    return success(to_json(open_custom(call)), texts=Texts.NULL)
 
 
-def open_custom(call: Call) -> SandboxWallet:
+def open_custom(call: SandboxRequest) -> SandboxWallet:
     """The wallet that both ways to make one of a publisher's own types make.
 
     Raises:
@@ -53,7 +53,7 @@ def open_custom(call: Call) -> SandboxWallet:
     return call.world.open_wallet(account.account_id, CUSTOM, currency, tags)
 
 
-def told(wallet: SandboxWallet) -> JsonObject:
+def to_json(wallet: SandboxWallet) -> JsonObject:
     return {
         "wallet_id": wallet.wallet_id,
         "account_id": wallet.account_id,

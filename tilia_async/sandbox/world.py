@@ -15,11 +15,11 @@ from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.payment_methods import WALLET
 from tilia_async.money import Money
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.state.bills import Authorized, Bill, Bills, Item, Kind, Wording
-from tilia_async.sandbox.state.deals import Deal, Exchange, Repayment, SandboxPayout
-from tilia_async.sandbox.state.ledger import CONVERTIBLE, REGISTRATION, STANDARD, Ledger, Movement, SandboxWallet
+from tilia_async.sandbox.state.accounts import PUBLISHER, TILIA, Accounts, Block, SandboxAccount, Tag
+from tilia_async.sandbox.state.escrows import SandboxEscrow, SandboxExchange, SandboxPayout, SandboxRefund
+from tilia_async.sandbox.state.invoices import Authorized, Kind, LineItem, Reference, SandboxInvoice, SandboxInvoices
 from tilia_async.sandbox.state.methods import PaymentMethods, SandboxPaymentMethod
-from tilia_async.sandbox.state.people import PUBLISHER, TILIA, Block, People, SandboxAccount, Tag
+from tilia_async.sandbox.state.wallets import CONVERTIBLE, REGISTRATION, STANDARD, Movement, SandboxWallet, Wallets
 
 _BASE62 = string.digits + string.ascii_letters
 _TOKEN_SUPPLY = 10**15
@@ -54,14 +54,14 @@ class World:
     clock: SandboxClock
     random: random.Random
     settings: Settings = attrs.field(factory=Settings)
-    people: People = attrs.field(factory=People)
-    ledger: Ledger = attrs.field(factory=Ledger)
+    people: Accounts = attrs.field(factory=Accounts)
+    ledger: Wallets = attrs.field(factory=Wallets)
     methods: PaymentMethods = attrs.field(factory=PaymentMethods)
-    bills: Bills = attrs.field(factory=Bills)
-    exchanges: dict[str, Exchange] = attrs.field(factory=dict[str, Exchange])
+    bills: SandboxInvoices = attrs.field(factory=SandboxInvoices)
+    exchanges: dict[str, SandboxExchange] = attrs.field(factory=dict[str, SandboxExchange])
     authorized: dict[str, Authorized] = attrs.field(factory=dict[str, Authorized])
-    escrows: dict[str, Deal] = attrs.field(factory=dict[str, Deal])
-    repayments: list[Repayment] = attrs.field(factory=list[Repayment])
+    escrows: dict[str, SandboxEscrow] = attrs.field(factory=dict[str, SandboxEscrow])
+    repayments: list[SandboxRefund] = attrs.field(factory=list[SandboxRefund])
     payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
     nonces: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
     notify: Callable[[str, JsonObject], None] = attrs.field(default=tell_nobody, kw_only=True)
@@ -194,25 +194,27 @@ class World:
         kind: Kind,
         account_id: str,
         currency: str,
-        items: Sequence[Item],
-        wording: Wording | None = None,
+        items: Sequence[LineItem],
+        wording: Reference | None = None,
         *,
         into: SandboxWallet | None = None,
-    ) -> Bill:
+    ) -> SandboxInvoice:
         """An open invoice, not yet among the others."""
         virtual = currency == self.settings.token_currency
         wallet = into or self.publisher_wallet(currency)
-        wording, now, number = wording or Wording(), self.clock.now(), self.bills.next_number()
+        wording, now, number = wording or Reference(), self.clock.now(), self.bills.next_number()
         invoice_id = self.new_id("inv")
-        return Bill(
+        return SandboxInvoice(
             invoice_id, account_id, kind, virtual, currency, wording, tuple(items), wallet, now, number, updated=now,
             turn=number,
         )  # fmt: skip
 
-    def new_item(self, amount: int, currency: str, transaction_type: str, wording: Wording | None = None) -> Item:
-        return Item(self.new_uuid(), amount, currency, transaction_type, wording or Wording())
+    def new_item(self, amount: int, currency: str, transaction_type: str, wording: Reference | None = None) -> LineItem:
+        return LineItem(self.new_uuid(), amount, currency, transaction_type, wording or Reference())
 
-    def record(self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, wording: Wording) -> Bill:
+    def record(
+        self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, wording: Reference
+    ) -> SandboxInvoice:
         """Add an invoice of one line for something that is not bought: a refund, a payout, a transfer."""
         item = self.new_item(amount.minor_units, amount.currency, str(kind), wording)
         bill = self.bills.add(self.new_bill(kind, account_id, amount.currency, [item], wording))

@@ -10,7 +10,7 @@ from typing import Final
 
 from tilia_async.os_threads import ProcessLock
 from tilia_async.tokens.bounded import put
-from tilia_async.tokens.shelf import Shelf
+from tilia_async.tokens.identity_tokens import IdentityTokens
 from tilia_async.tokens.store import TokenStore
 from tilia_async.tokens.token import Identity
 
@@ -31,16 +31,16 @@ class TokenCache:
         self._lock = ProcessLock()
         # A service that makes clients for many publishers does not keep the tokens of all of them for ever: of those
         # that no client uses, the latest stay.
-        self._shelves: weakref.WeakValueDictionary[Identity, Shelf] = weakref.WeakValueDictionary()
-        self._latest: dict[Identity, Shelf] = {}
+        self._shelves: weakref.WeakValueDictionary[Identity, IdentityTokens] = weakref.WeakValueDictionary()
+        self._latest: dict[Identity, IdentityTokens] = {}
         self._generations = itertools.count(1)
 
-    def shelf(self, identity: Identity) -> Shelf:
+    def shelf(self, identity: Identity) -> IdentityTokens:
         """The tokens of one identity."""
         with self._lock:
             shelf = self._shelves.get(identity)
             if shelf is None:
-                shelf = Shelf(identity, self._store, self.clock, self._generations)
+                shelf = IdentityTokens(identity, self._store, self.clock, self._generations)
                 self._shelves[identity] = shelf
             put(self._latest, identity, shelf)
             return shelf

@@ -17,9 +17,9 @@ from tilia_async.json_value import JsonValue
 from tilia_async.secret import HiddenBytes, HiddenFields, Secret
 from tilia_async.tokens.token import AccessToken
 from tilia_async.wire import envelope
-from tilia_async.wire.envelope import NoAnswer, RawAnswer
-from tilia_async.wire.mask import Mask
+from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import FORM, WireRequest
 from tilia_async.wire.retry import backoff
 
@@ -34,7 +34,7 @@ _LONGEST_TEXT: Final = 300
 _LONGEST_LIFETIME: Final = timedelta(days=3650).total_seconds()
 """Seconds; what is said beyond is no date that a calendar can hold."""
 
-Exchange = Callable[[WireRequest], Awaitable[RawAnswer | NoAnswer]]
+Exchange = Callable[[WireRequest], Awaitable[RawResponse | NoResponse]]
 
 
 @attrs.frozen
@@ -108,11 +108,11 @@ def _passes(failure: errors.TiliaError) -> bool:
 
 
 def _judge(
-    answer: RawAnswer | NoAnswer, scopes: frozenset[str], asked_at: float, generation: int, secret: Secret
+    answer: RawResponse | NoResponse, scopes: frozenset[str], asked_at: float, generation: int, secret: Secret
 ) -> AccessToken | errors.TiliaError:
-    if isinstance(answer, NoAnswer):
+    if isinstance(answer, NoResponse):
         kind = errors.TransportError if answer.sent else errors.ConnectError
-        mask = Mask.of([secret])
+        mask = Redactor.of([secret])
         failure = kind(f"no token: {TOKEN.name}: {mask.text(answer.reason)}")
         failure.cause = mask.cause(answer.cause)
         if isinstance(failure, errors.ConnectError):
@@ -134,7 +134,7 @@ def _judge(
     )
 
 
-def _refusal(answer: RawAnswer, body: JsonValue, scopes: frozenset[str], secret: Secret) -> errors.TokenError:
+def _refusal(answer: RawResponse, body: JsonValue, scopes: frozenset[str], secret: Secret) -> errors.TokenError:
     said: Mapping[str, JsonValue] = body if isinstance(body, dict) else {}
     error, description = _quoted(said.get("error"), secret), _quoted(said.get("error_description"), secret)
     words = ": ".join(part for part in (error, description) if part)
@@ -155,7 +155,7 @@ def _quoted(text: JsonValue, secret: Secret) -> str | None:
     """A text of the endpoint, which might echo the form that it got."""
     if not isinstance(text, str):
         return None
-    text = Mask.of([secret]).text(text)
+    text = Redactor.of([secret]).text(text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 

@@ -16,7 +16,7 @@ from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonValue
 from tilia_async.secret import Secret, hide
 from tilia_async.tokens import private_file
-from tilia_async.tokens.seal import Seal
+from tilia_async.tokens.cipher import TokenCipher
 from tilia_async.tokens.store import Claim
 from tilia_async.tokens.token import AccessToken, Identity
 
@@ -80,7 +80,7 @@ class FileTokenStore:
             ConfigurationError: the file is a symbolic link, of another user, or open to others.
             OSError: it cannot be read.
         """
-        seal = Seal(identity, self._key)
+        seal = TokenCipher(identity, self._key)
         try:
             sections = self._sections()
         except ValueError:
@@ -120,7 +120,7 @@ class FileTokenStore:
         Raises:
             ConfigurationError, OSError: the lock cannot be had.
         """
-        lock = self._lock(Seal(identity, self._key).name_of(scopes), seconds=0)
+        lock = self._lock(TokenCipher(identity, self._key).name_of(scopes), seconds=0)
         try:
             lock.acquire()
         except Timeout:
@@ -134,7 +134,7 @@ class FileTokenStore:
         )
 
     def _change(self, identity: Identity, change: Callable[[Sequence[AccessToken]], Sequence[AccessToken]]) -> None:
-        seal = Seal(identity, self._key)
+        seal = TokenCipher(identity, self._key)
         with self._lock("change", seconds=_LOCK_SECONDS):
             try:
                 sections = self._sections()
@@ -190,6 +190,6 @@ def _section(row: JsonValue) -> _Section:
             raise ValueError("no section")
 
 
-def _tokens(sections: Mapping[str, _Section], seal: Seal) -> Sequence[AccessToken]:
+def _tokens(sections: Mapping[str, _Section], seal: TokenCipher) -> Sequence[AccessToken]:
     section = sections.get(seal.name)
     return () if section is None else seal.open(section.closed)

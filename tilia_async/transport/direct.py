@@ -26,8 +26,8 @@ from yarl import URL
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import read
 from tilia_async.transport.idle import look
-from tilia_async.transport.passage import KNOWN, SENT, Passage
-from tilia_async.wire.envelope import RawAnswer
+from tilia_async.transport.send_state import KNOWN, SENT, SendState
+from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import WireRequest
 
 NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -103,8 +103,8 @@ class Direct:
         )
 
     async def ask(
-        self, request: WireRequest, origin: str, token: AccessToken | None, passed: Passage, limit: int
-    ) -> RawAnswer:
+        self, request: WireRequest, origin: str, token: AccessToken | None, send_state: SendState, limit: int
+    ) -> RawResponse:
         """Write a request on a connection, and read the answer.
 
         Args:
@@ -118,13 +118,13 @@ class Direct:
         connection = await self._connector.connect(server, [], NO_TIMEOUT)
         whole = False
         try:
-            passed.again = await look(connection, passed.used)
+            send_state.again = await look(connection, send_state.used)
             protocol, transport = connection.protocol, connection.transport
             if protocol is None or transport is None:
                 raise aiohttp.ClientConnectionError("the connection has no transport")
             protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             head = self._head(request, request.url[len(origin) :] or "/", host)
-            passed.sent = True
+            send_state.sent = True
             # The token is in no variable here: frames can be printed with their variables.
             transport.write(head + _last(token) + (b"" if request.body is None else request.body.reveal()))
             while True:
@@ -132,7 +132,7 @@ class Direct:
                 if message.code >= _FINAL or message.code == _SWITCHING_PROTOCOLS:
                     break
             headers = message.headers
-            answer = RawAnswer(message.code, headers, *await read(headers, content, limit))
+            answer = RawResponse(message.code, headers, *await read(headers, content, limit))
             # A server that did not wait for the end of the request would take the rest of it for the next one.
             whole = content.is_eof() and not transport.get_write_buffer_size()
             return answer

@@ -31,7 +31,7 @@ class EndedConnectionError(UnusableConnectionError):
     """The server had ended it."""
 
 
-class UnaskedAnswerError(UnusableConnectionError):
+class UnsolicitedResponseError(UnusableConnectionError):
     """Something came on which nothing was asked: it would be taken for the next request's answer."""
 
 
@@ -67,7 +67,7 @@ async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
         await asyncio.sleep(0)
     # aiohttp closes a connection on which something comes that is no answer.
     spoken = not transport.is_closing() or isinstance(protocol.exception(), HttpProcessingError)
-    broken = UnaskedAnswerError() if spoken else EndedConnectionError()
+    broken = UnsolicitedResponseError() if spoken else EndedConnectionError()
     broken.idle = protocol in used
     # It may say why.
     raise broken from protocol.exception()

@@ -11,9 +11,9 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from tilia_async.config import Proxy
-from tilia_async.transport.idle import EndedConnectionError, UnaskedAnswerError
-from tilia_async.transport.passage import Passage
-from tilia_async.wire.envelope import NoAnswer
+from tilia_async.transport.idle import EndedConnectionError, UnsolicitedResponseError
+from tilia_async.transport.send_state import SendState
+from tilia_async.wire.envelope import NoResponse
 
 _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "the host name did not resolve"),
@@ -23,7 +23,7 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientPayloadError, "the answer was cut off"),
     (aiohttp.ClientResponseError, "the answer is no HTTP"),
     (EndedConnectionError, "the server ended the connection before anything was sent"),
-    (UnaskedAnswerError, "the server had answered before it was asked"),
+    (UnsolicitedResponseError, "the server had answered before it was asked"),
     (HttpProcessingError, "the answer is no HTTP"),
     (ConnectionResetError, "the connection was reset"),
 )
@@ -71,7 +71,7 @@ class AttemptTimeoutError(aiohttp.ClientError):
         super().__init__(f"the attempt took longer than {seconds:g} s (attempt_timeout)")
 
 
-def not_answered(error: Exception, passed: Passage, proxy: Proxy | None, *, tls: bool) -> NoAnswer:
+def not_answered(error: Exception, send_state: SendState, proxy: Proxy | None, *, tls: bool) -> NoResponse:
     """What an attempt came to that ended with a library's exception.
 
     Args:
@@ -81,13 +81,13 @@ def not_answered(error: Exception, passed: Passage, proxy: Proxy | None, *, tls:
     """
     cause_told = cause(error)
     if isinstance(error, AttemptTimeoutError):
-        return NoAnswer(passed.sent, str(error), cause_told)
-    reason = told(error, proxy, passed.sent)
-    if tls and not passed.again and _is_silent(error):
+        return NoResponse(send_state.sent, str(error), cause_told)
+    reason = told(error, proxy, send_state.sent)
+    if tls and not send_state.again and _is_silent(error):
         reason += f"; if it wants a certificate of this client, {_OURS}"
     # With TLS 1.3 a client may write before its certificate is looked at; the server does not look at that first.
-    refused = isinstance(error, ProxyLoginError) or (_refuses_certificate(error) and not passed.again)
-    return NoAnswer(passed.sent and not refused, reason, cause_told, refused or _would_come_again(error))
+    refused = isinstance(error, ProxyLoginError) or (_refuses_certificate(error) and not send_state.again)
+    return NoResponse(send_state.sent and not refused, reason, cause_told, refused or _would_come_again(error))
 
 
 def told(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str:

@@ -20,18 +20,18 @@ from tilia_async.config import Limits, Proxy, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.os_threads import ProcessLock
 from tilia_async.tokens.token import AccessToken
+from tilia_async.transport.connection_limiter import ConnectionLimiter
 from tilia_async.transport.deadlines import Deadline, Deadlines
 from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.endings import begin, close_with_loop, drop
 from tilia_async.transport.event_loop import running_loop
-from tilia_async.transport.exchange import exchange
 from tilia_async.transport.foreign import Adopted, adopt, loop_of
-from tilia_async.transport.passage import CAN_LOOK, SENT, MarkedRequest, Passage
-from tilia_async.transport.places import Places
 from tilia_async.transport.routes import Routes
+from tilia_async.transport.send_once import send_once
+from tilia_async.transport.send_state import CAN_LOOK, SENT, SendState, TrackedRequest
 from tilia_async.version import __version__
 from tilia_async.wire import codec
-from tilia_async.wire.envelope import NoAnswer, RawAnswer
+from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.request import WireRequest
 
 _HEADERS = {
@@ -55,7 +55,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @attrs.define(eq=False)
-class Part:
+class LoopState:
     """What a client has in one event loop.
 
     Attributes:
@@ -68,7 +68,7 @@ class Part:
     """
 
     deadlines: Deadlines
-    places: Places
+    places: ConnectionLimiter
     session: aiohttp.ClientSession | None = None
     direct: Direct | None = None
     routes: Routes | None = None
@@ -98,9 +98,9 @@ class Part:
         """Bound a call, and end it when the client is closed: then its time is up at once."""
         return Deadline(self.deadlines, seconds)
 
-    def passage(self, seconds: float | None = None) -> Passage:
+    def current_send(self, seconds: float | None = None) -> SendState:
         """A way for one request, which may take so long."""
-        return Passage(self.places, self.used, seconds)
+        return SendState(self.places, self.used, seconds)
 
 
 class SessionPool:
@@ -150,7 +150,7 @@ class SessionPool:
         self._ssl = ssl
         self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
         self._lock = ProcessLock()
-        self._parts: dict[asyncio.AbstractEventLoop, Part] = {}
+        self._parts: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._end = weakref.finalize(self, _drop_all, self._parts)
         self._forks = _forks
         self._process = os.getpid()
@@ -168,9 +168,9 @@ class SessionPool:
     @property
     def busy(self) -> int:
         """Requests that have one, in all loops."""
-        return sum(part.places.taken for part in list(self._parts.values()))
+        return sum(part.places.in_use for part in list(self._parts.values()))
 
-    def here(self) -> Part:
+    def for_running_loop(self) -> LoopState:
         """What there is in the running event loop."""
         if self._forks != _forks:
             self._leave_to_parent()
@@ -180,7 +180,7 @@ class SessionPool:
             if self._process != os.getpid():
                 # uWSGI forks and runs none of Python's hooks. Each call is too often to ask for the process id.
                 self._leave_to_parent()
-            part = Part(Deadlines(loop), Places(self.limits.connections, self.limits.per_host))
+            part = LoopState(Deadlines(loop), ConnectionLimiter(self.limits.connections, self.limits.per_host))
             with self._lock:
                 # What ended without a session needs no closing; the others wait for the next session.
                 for ended in [each for each, left in self._parts.items() if each.is_closed() and left.session is None]:
@@ -200,7 +200,7 @@ class SessionPool:
             # It takes some tens of milliseconds, in which the loop goes on.
             await asyncio.to_thread(codec.load)
         # Another call may have opened it meanwhile.
-        part = self.here()
+        part = self.for_running_loop()
         session = part.find()
         if session is not None:
             return session
@@ -213,13 +213,13 @@ class SessionPool:
         part.watch = watch
         return session
 
-    def exchange(
-        self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, passed: Passage
-    ) -> Awaitable[RawAnswer | NoAnswer]:
-        """Send a request once and read the answer; see :func:`tilia_async.transport.exchange.exchange`."""
-        part = self.here()
+    def send_once(
+        self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, send_state: SendState
+    ) -> Awaitable[RawResponse | NoResponse]:
+        """Send a request once and read the answer; see :func:`tilia_async.transport.send_once.exchange`."""
+        part = self.for_running_loop()
         direct = part.direct if part.session is session else None
-        return exchange(session, direct, request, token, passed, self.limits.response_bytes, part.routes)
+        return send_once(session, direct, request, token, send_state, self.limits.response_bytes, part.routes)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the calls under way, in all loops that run, so long at most."""
@@ -278,20 +278,20 @@ class SessionPool:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             timeout=NO_TIMEOUT,
-            request_class=MarkedRequest,
+            request_class=TrackedRequest,
             trace_configs=[SENT],
         )
         # aiohttp sends PUT and DELETE again by itself when a kept-alive connection drops, which could cancel two
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
-        part = self.here()
+        part = self.for_running_loop()
         part.session = session
         if self.outward.proxy is None and not self.outward.trust_env:
             part.direct = Direct.of(session, _HEADERS)
         else:
             part.routes = Routes(self.outward.proxy, self.outward.trust_env)
         if self._foreign is not None:
-            part.places = Places(connector.limit, connector.limit_per_host)
+            part.places = ConnectionLimiter(connector.limit, connector.limit_per_host)
             if self._foreign.trace_configs:
                 # Whoever instruments all sessions has added theirs to both: once is enough.
                 session.trace_configs[:] = [SENT, *self._foreign.trace_configs]
@@ -322,14 +322,14 @@ class SessionPool:
         self._process = os.getpid()
 
 
-def _begin_to_close(part: Part) -> asyncio.Task[None]:
+def _begin_to_close(part: LoopState) -> asyncio.Task[None]:
     task = asyncio.get_running_loop().create_task(part.close())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
     return task
 
 
-def _end_there(part: Part) -> None:
+def _end_there(part: LoopState) -> None:
     part.deadlines.end_all()
     _begin_to_close(part)
 
@@ -338,7 +338,7 @@ _closing: set[asyncio.Task[None]] = set()
 """Sessions on their way to be closed; a loop itself keeps its tasks weakly."""
 
 
-def _drop_all(parts: dict[asyncio.AbstractEventLoop, Part]) -> None:
+def _drop_all(parts: dict[asyncio.AbstractEventLoop, LoopState]) -> None:
     """Whose client is garbage: what is in loops that still run is closed there, by its watch."""
     for loop, part in list(parts.items()):
         if loop.is_closed():

@@ -23,7 +23,7 @@ from typing import Final
 from tilia_async.wire.operation import Operation
 
 
-class Happened(Enum):
+class AttemptResult(Enum):
     """What became of one attempt."""
 
     NOT_SENT = "not sent"
@@ -34,13 +34,13 @@ class Happened(Enum):
     SUCCEEDED = "succeeded"
 
 
-_TABLE: dict[Happened, bool | None] = {
-    Happened.NOT_SENT: False,
-    Happened.NO_ANSWER: None,
-    Happened.REFUSED: False,
-    Happened.UNCLEAR: None,
-    Happened.UNREADABLE: None,
-    Happened.SUCCEEDED: True,
+_TABLE: dict[AttemptResult, bool | None] = {
+    AttemptResult.NOT_SENT: False,
+    AttemptResult.NO_ANSWER: None,
+    AttemptResult.REFUSED: False,
+    AttemptResult.UNCLEAR: None,
+    AttemptResult.UNREADABLE: None,
+    AttemptResult.SUCCEEDED: True,
 }
 
 
@@ -51,7 +51,7 @@ REFUSALS: Final = frozenset(
 (408, 444, 460, 499), some when the answer could not be written (406), and some mean to each server what it likes."""
 
 
-def took_effect(operation: Operation[object], happened: Happened, *, doubtful: bool = False) -> bool | None:
+def took_effect(operation: Operation[object], happened: AttemptResult, *, doubtful: bool = False) -> bool | None:
     """True, False, or None where nobody can know.
 
     Args:
@@ -63,8 +63,8 @@ def took_effect(operation: Operation[object], happened: Happened, *, doubtful: b
     return None if effect is False and doubtful else effect
 
 
-def answered(status: int, *, success: bool) -> Happened:
+def answered(status: int, *, success: bool) -> AttemptResult:
     """The row of the table for an answer that could be read."""
     if 200 <= status < 300:
-        return Happened.SUCCEEDED if success else Happened.UNCLEAR
-    return Happened.REFUSED if status in REFUSALS else Happened.UNCLEAR
+        return AttemptResult.SUCCEEDED if success else AttemptResult.UNCLEAR
+    return AttemptResult.REFUSED if status in REFUSALS else AttemptResult.UNCLEAR

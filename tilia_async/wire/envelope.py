@@ -16,10 +16,10 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
-from tilia_async.wire import nesting
-from tilia_async.wire.effect import REFUSALS, Happened, answered, took_effect
-from tilia_async.wire.mask import NO_MASK, Mask, named_secrets
+from tilia_async.wire import json_reader as nesting
+from tilia_async.wire.effect import REFUSALS, AttemptResult, answered, took_effect
 from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.redactor import NO_REDACTION, Redactor, named_secrets
 
 SUCCESS: Final = "Success"
 _FAILURES: Final = ("Failure", "Failed")
@@ -43,7 +43,7 @@ _ERRORS: Final[Mapping[int, type[errors.ApiError]]] = {
 
 
 @attrs.define
-class RawAnswer:
+class RawResponse:
     """An HTTP answer as it came.
 
     Attributes:
@@ -60,7 +60,7 @@ class RawAnswer:
 
 
 @attrs.frozen
-class NoAnswer:
+class NoResponse:
     """An attempt that ended without an HTTP answer.
 
     Attributes:
@@ -98,7 +98,7 @@ class Opened:
     body: JsonValue = None
 
 
-def read_json(answer: RawAnswer) -> JsonValue:
+def read_json(answer: RawResponse) -> JsonValue:
     """The body as JSON.
 
     Raises:
@@ -173,12 +173,12 @@ def token_expired(payload: JsonValue) -> bool:
 
 def api_error(
     operation: Operation[object],
-    answer: RawAnswer,
+    answer: RawResponse,
     *,
     reference: Mapping[str, str],
     attempts: int,
     doubtful: bool = False,
-    mask: Mask = NO_MASK,
+    mask: Redactor = NO_REDACTION,
 ) -> errors.ApiError:
     """The error that an answer means. Its HTTP status decides the class."""
     says_no = False
@@ -205,7 +205,7 @@ def api_error(
         # It may hold what it would hold if it said yes, in whatever text; but an envelope that says no says why.
         told = (*opened.messages, *messages) if says_no else ()
         opened, messages, field_errors = Opened(False, _kept_of_untold(opened.payload), opened.codes), told, {}
-    happened = Happened.REFUSED if token_expired(opened.payload) else answered(status, success=False)
+    happened = AttemptResult.REFUSED if token_expired(opened.payload) else answered(status, success=False)
     effect = took_effect(operation, happened, doubtful=doubtful)
     error = error_class(
         status=status,
@@ -238,13 +238,13 @@ def _kept_of_untold(payload: JsonValue) -> JsonValue:
 
 def undecodable(
     operation: Operation[object],
-    answer: RawAnswer,
+    answer: RawResponse,
     why: str,
     *,
     reference: Mapping[str, str],
     confirmed: bool = False,
     doubtful: bool = False,
-    mask: Mask = NO_MASK,
+    mask: Redactor = NO_REDACTION,
 ) -> errors.ResponseDecodeError:
     """The error for a 2xx that cannot be read, or cannot be believed.
 
@@ -256,7 +256,7 @@ def undecodable(
         payload = None if operation.confidential else _kept(open_envelope(read_json(answer)).payload, answer, mask)
     except ValueError:
         payload = None if operation.confidential else mask.beginning(answer.body, _LONGEST_TEXT)
-    happened = Happened.SUCCEEDED if confirmed else Happened.UNREADABLE
+    happened = AttemptResult.SUCCEEDED if confirmed else AttemptResult.UNREADABLE
     error = errors.ResponseDecodeError(
         why,
         status=answer.status,
@@ -269,7 +269,7 @@ def undecodable(
     return error
 
 
-def _kept(payload: JsonValue, answer: RawAnswer, mask: Mask) -> JsonValue:
+def _kept(payload: JsonValue, answer: RawResponse, mask: Redactor) -> JsonValue:
     """The payload as an error keeps it: masked, or only its beginning as text."""
     is_large = answer.body is not None and len(answer.body) > _LARGEST_KEPT
     return mask.beginning(answer.body, _LONGEST_TEXT) if is_large else mask.json(payload)

@@ -14,7 +14,7 @@ import attrs
 from tilia_async.api import accounts
 from tilia_async.config import RequestOptions
 from tilia_async.models.accounts import Account, AccountBlocks, AccountProfile, BlockStatus, RegisteredAccount
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class Accounts:
     """``tilia.accounts``: register users, look them up, block and unblock them."""
 
     _service: accounts.Accounts
-    _lease: Lease
+    _lease: LoopHandle
 
     def register(
         self,

@@ -10,7 +10,7 @@ import attrs
 from tilia_async.api import auth
 from tilia_async.config import RequestOptions
 from tilia_async.models.auth import Redirect, UserToken
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -18,7 +18,7 @@ class Auth:
     """``tilia.auth``: let one user in."""
 
     _service: auth.Auth
-    _lease: Lease
+    _lease: LoopHandle
 
     def create_redirect(
         self, account_id: str, flow: str | None = None, hosted: bool = False, *, options: RequestOptions | None = None

@@ -10,7 +10,7 @@ import attrs
 from tilia_async.api import compliance
 from tilia_async.config import RequestOptions
 from tilia_async.models.compliance import KycStatus, OnboardedEntity, TosStatus
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -18,7 +18,7 @@ class Compliance:
     """``tilia.compliance``: may this user be paid? Signing and submitting is done in Tilia's pages."""
 
     _service: compliance.Compliance
-    _lease: Lease
+    _lease: LoopHandle
 
     def tos_status(self, account_id: str, *, options: RequestOptions | None = None) -> TosStatus:
         """Say whether a user has signed Tilia's latest terms of service.

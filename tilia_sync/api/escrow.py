@@ -16,7 +16,7 @@ from tilia_async.config import RequestOptions
 from tilia_async.models.escrow import Escrow, EscrowStatus
 from tilia_async.models.invoices import InvoiceDetails
 from tilia_async.models.line_items import LineItem, PaymentSource
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -24,7 +24,7 @@ class Escrows:
     """``tilia.escrow``: hold the buyer's money until a deal is done. Created, paid, then committed or cancelled."""
 
     _service: escrow.Escrows
-    _lease: Lease
+    _lease: LoopHandle
 
     def create(
         self,

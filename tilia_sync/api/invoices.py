@@ -22,7 +22,7 @@ from tilia_async.models.invoices import (
     InvoiceState,
 )
 from tilia_async.models.line_items import LineItem, PaymentSource
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -30,7 +30,7 @@ class Invoices:
     """``tilia.invoices``: sell things. An invoice is created, then paid."""
 
     _service: invoices.Invoices
-    _lease: Lease
+    _lease: LoopHandle
 
     def create(
         self,

@@ -14,7 +14,7 @@ from tilia_async.api import payment_methods
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonValue
 from tilia_async.models.payment_methods import CustomWallet, PaymentMethod, TransactionMethods
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class PaymentMethods:
     """``tilia.payment_methods``: what a user can pay with. Adding one is done in Tilia's web pages."""
 
     _service: payment_methods.PaymentMethods
-    _lease: Lease
+    _lease: LoopHandle
 
     def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's payment methods of all kinds, wallets included.

@@ -13,7 +13,7 @@ from tilia_async.api import payouts
 from tilia_async.config import RequestOptions
 from tilia_async.models.amount import Amount
 from tilia_async.models.payouts import Payout
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +21,7 @@ class Payouts:
     """``tilia.payouts``: pay users out. They need to have passed KYC; destinations are PayPal accounts."""
 
     _service: payouts.Payouts
-    _lease: Lease
+    _lease: LoopHandle
 
     def request(
         self,

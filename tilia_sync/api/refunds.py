@@ -14,7 +14,7 @@ from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonValue
 from tilia_async.models.amount import Amount
 from tilia_async.models.refunds import InvoiceRefunds, RefundReason, RefundStatus
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class Refunds:
     """``tilia.refunds``: give money back. It is yours, not the seller's."""
 
     _service: refunds.Refunds
-    _lease: Lease
+    _lease: LoopHandle
 
     def refund_invoice(
         self,

@@ -13,7 +13,7 @@ from tilia_async.api import registration
 from tilia_async.config import RequestOptions
 from tilia_async.models.registration import CompletedRegistration, StartedRegistration
 from tilia_async.secret import Secret, hide
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +21,7 @@ class Registration:
     """``tilia.registration``: the older registration, in two steps; ``accounts.register`` does it in one."""
 
     _service: registration.Registration
-    _lease: Lease
+    _lease: LoopHandle
 
     def start(
         self,

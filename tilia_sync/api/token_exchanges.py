@@ -12,7 +12,7 @@ from tilia_async.config import RequestOptions
 from tilia_async.models.amount import Amount
 from tilia_async.models.line_items import Location
 from tilia_async.models.token_exchanges import TokenExchange
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -20,7 +20,7 @@ class TokenExchanges:
     """``tilia.token_exchanges``: buy tokens, and turn earned ones into money. Each is started, then executed."""
 
     _service: token_exchanges.TokenExchanges
-    _lease: Lease
+    _lease: LoopHandle
 
     def start_purchase(
         self,

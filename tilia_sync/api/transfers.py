@@ -13,7 +13,7 @@ from tilia_async.api import transfers
 from tilia_async.config import RequestOptions
 from tilia_async.json_value import JsonInput
 from tilia_async.models.transfers import BalanceTransfer, TransferItem
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -21,7 +21,7 @@ class Transfers:
     """``tilia.transfers``: move balances between wallets, without taxes, exchange, receipts or refunds."""
 
     _service: transfers.Transfers
-    _lease: Lease
+    _lease: LoopHandle
 
     def create(
         self,

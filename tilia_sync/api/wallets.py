@@ -14,7 +14,7 @@ from tilia_async.api import wallets
 from tilia_async.config import RequestOptions
 from tilia_async.models.payment_methods import PaymentMethod
 from tilia_async.models.wallets import AccountBalances, Wallet
-from tilia_sync.bridge import Lease
+from tilia_sync.loop_thread import LoopHandle
 
 
 @attrs.frozen(eq=False)
@@ -22,7 +22,7 @@ class Wallets:
     """``tilia.wallets``: what users have."""
 
     _service: wallets.Wallets
-    _lease: Lease
+    _lease: LoopHandle
 
     def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
         """List an account's wallets, each as the payment method that it is.

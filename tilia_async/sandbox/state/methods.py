@@ -8,8 +8,8 @@ import attrs
 
 from tilia_async.json_value import JsonValue
 from tilia_async.models.payment_methods import WALLET, PaymentMethodState
-from tilia_async.sandbox.state.ledger import SandboxWallet
-from tilia_async.sandbox.state.people import Tag
+from tilia_async.sandbox.state.accounts import Tag
+from tilia_async.sandbox.state.wallets import SandboxWallet
 
 CARD = "rebilly"
 PAYPAL = "paypal"

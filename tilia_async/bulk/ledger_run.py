@@ -1,0 +1,211 @@
+"""A job's part in the ledger: what it claims, what it settles, and how long others keep off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from tilia_async.bulk.work_item import WorkItem
+from tilia_async.ledger.claims import ExistingRecord, RecordedOutcome, new_run_id
+from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.ledger import BlockLedger, journal_of
+from tilia_async.ledger.record import BlockRecord, RecordState
+
+if TYPE_CHECKING:
+    from tilia_async.ledger.group_commit import Told
+    from tilia_async.ledger.journal import Journal
+
+
+_MOST_WAITING: Final = 0.75
+"""The share of what may be unsettled at once that waits to be on record: more would leave too few under way."""
+
+
+@attrs.frozen
+class Admitted:
+    """What came of asking for works.
+
+    Attributes:
+        mine: they are on record as intended, and this run's to send.
+        settled: they have an outcome already, and it is this.
+        held: another run has them in hand.
+    """
+
+    mine: Sequence[WorkItem]
+    settled: Sequence[tuple[WorkItem, ExistingRecord]]
+    held: Sequence[WorkItem]
+
+
+class LedgerRun:
+    """One run of a job in a ledger. Its claims live as long as it renews its lease.
+
+    Attributes:
+        staying: accounts that are to be blocked again, because they were, or may have been, unblocked although others
+            block them, and the blocks of those.
+    """
+
+    def __init__(self, ledger: BlockLedger, intent: Intent, job_id: str, origin: str, concurrency: int) -> None:
+        self.staying: dict[str, tuple[BlockRecord, ...]] = {}
+        self._ledger = ledger
+        self._intent = attrs.evolve(intent, job_id=job_id)
+        self._job_id = job_id
+        self._origin = origin
+        self._journal: Journal | None = None
+        self._run_id = ""
+        self._live_until = float("-inf")
+        self._renewing = asyncio.Lock()
+        self._unsent: set[str] = set()
+        self._enough = max(1, int(concurrency * _MOST_WAITING))
+
+    def is_live(self, now: float) -> bool:
+        """Nobody can have taken the claims over yet."""
+        return now < self._live_until
+
+    async def begin(self) -> None:
+        """Enter the run.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+            ConfigurationError: the job was begun as another one; or the one to undo is under way, or none to undo.
+        """
+        # It loads the libraries beside the event loop.
+        journal, run_id = await journal_of(self._ledger), new_run_id()
+        from tilia_async.ledger.jobs import UNDO, JobDefinition  # noqa: PLC0415 - needs the extra
+
+        intent = self._intent
+        if intent.undoes is not None:
+            await _wait_for_end(journal, intent.undoes)
+        job = JobDefinition(
+            job_id=self._job_id,
+            origin=self._origin,
+            action=intent.action.value if intent.undoes is None else UNDO,
+            reason=intent.reason,
+            actor=intent.actor,
+            review_at=intent.review_at,
+            undoes=intent.undoes,
+        )
+        asked = monotonic()
+        begun = await journal.begin_run(run_id, job, self._ledger.lease)
+        self._intent = attrs.evolve(intent, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
+        self._journal, self._run_id = journal, run_id
+        self._live_until = asked + self._ledger.lease
+
+    async def keep(self) -> None:
+        """Renew the lease, for ever.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        while True:
+            await asyncio.sleep(self._ledger.lease / 3)
+            await self._renew()
+
+    async def revive(self) -> None:
+        """Renew the lease now, if it has run out while this process could not.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        async with self._renewing:
+            if not self.is_live(monotonic()):
+                await self._renew()
+
+    async def admit(self, works: Sequence[WorkItem]) -> Admitted:
+        """Put the intents on record, for those that this run may send.
+
+        Args:
+            works: of different accounts.
+
+        Raises:
+            LedgerError: they are not on record.
+        """
+        claims = await self._opened().claim(self._run_id, self._intent, [work.key for work in works])
+        # What an earlier run had may have been sent by that one.
+        self._unsent.update(claims.mine.keys() - claims.doubtful)
+        mine: list[WorkItem] = []
+        settled: list[tuple[WorkItem, ExistingRecord]] = []
+        held: list[WorkItem] = []
+        for work in works:
+            found = claims.others.get(work.key)
+            if work.key in claims.mine:
+                work.record_id = claims.mine[work.key]
+                work.doubtful = work.key in claims.doubtful
+                self._set_beside(work, claims.beside.get(work.key, ()))
+                mine.append(work)
+            elif found is not None and found.settled:
+                settled.append((work, found))
+            else:
+                held.append(work)
+        return Admitted(mine, settled, held)
+
+    def _set_beside(self, work: WorkItem, blocks: tuple[BlockRecord, ...]) -> None:
+        if self._intent.undoes is None:
+            work.beside = blocks
+        elif blocks:
+            self.staying[work.key] = blocks
+
+    async def blocks_beside(self, account_id: str) -> tuple[BlockRecord, ...]:
+        """Return the blocks for which an account whose block is being undone is to stay blocked.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return await self._opened().blocks_beside(account_id, self._intent.undoes or "", self._job_id)
+
+    def settle(self, work: WorkItem, state: RecordState, error: str | None, told: Told, *, waiting: int) -> None:
+        """Hand in what became of an account.
+
+        Args:
+            told: called once it is on record, or with the error if it is not.
+            waiting: how many are answered and not on record; if they are many, it is put there at once.
+        """
+        # From here on nobody says any more that it was not sent, whether or not this can be written.
+        self._unsent.discard(work.key)
+        settlement = RecordedOutcome(work.key, state, error, work.record_id)
+        self._opened().settle_in_time(self._run_id, settlement, told, urgent=waiting >= self._enough)
+
+    async def end(self, unknown: Sequence[WorkItem]) -> None:
+        """End the claims, and say which accounts were not sent, and of which nobody knows what became.
+
+        Raises:
+            LedgerError: it is not on record; the next run does the same with them all the same.
+        """
+        if self._journal is None:
+            return
+        why = "the job was cancelled before the answer came"
+        settlements = [RecordedOutcome(work.key, RecordState.UNKNOWN, why, work.record_id) for work in unknown]
+        why = "the job ended before this took effect"
+        unsent = self._unsent.difference(work.key for work in unknown)
+        settlements += [RecordedOutcome(key, RecordState.FAILED, why) for key in unsent]
+        await self._journal.settle(self._run_id, *settlements)
+        await self._journal.end_run(self._run_id)
+
+    async def _renew(self) -> None:
+        asked = monotonic()
+        await self._opened().renew_run(self._run_id, self._job_id, self._ledger.lease)
+        self._live_until = asked + self._ledger.lease
+
+    def _opened(self) -> Journal:
+        if self._journal is None:
+            raise RuntimeError("the run has not begun")
+        return self._journal
+
+
+async def _wait_for_end(journal: Journal, job_id: str) -> None:
+    """Wait until the claims of a run whose process died have ended.
+
+    Raises:
+        ConfigurationError: the job is under way: its process renews its claims.
+    """
+    from tilia_async.ledger.jobs import under_way  # noqa: PLC0415 - needs the extra
+
+    first = await journal.live_runs(job_id)
+    live, pause = first, 0.05
+    while live:
+        if any(run_id not in first or ends_at > first[run_id] for run_id, ends_at in live.items()):
+            raise under_way(job_id)
+        await asyncio.sleep(pause)
+        live, pause = await journal.live_runs(job_id), min(2 * pause, 1.0)

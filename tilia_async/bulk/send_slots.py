@@ -1,0 +1,88 @@
+"""Who may send now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from tilia_async.bulk.adaptive_limit import AdaptiveLimit
+from tilia_async.bulk.stop_signal import StopSignal
+from tilia_async.bulk.work_item import WorkItem
+
+
+class SendSlots:
+    """Lets as many workers send as the pace allows, and as may be unsettled.
+
+    What was sent and is not on record yet is sent again if the process is killed. So those that are under way and
+    those that were answered and wait to be on record are never more together than the job's concurrency.
+
+    Args:
+        hindrance: what else keeps the next one back, on the monotonic clock: something to wait for, or None.
+
+    Attributes:
+        in_flight: how many are under way.
+        unsettled: how many were sent and are not settled on record.
+    """
+
+    def __init__(
+        self, pace: AdaptiveLimit, stop: StopSignal, hindrance: Callable[[float], Awaitable[object] | None]
+    ) -> None:
+        self.in_flight = 0
+        self.unsettled = 0
+        self._pace = pace
+        self._stop = stop
+        self._hindrance = hindrance
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        stop.then(lambda: self._wake(len(self._waiting)))
+
+    async def take(self, work: WorkItem) -> bool:
+        """Wait until this one may be sent; False if nothing more is sent."""
+        while not self._stop.called:
+            now = monotonic()
+            hold = self._pace.hold(now)
+            hindrance = self._hindrance(now) if hold <= 0 else self._stop.pause(hold)
+            if hindrance is not None:
+                await hindrance
+            elif self._room > 0:
+                self.in_flight += 1
+                self.unsettled += 1
+                work.is_open = True
+                return True
+            else:
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiting.append(turn)
+                await turn
+        return False
+
+    def answered(self) -> None:
+        """An answer came, or none will."""
+        self.in_flight -= 1
+
+    def settled(self, work: WorkItem) -> None:
+        """It is on record what came of it, or nothing did."""
+        if work.is_open:
+            work.is_open = False
+            self.unsettled -= 1
+            self._wake(1 if self._room > 0 else 0)
+
+    def let_go_on(self) -> None:
+        """Wake as many as there is room for."""
+        self._wake(self._room)
+
+    @property
+    def waiting(self) -> int:
+        """How many are not under way any more, and not settled on record yet."""
+        return self.unsettled - self.in_flight
+
+    @property
+    def _room(self) -> int:
+        return min(self._pace.limit - self.in_flight, self._pace.most - self.unsettled)
+
+    def _wake(self, number: int) -> None:
+        while number > 0 and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                number -= 1

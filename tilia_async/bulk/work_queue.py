@@ -1,0 +1,95 @@
+"""Accounts that may be sent now, and the workers who wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from tilia_async.bulk.work_item import WorkItem
+
+
+class WorkQueue:
+    """A queue of work that knows when nothing more will come.
+
+    Args:
+        enough: how many may wait before the one who brings them waits as well.
+
+    Attributes:
+        unfinished: how many were brought and have no outcome.
+    """
+
+    def __init__(self, max_batch: int) -> None:
+        self.unfinished = 0
+        self._enough = max_batch
+        self._ready: deque[WorkItem] = deque()
+        self._workers: deque[asyncio.Future[None]] = deque()
+        self._room = asyncio.Event()
+        self._complete = False
+        self._closed = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits to be sent."""
+        return not self._ready
+
+    def bring(self, works: Iterable[WorkItem]) -> None:
+        """Add works."""
+        before = len(self._ready)
+        self._ready.extend(works)
+        added = len(self._ready) - before
+        self.unfinished += added
+        self._wake(added)
+
+    def put_back(self, work: WorkItem, *, last: bool = False) -> None:
+        """A work that was taken has to be sent again, before the others or after them."""
+        if last:
+            self._ready.append(work)
+        else:
+            self._ready.appendleft(work)
+        self._wake(1)
+
+    def finished(self) -> None:
+        """A work that was taken has its outcome, which may have to be put on record yet."""
+        self.unfinished -= 1
+        if not self.unfinished:
+            self._wake(len(self._workers))
+
+    def complete(self) -> None:
+        """No more will be brought."""
+        self._complete = True
+        self._wake(len(self._workers))
+
+    def close(self) -> None:
+        """Nothing more is to be sent."""
+        self._closed = True
+        self._wake(len(self._workers))
+        self._room.set()
+
+    async def room(self) -> None:
+        """Wait until more may be brought."""
+        while len(self._ready) >= self._enough and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+
+    async def take(self) -> WorkItem | None:
+        """The next work; None when nothing more will come."""
+        while not self._closed:
+            if self._ready:
+                work = self._ready.popleft()
+                if len(self._ready) < self._enough:
+                    self._room.set()
+                return work
+            if self._complete and not self.unfinished:
+                return None
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._workers.append(turn)
+            await turn
+        return None
+
+    def _wake(self, number: int) -> None:
+        while number and self._workers:
+            turn = self._workers.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                number -= 1

@@ -1,0 +1,94 @@
+"""What somebody asked ``tilia bulk`` to do, and the command line that asks for it again."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from tilia_async.cli.ledger_location import LedgerLocation
+from tilia_async.cli.network import Network
+
+STANDARD_STREAM: Final = "-"
+DEFAULT_CONCURRENCY: Final = 64
+
+
+class Action(StrEnum):
+    """What is done with each account."""
+
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    UNDO = "undo"
+    LOOKUP = "lookup"
+
+
+@attrs.frozen(kw_only=True)
+class BulkCommand:
+    """What somebody asked for.
+
+    Attributes:
+        file: its name, or ``-``; of ``undo``, none.
+        undoes: the job to undo.
+        column: the column of the ids, if it was named.
+        keeps_going: lines that cannot be used are left out.
+        ledger: where the record is; None if there is none.
+        job_id: set if there is a ledger.
+        output: the file for what a look-up finds.
+        network: the way to Tilia.
+    """
+
+    action: Action
+    file: str = ""
+    undoes: str | None = None
+    column: str | None = None
+    keeps_going: bool = False
+    concurrency: int = DEFAULT_CONCURRENCY
+    reason: str | None = None
+    actor: str | None = None
+    review_at: datetime | None = None
+    ledger: LedgerLocation | None = None
+    job_id: str | None = None
+    output: str | None = None
+    dry_run: bool = False
+    as_json: bool = False
+    network: Network = attrs.field(factory=Network)
+
+    def command(self) -> str:
+        """The same again, for a shell. It has no password in it, and so no proxy."""
+        return " ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        yield f"tilia bulk {self.action}"
+        given = {
+            "reason": self.reason,
+            "actor": self.actor,
+            "review-at": None if self.review_at is None else self.review_at.isoformat(),
+            "column": self.column,
+            "concurrency": None if self.concurrency == DEFAULT_CONCURRENCY else str(self.concurrency),
+            "output": self.output,
+            "ca-file": self.network.ca_file,
+            "job" if self.undoes is None else "undo-job": self.job_id,
+        }
+        for name, value in given.items():
+            if value is not None:
+                yield f"--{name} {shlex.quote(value)}"
+        if self.ledger is not None:
+            yield self.ledger.option
+        if self.keeps_going:
+            yield "--keep-going"
+        if self.as_json:
+            yield "--json"
+        named = self.file if self.undoes is None else self.undoes
+        if named.startswith("-") and (named != STANDARD_STREAM or self.undoes is not None):
+            yield "--"
+        yield shlex.quote(named)
+
+
+def made_job_id(action: Action) -> str:
+    """A name for a job that nobody named: when it began, and some letters against a second one in that second."""
+    return f"{action}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

@@ -1,0 +1,89 @@
+"""Where a ledger is, as the command line names it, and how to name it again without its password."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated, Final, Self, TypeAlias
+
+import attrs
+import typer
+
+from tilia_async.secret import Secret
+
+VARIABLE: Final = "TILIA_LEDGER"
+
+LedgerOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="PATH|URL",
+        help=f"The record of blocks: an SQLite file or a postgresql:// URL. Default: the variable {VARIABLE}.",
+    ),
+]
+
+_SCHEME: Final = "sqlite:///"
+
+
+@attrs.frozen
+class LedgerLocation:
+    """Where a ledger is.
+
+    Attributes:
+        url: as ``BlockLedger.open`` takes it.
+        file: the SQLite file; None for another database.
+        option: how a command line names it, quoted for a shell; a URL that may hold a password, by its variable.
+        is_variable_to_be_set: the option names the variable, which does not hold the URL yet.
+    """
+
+    url: Secret
+    file: Path | None
+    option: str
+    is_variable_to_be_set: bool
+
+    @classmethod
+    def of(cls, given: str | None) -> Self | None:
+        """The place that an option, or else the variable names; None if neither does.
+
+        Raises:
+            typer.BadParameter: the name of the file cannot be one.
+        """
+        option, given = given or "", None
+        place = cls._find(option or os.environ.get(VARIABLE, "").strip(), option)
+        if isinstance(place, str):
+            # What is refused may have a password in it, and frames can be printed with their variables.
+            del option
+            raise typer.BadParameter(place)
+        return place
+
+    @classmethod
+    def _find(cls, named: str, option: str) -> Self | str | None:
+        """The place, or what is wrong with its name; None if there is no name."""
+        if not named:
+            return None
+        if "://" not in named and ("?" in named or not named.isprintable()):
+            return "the name of the ledger's file has a '?' or a control character in it"
+        url = named if "://" in named else f"{_SCHEME}{named}"
+        file = Path(url.removeprefix(_SCHEME).partition("?")[0]) if url.startswith(_SCHEME) else None
+        if option and file is not None:
+            return cls(Secret(url), file, f"--ledger {shlex.quote(option)}", is_variable_to_be_set=False)
+        return cls(Secret(url), file, f'--ledger "${VARIABLE}"', is_variable_to_be_set=bool(option))
+
+    @classmethod
+    def existing(cls, given: str | None) -> Self:
+        """The place of a ledger that is there, for commands that only read it.
+
+        Raises:
+            typer.BadParameter: none is named, or there is no such file.
+        """
+        place = cls.of(given)
+        if place is None:
+            raise typer.BadParameter(f"which ledger? Give --ledger, or set the variable {VARIABLE}")
+        if not place.exists():
+            raise typer.BadParameter(f"there is no ledger at {str(place.file)!r}")
+        return place
+
+    def exists(self) -> bool:
+        """Whether the file is there; of another database nobody knows before it is opened."""
+        return self.file is None or self.file.is_file()

@@ -1,0 +1,180 @@
+"""Invoices as answers and notifications tell them (fact sheet "money", D, "Response: invoice object")."""
+
+from __future__ import annotations
+
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.invoices import InvoiceState
+from tilia_async.sandbox import messages
+from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.state.accounts import INTEGRATOR
+from tilia_async.sandbox.state.invoices import Kind, LineItem, Payment, Recipient, Reference, SandboxInvoice
+from tilia_async.sandbox.world import World
+
+GO_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def display(world: World, amount: int, currency: str) -> str:
+    """``USD 0.06``, ``TST 6``."""
+    virtual = currency == world.settings.token_currency
+    return f"{currency} {amount}" if virtual else f"{currency} {amount // 100}.{amount % 100:02d}"
+
+
+def to_json(world: World, bill: SandboxInvoice, *, clock: SandboxClock | None = None) -> JsonObject:
+    """An invoice, with maps where the request had lists.
+
+    Args:
+        clock: writes the real times; None: the zero times that create, pay and get were seen to answer.
+    """
+    failed = bill.state is InvoiceState.FAILED
+    return {
+        "invoice_id": bill.invoice_id,
+        "account_id": bill.account_id,
+        "invoice_type": bill.type,
+        **_reference(bill.wording),
+        "state": bill.state,
+        "summary": summary(world, bill.total, bill.currency),
+        # The only values that are documented.
+        "failure_code": "generic_error" if failed else "",
+        "failure_reason": "an error occurred" if failed else "",
+        "created": GO_ZERO_TIME if clock is None else clock.rfc3339(bill.created),
+        "updated": GO_ZERO_TIME if clock is None else clock.rfc3339(bill.updated),
+        "payment_methods": {payment.method.id: _payment(world, bill, payment) for payment in bill.payments},
+        "line_items": {item.line_item_id: line_item(world, bill, item, order) for order, item in enumerate(bill.items)},
+        "subitems": {},
+        "integrator": INTEGRATOR,
+    }
+
+
+def webhook_message(world: World, bill: SandboxInvoice) -> JsonObject:
+    """The message of "invoice-completed", with lists where the answers of the API have maps."""
+    payments = [_payment(world, bill, payment) for payment in bill.payments]
+    items = [line_item(world, bill, item, order) for order, item in enumerate(bill.items)]
+    lists: JsonObject = {"payment_methods": [*payments], "line_items": [*items], "subitems": []}
+    return {**to_json(world, bill, clock=world.clock), **lists}
+
+
+def notify(world: World, bill: SandboxInvoice) -> None:
+    """Its payment succeeded or failed."""
+    world.notify(messages.INVOICE, webhook_message(world, bill))
+
+
+def summary(world: World, total: int, currency: str) -> JsonObject:
+    """The totals. The sandbox knows no taxes."""
+    whole: JsonObject = {
+        "total_amount": total,
+        "total_amount_usd": total if currency == "USD" else 0,
+        "currency": currency,
+        "display_amount": display(world, total, currency),
+    }
+    none: JsonObject = {
+        "total_amount": 0,
+        "total_amount_usd": 0,
+        "currency": currency,
+        "display_amount": display(world, 0, currency),
+    }
+    return {**whole, "subtotal": whole, "tax": none}
+
+
+def line_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
+    wording = item.wording
+    return {
+        "line_item_id": item.line_item_id,
+        "product_sku": wording.product_sku,
+        "product_code": wording.product_code,
+        "amount": item.amount,
+        "amount_refunded": item.refunded,
+        "currency": item.currency,
+        "display_amount": display(world, item.amount, item.currency),
+        "transaction_type": f"{item.transaction_type}{_suffix(bill)}",
+        **_reference(wording),
+        "sort_order": order,
+        "subitems": {share.subitem_id: _recipient_of(world, bill, item, share) for share in item.shares},
+    }
+
+
+def authorized_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
+    """A line item of an authorized invoice, which tells the recipients besides."""
+    recipients: list[JsonValue] = [_recipient(item, share) for share in item.shares]
+    return {**line_item(world, bill, item, order), "recipients": recipients or None}
+
+
+def _recipient(item: LineItem, share: Recipient) -> JsonObject:
+    return {
+        "amount": share.amount,
+        "currency": item.currency,
+        "source_wallet_id": "" if share.source is None else share.source.wallet_id,
+        "destination_account_id": share.destination.account_id,
+        "destination_wallet_id": share.destination.wallet_id,
+        "fee_percentage": float(share.fee_percentage),
+        "fee_description": share.fee_description,
+        **_reference(share.wording),
+    }
+
+
+def _payment(world: World, bill: SandboxInvoice, payment: Payment) -> JsonObject:
+    # Captured: until it is paid, the movement has amount 0.
+    amount = payment.amount if bill.state is InvoiceState.SUCCESS else 0
+    method = payment.method
+    moved = {
+        **_movement(world, bill.currency, payment.subitem_id, amount, "payment", Reference(metadata={})),
+        "source_account_id": bill.account_id,
+        "source_payment_method_id": method.id,
+        "source_wallet_id": "" if method.wallet is None else method.wallet.wallet_id,
+        "destination_account_id": bill.into.account_id,
+        "destination_payment_method_id": "",
+        "destination_wallet_id": bill.into.wallet_id,
+    }
+    return {
+        "payment_method_id": method.id,
+        "payment_id": payment.payment_id,
+        "authorized_amount": payment.amount,
+        "currency": bill.currency,
+        "display_amount": display(world, payment.amount, bill.currency),
+        "display_string": method.display_string,
+        "provider": method.provider,
+        "subitems": {payment.subitem_id: moved},
+    }
+
+
+def _recipient_of(world: World, bill: SandboxInvoice, item: LineItem, share: Recipient) -> JsonObject:
+    source = share.source or world.publisher_wallet(bill.currency)
+    wording = share.wording
+    return {
+        **_movement(world, item.currency, share.subitem_id, share.received, f"user_recipient{_suffix(bill)}", wording),
+        "reference_type": wording.reference_type or "invoicing.invoice_line_item_v2.line_item_id",
+        "reference_id": wording.reference_id or item.line_item_id,
+        "source_account_id": source.account_id,
+        "source_payment_method_id": "",
+        "source_wallet_id": source.wallet_id,
+        "destination_account_id": share.destination.account_id,
+        "destination_payment_method_id": "",
+        "destination_wallet_id": share.destination.wallet_id,
+    }
+
+
+def _movement(
+    world: World, currency: str, subitem_id: str, amount: int, subitem_type: str, wording: Reference
+) -> JsonObject:
+    return {
+        "subitem_id": subitem_id,
+        "amount": amount,
+        "currency": currency,
+        "display_amount": display(world, amount, currency),
+        "subitem_type": subitem_type,
+        **_reference(wording),
+    }
+
+
+def _reference(wording: Reference) -> JsonObject:
+    return {
+        "reference_type": wording.reference_type,
+        "reference_id": wording.reference_id,
+        "description": wording.description,
+        "metadata": wording.metadata,
+    }
+
+
+def _suffix(bill: SandboxInvoice) -> str:
+    """What answers append to the types of a request, e.g. ``_escrow_virtual``."""
+    escrow = "_escrow" if bill.kind is Kind.ESCROW else ""
+    return f"{escrow}_virtual" if bill.virtual else escrow

@@ -1,0 +1,91 @@
+"""Refunds as answers and notifications tell them (fact sheet "money", D8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.models.refunds import RefundStatus
+from tilia_async.sandbox import messages
+from tilia_async.sandbox.payment_methods import to_json as method_told
+from tilia_async.sandbox.state.escrows import SandboxRefund
+from tilia_async.sandbox.state.invoices import Payment, SandboxInvoice
+from tilia_async.sandbox.world import World
+
+
+def refunds_to_json(world: World, bill: SandboxInvoice, status: str) -> JsonObject:
+    """What was refunded of an invoice, without an envelope."""
+    made = [each for each in world.repayments if each.original is bill and each.status == status]
+    done = dict.fromkeys(each.refund_bill.invoice_id for each in made)
+    return {
+        "invoice_id": bill.invoice_id,
+        "is_fully_refunded": bill.refunded == bill.total,
+        "refund_invoice_ids": [*done],
+        "payments": {payment.payment_id: _payment(bill, payment, made) for payment in bill.payments},
+        "refunds": {each.refund_id: _refund(each) for each in made if each.item is None},
+        "line_item_refunds": {each.refund_id: _refund(each) for each in made if each.item is not None},
+    }
+
+
+def notify(world: World, made: Sequence[SandboxRefund]) -> None:
+    """The message of "refund-completed", in which amounts are strings."""
+    first = made[0]
+    to_json: dict[bool, list[JsonValue]] = {True: [], False: []}
+    for each in made:
+        to_json[each.status is RefundStatus.SUCCESS].append(
+            {"refund_id": each.refund_id, "amount": str(each.amount), "currency": each.original.currency}
+        )
+    world.notify(
+        messages.REFUND,
+        {
+            "account_id": first.original.account_id,
+            "failed_refunds": to_json[False],
+            "invoice_id": first.refund_bill.invoice_id,
+            "payment_invoice_id": first.original.invoice_id,
+            "successful_refunds": to_json[True],
+        },
+    )
+
+
+def _payment(bill: SandboxInvoice, payment: Payment, made: Sequence[SandboxRefund]) -> JsonObject:
+    return {
+        "payment_id": payment.payment_id,
+        "invoice_id": bill.invoice_id,
+        "payment_method_id": payment.method.id,
+        "state": "CAPTURED",
+        "provider": payment.method.provider,
+        "psp_transaction_id": payment.subitem_id,
+        "request_amount": payment.amount,
+        "request_currency": bill.currency,
+        "processing_amount": payment.amount,
+        "processing_currency": bill.currency,
+        "received_amount": payment.amount,
+        "received_currency": bill.currency,
+        "item_description": bill.wording.description,
+        "source_client_id": "",
+        "ip_address": "127.0.0.1",
+        "created": payment.method.created,
+        "updated": payment.method.updated,
+        "refunds": [_refund(each) for each in made if each.payment is payment],
+        "payment_method": {"payload": method_told(payment.method)},
+    }
+
+
+def _refund(each: SandboxRefund) -> JsonObject:
+    return {
+        "refund_id": each.refund_id,
+        "refund_invoice_id": each.refund_bill.invoice_id,
+        "payment_id": each.payment.payment_id,
+        "psp_refund_transaction_id": each.refund_id,
+        "amount": each.amount,
+        "currency": each.original.currency,
+        # The second word is inferred after the first.
+        "refund_type": "full_refund" if each.item is None else "line_item_refund",
+        "reason": each.reason,
+        "sub_reason": each.sub_reason,
+        "note": each.note,
+        "status": each.status,
+        "line_item_id": "" if each.item is None else each.item.line_item_id,
+        "created": each.created,
+        "updated": each.created,
+    }

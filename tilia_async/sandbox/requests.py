@@ -1,0 +1,101 @@
+"""What a handler of the sandbox gets, and how it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+import attrs
+import orjson
+
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid
+from tilia_async.sandbox.world import World
+from tilia_async.wire.operation import Operation
+
+_DEEPEST = 100
+"""How many levels a body may have: far more than any real one, and far fewer than an answer could be written with."""
+
+
+class ErrorResponse(Exception):  # noqa: N818 - not an error of the sandbox: it is the answer
+    """Ends a handler with an answer."""
+
+    def __init__(self, answer: SandboxResponse) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+@attrs.frozen
+class SandboxRequest:
+    """One request, understood."""
+
+    world: World
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+    def json(self) -> JsonObject:
+        """The body, which has to be a JSON object.
+
+        Raises:
+            Refused: it is none, or none that an answer could repeat; the key of the error is inferred, since the
+                documented sample is cut off in it.
+        """
+        try:
+            value: JsonValue = orjson.loads(self.body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ErrorResponse(invalid({"request_format": ["request body is not a JSON object"]}))
+        # Before anything is done: an answer that fails afterwards would hide that it was.
+        if not _repeatable(value):
+            raise ErrorResponse(invalid({"request_format": [f"request body is nested deeper than {_DEEPEST} levels"]}))
+        return value
+
+    def texts(self) -> Texts:
+        """How the envelope writes that there is no message: Tilia does it in all these ways, so the sandbox draws."""
+        drawn: Texts = self.world.random.choices((*Texts,), weights=(4, 4, 1, 1))[0]
+        return drawn
+
+    def coin(self) -> bool:
+        """A draw between two forms of an answer that both occur."""
+        return self.world.random.random() < 0.5
+
+
+Handler: TypeAlias = Callable[[SandboxRequest], SandboxResponse]
+
+
+@attrs.frozen
+class Route:
+    """Where a handler is reached.
+
+    Attributes:
+        other_paths: templates of the same operation that Tilia serves as well.
+    """
+
+    operation: Operation[object]
+    handler: Handler
+    other_paths: tuple[str, ...] = ()
+
+
+def _repeatable(value: JsonObject) -> bool:
+    """Whether an answer can tell it again."""
+    level: list[JsonValue] = [value]
+    # Level by level and not by recursion, which would itself end at some depth.
+    for _ in range(_DEEPEST):
+        level = [part for each in level for part in _parts(each)]
+        if not level:
+            break
+    else:
+        return False
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _parts(value: JsonValue) -> Iterable[JsonValue]:
+    """The lists and objects right in a list or an object."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (each for each in inner if isinstance(each, dict | list))

@@ -1,0 +1,62 @@
+"""Tokens closed with a key, so that a disk holds nothing that can be used (extra ``store``)."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tilia_async.secret import Secret
+from tilia_async.tokens.token import AccessToken, Identity
+
+_PURPOSE: Final = "tilia-sdk token store 1"
+
+
+class TokenCipher:
+    """Closes and opens the tokens of one identity. Its key comes from the user's or from the client's secret.
+
+    Attributes:
+        name: of the identity, for those who have the key; it tells nothing to others.
+    """
+
+    def __init__(self, identity: Identity, key: Secret | None) -> None:
+        material = Secret(identity.secret_digest) if key is None else key
+        whose = f"{identity.token_url}\0{identity.client_id}\0{identity.secret_digest}"
+        self.name = _derive(material, "name", whose).hex()
+        self._key = Secret(urlsafe_b64encode(_derive(material, "key", whose)).decode())
+
+    def name_of(self, scopes: frozenset[str]) -> str:
+        """A name for a scope set of this identity, fit for a file."""
+        return hashlib.sha256(f"{self.name}\0{','.join(sorted(scopes))}".encode()).hexdigest()[:32]
+
+    def close(self, tokens: Iterable[AccessToken]) -> str:
+        """The tokens as text that only :meth:`open` can read."""
+        return (
+            Fernet(self._key.reveal())
+            .encrypt(orjson.dumps([(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens]))
+            .decode()
+        )
+
+    def open(self, closed: str) -> Sequence[AccessToken]:
+        """The tokens; none if the text was damaged."""
+        try:
+            rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(closed))
+        except InvalidToken:
+            return ()
+        # What opens was closed here, so it has this shape.
+        return [
+            AccessToken(value, frozenset(scopes), lifetime, 0.0, datetime.fromtimestamp(ends, UTC))
+            for value, scopes, lifetime, ends in rows
+        ]
+
+
+def _derive(material: Secret, purpose: str, whose: str) -> bytes:
+    info = f"{_PURPOSE}\0{purpose}\0{whose}".encode()
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(material.reveal().encode())

@@ -1,0 +1,388 @@
+"""One call from start to end, under one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from tilia_async import errors
+from tilia_async.call_record import AttemptRecord, CallRecord
+from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
+from tilia_async.json_value import Body
+from tilia_async.secret import Secret, hide_body
+from tilia_async.tokens.provider import TokenProvider
+from tilia_async.tokens.token import AccessToken
+from tilia_async.tracebacks import cut
+from tilia_async.wire import envelope
+from tilia_async.wire.envelope import NoResponse, RawResponse
+from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.redactor import NO_REDACTION, Redactor
+from tilia_async.wire.request import WireRequest, build, described
+from tilia_async.wire.response import Response, Success, admit_inference, interpret, no_answer, out_of_time
+from tilia_async.wire.retry import decide
+
+if TYPE_CHECKING:
+    from tilia_async.transport.send_state import SendState
+    from tilia_async.transport.sessions import LoopState, SessionPool
+
+T = TypeVar("T")
+
+_log = logging.getLogger("tilia_async")
+_calls = logging.getLogger("tilia_async.calls")
+_NO_OPTIONS = RequestOptions()
+
+
+class Waiting(Enum):
+    """What a call can be waiting for; the value says it in words."""
+
+    TOKEN = "a token"  # noqa: S105 - no password
+    ANSWER = "an answer"
+    NEXT_ATTEMPT = "the next attempt"
+
+
+class TokenWatch(Protocol):
+    """Whoever makes many calls, and sees more than one of them does.
+
+    Attributes:
+        generation: of the token that the call carried last.
+    """
+
+    generation: int
+
+    def may_renew(self) -> bool:
+        """The token was refused, and has not expired: whether to ask for another and try once more."""
+        ...
+
+
+@attrs.define(eq=False)
+class _Call(Generic[T]):
+    """How far one call has come.
+
+    Attributes:
+        watch: is told of its token, and asked whether a refused one is to be replaced.
+        attempts: how many times the request was given to the network.
+        doubtful: an attempt that is over may have taken effect.
+        passed: the attempt under way.
+        attempted: when that began, on the monotonic clock.
+        generation: of the token that it carries.
+        waits_for: what the call is waiting for.
+        records: of the attempts that failed.
+    """
+
+    operation: Operation[T]
+    request: WireRequest
+    started: float
+    timeout: float
+    watch: TokenWatch | None = None
+    attempts: int = 0
+    doubtful: bool = False
+    replaced_tokens: int = 0
+    send_state: SendState | None = None
+    attempted: float = 0.0
+    generation: int = 0
+    waits_for: Waiting = Waiting.TOKEN
+    records: tuple[AttemptRecord, ...] = ()
+
+    @property
+    def ends_at(self) -> float:
+        """The deadline, on the monotonic clock."""
+        return self.started + self.timeout
+
+    def note(self, outcome: str, decision: str, cause: str | None = None) -> None:
+        """Keep what became of the attempt under way."""
+        outcome = outcome.removeprefix(f"{self.operation.name}: ")
+        self.records += (
+            AttemptRecord(
+                at=self.attempted - self.started,
+                elapsed=monotonic() - self.attempted,
+                sent=self.send_state is not None and self.send_state.sent,
+                token_generation=self.generation,
+                outcome=outcome,
+                cause=cause,
+                decision=decision,
+            ),
+        )
+
+    def record(self) -> CallRecord:
+        """The call so far."""
+        elapsed = monotonic() - self.started
+        return CallRecord(
+            self.operation.name,
+            described(self.operation, self.request),
+            datetime.now(UTC) - timedelta(seconds=elapsed),
+            elapsed,
+            self.timeout,
+            self.records,
+        )
+
+
+@attrs.frozen(eq=False)
+class Requestor:
+    """Calls operations for one client.
+
+    Attributes:
+        corrected: declarations that replace those of the same name.
+    """
+
+    environment: Environment
+    pool: SessionPool
+    tokens: TokenProvider
+    timeout: float
+    retry: RetryPolicy
+    corrected: Mapping[str, Operation[Any]] = attrs.field(factory=dict[str, Operation[Any]])
+
+    async def value(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+        options: RequestOptions | None = None,
+        watch: TokenWatch | None = None,
+    ) -> T:
+        """The value of an operation's answer; a corrected declaration of it is used instead.
+
+        Args:
+            watch: is told which token is used, and asked whether a refused one is to be replaced; None: it is.
+
+        Raises:
+            TiliaError: as :meth:`send` does.
+        """
+        before = sys.exception()
+        call: _Call[T] | None = None
+        try:
+            declared: Operation[T] = self.corrected.get(operation.name, operation)
+            call = self._begin(declared, path=path, query=query, body=body, options=options)
+            call.watch = watch
+            return (await self._finish(call, options or _NO_OPTIONS)).value
+        except errors.TiliaError:
+            # Made to be shown.
+            raise
+        except BaseException as error:  # whatever ends the call; it is raised again
+            _warn_of_doubt(call, error)
+            cut(error, before)
+            raise
+
+    async def send(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+        options: RequestOptions | None = None,
+    ) -> Response[T]:
+        """Call an operation and wait for its answer, at most as long as the call may last.
+
+        Raises:
+            InvalidRequestError: the request was refused here.
+            ClientClosedError: the client is closed.
+            TokenError: the token endpoint refused.
+            ApiError: Tilia answered with an error.
+            TransportError: there was no usable answer; its subclasses say what is known.
+        """
+        before = sys.exception()
+        call: _Call[T] | None = None
+        try:
+            call = self._begin(operation, path=path, query=query, body=body, options=options)
+            came = await self._finish(call, options or _NO_OPTIONS)
+            elapsed = monotonic() - call.started
+            return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
+        except errors.TiliaError:
+            # Made to be shown.
+            raise
+        except BaseException as error:  # whatever ends the call; it is raised again
+            _warn_of_doubt(call, error)
+            cut(error, before)
+            raise
+
+    def _begin(
+        self,
+        operation: Operation[T],
+        *,
+        path: Mapping[str, str] | None,
+        query: Mapping[str, str | int] | None,
+        body: Body | None,
+        options: RequestOptions | None,
+    ) -> _Call[T]:
+        if self.pool.closed:
+            raise errors.ClientClosedError("the client is closed", operation=operation.name)
+        if options is not None:
+            expect("options", options, RequestOptions)
+        body = None if body is None else hide_body(body)
+        request = build(operation, self.environment, path=path, query=query, body=body, options=options)
+        timeout = self.timeout if options is None else options.timeout or self.timeout
+        return _Call(operation, request, monotonic(), timeout)
+
+    async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
+        part = self.pool.for_running_loop()
+        try:
+            with part.deadline(call.timeout):
+                return await self._attempts(call, part, options.retry or self.retry)
+        except errors.TiliaError as error:
+            error.call = call.record()
+            raise
+        except TimeoutError:
+            pass
+        # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
+        raise self._late(call)
+
+    async def _attempts(self, call: _Call[T], part: LoopState, policy: RetryPolicy) -> Success[T]:
+        while True:
+            token = self.tokens.find(call.operation.scopes) or await self._token(call)
+            judged = await self._attempt(call, part, token, policy)
+            if isinstance(judged, Success):
+                return judged
+            if self._reauthorize(call, token, judged):
+                call.note(str(judged), "try once more with a new token", _cause(judged))
+                continue
+            failure = _explained(call, token, judged)
+            decision = decide(
+                call.operation,
+                policy,
+                failure,
+                # The try with a new token is on top of the policy's attempts: the first was refused, it did not fail.
+                attempt=call.attempts - call.replaced_tokens,
+                remaining=call.ends_at - monotonic(),
+                draw=random.random(),  # noqa: S311 - spreads load
+            )
+            call.note(str(failure), decision.why, _cause(failure))
+            _log.debug("%s; %s", failure, decision.why)
+            if decision.wait is None:
+                try:
+                    raise failure
+                finally:
+                    # A frame that holds the exception that holds the frame is a circle, one for each failing call.
+                    del failure, judged
+            call.doubtful = call.doubtful or failure.took_effect is None
+            call.waits_for = Waiting.NEXT_ATTEMPT
+            await asyncio.sleep(decision.wait)
+
+    async def _token(self, call: _Call[T]) -> AccessToken:
+        call.waits_for = Waiting.TOKEN
+        try:
+            return await self.tokens.acquire(call.operation.scopes)
+        except errors.TiliaError as error:
+            failure = error.during(call.operation.name, call.request.reference)
+        raise _in_doubt(call, failure)
+
+    async def _attempt(
+        self, call: _Call[T], part: LoopState, token: AccessToken, policy: RetryPolicy
+    ) -> Success[T] | errors.TiliaError:
+        try:
+            session = part.find() or await self.pool.session()
+        except errors.TiliaError as error:
+            failure = error.during(call.operation.name, call.request.reference)
+            return _in_doubt(call, failure)
+        call.attempts += 1
+        call.waits_for = Waiting.ANSWER
+        # An operation that is never repeated gains nothing from an attempt that ends early.
+        seconds = None if call.operation.repeat is Repeat.NEVER else policy.attempt_timeout
+        call.send_state, call.attempted, call.generation = part.current_send(seconds), monotonic(), token.generation
+        if call.watch is not None:
+            call.watch.generation = token.generation
+        answer = await self.pool.send_once(session, call.request, token, call.send_state)
+        judged = _judge(call, answer, NO_REDACTION)
+        if isinstance(judged, Success):
+            self.tokens.accept(call.operation.scopes)
+            return judged
+        # Once more without the secrets that it may repeat, which costs too much for the answers that are well.
+        return _judge(call, answer, Redactor.of((Secret(token.value), *call.request.secrets)))
+
+    def _reauthorize(self, call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> bool:
+        """After the first refusal of the token, whether a new one is worth a try."""
+        if call.replaced_tokens or not isinstance(failure, errors.ApiError):
+            return False
+        expired = envelope.token_expired(failure.payload)
+        if not expired and (failure.status != 401 or (call.watch is not None and not call.watch.may_renew())):
+            return False
+        if not self.tokens.refuse(token, call.operation.scopes, expired=expired):
+            return False
+        call.replaced_tokens += 1
+        return True
+
+    def _late(self, call: _Call[T]) -> errors.TiliaError:
+        """The error for a call whose time is up, or whose client was closed."""
+        trying = call.waits_for is Waiting.ANSWER
+        send_state = call.send_state if trying else None
+        sent = send_state is not None and send_state.sent
+        waiting = f"while waiting for {call.waits_for.value}"
+        if send_state is not None and not send_state.sent:
+            places = send_state.places
+            waiting = (
+                f"after {monotonic() - call.attempted:.2f} s of waiting for a connection, "
+                f"with {places.waiting} more waiting and {places.in_use} in use (Limits: {places.limits})"
+            )
+        closed = self.pool.ended
+        over = "the client was closed" if closed else f"{call.timeout:g} s are over"
+        reason = f"{over} {waiting}"
+        if trying:
+            call.note(f"no answer: {reason}", "nothing more" if closed else "the call's time is over")
+        late: errors.TiliaError = out_of_time(
+            call.operation, call.request, NoResponse(sent, reason), doubtful=call.doubtful
+        )
+        if closed and late.took_effect is False:
+            late = errors.ClientClosedError(reason).during(call.operation.name, call.request.reference)
+        late.call = call.record()
+        return late
+
+
+def _judge(call: _Call[T], answer: RawResponse | NoResponse, mask: Redactor) -> Success[T] | errors.TiliaError:
+    return interpret(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful, mask=mask)
+
+
+def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
+    """Leave a word about a write that was cut off after it was sent: no error says so, and nobody may look."""
+    if call is None or call.operation.reads or isinstance(error, Exception):
+        return
+    sent = call.waits_for is Waiting.ANSWER and call.send_state is not None and call.send_state.sent
+    if not sent and not call.doubtful:
+        return
+    operation, names = call.operation, ", ".join(call.request.reference) or "what identifies it"
+    _calls.warning(
+        "%s: cancelled after it was sent (%s); nobody knows whether it took effect. "
+        "await tilia.reconcile(OPERATIONS[%r], reference=...) with %s finds out",
+        operation.name,
+        described(operation, call.request),
+        operation.name,
+        names,
+        extra={
+            "tilia": {
+                "operation": operation.name,
+                "template": operation.path,
+                "attempts": call.attempts,
+                "took_effect": None,
+                "identified_by": list(call.request.reference),
+            }
+        },
+    )
+
+
+def _cause(failure: errors.TiliaError) -> str | None:
+    return failure.cause if isinstance(failure, errors.TransportError) else None
+
+
+def _in_doubt(call: _Call[T], failure: errors.TiliaError) -> errors.TiliaError:
+    """What stopped a call before its next attempt does not undo what an earlier one may have done."""
+    if not call.doubtful or call.operation.reads:
+        return failure
+    return no_answer(call.operation, call.request, NoResponse(False, str(failure)), doubtful=True)
+
+
+def _explained(call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> errors.TiliaError:
+    """A fresh token that is refused lacks a scope: Tilia says 401 to that, too (fact sheet "accounts", D3)."""
+    if isinstance(failure, errors.UnauthorizedError) and not envelope.token_expired(failure.payload):
+        missing = envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
+        admit_inference(call.operation, missing)
+        return missing
+    return failure

@@ -1,0 +1,137 @@
+"""One request on the wire, and its answer read to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from tilia_async.config import Proxy
+from tilia_async.tokens.token import AccessToken
+from tilia_async.transport.body import read
+from tilia_async.transport.direct import Direct
+from tilia_async.transport.idle import UnusableConnectionError
+from tilia_async.transport.reasons import AttemptTimeoutError, ProxyLoginError, not_answered
+from tilia_async.transport.routes import Routes
+from tilia_async.transport.send_state import SendState, current_send
+from tilia_async.wire.envelope import NoResponse, RawResponse
+from tilia_async.wire.request import WireRequest
+
+
+async def send_once(
+    session: aiohttp.ClientSession,
+    direct: Direct | None,
+    request: WireRequest,
+    token: AccessToken | None,
+    send_state: SendState,
+    response_bytes: int,
+    routes: Routes | None = None,
+) -> RawResponse | NoResponse:
+    """Send a request once and read the answer. Every failure that is the network's comes back as a value.
+
+    Args:
+        direct: the shorter way to the session's connections; None: there is none.
+        token: goes into the header ``Authorization``; None: there is none yet.
+        passed: learns when the request was sent.
+        response_bytes: the largest body that is read.
+        routes: the proxies; None: there are none.
+
+    Raises:
+        ConfigurationError: the environment names a proxy that cannot be used.
+    """
+    url = request.url
+    path = url.find("/", url.find("//") + 2)
+    origin = url if path < 0 else url[:path]
+    proxy = None if routes is None else await routes.find(origin)
+    places = send_state.places
+    if not places.try_acquire(origin):
+        await places.acquire(origin)
+    try:
+        # Of the idle connections, those that have ended are passed over.
+        while True:
+            try:
+                if proxy is None and direct is not None and direct.takes(request):
+                    asking = direct.ask(request, origin, token, send_state, response_bytes)
+                else:
+                    asking = _ask(session, request, token, send_state, response_bytes, proxy)
+                return await (asking if send_state.seconds is None else _within(send_state.seconds, asking))
+            except UnusableConnectionError as error:
+                if not error.idle:
+                    raise
+    except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
+        ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
+    except RuntimeError as error:
+        # aiohttp's words for a session that was closed while the call was on its way to it.
+        if not session.closed:
+            raise
+        ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
+    finally:
+        places.release(origin)
+    send_state.sent = ended.sent
+    return ended
+
+
+async def _within(seconds: float, asking: Coroutine[Any, Any, RawResponse]) -> RawResponse:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await asking
+    except TimeoutError:
+        # One of a library's is an error of the connection.
+        if not limit.expired():
+            raise
+    raise AttemptTimeoutError(seconds)
+
+
+async def _ask(
+    session: aiohttp.ClientSession,
+    request: WireRequest,
+    token: AccessToken | None,
+    send_state: SendState,
+    response_bytes: int,
+    proxy: Proxy | None,
+) -> RawResponse:
+    """Ask the session as anybody would."""
+    tunnel = request.url.startswith("https:")
+    reset = current_send.set(send_state)
+    try:
+        # The token is in no variable here: frames can be printed with their variables.
+        response = await session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers={
+                **request.headers.reveal(),
+                **({} if token is None else {"Authorization": f"Bearer {token.value}"}),
+                **({} if tunnel else _login(proxy)),
+            },
+            data=None if request.body is None else request.body.reveal(),
+            allow_redirects=False,
+            proxy=None if proxy is None else URL(proxy.url),
+            proxy_headers=_login(proxy) if tunnel else None,
+        )
+        # aiohttp's own ``async with`` does this at greater length, for answers that are read to their end, too.
+        try:
+            if proxy is not None and not tunnel and response.status == ProxyLoginError.status:
+                raise ProxyLoginError
+            return RawResponse(
+                response.status, response.headers, *await read(response.headers, response.content, response_bytes)
+            )
+        finally:
+            if not response.closed:
+                response.close()
+            if request.body is not None:
+                # The task that writes the body may still be there, if the server did not wait for its end.
+                await response.wait_for_close()
+    finally:
+        current_send.reset(reset)
+
+
+def _login(proxy: Proxy | None) -> dict[str, str]:
+    """The header for the proxy. Not in its URL, which stands in aiohttp's errors."""
+    if proxy is None or proxy.authorization is None:
+        return {}
+    return {"Proxy-Authorization": proxy.authorization.reveal()}
