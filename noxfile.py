@@ -102,7 +102,7 @@ def distributions(session: nox.Session) -> None:
     python = str(bare / ("Scripts" if os.name == "nt" else "bin") / "python")
     session.run(python, "-m", "pip", "install", "-q", str(wheel), external=True)
     session.run(python, "-W", "error", "-c", "import tilia_async, tilia_sync", external=True)
-    session.run(python, "-W", "error", "tests/project/optional_features.py", "--none", external=True)
+    session.run(python, "-W", "error", "tests/support/optional_features.py", "--none", external=True)
     session.install("-q", "--force-reinstall", "--no-deps", str(sdist))
     session.install("-q", f"tilia-sdk[all] @ {sdist.as_uri()}", *group("tests"), *group("frameworks"))
     shutil.unpack_archive(sdist, folder)

@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from quick import QUICK
+from support.quick import QUICK
 
 from tilia_async import TiliaClient
 from tilia_async.sandbox import Sandbox

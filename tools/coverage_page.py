@@ -1,4 +1,4 @@
-"""Writes ``docs/coverage.md`` from ``tests/contract/facts.py`` and ``tilia_async.api.OPERATIONS``.
+"""Writes ``docs/coverage.md`` from ``tests/support/facts.py`` and ``tilia_async.api.OPERATIONS``.
 
 Usage: ``coverage_page.py`` writes the file; ``coverage_page.py --check`` fails if it differs from what would be
 written.
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "coverage.md"
 
 INTRO = """\
-<!-- Written by `nox -s docs` from `tests/contract/facts.py`: change that file. -->
+<!-- Written by `nox -s docs` from `tests/support/facts.py`: change that file. -->
 
 # What is covered
 
@@ -44,9 +44,9 @@ PARTS = ("path", "host", "scope")
 
 def facts() -> ModuleType:
     """The list of the fact sheets."""
-    spec = importlib.util.spec_from_file_location("facts", ROOT / "tests" / "contract" / "facts.py")
+    spec = importlib.util.spec_from_file_location("facts", ROOT / "tests" / "support" / "facts.py")
     if spec is None or spec.loader is None:
-        raise ImportError("tests/contract/facts.py")
+        raise ImportError("tests/support/facts.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

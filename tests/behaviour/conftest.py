@@ -1,5 +1,5 @@
 """``tilia`` is a client of each package in turn."""
 
-from both_packages import make, tilia
+from support.both_packages import make, tilia
 
 __all__ = ["make", "tilia"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from both_packages import InThreads, Make, collected
-from scripted import people
+from support.both_packages import InThreads, Make, collected
+from support.scripted import people
 
 import tilia_async.ledger
 import tilia_sync

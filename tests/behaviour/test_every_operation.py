@@ -4,11 +4,10 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 
-import money_calls
 import pytest
-import samples
-from both_packages import InThreads, collected
-from recorder import CLIENT_ID, Recorded, Recorder
+from support import money_calls, samples
+from support.both_packages import InThreads, collected
+from support.recorder import CLIENT_ID, Recorded, Recorder
 
 import tilia_async
 import tilia_sync

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest_asyncio
-from hostile import hostile_server
-from scripted import Answer, ScriptedTilia, at_once, client_of
+from support.hostile import hostile_server
+from support.scripted import Answer, ScriptedTilia, at_once, client_of
 
 from tilia_async import TiliaClient
 from tilia_async.ledger import BlockLedger

@@ -11,9 +11,9 @@ from time import monotonic
 import anyio
 import attrs
 import pytest
-from canaries import places, search
-from interruption import elsewhere, tasks_left
-from scripted import (
+from support.canaries import places, search
+from support.interruption import elsewhere, tasks_left
+from support.scripted import (
     DONE,
     DROPPED,
     Reply,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from blocking import ANSWERS, BlockingTilia, numbers, states
-from hostile import hostile_server
-from scripted import DROPPED, Reply, ScriptedTilia, client_of, failing, ids, until
+from support.blocking import ANSWERS, BlockingTilia, numbers, states
+from support.hostile import hostile_server
+from support.scripted import DROPPED, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import RetryPolicy, TiliaClient, errors
 from tilia_async.bulk import BulkOutcome, BulkReport

@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
-from blocking import url
-from hostile import hostile_server
-from scripted import DONE, Reply, ScriptedTilia, client_of, failing, ids, until
+from support.blocking import url
+from support.hostile import hostile_server
+from support.scripted import DONE, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import RetryPolicy, errors
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import pytest_asyncio
-from blocking import BlockingTilia, notification, numbers, states, url
-from hostile import hostile_server
-from scripted import DROPPED, Reply, client_of, ids
+from support.blocking import BlockingTilia, notification, numbers, states, url
+from support.hostile import hostile_server
+from support.scripted import DROPPED, Reply, client_of, ids
 
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkOutcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hostile import hostile_server
-from scripted import ScriptedTilia, client_of, ids
+from support.hostile import hostile_server
+from support.scripted import ScriptedTilia, client_of, ids
 
 from tilia_async.bulk import BulkOutcome
 from tilia_async.sandbox import Sandbox

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from blocking import BlockingTilia, nothing, notification, numbers, states, url
-from hostile import hostile_server
-from scripted import DROPPED, Reply, client_of, failing, ids, until
 from sqlalchemy.ext.asyncio import AsyncConnection
+from support.blocking import BlockingTilia, nothing, notification, numbers, states, url
+from support.hostile import hostile_server
+from support.scripted import DROPPED, Reply, client_of, failing, ids, until
 
 import tilia_sync
 from tilia_async import TiliaClient, errors

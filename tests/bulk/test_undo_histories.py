@@ -10,12 +10,12 @@ from pathlib import Path
 
 import attrs
 import pytest
-from blocking import BlockingTilia, notification
-from hostile import hostile_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from postgres import new_database
-from scripted import DROPPED, Reply, client_of, failing
+from support.blocking import BlockingTilia, notification
+from support.hostile import hostile_server
+from support.postgres import new_database
+from support.scripted import DROPPED, Reply, client_of, failing
 
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkOutcome, BulkReport

@@ -11,9 +11,9 @@ import attrs
 import orjson
 import pytest
 import pytest_asyncio
-from blocking import BlockingTilia, nothing, notification, numbers, url
-from hostile import hostile_server
-from scripted import DROPPED, Reply, client_of, failing
+from support.blocking import BlockingTilia, nothing, notification, numbers, url
+from support.hostile import hostile_server
+from support.scripted import DROPPED, Reply, client_of, failing
 
 from tilia_async import TiliaClient
 from tilia_async.bulk import BulkOutcome

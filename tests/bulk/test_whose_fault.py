@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from scripted import DONE, ONCE, Reply, ScriptedTilia, failing, ids
+from support.scripted import DONE, ONCE, Reply, ScriptedTilia, failing, ids
 
 from tilia_async import RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.bulk import BulkOutcome

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import settings_of
+from support.commands import settings_of
 
 import tilia_sync
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from commands import blocks, run
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from support.commands import blocks, run
 
 import tilia_sync
 from tilia_async.cli import checked_ids as account_list

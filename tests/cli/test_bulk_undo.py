@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from commands import blocks, run
+from support.commands import blocks, run
 
 import tilia_sync
 from tilia_async.sandbox import Fault

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import run
+from support.commands import run
 
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.intent import Intent

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from forked import Case, Ending, run
+from support.forked import Case, Ending, run
 
 import tilia_sync
 

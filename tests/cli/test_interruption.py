@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import TILIA, blocks, environment, run
+from support.commands import TILIA, blocks, environment, run
 
 import tilia_sync
 from tilia_async.sandbox import Fault

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import run
+from support.commands import run
 
 Settings = dict[str, str]
 WAVE = ("--reason", "cheats \x1b[2J[red]", "--actor", "ops@acme.example", "--job", "wave", "--review-at", "2031-01-01")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import typer
-from commands import TILIA, environment
-from forked import Case, run
+from support.commands import TILIA, environment
+from support.forked import Case, run
 
 import tilia_sync
 from tilia_async.cli.app import app

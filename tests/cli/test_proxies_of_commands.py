@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from forked import Case, Ending, run
-from forward_proxy import proxy_elsewhere
+from support.forked import Case, Ending, run
+from support.forward_proxy import proxy_elsewhere
 
 import tilia_sync
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from money_calls import CALLS, Case, expect_request
-from money_samples import METHOD, SELLER
-from samples import ACCOUNT
+from support.money_calls import CALLS, Case, expect_request
+from support.money_samples import METHOD, SELLER
+from support.samples import ACCOUNT
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

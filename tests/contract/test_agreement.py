@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import orjson
 import pytest
-from money_calls import CALLS
-from money_samples import CAPTURED, CUSTOM, HELD, INVOICE, LINE_ITEM, PAID_OUT, PURCHASE
-from samples import ACCOUNT, MAIL, OLD_ACCOUNT, PROFILE, REGISTERED, failure
-from samples import CALLS as MORE_CALLS
+from support.money_calls import CALLS
+from support.money_samples import CAPTURED, CUSTOM, HELD, INVOICE, LINE_ITEM, PAID_OUT, PURCHASE
+from support.samples import ACCOUNT, MAIL, OLD_ACCOUNT, PROFILE, REGISTERED, failure
+from support.samples import CALLS as MORE_CALLS
 
 from tilia_async import Environment, Operation, Repeat, Service, errors
 from tilia_async.api import OPERATIONS
@@ -21,7 +21,7 @@ from tilia_async.wire.request import build
 from tilia_async.wire.response import Success, interpret
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from samples import (
+from support.samples import (
     ACCOUNT,
     APPAUTH,
     BALANCES_CAPTURED,
@@ -42,7 +42,7 @@ from tilia_async.api import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -8,16 +8,16 @@ from uuid import UUID, uuid4
 
 import attrs
 import pytest
-from money_calls import CALLS, MOVE
-from money_samples import EXCHANGE, METHOD, PAID_OUT, PAYOUT, PURCHASE, TRANSFERRED
-from samples import ACCOUNT, CARD, MAIL, REGISTERED, TOKEN_WALLET, USD_WALLET, failure
+from support.money_calls import CALLS, MOVE
+from support.money_samples import EXCHANGE, METHOD, PAID_OUT, PAYOUT, PURCHASE, TRANSFERRED
+from support.samples import ACCOUNT, CARD, MAIL, REGISTERED, TOKEN_WALLET, USD_WALLET, failure
 
 from tilia_async import Environment, Money, RequestOptions, Scope, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.config import Service
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from facts import CONVENIENCES, FACTS, MADE, NOTIFICATIONS, Fact
+from support.facts import CONVENIENCES, FACTS, MADE, NOTIFICATIONS, Fact
 
 from tilia_async import TiliaClient
 from tilia_async.api import OPERATIONS

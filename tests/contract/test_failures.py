@@ -6,12 +6,12 @@ import pickle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from samples import ACCOUNT, CALLS, MAIL, PHRASE, PROFILE, failure
+from support.samples import ACCOUNT, CALLS, MAIL, PHRASE, PROFILE, failure
 
 from tilia_async import errors
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

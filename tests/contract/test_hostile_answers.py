@@ -12,12 +12,12 @@ from typing import Any, Union, get_args, get_origin
 
 import attrs
 import pytest
-from counts import count
-from good_answers import GOOD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from money_samples import CAPTURED
-from odd_json import bodies
+from support.counts import count
+from support.good_answers import GOOD
+from support.money_samples import CAPTURED
+from support.odd_json import bodies
 
 from tilia_async import Environment, Operation, Repeat, RetryPolicy, errors
 from tilia_async.api import OPERATIONS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from money_calls import CALLS
-from money_samples import (
+from support.money_calls import CALLS
+from support.money_samples import (
     BLOCK,
     CANCELLED,
     CAPTURED,
@@ -33,10 +33,10 @@ from money_samples import (
     USABLE,
     as_lists,
 )
-from samples import ACCOUNT, APPAUTH, EMPTY, REGISTERED, WALLET, at, check
+from support.samples import ACCOUNT, APPAUTH, EMPTY, REGISTERED, WALLET, at, check
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from money_calls import CALLS, ONCE, READING
-from samples import ACCOUNT, failure
+from support.money_calls import CALLS, ONCE, READING
+from support.samples import ACCOUNT, failure
 
 from tilia_async import errors
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

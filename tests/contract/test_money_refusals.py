@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from money_calls import ITEM, MOVE, SECOND, SOURCE, drain
-from money_samples import ESCROW, INVOICE, LINE_ITEM, METHOD, PAYOUT, SELLER
-from samples import ACCOUNT, WALLET
+from support.money_calls import ITEM, MOVE, SECOND, SOURCE, drain
+from support.money_samples import ESCROW, INVOICE, LINE_ITEM, METHOD, PAYOUT, SELLER
+from support.samples import ACCOUNT, WALLET
 
 from tilia_async import Money, RequestOptions, errors
 from tilia_async.models.line_items import LineItem, Location, PaymentSource, Recipient
@@ -16,7 +16,7 @@ from tilia_async.models.transfers import TransferItem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from money_calls import ITEM, MOVE, SECOND, SOURCE, Case, drain, expect_request
-from money_samples import ESCROW, EXCHANGE, INVOICE, LINE_ITEM, METHOD, PAYOUT, SELLER
-from samples import ACCOUNT, WALLET
+from support.money_calls import ITEM, MOVE, SECOND, SOURCE, Case, drain, expect_request
+from support.money_samples import ESCROW, EXCHANGE, INVOICE, LINE_ITEM, METHOD, PAYOUT, SELLER
+from support.samples import ACCOUNT, WALLET
 
 from tilia_async import Money
 from tilia_async.models.line_items import LineItem, Location, PaymentSource, Recipient
 from tilia_async.models.transfers import TransferItem
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

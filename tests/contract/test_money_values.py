@@ -6,12 +6,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from money_calls import CALLS
-from money_samples import CAPTURED, DETAILS, HELD, INVOICE, KYC, PAID_OUT, PURCHASE, TRANSFERRED
-from samples import APPAUTH, WALLET, ZERO_TIME, at, check
+from support.money_calls import CALLS
+from support.money_samples import CAPTURED, DETAILS, HELD, INVOICE, KYC, PAID_OUT, PURCHASE, TRANSFERRED
+from support.samples import APPAUTH, WALLET, ZERO_TIME, at, check
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

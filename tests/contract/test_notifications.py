@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from facts import NOTIFICATIONS, Notification
-from money_samples import BLOCK, CAPTURED, ESCROW, EXCHANGE, INVOICE, KYC, METHOD, TRANSFERRED, as_lists
-from samples import ACCOUNT, WALLET
+from support.facts import NOTIFICATIONS, Notification
+from support.money_samples import BLOCK, CAPTURED, ESCROW, EXCHANGE, INVOICE, KYC, METHOD, TRANSFERRED, as_lists
+from support.samples import ACCOUNT, WALLET
 
 MESSAGES: dict[str, dict[str, Any]] = {
     "AccountBlockChanged": {"account_id": ACCOUNT, "blocks": BLOCK, "is_blocked": True},

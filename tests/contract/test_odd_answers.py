@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import (
+from support.samples import (
     ACCOUNT,
     APPAUTH,
     CALLS,
@@ -27,7 +27,7 @@ from samples import (
 from tilia_async import errors
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

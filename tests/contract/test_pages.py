@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from money_calls import drain
-from money_samples import CAPTURED, HELD
-from recorder import CLIENT_ID
-from samples import ACCOUNT
+from support.money_calls import drain
+from support.money_samples import CAPTURED, HELD
+from support.recorder import CLIENT_ID
+from support.samples import ACCOUNT
 
 import tilia_sync
 from tilia_async import RequestOptions, errors
@@ -18,7 +18,7 @@ from tilia_async.tokens import TokenCache
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

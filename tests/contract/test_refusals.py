@@ -14,7 +14,7 @@ from tilia_async import Environment, TiliaClient, errors
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     Call = Callable[[TiliaClient, str], Awaitable[Any]]
 

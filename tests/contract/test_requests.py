@@ -13,7 +13,7 @@ from tilia_async.api import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
-from good_answers import GOOD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from odd_json import bodies
+from support.good_answers import GOOD
+from support.odd_json import bodies
 from test_hostile_answers import THERE, asked
 
 from tilia_async import Operation

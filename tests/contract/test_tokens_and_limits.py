@@ -9,12 +9,12 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import ACCOUNT, CALLS, PHRASE, PROFILE, failure
+from support.samples import ACCOUNT, CALLS, PHRASE, PROFILE, failure
 
 from tilia_async import RetryPolicy, errors
 
 if TYPE_CHECKING:
-    from recorder import Recorder
+    from support.recorder import Recorder
 
     from tilia_async import TiliaClient
 

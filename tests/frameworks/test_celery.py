@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from settings import running_sandbox
+from support.settings import running_sandbox
 
 from tilia_async.sandbox import Fault
 from tilia_sync import Sandbox, errors

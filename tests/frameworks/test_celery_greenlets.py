@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from settings import running_sandbox
+from support.settings import running_sandbox
 
 celery = pytest.importorskip("celery")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gevent's and eventlet's workers are for Unix")

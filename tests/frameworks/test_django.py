@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from settings import running_sandbox
+from support.settings import running_sandbox
 
 pytest.importorskip("django")
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from settings import variables
+from support.settings import variables
 
 from tilia_async.tokens import TokenCache
 from tilia_async.webhooks import AccountBlockChanged

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from settings import running_sandbox, variables
+from support.settings import running_sandbox, variables
 
 from tilia_async.sandbox import Fault
 from tilia_sync import Sandbox

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import attrs
 import pytest
-from counts import count
-from killed_job import JOB, Order, start
-from postgres import new_database
-from scripted import blocks_sent, people, until
+from support.counts import count
+from support.killed_job import JOB, Order, start
+from support.postgres import new_database
+from support.scripted import blocks_sent, people, until
 
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.sandbox import Fault, Sandbox

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from postgres import new_database
+from support.postgres import new_database
 
 from tilia_async import errors
 from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState, export

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from postgres import new_database
+from support.postgres import new_database
 
-SCRIPT = Path(__file__).with_name("first_use.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "first_use.py"
 
 LATE = """
 import asyncio, os, resource, sys

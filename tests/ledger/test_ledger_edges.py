@@ -7,11 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hostile import hostile_server
-from postgres import new_database
-from scripted import DONE, Reply, ScriptedTilia, at_once, client_of, failing, ids, never
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from support.hostile import hostile_server
+from support.postgres import new_database
+from support.scripted import DONE, Reply, ScriptedTilia, at_once, client_of, failing, ids, never
 
 import tilia_sync
 from tilia_async import RequestOptions, errors

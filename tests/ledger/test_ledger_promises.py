@@ -22,10 +22,21 @@ import asyncpg
 import orjson
 import pytest
 import pytest_asyncio
-from canaries import places, search
-from hostile import hostile_server
-from postgres import every_text, new_database, terminate_connections, unreachable
-from scripted import DONE, ONCE, Reply, ScriptedTilia, blocks_sent, client_of, ids, people, sandbox_client, until
+from support.canaries import places, search
+from support.hostile import hostile_server
+from support.postgres import every_text, new_database, terminate_connections, unreachable
+from support.scripted import (
+    DONE,
+    ONCE,
+    Reply,
+    ScriptedTilia,
+    blocks_sent,
+    client_of,
+    ids,
+    people,
+    sandbox_client,
+    until,
+)
 
 from tilia_async import RequestOptions, TiliaClient, errors
 from tilia_async.bulk import BulkOutcome
@@ -411,7 +422,7 @@ def process_settings(sandbox: Sandbox, url: str, accounts: list[str], **more: ob
 
 
 async def job_process(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    script = Path(__file__).with_name("job_process.py")
+    script = Path(__file__).parents[1] / "support" / "job_process.py"
     return await asyncio.create_subprocess_exec(
         sys.executable, str(script), env=environment, stdout=asyncio.subprocess.PIPE
     )

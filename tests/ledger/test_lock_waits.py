@@ -82,7 +82,16 @@ def test_ctrl_c_ends_what_waits_for_another_process(path: Path, way: str) -> Non
     with (
         held(path),
         subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", Path(__file__).with_name("waiting.py"), way, path],
+            [
+                sys.executable,
+                "-X",
+                "dev",
+                "-W",
+                "error",
+                Path(__file__).parents[1] / "support" / "waiting.py",
+                way,
+                path,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,7 +119,16 @@ def test_ctrl_c_ends_the_opening_of_a_new_ledger_that_another_process_holds(path
     with (
         held(path, "BEGIN EXCLUSIVE"),
         subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", Path(__file__).with_name("waiting.py"), way, path],
+            [
+                sys.executable,
+                "-X",
+                "dev",
+                "-W",
+                "error",
+                Path(__file__).parents[1] / "support" / "waiting.py",
+                way,
+                path,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -133,7 +151,16 @@ def test_a_time_limit_ends_a_recorded_call_and_the_closing_of_its_ledger(path: P
     make(path)
     with held(path):
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", Path(__file__).with_name("waiting.py"), "timeout", path],
+            [
+                sys.executable,
+                "-X",
+                "dev",
+                "-W",
+                "error",
+                Path(__file__).parents[1] / "support" / "waiting.py",
+                "timeout",
+                path,
+            ],
             input="\n",
             capture_output=True,
             text=True,

@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
-from postgres import new_database
 from sqlalchemy import Table, create_engine, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
+from support.postgres import new_database
 
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS

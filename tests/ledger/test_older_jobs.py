@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from blocking import BlockingTilia, numbers
-from hostile import hostile_server
-from postgres import new_database
-from scripted import client_of
 from sqlalchemy import create_engine, insert
 from sqlalchemy.ext.asyncio import create_async_engine
+from support.blocking import BlockingTilia, numbers
+from support.hostile import hostile_server
+from support.postgres import new_database
+from support.scripted import client_of
 from test_migrations import make
 
 from tilia_async import TiliaClient, errors

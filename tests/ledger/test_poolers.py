@@ -7,10 +7,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from hostile import hostile_server
-from pooler import pooled
-from postgres import new_database
-from scripted import ScriptedTilia, at_once, client_of, ids
+from support.hostile import hostile_server
+from support.pooler import pooled
+from support.postgres import new_database
+from support.scripted import ScriptedTilia, at_once, client_of, ids
 
 from tilia_async import errors
 from tilia_async.bulk import BulkOutcome

@@ -10,9 +10,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from postgres import new_database
+from support.postgres import new_database
 
-SCRIPT = Path(__file__).with_name("one_loop_per_event.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "one_loop_per_event.py"
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from postgres import new_database
+from support.postgres import new_database
 
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 from tilia_async.ledger.claims import RecordedOutcome

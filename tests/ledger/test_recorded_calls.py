@@ -14,8 +14,8 @@ import anyio
 import attrs
 import orjson
 import pytest
-from hostile import Connection, hostile_server
-from scripted import DONE, ONCE, Reply, ScriptedTilia, client_of, failing, ids, people, sandbox_client
+from support.hostile import Connection, hostile_server
+from support.scripted import DONE, ONCE, Reply, ScriptedTilia, client_of, failing, ids, people, sandbox_client
 
 # Its libraries are loaded here, and not while a test measures time or counts threads.
 import tilia_async.ledger.journal  # noqa: F401

@@ -331,7 +331,7 @@ def test_a_command_whose_ledger_cannot_be_opened_tells_only_that(tmp_path: Path)
 @pytest.mark.parametrize("state", ["idle", "busy"])
 def test_nothing_that_a_forked_child_writes_is_lost_when_its_parent_closes(path: Path, whose: str, state: str) -> None:
     """SQLite takes the locks of the parent for the child's own, if the child has its connections when it opens."""
-    script = Path(__file__).with_name("forking.py")
+    script = Path(__file__).parents[1] / "support" / "forking.py"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(script), str(path), whose, state],
         capture_output=True,

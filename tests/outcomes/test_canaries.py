@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from canaries import all_logs, places, search
-from hostile import Connection, hostile_server
 from hypothesis import given
 from hypothesis import strategies as st
-from quick import QUICK
+from support.canaries import all_logs, places, search
+from support.hostile import Connection, hostile_server
+from support.quick import QUICK
 
 import tilia_sync
 from tilia_async import Environment, RequestOptions, TiliaClient, errors

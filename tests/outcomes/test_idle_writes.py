@@ -7,9 +7,9 @@ import random
 import time
 
 import pytest
-from effects import state_of
-from quick import QUICK
-from scenes import SCENES, Stage
+from support.effects import state_of
+from support.quick import QUICK
+from support.scenes import SCENES, Stage
 from test_matrix import states
 
 import tilia_sync

@@ -13,12 +13,12 @@ import time
 from collections import Counter
 
 import pytest
-from canaries import all_logs, places, search
-from conditions import CONDITIONS, Condition
-from counts import count
-from effects import state_of
-from quick import QUICK
-from scenes import PASSWORD, SCENES, Call, Stage
+from support.canaries import all_logs, places, search
+from support.conditions import CONDITIONS, Condition
+from support.counts import count
+from support.effects import state_of
+from support.quick import QUICK
+from support.scenes import PASSWORD, SCENES, Call, Stage
 
 from tilia_async import RetryPolicy, Scope, TiliaClient, Verdict, errors
 from tilia_async.api import OPERATIONS

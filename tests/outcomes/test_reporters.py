@@ -14,10 +14,10 @@ from unittest import mock
 import attrs
 import orjson
 import pytest
-from canaries import places, search
-from hostile import Connection, hostile_server
-from quick import QUICK
-from reporters import reported
+from support.canaries import places, search
+from support.hostile import Connection, hostile_server
+from support.quick import QUICK
+from support.reporters import reported
 
 import tilia_sync
 from tilia_async import Environment, RequestOptions, Secret, TiliaClient, errors

@@ -19,7 +19,6 @@ import attrs
 import orjson
 import pytest
 import sentry_sdk.serializer
-from canaries import search, shown
 from hypothesis import given
 from hypothesis import strategies as st
 from rich import inspect, pretty
@@ -27,6 +26,7 @@ from rich.console import Console
 from rollbar.lib.transforms.serializable import SerializableTransform
 from rollbar.lib.transforms.shortener import ShortenerTransform
 from rollbar.lib.traverse import traverse
+from support.canaries import search, shown
 
 import tilia_sync
 from tilia_async import Environment, RequestOptions, Secret, TiliaClient

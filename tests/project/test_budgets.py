@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine
 
 import pytest
 import pytest_asyncio
-from hostile import Connection, HostileServer, hostile_server
+from support.hostile import Connection, HostileServer, hostile_server
 
 from tilia_async import Limits, TiliaClient, errors
 from tilia_async.tokens import TokenCache

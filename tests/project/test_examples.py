@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from counts import count
+from support.counts import count
 
 GAME_SERVER = Path(__file__).resolve().parents[2] / "examples" / "game_server.py"
 

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from optional_features import FEATURES
+from support.optional_features import FEATURES
 
 HERE = Path(__file__).resolve().parent
 EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]

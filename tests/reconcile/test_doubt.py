@@ -8,7 +8,7 @@ from datetime import timedelta
 import attrs
 import pytest
 import pytest_asyncio
-from lying import Liar, Lie, liar, lost, unzoned, when, zoned
+from support.lying import Liar, Lie, liar, lost, unzoned, when, zoned
 
 from tilia_async import LineItem, Money, Reconciliation, TiliaClient, TransferItem, Verdict, errors
 from tilia_async.api import OPERATIONS

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from both_packages import Make
+from support.both_packages import Make
 
 from tilia_async import LineItem, Money, Operation, Repeat, RequestOptions, Service, TiliaClient, Verdict, errors
 from tilia_async.api import OPERATIONS

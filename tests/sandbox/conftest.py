@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest_asyncio
-from plain import Http
+from support.plain import Http
 
 from tilia_async.sandbox import Sandbox
 

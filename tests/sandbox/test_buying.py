@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
-from plain import Http, item
+from support.plain import Http, item
 
 from tilia_async.sandbox import Sandbox
 

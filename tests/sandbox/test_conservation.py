@@ -9,7 +9,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from plain import item
+from support.plain import item
 
 from tilia_async.money import Money
 from tilia_async.sandbox import payouts

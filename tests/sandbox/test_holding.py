@@ -4,7 +4,7 @@ import aiohttp
 import attrs
 import pytest
 import pytest_asyncio
-from plain import Http, item
+from support.plain import Http, item
 
 from tilia_async.sandbox import Sandbox
 

@@ -14,7 +14,7 @@ import attrs
 import pytest
 import pytest_asyncio
 import test_sandbox
-from plain import Http, item
+from support.plain import Http, item
 
 import tilia_sync
 from tilia_async import Scope, errors

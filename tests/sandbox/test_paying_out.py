@@ -8,7 +8,7 @@ import aiohttp
 import attrs
 import pytest
 import pytest_asyncio
-from plain import Http
+from support.plain import Http
 
 from tilia_async.sandbox import Fault
 

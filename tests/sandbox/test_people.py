@@ -2,7 +2,7 @@
 
 import aiohttp
 import pytest
-from plain import Http
+from support.plain import Http
 
 from tilia_async.sandbox import Sandbox
 

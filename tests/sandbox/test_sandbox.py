@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import aiohttp.web
 import pytest
-from plain import Http
+from support.plain import Http
 
 from tilia_async import Money, Scope
 from tilia_async.api import OPERATIONS

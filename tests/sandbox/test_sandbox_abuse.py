@@ -4,7 +4,7 @@ import uuid
 
 import aiohttp
 import pytest
-from plain import Http, item
+from support.plain import Http, item
 
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox import Sandbox

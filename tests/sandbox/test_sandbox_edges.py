@@ -6,7 +6,7 @@ import sys
 
 import aiohttp
 import pytest
-from plain import Http
+from support.plain import Http
 
 from tilia_async import Money, TiliaClient
 from tilia_async.sandbox import Fault, Sandbox

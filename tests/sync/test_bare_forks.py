@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from scripts import run, unix
+from support.scripts import run, unix
 
 from tilia_sync import Sandbox
 

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from scripts import run
+from support.scripts import run
 
 from tilia_sync import loop_thread as bridge
 from tilia_sync.tracebacks import _hidden as hidden

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from quick import QUICK
-from scripted import people
-from scripts import run, unix
+from support.quick import QUICK
+from support.scripted import people
+from support.scripts import run, unix
 
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress
 from tilia_async.sandbox import Sandbox as AsyncSandbox

@@ -1,6 +1,6 @@
 """The end of clients and of processes: no warning, no hang, no "Event loop is closed"."""
 
-from scripts import run
+from support.scripts import run
 
 
 def test_exit_without_close() -> None:

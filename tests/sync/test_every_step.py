@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from scripts import run, unix
+from support.scripts import run, unix
 
 pytestmark = unix
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts import PRELUDE, unix
+from support.scripts import PRELUDE, unix
 
 from tilia_sync import Sandbox
 

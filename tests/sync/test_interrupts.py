@@ -1,6 +1,6 @@
 """Ctrl-C and other signals, in processes of their own."""
 
-from scripts import run, unix
+from support.scripts import run, unix
 
 pytestmark = unix
 

@@ -1,6 +1,6 @@
 """Calls inside a running event loop, and those that would never end."""
 
-from scripts import run
+from support.scripts import run
 
 
 def test_inside_a_running_loop_it_works_and_warns_once_at_the_users_line() -> None:

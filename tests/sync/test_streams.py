@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from quick import QUICK
-from scripts import run
+from support.quick import QUICK
+from support.scripts import run
 
 from tilia_async.tokens import TokenCache
 from tilia_sync import LineItem, Money, Sandbox, TiliaClient, errors

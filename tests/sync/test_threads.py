@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from quick import QUICK
-from scripts import run
+from support.quick import QUICK
+from support.scripts import run
 
 import tilia_async
 import tilia_sync

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from counts import count
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from token_model import ABANDONED, CLOSED, Caller, Failure, Model, Owner, Scopes, Token
+from support.counts import count
+from support.token_model import ABANDONED, CLOSED, Caller, Failure, Model, Owner, Scopes, Token
 
 from tilia_async.config import Credentials
 from tilia_async.errors import ClientClosedError, ConnectError, TiliaError, TokenError

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from quick import QUICK
+from support.quick import QUICK
 
 from tilia_async import TiliaClient, errors
 from tilia_async.config import Credentials

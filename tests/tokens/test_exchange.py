@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from hostile import Connection, hostile_server
-from quick import QUICK
+from support.hostile import Connection, hostile_server
+from support.quick import QUICK
 
 from tilia_async import TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import attrs
 import pytest
-from counts import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from odd_json import bodies
+from support.counts import count
+from support.odd_json import bodies
 
 from tilia_async import errors
 from tilia_async.secret import Secret

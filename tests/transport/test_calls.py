@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
-from counts import count
-from hostile import Connection, HostileServer, hostile_server
-from quick import QUICK
+from support.counts import count
+from support.hostile import Connection, HostileServer, hostile_server
+from support.quick import QUICK
 
 from tilia_async import Limits, Operation, Repeat, RequestOptions, RetryPolicy, Service, TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox

@@ -17,9 +17,9 @@ import attrs
 import pytest
 import trustme
 import uvloop
-from counts import count
-from hostile import Connection, HostileServer
-from interruption import (
+from support.counts import count
+from support.hostile import Connection, HostileServer
+from support.interruption import (
     Interrupted,
     assert_no_slot_is_held,
     elsewhere,
@@ -27,8 +27,8 @@ from interruption import (
     settled,
     tasks_left,
 )
-from keeper import Keeper
-from quick import QUICK
+from support.keeper import Keeper
+from support.quick import QUICK
 
 import tilia_sync
 from tilia_async import Limits, Operation, Repeat, RequestOptions, RetryPolicy, Service, TiliaClient, errors

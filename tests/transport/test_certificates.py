@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 import trustme
 import uvloop
-from forward_proxy import Certificates, proxy_elsewhere, strict_tls_server
-from hostile import Connection, HostileServer
-from interruption import elsewhere
-from quick import QUICK
+from support.forward_proxy import Certificates, proxy_elsewhere, strict_tls_server
+from support.hostile import Connection, HostileServer
+from support.interruption import elsewhere
+from support.quick import QUICK
 
 import tilia_sync
 from tilia_async import Environment, Operation, Repeat, Service, TiliaClient, errors

@@ -7,7 +7,7 @@ import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hostile import Connection, hostile_server
+from support.hostile import Connection, hostile_server
 
 from tilia_async import Limits, RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.sandbox import Fault, Sandbox

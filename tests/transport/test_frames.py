@@ -15,11 +15,11 @@ import anyio
 import orjson
 import pytest
 import uvloop
-from counts import count
-from hostile import Connection, HostileServer
-from interruption import Interrupted, elsewhere
-from quick import QUICK
-from scripts import run, unix
+from support.counts import count
+from support.hostile import Connection, HostileServer
+from support.interruption import Interrupted, elsewhere
+from support.quick import QUICK
+from support.scripts import run, unix
 
 from tilia_async import TiliaClient, errors
 from tilia_async.api import OPERATIONS

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hostile import Connection, HostileServer, hostile_server
-from interruption import assert_no_slot_is_held, elsewhere
+from support.hostile import Connection, HostileServer, hostile_server
+from support.interruption import assert_no_slot_is_held, elsewhere
 
 import tilia_sync
 from tilia_async import Operation, Repeat, RequestOptions, RetryPolicy, Service, TiliaClient, errors

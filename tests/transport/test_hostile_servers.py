@@ -10,13 +10,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import attacks
 import pytest
-from attacks import ATTACKS, FAKE, GOOD, LIMIT, TIMEOUT, Attack, whole
-from counts import count
-from hostile import Connection
-from interruption import elsewhere
-from quick import QUICK
+from support import attacks
+from support.attacks import ATTACKS, FAKE, GOOD, LIMIT, TIMEOUT, Attack, whole
+from support.counts import count
+from support.hostile import Connection
+from support.interruption import elsewhere
+from support.quick import QUICK
 
 from tilia_async import RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.tokens import TokenCache

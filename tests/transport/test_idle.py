@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 import trustme
 import uvloop
-from counts import count
-from hostile import Connection, HostileServer
-from interruption import assert_no_slot_is_held, elsewhere
-from keeper import Keeper, abort, close, complain, speak
+from support.counts import count
+from support.hostile import Connection, HostileServer
+from support.interruption import assert_no_slot_is_held, elsewhere
+from support.keeper import Keeper, abort, close, complain, speak
 
 from tilia_async import Environment, Operation, Repeat, RetryPolicy, Service, TiliaClient, errors
 from tilia_async.tokens import TokenCache

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from forward_proxy import Certificates
-from hostile import Connection
-from interruption import elsewhere, sockets_to
+from support.forward_proxy import Certificates
+from support.hostile import Connection
+from support.interruption import elsewhere, sockets_to
 
 from tilia_async import Operation, Repeat, Service, TiliaClient
 from tilia_async.tokens import TokenCache
@@ -30,7 +30,7 @@ async def answer(connection: Connection) -> None:
 
 HEAD = """
 import asyncio, gc, ssl, sys, threading, uvloop
-from interruption import sockets_to
+from support.interruption import sockets_to
 from tilia_async import Operation, Repeat, Service, TiliaClient, errors
 from tilia_async.tokens import TokenCache
 

@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp
 import pytest
-from hostile import Connection, hostile_server
+from support.hostile import Connection, hostile_server
 
 from tilia_async import Limits, Operation, Repeat, Service, TiliaClient
 from tilia_async.tokens import TokenCache

@@ -7,9 +7,9 @@ import re
 
 import aiohttp
 import pytest
-from counts import count
-from hostile import Connection, hostile_server
-from interruption import assert_no_slot_is_held
+from support.counts import count
+from support.hostile import Connection, hostile_server
+from support.interruption import assert_no_slot_is_held
 
 from tilia_async import Limits, Operation, Repeat, RequestOptions, Service, TiliaClient, errors
 from tilia_async.tokens import TokenCache

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from forward_proxy import Certificates, ForwardProxy, forward_proxy, proxy_elsewhere
-from hostile import Connection, HostileServer, hostile_server
-from quick import QUICK
+from support.forward_proxy import Certificates, ForwardProxy, forward_proxy, proxy_elsewhere
+from support.hostile import Connection, HostileServer, hostile_server
+from support.quick import QUICK
 
 import tilia_sync
 from tilia_async import Operation, Repeat, Service, TiliaClient, errors
@@ -75,7 +75,7 @@ async def test_every_request_goes_through_a_tunnel() -> None:
 
 
 def test_the_synchronous_client_goes_through_a_tunnel() -> None:
-    from interruption import elsewhere
+    from support.interruption import elsewhere
 
     certificates = Certificates()
     with elsewhere(answer, certificates.server()) as server, proxy_elsewhere(login="corp:p@ss") as proxy:

@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     # The process that this module tells of loads them after aiohttp has got its other names.
-    from hostile import Connection
+    from support.hostile import Connection
 
     from tilia_async import TiliaClient
 
@@ -26,7 +26,7 @@ TESTS = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module", params=["four", "unheard"])
 def came(request: pytest.FixtureRequest) -> dict[str, object]:
     """What the calls of :func:`tell` came to, in a process with an aiohttp whose names are others."""
-    path = os.pathsep.join((str(TESTS), str(TESTS / "outcomes")))
+    path = str(TESTS)
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__],
         env={**os.environ, "TILIA_TEST_AIOHTTP": request.param, "PYTHONPATH": path},
@@ -75,8 +75,8 @@ def test_an_answer_to_nothing_is_not_taken_for_that_of_the_next_request(came: di
 
 async def tell() -> dict[str, object]:
     from aiohttp.client_reqrep import ClientRequest
-    from breakers import closed_port
-    from hostile import hostile_server
+    from support.breakers import closed_port
+    from support.hostile import hostile_server
 
     from tilia_async import Environment, RetryPolicy, Service, TiliaClient
     from tilia_async.tokens import TokenCache

@@ -2,7 +2,7 @@
 
 import aiohttp
 import pytest
-from hostile import Connection, hostile_server
+from support.hostile import Connection, hostile_server
 
 from tilia_async import Operation, Repeat, RetryPolicy, Service, TiliaClient, errors
 from tilia_async.tokens import TokenCache

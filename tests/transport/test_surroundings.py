@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 import pytest
 import trio
-from hostile import Connection
-from interruption import elsewhere
+from support.hostile import Connection
+from support.interruption import elsewhere
 
 import tilia_async
 import tilia_sync

@@ -13,9 +13,9 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aioresponses import aioresponses
-from hostile import TOKEN, Connection, hostile_server
-from interruption import assert_no_slot_is_held
-from quick import QUICK
+from support.hostile import TOKEN, Connection, hostile_server
+from support.interruption import assert_no_slot_is_held
+from support.quick import QUICK
 from test_hosts import MockedResponse
 
 from tilia_async import Environment, Operation, Repeat, RequestOptions, Service, TiliaClient, errors

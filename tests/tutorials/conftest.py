@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-from both_packages import make, tilia
+from support.both_packages import make, tilia
 
 from tilia_async.sandbox import Sandbox
 from tilia_async.webhooks import UnknownEvent, parse_event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from both_packages import collected
+from support.both_packages import collected
 
 from tilia_async import Money, Scope, errors
 from tilia_async.models.line_items import LineItem, PaymentSource, Recipient

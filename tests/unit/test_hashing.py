@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from good_answers import GOOD
+from support.good_answers import GOOD
 
 from tilia_async import Environment, LineItem, Recipient, RequestOptions
 from tilia_async.api import OPERATIONS

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pickle
 
-import deliveries
 import orjson
 import pytest
-from counts import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from odd_json import bodies
+from support import deliveries
+from support.counts import count
+from support.odd_json import bodies
 
 from tilia_async.errors import WebhookError
 from tilia_async.webhooks import Event, parse_event

@@ -10,10 +10,10 @@ from pathlib import Path
 import orjson
 import pytest
 import pytest_asyncio
-from deliveries import delivery
-from postgres import new_database
-from receiving_process import ALLOWED, Worker, start
-from scripted import people, sandbox_client
+from support.deliveries import delivery
+from support.postgres import new_database
+from support.receiving_process import ALLOWED, Worker, start
+from support.scripted import people, sandbox_client
 
 import tilia_sync
 from tilia_async import errors

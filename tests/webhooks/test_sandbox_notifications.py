@@ -10,7 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from deliveries import basic
+from support.deliveries import basic
 
 from tilia_async import TiliaClient
 from tilia_async.errors import ConfigurationError

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import pytest
 from aiohttp import web
-from deliveries import BLOCK, delivery
+from support.deliveries import BLOCK, delivery
 
 import tilia_sync
 from tilia_async.errors import ConfigurationError, WebhookError

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
-from deliveries import BLOCK, basic, delivery
+from support.deliveries import BLOCK, basic, delivery
 
 from tilia_async.webhooks import AccountBlockChanged, WebhookReceiver
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
-from deliveries import BLOCK, basic, delivery
+from support.deliveries import BLOCK, basic, delivery
 
 from tilia_async.webhooks import AccountBlockChanged, WebhookReceiver
 

@@ -6,9 +6,9 @@ from itertools import combinations
 from types import SimpleNamespace
 
 import attrs
-import deliveries
 import pytest
-from deliveries import delivery
+from support import deliveries
+from support.deliveries import delivery
 
 from tilia_async.errors import NotFoundError
 from tilia_async.models.accounts import Account, AccountBlocks

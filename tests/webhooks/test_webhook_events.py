@@ -4,12 +4,12 @@ import pickle
 from datetime import UTC, datetime
 
 import attrs
-import deliveries
 import orjson
 import pytest
-from deliveries import delivery
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import deliveries
+from support.deliveries import delivery
 
 from tilia_async import webhooks
 from tilia_async.errors import WebhookError

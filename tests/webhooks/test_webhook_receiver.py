@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import attrs
-import deliveries
 import pytest
-from canaries import frames, places, search
-from deliveries import BLOCK, UNBLOCK, basic, delivery
-from quick import QUICK
+from support import deliveries
+from support.canaries import frames, places, search
+from support.deliveries import BLOCK, UNBLOCK, basic, delivery
+from support.quick import QUICK
 
 import tilia_sync
 from tilia_async import TiliaClient

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from deliveries import BLOCK, UNBLOCK, delivery
-from serving import SERVERS, Server, rest_of, served
+from support.deliveries import BLOCK, UNBLOCK, delivery
+from support.serving import SERVERS, Server, rest_of, served
 
 for _needed in ("uvicorn", "uvicorn_worker", "hypercorn", "gunicorn", "gevent", "waitress", "starlette"):
     pytest.importorskip(_needed)

@@ -11,7 +11,7 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from deliveries import BLOCK, UNBLOCK, basic, delivery
+from support.deliveries import BLOCK, UNBLOCK, basic, delivery
 
 from tilia_async.tokens import TokenCache
 from tilia_async.webhooks import AccountBlockChanged

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from quick import QUICK
 
 import tilia_async
 import tilia_sync
+from support.quick import QUICK
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import attrs
-from hostile import Connection, hostile_server
-from quick import QUICK
 
+from support.hostile import Connection, hostile_server
+from support.quick import QUICK
 from tilia_async import TiliaClient, errors
 from tilia_async.tokens import TokenCache
 

@@ -11,10 +11,10 @@ import attrs
 import orjson
 import pytest
 import pytest_asyncio
-from hostile import Connection
-from postgres import new_database
-from scripted import DROPPED, Reply
 
+from support.hostile import Connection
+from support.postgres import new_database
+from support.scripted import DROPPED, Reply
 from tilia_async.bulk import BulkReport
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.webhooks import AccountBlockChanged, parse_event

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from facts import MADE
-from money_samples import (
+from support.facts import MADE
+from support.money_samples import (
     BLOCK,
     CAPTURED,
     CONVERSION,
@@ -28,16 +28,14 @@ from money_samples import (
     TRANSFERRED,
     USABLE,
 )
-from samples import ACCOUNT, REGISTERED, WALLET, WALLET_DOC
-
+from support.samples import ACCOUNT, REGISTERED, WALLET, WALLET_DOC
 from tilia_async.models.line_items import LineItem, PaymentSource, Recipient
 from tilia_async.models.transfers import TransferItem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from recorder import Recorder
-
+    from support.recorder import Recorder
     from tilia_async import TiliaClient
 
 SECOND = "wal_2V2cKMJI4AtLkF8eQaVi1NAl9wL"

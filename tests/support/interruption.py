@@ -14,8 +14,8 @@ from ssl import SSLContext
 from typing import Any, TypeVar
 
 import attrs
-from hostile import HostileServer, Script, hostile_server
 
+from support.hostile import HostileServer, Script, hostile_server
 from tilia_async import TiliaClient
 
 T = TypeVar("T")

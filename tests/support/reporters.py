@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import rollbar
 import sentry_sdk
 import structlog
-from canaries import chain, is_users
 from rich.traceback import Traceback
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.transport import Transport
+
+from support.canaries import chain, is_users
 
 LONG = 1_000_000
 

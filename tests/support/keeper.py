@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
-from hostile import TOKEN, Connection
+from support.hostile import TOKEN, Connection
 
 
 async def close(connection: Connection) -> None:

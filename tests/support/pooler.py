@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from postgres import SERVER
+
+from support.postgres import SERVER
 
 SETTINGS = """
 [databases]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import money_calls
-from money_samples import CONVERSION, FULL
-from samples import (
+from support import money_calls
+from support.money_samples import CONVERSION, FULL
+from support.samples import (
     ACCOUNT,
     APPAUTH,
     BALANCES_CAPTURED,

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 
 import aiohttp
 import attrs
-from breakers import NoNames, closed_port, tls_reset
 
+from support.breakers import NoNames, closed_port, tls_reset
 from tilia_async import Environment, Operation, Service, errors
 from tilia_async.sandbox import Fault, Sandbox
 

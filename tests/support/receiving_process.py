@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import attrs
-from deliveries import basic
 
+from support.deliveries import basic
 from tilia_async import Environment, TiliaClient
 from tilia_async.ledger import BlockLedger
 from tilia_async.webhooks import WebhookReceiver

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 
 import attrs
 import orjson
-from hostile import Connection
-from quick import QUICK
 
+from support.hostile import Connection
+from support.quick import QUICK
 from tilia_async import RetryPolicy, TiliaClient
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache

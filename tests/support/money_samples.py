@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from samples import ACCOUNT, TAG, WALLET, WALLET_DOC, ZERO_TIME
+from support.samples import ACCOUNT, TAG, WALLET, WALLET_DOC, ZERO_TIME
 
 CREATOR = "acct_2UU7yuHWGs2vwShyoUKeebMk5E5"
 METHOD = "pm_2V2bA0r2hJpUnCA9HeTgOl0rONr"

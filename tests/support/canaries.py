@@ -17,8 +17,8 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 import orjson
-from counts import count
 
+from support.counts import count
 from tilia_async import errors
 
 

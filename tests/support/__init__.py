@@ -1,0 +1,1 @@
+"""Servers, models, samples and scripts that tests share."""
