@@ -84,7 +84,7 @@ def tests_newest(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, *session.posargs)
     test_ways(session)
     renamed = {"PYTHONPATH": "tests", "TILIA_TEST_AIOHTTP": "four"}
-    session.run("pytest", "-n", "2", "-m", "not nightly", "-p", "renamed_aiohttp", *ON_AIOHTTP, env=renamed)
+    session.run("pytest", "-n", "2", "-m", "not nightly", "-p", "support.renamed_aiohttp", *ON_AIOHTTP, env=renamed)
 
 
 @nox.session

@@ -92,7 +92,7 @@ def test_a_cell_calls_and_is_warned_once(kernel: Kernel) -> None:
 def test_a_traceback_shows_the_cell_and_no_bridge(kernel: Kernel) -> None:
     ((name, shown),) = [each for each in kernel.cell("tilia.accounts.get('acct_1')") if each[0] != "stderr"]
     assert name == "NotFoundError"
-    for file in ("bridge.py", "call.py"):
+    for file in ("loop_thread.py", "call.py"):
         assert file not in shown
     assert "requestor.py" in shown
 

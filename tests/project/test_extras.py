@@ -44,7 +44,7 @@ def test_every_package_of_an_extra_is_tried() -> None:
 @pytest.mark.parametrize("missing", NEEDED)
 def test_a_feature_without_its_package_names_the_extra(missing: str) -> None:
     done = subprocess.run(
-        [sys.executable, HERE / "optional_features.py", missing],
+        [sys.executable, HERE.parent / "support" / "optional_features.py", missing],
         capture_output=True,
         text=True,
         timeout=50,

@@ -1,6 +1,6 @@
 """Loads the installed aiohttp with other names in it, as releases to come may have them.
 
-Importing this does so for the process: ``PYTHONPATH=tests pytest -p renamed_aiohttp`` runs any test that way.
+Importing this does so for the process: ``PYTHONPATH=tests pytest -p support.renamed_aiohttp`` runs any test that way.
 ``TILIA_TEST_AIOHTTP`` says which names: ``four`` (the default) has those of aiohttp's branch for its version 4, and its
 constructor of requests, which wants all keywords; ``unheard`` sends by a method of which nobody has heard.
 """

@@ -89,7 +89,7 @@ def test_on_its_own_thread_it_refuses_with_both_stacks() -> None:
             print(store.refused.splitlines()[0])
             for word in ("thread tilia-sync:", "in asks_tilia", "thread MainThread:", "in main"):
                 print(word in store.refused)
-            print("bridge.py" in store.refused, store.refused.index("in asks_tilia") < store.refused.index("in main"))
+            print("loop_thread.py" in store.refused, store.refused.index("in asks_tilia") < store.refused.index("in main"))
             print(other.payment_methods.list("a"))
     """)
         == "[]\n"

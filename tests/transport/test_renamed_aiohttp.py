@@ -134,6 +134,6 @@ async def tried(tilia: TiliaClient, method: str, path: str, seconds: float = 5.0
 
 
 if __name__ == "__main__":
-    import renamed_aiohttp  # noqa: F401 - importing it gives aiohttp its other names
+    from support import renamed_aiohttp  # noqa: F401 - importing it gives aiohttp its other names
 
     print(json.dumps(asyncio.run(tell())))  # noqa: T201 - its output is read
