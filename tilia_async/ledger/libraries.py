@@ -15,7 +15,7 @@ from tilia_async.errors import LedgerError, readable
 from tilia_async.ledger.system_failures import advice
 from tilia_async.ledger.url import Kind
 
-_ROOMS: Final = ("database", "journal", "jobs", "questions", "reported", "standing", "statements")
+_ROOMS: Final = ("database", "journal", "jobs", "queries", "reported_blocks", "standing", "statements")
 """Modules of this package that need SQLAlchemy, which takes some tenths of a second."""
 
 _NEEDED: Final = {
