@@ -31,7 +31,9 @@ BROUGHT_BY = {"greenlet": "sqlalchemy[asyncio]"}
 
 def extras_with(package: str) -> set[str]:
     stated = BROUGHT_BY.get(package, package)
-    return {name for name, needs in EXTRAS.items() if any(each.startswith(stated) for each in needs)}
+    found = {name for name, needs in EXTRAS.items() if any(each.startswith(stated) for each in needs)}
+    # An extra may bring another.
+    return found | {name for name, needs in EXTRAS.items() if any(f"tilia-sdk[{each}]" in needs for each in found)}
 
 
 def test_every_package_of_an_extra_is_tried() -> None:
