@@ -18,6 +18,18 @@ _BYTES_OF_A_CONTAINER: Final = 48
 _FEW: Final = 10_000
 
 
+def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int) -> bytes | None:
+    """The body, if it is short, plain and there as a whole, as most are when their headers are; None: see :func:`read`.
+
+    Nothing is taken from the content unless the body is returned.
+    """
+    if not content.is_eof() or "Content-Encoding" in headers:
+        return None
+    stated = headers.get("Content-Length")
+    # The parser refuses what is no number.
+    return content.read_nowait() if stated is not None and int(stated) <= min(limit, _FEW) else None
+
+
 async def read(
     headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int
 ) -> tuple[bytes | None, str, str | None]:

@@ -58,13 +58,12 @@ class ConnectionLimiter:
     def release(self, host: str) -> None:
         """Give a place back, or to the next."""
         taken = self._taken_to[host]
-        somebody_may_go_on = self.in_use == self._in_all or taken == self._per_host
         self.in_use -= 1
         if taken == 1:
             del self._taken_to[host]
         else:
             self._taken_to[host] = taken - 1
-        if self._waiting and somebody_may_go_on:
+        if self._waiting and (self.in_use + 1 == self._in_all or taken == self._per_host):
             self._hand_over()
 
     def _hand_over(self) -> None:

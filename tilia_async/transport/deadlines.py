@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Final
+
+_NEVER: Final = float("inf")
 
 
 class Deadlines:
@@ -11,66 +14,59 @@ class Deadlines:
 
     It is set for the earliest deadline that there was when it was set. When it rings, it may find that call gone, and
     is set for the earliest that there is then.
+
+    Attributes:
+        running: those whose calls are under way. They enter and leave by themselves.
+        draining: wait until there are none.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._running: set[Deadline] = set()
+        self.loop = loop
+        self.running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = 0.0
-        self._drained: list[asyncio.Future[None]] = []
+        self.rings_at = _NEVER
+        self.draining: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
-        return len(self._running)
-
-    def add(self, deadline: Deadline, seconds: float) -> None:
-        """Let a deadline end in so many seconds."""
-        deadline.ends_at = self._loop.time() + seconds
-        self._running.add(deadline)
-        if self._timer is None or deadline.ends_at < self._rings_at:
-            self._set(deadline.ends_at)
-
-    def remove(self, deadline: Deadline) -> None:
-        """Its call has ended."""
-        self._running.discard(deadline)
-        if self._drained and not self._running:
-            self._tell()
+        return len(self.running)
 
     async def drained(self) -> None:
         """Wait until no call is under way."""
-        if self._running:
-            over = self._loop.create_future()
-            self._drained.append(over)
+        if self.running:
+            over = self.loop.create_future()
+            self.draining.append(over)
             await over
 
     def end_all(self) -> None:
         """End them now, and leave no timer behind."""
-        self._end(float("inf"))
+        self._end(_NEVER)
 
-    def _set(self, ends_at: float) -> None:
+    def ring_at(self, ends_at: float) -> None:
+        """Set the timer for that time of the loop's clock."""
         if self._timer is not None:
             self._timer.cancel()
-        self._rings_at = ends_at
-        self._timer = self._loop.call_at(ends_at, self._ring)
+        self.rings_at = ends_at
+        self._timer = self.loop.call_at(ends_at, self._ring)
 
     def _ring(self) -> None:
         # The clock of a loop may be coarser than its timers: this deadline is over, whatever the clock says.
-        self._end(max(self._loop.time(), self._rings_at))
+        self._end(max(self.loop.time(), self.rings_at))
 
     def _end(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        for deadline in [each for each in self._running if each.ends_at <= now]:
-            self._running.discard(deadline)
+            self._timer, self.rings_at = None, _NEVER
+        for deadline in [each for each in self.running if each.ends_at <= now]:
+            self.running.discard(deadline)
             deadline.end()
-        if self._drained and not self._running:
-            self._tell()
-        if self._running:
-            self._set(min(each.ends_at for each in self._running))
+        if self.draining and not self.running:
+            self.tell_drained()
+        if self.running:
+            self.ring_at(min(each.ends_at for each in self.running))
 
-    def _tell(self) -> None:
-        waiting, self._drained = self._drained, []
+    def tell_drained(self) -> None:
+        """Wake those who wait until no call is under way."""
+        waiting, self.draining = self.draining, []
         for over in waiting:
             if not over.done():
                 over.set_result(None)
@@ -87,14 +83,14 @@ class Deadline:
 
     __slots__ = ("_cancelling", "_deadlines", "_over", "_seconds", "_task", "ends_at")
 
+    _cancelling: int
     _task: asyncio.Task[object]
+    ends_at: float
 
     def __init__(self, deadlines: Deadlines, seconds: float) -> None:
-        self.ends_at = 0.0
-        self._cancelling = 0
         self._deadlines = deadlines
-        self._over = False
         self._seconds = seconds
+        self._over = False
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
@@ -102,12 +98,19 @@ class Deadline:
             raise RuntimeError("a call runs in a task")
         self._task = task
         self._cancelling = task.cancelling()
-        self._deadlines.add(self, self._seconds)
+        deadlines = self._deadlines
+        self.ends_at = deadlines.loop.time() + self._seconds
+        deadlines.running.add(self)
+        if self.ends_at < deadlines.rings_at:
+            deadlines.ring_at(self.ends_at)
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._deadlines.remove(self)
+        deadlines = self._deadlines
+        deadlines.running.discard(self)
+        if deadlines.draining and not deadlines.running:
+            deadlines.tell_drained()
         # Somebody else's cancellation that came meanwhile goes on.
         if self._over and self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
             raise TimeoutError from exc

@@ -19,27 +19,31 @@ from typing import Final, Self
 
 import aiohttp
 import aiohttp.client
+import attrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from yarl import URL
 
+from tilia_async.secret import HiddenBytes
 from tilia_async.tokens.token import AccessToken
-from tilia_async.transport.body import read
-from tilia_async.transport.idle import look
+from tilia_async.transport.body import at_hand, read
+from tilia_async.transport.idle import is_quiet, look
 from tilia_async.transport.send_state import KNOWN, SENT, SendState
 from tilia_async.wire.envelope import RawResponse
-from tilia_async.wire.request import WireRequest
+from tilia_async.wire.request import NO_HEADERS, WireRequest
 
 NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 _CONNECT: Final = ("req", "traces", "timeout")
+# Printable ASCII but the blank, and what a server never gets to see.
+_IN_URLS: Final = bytes(set(range(0x21, 0x7F)) - set(b"#"))
 _METHODS: Final = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
 _WITH_BODY: Final = frozenset({"PATCH", "POST", "PUT"})
 _OURS: Final = [SENT]
+_NO_LENGTH: Final = "Content-Length: 0\r\n"
+_NO_BODY: Final = f"{_NO_LENGTH}Content-Type: application/octet-stream\r\n"
 _SWITCHING_PROTOCOLS: Final = 101
 _FINAL: Final = 200
-# By these a request leaves a session; who mocks or traces sessions replaces one of them.
-_WAYS: Final = ("request", "_request")
 
 
 class Server(ClientRequest):
@@ -66,14 +70,22 @@ class Direct:
         self, session: aiohttp.ClientSession, connector: aiohttp.BaseConnector, headers: Mapping[str, str]
     ) -> None:
         self._session = session
+        # The list itself: who traces sessions adds to it.
+        self._traces = session.trace_configs
         self._connector = connector
+        # The parser of a connection serves as long as it does, unless others set it for their own requests.
+        self._is_shared = not session.connector_owner
         self._loop = asyncio.get_running_loop()
         self._headers = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}
         if connector.force_close:
             self._headers["connection"] = "Connection: close\r\n"
-        self._plain = "".join(self._headers.values())
-        self._servers: dict[str, tuple[Server, str]] = {}
-        self._shipped = _ways()
+        self._servers: dict[str, _Origin] = {}
+        # The end of a head, for the token that was used last.
+        self._token: AccessToken | None = None
+        self._end = _end(None).reveal
+        # By these a request leaves a session; who mocks or traces sessions replaces one of them.
+        self._request: object = aiohttp.ClientSession.request
+        self._request_itself: object = aiohttp.ClientSession._request  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - compared only
 
     @classmethod
     def of(cls, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> Self | None:
@@ -87,19 +99,18 @@ class Direct:
             Server(URL("http://localhost"), session, direct._loop)
         except (AttributeError, TypeError):
             return None
-        return direct if _as_shipped() else None
+        return direct if _is_shipped(direct._request) and _is_shipped(direct._request_itself) else None
 
     def takes(self, request: WireRequest) -> bool:
         """The request is a plain one, and nobody has replaced or watches what the session would do with it."""
         url = request.url
         return (
-            request.method in _METHODS
+            aiohttp.ClientSession.request is self._request
+            and aiohttp.ClientSession._request is self._request_itself  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+            and self._traces == _OURS
+            and request.method in _METHODS
             and url.isascii()
-            and url.isprintable()
-            and " " not in url
-            and "#" not in url
-            and self._session.trace_configs == _OURS
-            and _ways() == self._shipped
+            and not url.encode().translate(None, _IN_URLS)
         )
 
     async def ask(
@@ -114,25 +125,35 @@ class Direct:
             ClientError: the connection failed, or cannot be used.
             HttpProcessingError: the answer is no HTTP.
         """
-        server, host = self._servers.get(origin) or self._server(origin)
-        connection = await self._connector.connect(server, [], NO_TIMEOUT)
+        server = self._servers.get(origin) or self._server(origin)
+        connection = await self._connector.connect(server.named, [], NO_TIMEOUT)
         whole = False
         try:
-            send_state.again = await look(connection, send_state.used)
-            protocol, transport = connection.protocol, connection.transport
-            if protocol is None or transport is None:
+            protocol = connection.protocol
+            if protocol is not None and is_quiet(protocol, send_state.used):
+                send_state.again = True
+                if self._is_shared:
+                    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+            else:
+                send_state.again = await look(connection, send_state.used)
+                protocol = connection.protocol
+                if protocol is None:
+                    raise aiohttp.ClientConnectionError("the connection has no protocol")
+                protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+            transport = protocol.transport
+            if transport is None:
                 raise aiohttp.ClientConnectionError("the connection has no transport")
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-            head = self._head(request, request.url[len(origin) :] or "/", host)
             send_state.sent = True
-            # The token is in no variable here: frames can be printed with their variables.
-            transport.write(head + _last(token) + (b"" if request.body is None else request.body.reveal()))
+            # Headers, token and body are in no variable here: frames can be printed with their variables.
+            transport.write(self._written(request, request.url[len(origin) :] or "/", server, token))
             while True:
                 message, content = await protocol.read()
                 if message.code >= _FINAL or message.code == _SWITCHING_PROTOCOLS:
                     break
             headers = message.headers
-            answer = RawResponse(message.code, headers, *await read(headers, content, limit))
+            answer = RawResponse(message.code, headers, at_hand(headers, content, limit))
+            if answer.body is None:
+                answer = RawResponse(message.code, headers, *await read(headers, content, limit))
             # A server that did not wait for the end of the request would take the rest of it for the next one.
             whole = content.is_eof() and not transport.get_write_buffer_size()
             return answer
@@ -142,41 +163,52 @@ class Direct:
             else:
                 connection.close()
 
-    def _server(self, origin: str) -> tuple[Server, str]:
-        """For the scheme, host and port of a URL: what the connector wants, and the first header."""
+    def _server(self, origin: str) -> _Origin:
         url = URL(origin, encoded=True)
-        found = Server(url, self._session, self._loop), f"Host: {url.host_port_subcomponent}\r\n"
+        lines = f"Host: {url.host_port_subcomponent}\r\n", "".join(self._headers.values())
+        found = _Origin(Server(url, self._session, self._loop), *lines)
         self._servers[origin] = found
         return found
 
-    def _head(self, request: WireRequest, target: str, host: str) -> bytes:
-        """The head of a request, all but ``Authorization`` and the end."""
-        method, body = request.method, request.body
-        lines = self._plain
-        if headers := request.headers.reveal():
-            own = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.items()}
+    def _written(self, request: WireRequest, target: str, server: _Origin, token: AccessToken | None) -> bytes:
+        """The whole of a request."""
+        if token is not self._token:
+            self._token, self._end = token, _end(token).reveal
+        method, body, lines = request.method, request.body, server.lines
+        if request.headers is not NO_HEADERS:
+            own = {name.lower(): f"{name}: {value}\r\n" for name, value in request.headers.reveal().items()}
             lines = "".join({**self._headers, **own}.values())
         if body is not None:
-            lines += f"Content-Length: {len(body.reveal())}\r\n"
-        elif method != "GET":
-            lines += "Content-Length: 0\r\n"
-            if method in _WITH_BODY:
-                lines += "Content-Type: application/octet-stream\r\n"
-        return f"{method} {target} HTTP/1.1\r\n{host}{lines}".encode()
+            head = f"{method} {target} HTTP/1.1\r\n{server.host}{lines}Content-Length: {len(body.reveal())}\r\n"
+            return head.encode() + self._end() + body.reveal()
+        if method != "GET":
+            lines += _NO_BODY if method in _WITH_BODY else _NO_LENGTH
+        return f"{method} {target} HTTP/1.1\r\n{server.host}{lines}".encode() + self._end()
 
 
-def _last(token: AccessToken | None) -> bytes:
-    return b"\r\n" if token is None else f"Authorization: Bearer {token.value}\r\n\r\n".encode()
+@attrs.frozen
+class _Origin:
+    """The scheme, host and port of URLs.
+
+    Attributes:
+        named: tells the connector where to connect.
+        host: the first header.
+        lines: the headers that all requests have, if they have none of their own.
+    """
+
+    named: Server
+    host: str
+    lines: str
 
 
-def _ways() -> tuple[object, ...]:
-    methods = vars(aiohttp.ClientSession)
-    return tuple(methods.get(name) for name in _WAYS)
+def _end(token: AccessToken | None) -> HiddenBytes:
+    """The last header of a request, and the end of its head."""
+    return HiddenBytes(b"\r\n" if token is None else f"Authorization: Bearer {token.value}\r\n\r\n".encode())
 
 
-def _as_shipped() -> bool:
-    """The ways through a session are aiohttp's own functions."""
-    return all(isinstance(way, FunctionType) and way.__code__.co_filename == aiohttp.client.__file__ for way in _ways())
+def _is_shipped(way: object) -> bool:
+    """It is aiohttp's own function."""
+    return isinstance(way, FunctionType) and way.__code__.co_filename == aiohttp.client.__file__
 
 
 def _is_known(connector: aiohttp.BaseConnector) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Final
-from weakref import WeakSet
+from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -35,7 +35,22 @@ class UnsolicitedResponseError(UnusableConnectionError):
     """Something came on which nothing was asked: it would be taken for the next request's answer."""
 
 
-async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
+Used: TypeAlias = WeakKeyDictionary[ResponseHandler, Callable[[int], object]]
+"""The connections on which something was written, each with what returns something if there is something to read.
+
+It is given the milliseconds to wait, and is made once: to register a socket costs more than to ask.
+"""
+
+
+def is_quiet(protocol: ResponseHandler, used: Used) -> bool:
+    """Return True if a connection was used before, and nothing has come on it since: most looks end here."""
+    readable, transport = used.get(protocol), protocol.transport
+    if readable is None or transport is None:
+        return False
+    return not (transport.is_closing() or protocol.should_close or readable(0))
+
+
+async def look(connection: Connection, used: Used) -> bool:
     """Make sure that a request can be written on a connection, and return True if one was before.
 
     That is as far as this end can know. An end that the server has sent is not seen before the loop reads it, and a
@@ -43,7 +58,7 @@ async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
     servers send tickets.
 
     Args:
-        used: the connections on which something was written; this one is entered.
+        used: this connection is entered.
 
     Raises:
         UnusableConnectionError: nothing may be written on it.
@@ -51,14 +66,14 @@ async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None:
         raise EndedConnectionError
+    readable = used.get(protocol) or _look_at(transport)
     for _ in range(_LOOKS):
         if transport.is_closing() or protocol.should_close:
             break
-        if not _has_something(transport):
-            if protocol in used:
-                return True
-            used.add(protocol)
-            return False
+        if not readable(0):
+            again = protocol in used
+            used[protocol] = readable
+            return again
         await asyncio.sleep(0)
     for _ in range(_LOOKS):
         # What ended it is told a moment after it has ended.
@@ -73,26 +88,27 @@ async def look(connection: Connection, used: WeakSet[ResponseHandler]) -> bool:
     raise broken from protocol.exception()
 
 
-def _polled(descriptor: int) -> bool:
+def _look_at(transport: asyncio.BaseTransport) -> Callable[[int], object]:
+    """What returns something if the socket holds bytes, an end or an error to read."""
+    socket = transport.get_extra_info("socket")
+    descriptor = -1 if socket is None else socket.fileno()
+    return _nothing if descriptor < 0 else _watch(descriptor)
+
+
+def _nothing(_milliseconds: int) -> object:
+    """Return nothing, for a transport that is no socket."""
+    return None
+
+
+def _polled(descriptor: int) -> Callable[[int], object]:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return poll.poll
 
 
-def _selected(descriptor: int) -> bool:
-    return bool(select.select([descriptor], [], [], 0)[0])
+def _selected(descriptor: int) -> Callable[[int], object]:
+    return lambda milliseconds: select.select([descriptor], [], [], milliseconds / 1000)[0]
 
 
 # ``select`` itself knows no descriptor above 1023, but on Windows, where there is no ``poll``.
-_is_readable: Callable[[int], bool] = _polled if hasattr(select, "poll") else _selected
-
-
-def _has_something(transport: asyncio.BaseTransport) -> bool:
-    """Return True if the socket holds bytes, an end or an error to read."""
-    descriptor = getattr(transport.get_extra_info("socket"), "fileno", _no_descriptor)()
-    return descriptor >= 0 and _is_readable(descriptor)
-
-
-def _no_descriptor() -> int:
-    """Return no descriptor, for a transport that is no socket."""
-    return -1
+_watch: Final[Callable[[int], Callable[[int], object]]] = _polled if hasattr(select, "poll") else _selected

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from time import monotonic
@@ -22,12 +22,13 @@ from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken
 from tilia_async.tracebacks import cut
+from tilia_async.transport.deadlines import Deadline
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.redactor import NO_REDACTION, Redactor
 from tilia_async.wire.request import WireRequest, build, described
-from tilia_async.wire.response import Response, Success, admit_inference, interpret, no_answer, out_of_time
+from tilia_async.wire.response import Response, Success, admit_inference, interpret, no_answer, out_of_time, well
 from tilia_async.wire.retry import decide
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Requestor:
         call: _Call[T] | None = None
         try:
             declared: Operation[T] = self.corrected.get(operation.name, operation)
-            call = self._begin(declared, path=path, query=query, body=body, options=options)
+            call = self._begin(declared, path, query, body, options)
             call.watch = watch
             return (await self._finish(call, options or _NO_OPTIONS)).value
         except errors.TiliaError:
@@ -194,7 +195,7 @@ class Requestor:
         before = sys.exception()
         call: _Call[T] | None = None
         try:
-            call = self._begin(operation, path=path, query=query, body=body, options=options)
+            call = self._begin(operation, path, query, body, options)
             came = await self._finish(call, options or _NO_OPTIONS)
             elapsed = monotonic() - call.started
             return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
@@ -209,7 +210,6 @@ class Requestor:
     def _begin(
         self,
         operation: Operation[T],
-        *,
         path: Mapping[str, str] | None,
         query: Mapping[str, str | int] | None,
         body: Body | None,
@@ -217,56 +217,72 @@ class Requestor:
     ) -> _Call[T]:
         if self.pool.closed:
             raise errors.ClientClosedError("the client is closed", operation=operation.name)
+        timeout = self.timeout
         if options is not None:
             expect("options", options, RequestOptions)
+            timeout = options.timeout or timeout
         body = None if body is None else hide_body(body)
         request = build(operation, self.environment, path=path, query=query, body=body, options=options)
-        timeout = self.timeout if options is None else options.timeout or self.timeout
         return _Call(operation, request, monotonic(), timeout)
 
     async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
         part = self.pool.for_running_loop()
+        policy = options.retry or self.retry
+        judged: Success[T] | errors.TiliaError | None = None
         try:
-            with part.deadline(call.timeout):
-                return await self._attempts(call, part, options.retry or self.retry)
+            with Deadline(part.deadlines, call.timeout):
+                token = self.tokens.find(call.operation.scopes) or await self._token(call)
+                judged = self._judged(call, token, await self._attempt(call, part, token, policy))
+                return judged if isinstance(judged, Success) else await self._again(call, part, policy, token, judged)
         except errors.TiliaError as error:
             error.call = call.record()
+            # A frame that holds the exception that holds the frame is a circle, one for each failing call.
+            judged = None
             raise
         except TimeoutError:
             pass
         # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
         raise self._late(call)
 
-    async def _attempts(self, call: _Call[T], part: LoopState, policy: RetryPolicy) -> Success[T]:
-        while True:
+    async def _again(
+        self, call: _Call[T], part: LoopState, policy: RetryPolicy, token: AccessToken, judged: errors.TiliaError
+    ) -> Success[T]:
+        """After a first failure, try again as long as that may help."""
+        outcome: Success[T] | errors.TiliaError = judged
+        del judged
+        while not isinstance(outcome, Success):
+            if self._reauthorize(call, token, outcome):
+                call.note(str(outcome), "try once more with a new token", _cause(outcome))
+            else:
+                failure = _explained(call, token, outcome)
+                wait = self._decided(call, policy, failure)
+                if wait is None:
+                    try:
+                        raise failure
+                    finally:
+                        # As above.
+                        del failure, outcome
+                call.doubtful = call.doubtful or failure.took_effect is None
+                call.waits_for = Waiting.NEXT_ATTEMPT
+                await asyncio.sleep(wait)
             token = self.tokens.find(call.operation.scopes) or await self._token(call)
-            judged = await self._attempt(call, part, token, policy)
-            if isinstance(judged, Success):
-                return judged
-            if self._reauthorize(call, token, judged):
-                call.note(str(judged), "try once more with a new token", _cause(judged))
-                continue
-            failure = _explained(call, token, judged)
-            decision = decide(
-                call.operation,
-                policy,
-                failure,
-                # The try with a new token is on top of the policy's attempts: the first was refused, it did not fail.
-                attempt=call.attempts - call.replaced_tokens,
-                remaining=call.ends_at - monotonic(),
-                draw=random.random(),  # noqa: S311 - spreads load
-            )
-            call.note(str(failure), decision.why, _cause(failure))
-            _log.debug("%s; %s", failure, decision.why)
-            if decision.wait is None:
-                try:
-                    raise failure
-                finally:
-                    # A frame that holds the exception that holds the frame is a circle, one for each failing call.
-                    del failure, judged
-            call.doubtful = call.doubtful or failure.took_effect is None
-            call.waits_for = Waiting.NEXT_ATTEMPT
-            await asyncio.sleep(decision.wait)
+            outcome = self._judged(call, token, await self._attempt(call, part, token, policy))
+        return outcome
+
+    def _decided(self, call: _Call[T], policy: RetryPolicy, failure: errors.TiliaError) -> float | None:
+        """How many seconds to wait before the next attempt; None: there is none."""
+        decision = decide(
+            call.operation,
+            policy,
+            failure,
+            # The try with a new token is on top of the policy's attempts: the first was refused, it did not fail.
+            attempt=call.attempts - call.replaced_tokens,
+            remaining=call.ends_at - monotonic(),
+            draw=random.random(),  # noqa: S311 - spreads load
+        )
+        call.note(str(failure), decision.why, _cause(failure))
+        _log.debug("%s; %s", failure, decision.why)
+        return decision.wait
 
     async def _token(self, call: _Call[T]) -> AccessToken:
         call.waits_for = Waiting.TOKEN
@@ -276,23 +292,44 @@ class Requestor:
             failure = error.during(call.operation.name, call.request.reference)
         raise _in_doubt(call, failure)
 
-    async def _attempt(
+    def _attempt(
         self, call: _Call[T], part: LoopState, token: AccessToken, policy: RetryPolicy
-    ) -> Success[T] | errors.TiliaError:
-        try:
-            session = part.find() or await self.pool.session()
-        except errors.TiliaError as error:
-            failure = error.during(call.operation.name, call.request.reference)
-            return _in_doubt(call, failure)
+    ) -> Awaitable[RawResponse | NoResponse | errors.TiliaError]:
+        """Give the request to the network once; an error says why it could not be given."""
+        session = part.find()
+        if session is None:
+            return self._first_attempt(call, part, token, policy)
         call.attempts += 1
         call.waits_for = Waiting.ANSWER
         # An operation that is never repeated gains nothing from an attempt that ends early.
         seconds = None if call.operation.repeat is Repeat.NEVER else policy.attempt_timeout
-        call.send_state, call.attempted, call.generation = part.current_send(seconds), monotonic(), token.generation
+        call.send_state = send_state = part.current_send(seconds)
+        call.attempted = monotonic()
+        call.generation = token.generation
         if call.watch is not None:
             call.watch.generation = token.generation
-        answer = await self.pool.send_once(session, call.request, token, call.send_state)
-        judged = _judge(call, answer, NO_REDACTION)
+        return self.pool.send_once(part, session, call.request, token, send_state)
+
+    async def _first_attempt(
+        self, call: _Call[T], part: LoopState, token: AccessToken, policy: RetryPolicy
+    ) -> RawResponse | NoResponse | errors.TiliaError:
+        """Open the session first."""
+        try:
+            await self.pool.session()
+        except errors.TiliaError as error:
+            failure = error.during(call.operation.name, call.request.reference)
+            return _in_doubt(call, failure)
+        return await self._attempt(call, part, token, policy)
+
+    def _judged(
+        self, call: _Call[T], token: AccessToken, answer: RawResponse | NoResponse | errors.TiliaError
+    ) -> Success[T] | errors.TiliaError:
+        """What an attempt came to. It raises nothing, because its frame holds the answer as it came."""
+        if isinstance(answer, errors.TiliaError):
+            return answer
+        judged = (well(call.operation, call.request, answer) if isinstance(answer, RawResponse) else None) or _judge(
+            call, answer, NO_REDACTION
+        )
         if isinstance(judged, Success):
             self.tokens.accept(call.operation.scopes)
             return judged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,6 +20,9 @@ from tilia_async.transport.routes import Routes
 from tilia_async.transport.send_state import SendState, current_send
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.request import WireRequest
+
+_AFTER_SCHEME: Final = len("https://")
+"""Of the shortest host behind ``http://``, that is its end."""
 
 
 async def send_once(
@@ -44,7 +47,7 @@ async def send_once(
         ConfigurationError: the environment names a proxy that cannot be used.
     """
     url = request.url
-    path = url.find("/", url.find("//") + 2)
+    path = url.find("/", _AFTER_SCHEME)
     origin = url if path < 0 else url[:path]
     proxy = None if routes is None else await routes.find(origin)
     places = send_state.places

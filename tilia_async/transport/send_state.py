@@ -5,16 +5,14 @@ from __future__ import annotations
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Final
-from weakref import WeakSet
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 
 from tilia_async.tracebacks import cut
 from tilia_async.transport.connection_limiter import ConnectionLimiter
-from tilia_async.transport.idle import look
+from tilia_async.transport.idle import Used, look
 
 
 class SendState:
@@ -30,7 +28,7 @@ class SendState:
 
     __slots__ = ("again", "places", "seconds", "sent", "used")
 
-    def __init__(self, places: ConnectionLimiter, used: WeakSet[ResponseHandler], seconds: float | None = None) -> None:
+    def __init__(self, places: ConnectionLimiter, used: Used, seconds: float | None = None) -> None:
         self.places = places
         self.seconds = seconds
         self.used = used

@@ -10,11 +10,9 @@ import platform
 import weakref
 from collections.abc import AsyncGenerator, Awaitable
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
-from weakref import WeakSet
 
 import aiohttp
 import attrs
-from aiohttp.client_proto import ResponseHandler
 
 from tilia_async.config import Limits, Proxy, expect
 from tilia_async.errors import ClientClosedError, ConfigurationError
@@ -26,6 +24,7 @@ from tilia_async.transport.direct import NO_TIMEOUT, Direct
 from tilia_async.transport.endings import begin, close_with_loop, drop
 from tilia_async.transport.event_loop import running_loop
 from tilia_async.transport.foreign import Adopted, adopt, loop_of
+from tilia_async.transport.idle import Used
 from tilia_async.transport.routes import Routes
 from tilia_async.transport.send_once import send_once
 from tilia_async.transport.send_state import CAN_LOOK, SENT, SendState, TrackedRequest
@@ -70,14 +69,15 @@ class LoopState:
     deadlines: Deadlines
     places: ConnectionLimiter
     session: aiohttp.ClientSession | None = None
+    connector: aiohttp.BaseConnector | None = None
     direct: Direct | None = None
     routes: Routes | None = None
-    used: WeakSet[ResponseHandler] = attrs.field(factory=WeakSet[ResponseHandler])
+    used: Used = attrs.field(factory=Used)
     watch: AsyncGenerator[None, None] | None = None
 
     def find(self) -> aiohttp.ClientSession | None:
-        """The session, if it is open."""
-        return None if self.session is None or self.session.closed else self.session
+        """The session, if its connections can be used. It is closed by whoever closes its client, which calls learn."""
+        return None if self.connector is None or self.connector.closed else self.session
 
     async def close(self) -> None:
         """In its loop: close the session."""
@@ -214,10 +214,18 @@ class SessionPool:
         return session
 
     def send_once(
-        self, session: aiohttp.ClientSession, request: WireRequest, token: AccessToken | None, send_state: SendState
+        self,
+        part: LoopState,
+        session: aiohttp.ClientSession,
+        request: WireRequest,
+        token: AccessToken | None,
+        send_state: SendState,
     ) -> Awaitable[RawResponse | NoResponse]:
-        """Send a request once and read the answer; see :func:`tilia_async.transport.send_once.exchange`."""
-        part = self.for_running_loop()
+        """Send a request once and read the answer; see :func:`tilia_async.transport.send_once.send_once`.
+
+        Args:
+            part: that of the running event loop.
+        """
         direct = part.direct if part.session is session else None
         return send_once(session, direct, request, token, send_state, self.limits.response_bytes, part.routes)
 
@@ -285,7 +293,7 @@ class SessionPool:
         # payouts; there is no public switch. tests/transport/test_resend.py fails if a release of aiohttp renames it.
         session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
         part = self.for_running_loop()
-        part.session = session
+        part.session, part.connector = session, connector
         if self.outward.proxy is None and not self.outward.trust_env:
             part.direct = Direct.of(session, _HEADERS)
         else:
