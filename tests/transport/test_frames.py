@@ -435,6 +435,8 @@ INTERRUPTED = r"""
     from test_frames import PASSWORD, SECRET, TOKEN, USER, assert_nothing_is_shown
     from tilia_async import TiliaClient as AsyncClient
 
+    # What it says of a write that was cut off has a test of its own.
+    logging.getLogger("tilia_async.calls").setLevel(logging.ERROR)
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -484,5 +486,5 @@ INTERRUPTED = r"""
     [("asyncio.run(asynchronous())", ""), ("synchronous()", ""), ("in_a_loop_of_its_own()", None)],
 )
 def test_ctrl_c_shows_no_secret(call: str, stderr: str | None) -> None:
-    here = [str(Path(__file__).parent), *(str(Path(__file__).parents[1] / name) for name in ("", "sync"))]
+    here = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     assert run(INTERRUPTED.format(path=here, call=call), stderr=stderr) == "interrupted\n"

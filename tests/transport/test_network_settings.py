@@ -14,6 +14,7 @@ import pytest
 import tilia_sync
 from tilia_async import TiliaClient, errors
 from tilia_async.secret import Secret
+from tilia_async.transport.send_state import SENT
 
 PASSWORD = "canary-pw1"
 CODED = b64encode(f"corp:{PASSWORD}".encode()).decode()
@@ -156,7 +157,7 @@ async def test_what_a_session_may_have() -> None:
     async with aiohttp.ClientSession(raise_for_status=True, trust_env=True, trace_configs=[trace]) as session:
         tilia = TiliaClient("id", "s3cret", "staging", session=session)
         opened = await tilia._pool.session()
-        assert opened.trace_configs == [trace]
+        assert opened.trace_configs == [SENT, trace]
         assert opened.trust_env is False, "Routes reads the variables, and no login for Tilia"
         await tilia.aclose()
         assert not session.closed
