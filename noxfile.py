@@ -147,12 +147,23 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
 
 
+def interpreter_of(session: nox.Session) -> str:
+    """The Python of the session's environment."""
+    folder = "Scripts" if os.name == "nt" else "bin"
+    return str(Path(session.virtualenv.location).resolve() / folder / "python")
+
+
 @nox.session
 def types(session: nox.Session) -> None:
-    """Both packages under both checkers, strictly."""
+    """Both packages under both checkers, strictly; and each name that the wheel shows has its type written down."""
     session.install("-q", ".[all]", *group("types"))
+    python = interpreter_of(session)
     session.run("mypy")
-    session.run("pyright", "--pythonpath", f"{session.virtualenv.location}/bin/python")
+    session.run("pyright", "--pythonpath", python)
+    # Elsewhere, so that the installed packages are looked at, and not the working tree.
+    session.chdir(session.create_tmp())
+    for package in ("tilia_async", "tilia_sync"):
+        session.run("pyright", "--pythonpath", python, "--verifytypes", package, "--ignoreexternal")
 
 
 @nox.session

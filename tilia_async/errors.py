@@ -71,6 +71,7 @@ class TiliaError(Exception):
     _in_doubt_from_text: ClassVar[bool] = False
     """One that is built from its text alone does not say ``took_effect=False``."""
 
+    args: tuple[object, ...]
     operation: str | None
     took_effect: bool | None
     reference: Mapping[str, str]

@@ -44,7 +44,7 @@ class BatchReader(Generic[T]):
     """
 
     def __init__(self, items: AsyncIterator[T]) -> None:
-        self.over = Latch()
+        self.over: Latch = Latch()
         self.over.set()
         self._items = items
         self._pages: Paged[T] | None = items if isinstance(items, Paged) else None

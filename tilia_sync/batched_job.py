@@ -25,7 +25,7 @@ class Feed(AsyncIterator[str]):
     """What the caller's thread reads for the job, as the job asks for it."""
 
     def __init__(self) -> None:
-        self.hungry = asyncio.Event()
+        self.hungry: asyncio.Event = asyncio.Event()
         self._ids: deque[str] = deque()
         self._some = asyncio.Event()
         self._ended = False
@@ -105,7 +105,7 @@ class BatchedJob(Generic[T, R]):
     refusal: Exception | None = None
 
     def __init__(self, feed: Feed, work: Callable[[Put[T]], Awaitable[R]]) -> None:
-        self.over = Latch()
+        self.over: Latch = Latch()
         self.over.set()
         self._work = work
         self._feed = feed

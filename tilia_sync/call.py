@@ -27,9 +27,9 @@ class Call(Latch, Generic[T]):
 
     def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
         super().__init__()
-        self.context = contextvars.copy_context()
-        self.caller = get_ident()
-        self.handed_back = False
+        self.context: contextvars.Context = contextvars.copy_context()
+        self.caller: int = get_ident()
+        self.handed_back: bool = False
         self._coroutine = coroutine
         self._begun = False
         self._cancelled = False

@@ -26,7 +26,7 @@ class Latch:
     __slots__ = ("_lock", "_waiters", "is_set")
 
     def __init__(self) -> None:
-        self.is_set = False
+        self.is_set: bool = False
         # A lock that is released once does what an event does, at a fraction of the price.
         self._lock = allocate_lock()
         self._lock.acquire()

@@ -58,8 +58,8 @@ class LoopRunner:
 
     def __init__(self, owner: Owner) -> None:
         self.calls: set[Call[Any]] = set()
-        self.ending = False
-        self.over = False
+        self.ending: bool = False
+        self.over: bool = False
         self.failure: Exception | None = None
         self.ident: int | None = None
         self._owner = owner

@@ -65,8 +65,8 @@ class LoopHandle:
     """
 
     def __init__(self, thread: LoopThread, close: Close) -> None:
-        self.key = object()
-        self.closed = False
+        self.key: object = object()
+        self.closed: bool = False
         self._thread = thread
         # It keeps the owner's part to the very end of a process: in a forked child that is the parent's, and is not to
         # be collected there.

@@ -24,7 +24,7 @@ class ProgressCounter:
     """
 
     def __init__(self, now: float, *, keeps_accounts: bool) -> None:
-        self.total = 0
+        self.total: int = 0
         self._counts = dict.fromkeys(BulkOutcome, 0)
         self._failures: list[BulkItem] = []
         self._overlaps: list[BulkItem] = []

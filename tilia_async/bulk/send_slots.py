@@ -29,8 +29,8 @@ class SendSlots:
     def __init__(
         self, pace: AdaptiveLimit, stop: StopSignal, hindrance: Callable[[float], Awaitable[object] | None]
     ) -> None:
-        self.in_flight = 0
-        self.unsettled = 0
+        self.in_flight: int = 0
+        self.unsettled: int = 0
         self._pace = pace
         self._stop = stop
         self._hindrance = hindrance

@@ -52,18 +52,18 @@ class WorkItem:
 
     def __init__(self, given: object) -> None:
         self.problems: Sequence[str] = checks.identifier(given)
-        self.account_id = given if isinstance(given, str) else _described(given)
-        self.key = _storable(self.account_id) if self.problems else self.account_id
-        self.attempts = 0
-        self.in_flight = False
-        self.doubtful = False
-        self.generation = 0
-        self.is_open = False
+        self.account_id: str = given if isinstance(given, str) else _described(given)
+        self.key: str = _storable(self.account_id) if self.problems else self.account_id
+        self.attempts: int = 0
+        self.in_flight: bool = False
+        self.doubtful: bool = False
+        self.generation: int = 0
+        self.is_open: bool = False
         self.record_id: int | None = None
-        self.served_before = -1
-        self.throttled = 0
-        self.asked = False
-        self.duplicates = 0
+        self.served_before: int = -1
+        self.throttled: int = 0
+        self.asked: bool = False
+        self.duplicates: int = 0
         self.beside: tuple[BlockRecord, ...] = ()
         self.failure: errors.TiliaError | None = None
 

@@ -20,7 +20,7 @@ class WorkQueue:
     """
 
     def __init__(self, max_batch: int) -> None:
-        self.unfinished = 0
+        self.unfinished: int = 0
         self._enough = max_batch
         self._ready: deque[WorkItem] = deque()
         self._workers: deque[asyncio.Future[None]] = deque()

@@ -23,15 +23,15 @@ from tilia_async.ledger import BlockLedger
 
 T = TypeVar("T")
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="tilia",
     help="Tilia Pay from the command line.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-accounts = typer.Typer(no_args_is_help=True, help="Look accounts up, block and unblock them.")
-wallets = typer.Typer(no_args_is_help=True, help="See what users have.")
+accounts: typer.Typer = typer.Typer(no_args_is_help=True, help="Look accounts up, block and unblock them.")
+wallets: typer.Typer = typer.Typer(no_args_is_help=True, help="See what users have.")
 app.add_typer(accounts, name="accounts")
 app.add_typer(wallets, name="wallets")
 app.add_typer(bulk, name="bulk")

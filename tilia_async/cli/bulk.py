@@ -25,7 +25,7 @@ Exit status:
 130  stopped by Ctrl-C: the same
 143  stopped by SIGTERM: the same"""
 
-bulk = typer.Typer(
+bulk: typer.Typer = typer.Typer(
     no_args_is_help=True,
     help="Block, unblock or look up the accounts of a file; undo what a job blocked.",
 )

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
 
-ledger = typer.Typer(
+ledger: typer.Typer = typer.Typer(
     no_args_is_help=True,
     help="Read the record of blocks: who was blocked, why, by whom, and what came of it.",
 )

@@ -66,7 +66,7 @@ class database_now(FunctionElement[float]):  # noqa: N801 - written like the SQL
     """Seconds since 1970 by the database's clock, which all processes share."""
 
     type: TypeEngine[float] = Double()
-    inherit_cache = True
+    inherit_cache: bool | None = True
 
 
 @compiles(database_now, "sqlite")
@@ -104,8 +104,10 @@ class Database:
         name: where it is, for people.
     """
 
+    name: str
+
     def __init__(self, url: Secret) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._files = SqliteConnections()
         connector = _connector(url, self._files)
         if isinstance(connector, ConfigurationError):

@@ -159,7 +159,7 @@ class SqliteConnections:
     """
 
     def __init__(self) -> None:
-        self.is_hurried = False
+        self.is_hurried: bool = False
         self._known = WeakSet[SqliteConnection]()
         self._states = set[FileState]()
 

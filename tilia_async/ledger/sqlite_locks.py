@@ -70,7 +70,7 @@ class LedgerFile(sqlite3.Connection):
         patience: how long that is.
     """
 
-    max_delay = Patience()
+    max_delay: Patience = Patience()
 
     def cursor(self, factory: object = None) -> sqlite3.Cursor:  # type: ignore[override]  # of any other kind, it would not wait
         """Make a cursor, always of the kind that waits."""

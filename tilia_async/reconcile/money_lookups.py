@@ -273,9 +273,9 @@ def _escrow_moved(progress: Progress) -> Lookup:
     return look_up
 
 
-escrow_paid = _escrow_moved(_PAYING_ESCROW)
-escrow_committed = _escrow_moved(_COMMITTING)
-escrow_cancelled = _escrow_moved(_CANCELLING)
+escrow_paid: Lookup = _escrow_moved(_PAYING_ESCROW)
+escrow_committed: Lookup = _escrow_moved(_COMMITTING)
+escrow_cancelled: Lookup = _escrow_moved(_CANCELLING)
 
 
 async def exchanged(look: LookupContext, sought: Search) -> Finding:

@@ -96,11 +96,11 @@ class Sandbox:
                 f"token_currency is a code of three characters that is no currency, not {token_currency!r}"
             )
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-        self.client_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        self.client_id: str = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         # Not drawn from the seed: two sandboxes never share a secret, so they never share tokens either.
         self._client_secret = Secret(str(uuid.uuid4()))
-        self.clock = SandboxClock()
-        self.faults = FaultScript(KNOWN_OPERATIONS)
+        self.clock: SandboxClock = SandboxClock()
+        self.faults: FaultScript = FaultScript(KNOWN_OPERATIONS)
         self._notifier = Notifier(self.clock, record)
         self._world = World(
             self.clock,

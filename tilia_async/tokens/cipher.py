@@ -29,7 +29,7 @@ class TokenCipher:
     def __init__(self, identity: Identity, key: Secret | None) -> None:
         material = Secret(identity.secret_digest) if key is None else key
         whose = f"{identity.token_url}\0{identity.client_id}\0{identity.secret_digest}"
-        self.name = _derive(material, "name", whose).hex()
+        self.name: str = _derive(material, "name", whose).hex()
         self._key = Secret(urlsafe_b64encode(_derive(material, "key", whose)).decode())
 
     def name_of(self, scopes: frozenset[str]) -> str:

@@ -56,11 +56,11 @@ class SingleFlight:
     __slots__ = ("_process", "_waiters", "generation", "left_behind", "loop", "owner", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, generation: int) -> None:
-        self.loop = loop
-        self.owner = owner
-        self.generation = generation
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.owner: Owner = owner
+        self.generation: int = generation
         self.task: asyncio.Task[Outcome] | None = None
-        self.left_behind = False
+        self.left_behind: bool = False
         self._process = os.getpid()
         self._waiters: list[_Waiter] = []
 

@@ -23,8 +23,8 @@ class ConnectionLimiter:
     """
 
     def __init__(self, in_all: int, per_host: int) -> None:
-        self.in_use = 0
-        self.limits = f"{in_all or 'any number'} in all, {per_host or 'any number'} per host"
+        self.in_use: int = 0
+        self.limits: str = f"{in_all or 'any number'} in all, {per_host or 'any number'} per host"
         self._in_all = in_all or sys.maxsize
         self._per_host = per_host or sys.maxsize
         self._taken_to: dict[str, int] = {}

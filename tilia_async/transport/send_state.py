@@ -29,11 +29,11 @@ class SendState:
     __slots__ = ("again", "places", "seconds", "sent", "used")
 
     def __init__(self, places: ConnectionLimiter, used: Used, seconds: float | None = None) -> None:
-        self.places = places
-        self.seconds = seconds
-        self.used = used
-        self.again = False
-        self.sent = False
+        self.places: ConnectionLimiter = places
+        self.seconds: float | None = seconds
+        self.used: Used = used
+        self.again: bool = False
+        self.sent: bool = False
 
 
 current_send: ContextVar[SendState | None] = ContextVar("tilia_passage", default=None)

@@ -144,11 +144,11 @@ class SessionPool:
                     f"{setting} and session: give {setting} to the session, or leave the session out"
                 )
         self.limits = limits
-        self.closed = False
-        self.ended = False
+        self.closed: bool = False
+        self.ended: bool = False
         self._foreign = session
         self._ssl = ssl
-        self.outward = Adopted(proxy, trust_env) if session is None else adopt(session)
+        self.outward: Adopted = Adopted(proxy, trust_env) if session is None else adopt(session)
         self._lock = ProcessLock()
         self._parts: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._end = weakref.finalize(self, _drop_all, self._parts)

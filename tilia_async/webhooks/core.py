@@ -87,7 +87,7 @@ class Core(Generic[R]):
         confirms: bool,
     ) -> None:
         self.gate = gate
-        self.memory = Memory(checked_count("remembered", remembered))
+        self.memory: Memory = Memory(checked_count("remembered", remembered))
         self._confirms = confirms
         self._subscriptions: list[_Subscription[R]] = []
         if not gate.asks:

@@ -45,8 +45,8 @@ class Gate:
         max_body: int,
         body_timeout: float,
     ) -> None:
-        self.max_body = checked_count("max_body", max_body)
-        self.body_timeout = checked_wait("body_timeout", body_timeout)
+        self.max_body: int = checked_count("max_body", max_body)
+        self.body_timeout: float = checked_wait("body_timeout", body_timeout)
         self._paths = _path_digests(paths)
         self._basics = _basic_digests(pairs)
 
