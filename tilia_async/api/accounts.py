@@ -528,8 +528,8 @@ def _profile(profile: AccountProfile) -> dict[str, list[str]]:
     if (country is None) != (profile.get("state_province") is None):
         missing = "country_iso" if country is None else "state_province"
         problems[missing] = ["is missing; state_province and country_iso go together"]
-    elif isinstance(country, str) and not (len(country) == 2 and country.isascii() and country.isalpha()):
-        problems["country_iso"] = ["is the code of a country, two letters"]
+    elif isinstance(country, str) and (reasons := checks.country(country)):
+        problems["country_iso"] = reasons
     return problems
 
 

@@ -96,12 +96,11 @@ class Auth:
 
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
-        is_count = isinstance(expires_in, int) and not isinstance(expires_in, bool) and expires_in >= 1
         refuse(
             CREATE_USER_TOKEN.name,
             {
                 "account_id": checks.identifier(account_id),
-                "expires_in": [] if expires_in is None or is_count else ["is a whole number of seconds, at least 1"],
+                "expires_in": [] if expires_in is None else checks.count(expires_in),
             },
         )
         body: dict[str, JsonInput] = {"account_id": account_id, "return_token": True}
