@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from tilia_async.currencies import is_code
 from tilia_async.secret import Secret, hide
 
 LONGEST_ID = 36
@@ -181,9 +182,7 @@ def _is_digit_or_symbol(character: str) -> bool:
 
 def currency(value: object) -> list[str]:
     """A currency's code: ISO 4217 or a publisher's token, three characters (fact sheet "money", 0.6)."""
-    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalnum():
-        return []
-    return [f"is a code of three characters such as USD, not {value!r}"]
+    return [] if is_code(value) else [f"is a code of three characters such as USD, not {value!r}"]
 
 
 def flag(value: object) -> list[str]:

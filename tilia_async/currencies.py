@@ -6,7 +6,7 @@ The list is ISO 4217 as the package ``iso4217`` has it; a test compares the two,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 _BY_DECIMALS: Final = {
     0: """
@@ -31,6 +31,11 @@ DECIMALS: Final[Mapping[str, int]] = {
     code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()
 }
 """Decimals by ISO 4217 code. A publisher's own token is not here: its precision is a setting at Tilia."""
+
+
+def is_code(value: object) -> TypeGuard[str]:
+    """Return True for what can be a code: of ISO 4217 or a publisher's token (fact sheet "money", 0.6)."""
+    return isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalnum()
 
 
 def as_iso_writes_it(currency: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from tilia_async.currencies import DECIMALS, as_iso_writes_it
+from tilia_async.currencies import DECIMALS, as_iso_writes_it, is_code
 from tilia_async.json_model import JsonModel
 
 
@@ -19,7 +19,7 @@ def _whole_number(_instance: object, attribute: attrs.Attribute[int], value: obj
 
 
 def _currency_code(_instance: object, _attribute: attrs.Attribute[str], value: object) -> None:
-    if not isinstance(value, str) or len(value) != 3 or not value.isascii() or not value.isalnum():
+    if not is_code(value):
         raise ValueError(f"currency is a code of three characters such as 'USD', not {value!r}")
 
 

@@ -13,7 +13,7 @@ from typing import Literal, Self
 from aiohttp import web
 
 from tilia_async.config import Environment
-from tilia_async.currencies import DECIMALS
+from tilia_async.currencies import DECIMALS, is_code
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
@@ -91,7 +91,7 @@ class Sandbox:
             raise ValueError(f"tokens_per_cent is at least 1, not {tokens_per_cent!r}")
         if not (math.isfinite(keep_alive) and keep_alive > 0):
             raise ValueError(f"keep_alive is a number of seconds above 0, not {keep_alive!r}")
-        if len(token_currency) != 3 or token_currency in DECIMALS:
+        if not is_code(token_currency) or token_currency in DECIMALS:
             raise ValueError(
                 f"token_currency is a code of three characters that is no currency, not {token_currency!r}"
             )
