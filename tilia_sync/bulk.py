@@ -10,8 +10,9 @@ from typing import Self
 import attrs
 
 from tilia_async import bulk as asynchronous
+from tilia_async.bulk.job import DEFAULT_CONCURRENCY
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
-from tilia_async.bulk.service import DEFAULT_CONCURRENCY, check_account_ids, check_on_progress
+from tilia_async.bulk.service import check_account_ids, check_on_progress
 from tilia_async.config import RequestOptions
 from tilia_sync.batch_reader import LONGEST_BATCH
 from tilia_sync.batched_job import BatchedJob, Feed, Put

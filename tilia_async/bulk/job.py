@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -14,6 +14,9 @@ from tilia_async.models.accounts import Account
 
 if TYPE_CHECKING:
     from tilia_async.transport.requestor import TokenWatch
+
+DEFAULT_CONCURRENCY: Final = 64
+"""Most requests that a job has in flight, unless it is told otherwise."""
 
 Sink = Callable[[BulkItem], Awaitable[object] | None]
 """Gets each item; returns what to wait for if it takes its time."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import attrs
 
 from tilia_async import checks, errors
 from tilia_async.api import accounts
-from tilia_async.bulk.job import Job
+from tilia_async.bulk.job import DEFAULT_CONCURRENCY, Job
 from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy, expect
-from tilia_async.ledger.intent import Intent, job_name, undo_name
+from tilia_async.ledger.intent import Intent, job_name, new_job_name, undo_name
 from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
 from tilia_async.models.accounts import Account, BlockStatus
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tilia_async.ledger.queries import Query
     from tilia_async.transport.requestor import Requestor, TokenWatch
 
-DEFAULT_CONCURRENCY: Final = 64
 
 AccountIds = Iterable[str] | AsyncIterable[str]
 OnProgress = Callable[[BulkProgress], object]
@@ -366,7 +364,7 @@ class Bulk:
         limits = self._requestor.pool.limits
         # More would wait for a connection while their time runs.
         most = min(concurrency, limits.connections, limits.per_host)
-        return Job(action, operation.name, send, self._retry(options), most, _new_job_id(action))
+        return Job(action, operation.name, send, self._retry(options), most, new_job_name(action))
 
     def _retry(self, options: RequestOptions | None) -> RetryPolicy:
         return self._requestor.retry if options is None or options.retry is None else options.retry
@@ -422,7 +420,3 @@ def check_on_progress(on_progress: object) -> None:
     """
     if on_progress is not None and not callable(on_progress):
         raise errors.ConfigurationError(f"on_progress is a function or None, not {type(on_progress).__name__}")
-
-
-def _new_job_id(action: str) -> str:
-    return f"{action}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"

@@ -8,12 +8,13 @@ from typing import Annotated, TypeAlias
 import attrs
 import typer
 
-from tilia_async.cli.bulk_command import DEFAULT_CONCURRENCY, STANDARD_STREAM, Action, BulkCommand, made_job_id
+from tilia_async.bulk.job import DEFAULT_CONCURRENCY
+from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
 from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation, LedgerOption
 from tilia_async.cli.network import CaFileOption, Network, ProxyOption
-from tilia_async.ledger.intent import undo_name
+from tilia_async.ledger.intent import new_job_name, undo_name
 
 _EXIT_STATUS = """
 
@@ -227,4 +228,4 @@ def _named(order: BulkCommand) -> BulkCommand:
         )
     if order.job_id is not None or order.dry_run:
         return order
-    return attrs.evolve(order, job_id=made_job_id(order.action))
+    return attrs.evolve(order, job_id=new_job_name(order.action))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import attrs
 
+from tilia_async.bulk.job import DEFAULT_CONCURRENCY
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
 
 STANDARD_STREAM: Final = "-"
-DEFAULT_CONCURRENCY: Final = 64
 
 
 class Action(StrEnum):
@@ -87,8 +86,3 @@ class BulkCommand:
         if named.startswith("-") and (named != STANDARD_STREAM or self.undoes is not None):
             yield "--"
         yield shlex.quote(named)
-
-
-def made_job_id(action: Action) -> str:
-    """A name for a job that nobody named: when it began, and some letters against a second one in that second."""
-    return f"{action}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

@@ -17,7 +17,7 @@ from rich.text import Text
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
 from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.account_file import AccountFileError, ProblemKind, read
-from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand, made_job_id
+from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
 from tilia_async.cli.ledger_location import LedgerLocation
@@ -34,6 +34,7 @@ from tilia_async.errors import (
     readable,
 )
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
+from tilia_async.ledger.intent import new_job_name
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import OPEN_STATES
 
@@ -293,7 +294,7 @@ async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClien
                 progress.update(items.progress())
     end = items.progress()
     return BulkReport(
-        order.action, made_job_id(order.action), end.total, end.counts, tuple(failures), elapsed=end.elapsed
+        order.action, new_job_name(order.action), end.total, end.counts, tuple(failures), elapsed=end.elapsed
     )
 
 

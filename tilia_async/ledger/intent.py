@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+import uuid
+from datetime import UTC, datetime
 
 import attrs
 
@@ -52,6 +53,11 @@ def _text(value: object) -> list[str]:
     if isinstance(value, str) and "\0" in value:
         problems.append("has a zero character in it, which databases refuse")
     return problems
+
+
+def new_job_name(action: str) -> str:
+    """Return a name for a job that nobody named: when it began, and letters that tell it from others of that second."""
+    return f"{action}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def undo_name(job_id: str) -> str:
