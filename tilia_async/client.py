@@ -35,7 +35,7 @@ from tilia_async.config import (
     RetryPolicy,
     Service,
     checked_grace,
-    checked_timeout,
+    checked_seconds,
     expect,
     find_environment,
     find_proxy,
@@ -170,7 +170,7 @@ class TiliaClient:
         _check_clear(where, self._pool.outward.proxy)
         self._client_id = credentials.client_id
         cache = shared_cache() if token_cache is None else token_cache
-        budget = checked_timeout(timeout)
+        budget = checked_seconds("timeout", timeout)
         self._tokens = TokenProvider(
             cache.shelf(Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
             TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget),

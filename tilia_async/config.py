@@ -284,8 +284,7 @@ def _not_negative(instance: object, attribute: attrs.Attribute[float], value: ob
 
 
 def _count(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
-    if not isinstance(value, int) or not _is_number(value) or value < 1:
-        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a whole number ≥ 1, not {value!r}")
+    checked_count(f"{type(instance).__name__}.{attribute.name}", value)
 
 
 @attrs.frozen
@@ -446,15 +445,26 @@ def from_environment(name: str) -> Secret:
     return Secret(value)
 
 
-def checked_timeout(timeout: object) -> float:
-    """A client's timeout in seconds.
+def checked_count(name: str, value: object) -> int:
+    """Return a setting that counts something.
+
+    Raises:
+        ConfigurationError: it is no whole number ≥ 1.
+    """
+    if not isinstance(value, int) or not _is_number(value) or value < 1:
+        raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
+    return value
+
+
+def checked_seconds(name: str, value: object) -> float:
+    """Return a setting that limits a time, in seconds.
 
     Raises:
         ConfigurationError: it is not a positive number.
     """
-    if not _is_number(timeout) or timeout <= 0:
-        raise ConfigurationError(f"timeout is a positive number of seconds, not {timeout!r}")
-    return float(timeout)
+    if not _is_number(value) or value <= 0:
+        raise ConfigurationError(f"{name} is a positive number of seconds, not {value!r}")
+    return float(value)
 
 
 def checked_grace(grace: object) -> float:

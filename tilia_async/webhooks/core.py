@@ -11,11 +11,12 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
+from tilia_async.config import checked_count
 from tilia_async.errors import ConfigurationError, WebhookError
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import ContradictedError, subject
 from tilia_async.webhooks.event import Event
-from tilia_async.webhooks.gate import Gate, checked_count
+from tilia_async.webhooks.gate import Gate
 from tilia_async.webhooks.memory import Memory
 from tilia_async.webhooks.parse import RawBody, bytes_of, parse_event
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, TypeAlias, TypeGuard
 
+from tilia_async.config import checked_count, checked_seconds
 from tilia_async.errors import ConfigurationError
 from tilia_async.secret import BasicPair, Secret, hide, hide_pair
 
@@ -46,7 +46,7 @@ class Gate:
         body_timeout: float,
     ) -> None:
         self.max_body: int = checked_count("max_body", max_body)
-        self.body_timeout: float = checked_wait("body_timeout", body_timeout)
+        self.body_timeout: float = checked_seconds("body_timeout", body_timeout)
         self._paths = _path_digests(paths)
         self._basics = _basic_digests(pairs)
 
@@ -71,41 +71,6 @@ class Gate:
         if content_length is not None and content_length > self.max_body:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         return None
-
-
-def checked_count(name: str, value: object) -> int:
-    """A setting that counts something.
-
-    Raises:
-        ConfigurationError: it is no whole number ≥ 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
-    return value
-
-
-def checked_wait(name: str, value: object) -> float:
-    """A setting that limits a time, and cannot be without a limit.
-
-    Raises:
-        ConfigurationError: it is no positive number.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} is a positive number of seconds, not {value!r}")
-    return value
-
-
-def checked_seconds(name: str, value: object) -> float | None:
-    """A setting that limits a time; None: no limit.
-
-    Raises:
-        ConfigurationError: it is no positive number.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ConfigurationError(f"{name} is a positive number of seconds or None, not {value!r}")
-    return value
 
 
 def read_length(header: str) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from tilia_async.config import checked_seconds
 from tilia_async.errors import ConfigurationError
 from tilia_async.webhooks import adapters
 from tilia_async.webhooks.account_events import AccountBlockChanged
@@ -24,7 +25,7 @@ from tilia_async.webhooks.core import (
     is_coroutine_function,
 )
 from tilia_async.webhooks.event import Event
-from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, checked_seconds, hidden_pairs, hidden_paths
+from tilia_async.webhooks.gate import BasicAuth, Gate, PathSecrets, hidden_pairs, hidden_paths
 from tilia_async.webhooks.memory import Turns
 from tilia_async.webhooks.parse import RawBody
 
@@ -114,7 +115,7 @@ class WebhookReceiver:
         path_secret, basic_auth = hidden_paths(path_secret), hidden_pairs(basic_auth)
         if confirm and tilia is None:
             raise ConfigurationError("confirm=True needs a client to ask: pass tilia")
-        self._handler_timeout = checked_seconds("handler_timeout", handler_timeout)
+        self._handler_timeout = None if handler_timeout is None else checked_seconds("handler_timeout", handler_timeout)
         self._core = Core[Awaitable[object]](
             Gate(path_secret, basic_auth, max_body, body_timeout),
             None if ledger is None else ledger.apply,
