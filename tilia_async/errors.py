@@ -47,6 +47,34 @@ if TYPE_CHECKING:
     from tilia_async.bulk.outcome import BulkReport
     from tilia_async.models.accounts import RegisteredAccount
 
+__all__ = [
+    "AccountBlockedError",
+    "AccountExistsError",
+    "ApiError",
+    "BadRequestError",
+    "BulkStoppedError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "DeadlineExceededError",
+    "ForbiddenError",
+    "InvalidRequestError",
+    "LedgerError",
+    "MissingScopeError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "RateLimitedError",
+    "ResponseDecodeError",
+    "ServerError",
+    "TiliaError",
+    "TokenError",
+    "TransportError",
+    "UnauthorizedError",
+    "UnprocessableError",
+    "WebhookError",
+]
+
 E = TypeVar("E", bound="TiliaError")
 
 _LONGEST_DETAIL = 300
