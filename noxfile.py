@@ -159,11 +159,34 @@ def types(session: nox.Session) -> None:
     session.install("-q", ".[all]", *group("types"))
     python = interpreter_of(session)
     session.run("mypy")
+    session.run("mypy", "tests/typing")
     session.run("pyright", "--pythonpath", python)
     # Elsewhere, so that the installed packages are looked at, and not the working tree.
     session.chdir(session.create_tmp())
     for package in ("tilia_async", "tilia_sync"):
         session.run("pyright", "--pythonpath", python, "--verifytypes", package, "--ignoreexternal")
+
+
+@nox.session
+def types_more(session: nox.Session) -> None:
+    """The types that users get, under two checkers more: pyrefly and ty."""
+    session.install("-q", ".[all]", *group("types_more"))
+    python = interpreter_of(session)
+    # Copied elsewhere, so that the installed packages are looked at, and not the working tree.
+    folder = Path(session.create_tmp()).resolve() / "typing"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree("tests/typing", folder)
+    session.chdir(folder)
+    files = sorted(map(str, folder.glob("*.py")))
+    session.run("pyrefly", "check", "--preset", "default", "--python-interpreter-path", python, *files)
+    session.run("ty", "check", "--python", python, *files)
+
+
+@nox.session
+def api_changes(session: nox.Session) -> None:
+    """What a release would break of the public API, compared with the last tag by griffe."""
+    session.install("-q", *group("api_changes"))
+    session.run("python", "tools/api_changes.py", *session.posargs)
 
 
 @nox.session
