@@ -1,4 +1,7 @@
-"""All checks, as sessions; ``nox`` alone runs ``tests``, ``lint`` and ``types``."""
+"""The checks of the project, as sessions.
+
+``nox`` alone runs ``tests``, ``lint`` and ``types``.
+"""
 
 import os
 import shutil
@@ -16,12 +19,15 @@ ON_AIOHTTP = ("tests/transport", "tests/outcomes")
 
 
 def group(name: str) -> list[str]:
-    """The packages of a dependency group."""
+    """Return the packages of a dependency group."""
     return nox.project.dependency_groups(PROJECT, name)
 
 
 def interpreters() -> list[str]:
-    """The supported Pythons that the machine has: on the path, or among pyenv's versions, whose shims may not work."""
+    """Return the supported Pythons that the machine has.
+
+    On the path, or among pyenv's versions, whose shims may not work.
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = []
     for version in ("3.11", "3.12", "3.13"):
@@ -32,7 +38,7 @@ def interpreters() -> list[str]:
 
 
 def works(python: str) -> bool:
-    """Whether it is more than a name."""
+    """Return True if it is more than a name."""
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
@@ -42,31 +48,43 @@ def install(session: nox.Session, *options: str) -> None:
 
 
 def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Test the package as it is installed, not the working tree: ``pytest`` alone leaves that off the path."""
+    """Test the package as it is installed.
+
+    Not the working tree: ``pytest`` alone leaves that off the path.
+    """
     install(session)
     session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
 
 
 def test_ways(session: nox.Session) -> None:
-    """Run what is told of a request's two ways on each alone, whole: the rest of the suite takes the direct one."""
+    """Test a request's two ways, each alone.
+
+    What is told of them runs whole on each: the rest of the suite takes the direct one.
+    """
     session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, env={"TILIA_TEST_BY_SESSION": "1"})
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite."""
+    """Run the test suite."""
     run_tests(session, "-m", "not nightly")
 
 
 @nox.session(python=interpreters())
 def tests_all(session: nox.Session) -> None:
-    """The test suite on each supported Python that the machine has."""
+    """Run the test suite on each supported Python.
+
+    Each that the machine has.
+    """
     run_tests(session, "-m", "not nightly")
 
 
 @nox.session
 def tests_lowest(session: nox.Session) -> None:
-    """The test suite on the lowest versions of all that the package and its extras need."""
+    """Run the test suite on the lowest versions.
+
+    Of all that the package and its extras need.
+    """
     session.install("-q", "uv")
     lowest = str(Path(session.create_tmp()).resolve() / "lowest.txt")
     options = ("--all-extras", "--no-deps", "--resolution", "lowest-direct")
@@ -78,7 +96,10 @@ def tests_lowest(session: nox.Session) -> None:
 
 @nox.session
 def tests_newest(session: nox.Session) -> None:
-    """What touches aiohttp, on its newest release or the one to come, and with the names that it will have in 4."""
+    """Test with aiohttp's newest release.
+
+    What touches aiohttp, on its newest release or the one to come, and with the names that it will have in 4.
+    """
     install(session)
     session.install("-q", "--upgrade", "--pre", "aiohttp")
     session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, *session.posargs)
@@ -89,7 +110,10 @@ def tests_newest(session: nox.Session) -> None:
 
 @nox.session
 def distributions(session: nox.Session) -> None:
-    """The sdist can test itself, and the wheel holds what it should, and runs where no extra is installed."""
+    """Test the sdist and the wheel.
+
+    The sdist can test itself, and the wheel holds what it should, and runs where no extra is installed.
+    """
     session.install("-q", "build", "check-wheel-contents", "twine")
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -113,13 +137,16 @@ def distributions(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """The slow proofs."""
+    """Run the slow proofs."""
     run_tests(session, "-m", "nightly")
 
 
 @nox.session
 def reliability(session: nox.Session) -> None:
-    """The slow proofs, and ``docs/reliability.md`` from what they count."""
+    """Run the slow proofs, and write their counts.
+
+    ``docs/reliability.md`` is made from what they count.
+    """
     counts = Path(session.create_tmp()) / "counts.jsonl"
     counts.unlink(missing_ok=True)
     env = {"TILIA_COUNTS": str(counts.resolve())}
@@ -131,7 +158,9 @@ def reliability(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Small changes of the code that decides about money, blocks and tokens, and how many the tests notice.
+    """Count how many mutants the tests notice.
+
+    Mutants are small changes of the code that decides about money, blocks and tokens.
 
     A sample of 300, drawn with a seed; ``-- --sample 0`` tries all, which takes hours, ``-- wire.effect`` a module's.
     """
@@ -148,14 +177,17 @@ def lint(session: nox.Session) -> None:
 
 
 def interpreter_of(session: nox.Session) -> str:
-    """The Python of the session's environment."""
+    """Return the Python of the session's environment."""
     folder = "Scripts" if os.name == "nt" else "bin"
     return str(Path(session.virtualenv.location).resolve() / folder / "python")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Both packages under both checkers, strictly; and each name that the wheel shows has its type written down."""
+    """Check the types of both packages, strictly.
+
+    Under both checkers; and each name that the wheel shows has its type written down.
+    """
     session.install("-q", ".[all]", *group("types"))
     python = interpreter_of(session)
     session.run("mypy")
@@ -169,7 +201,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def types_more(session: nox.Session) -> None:
-    """The types that users get, under two checkers more: pyrefly and ty."""
+    """Check the types that users get with pyrefly and ty, too."""
     session.install("-q", ".[all]", *group("types_more"))
     python = interpreter_of(session)
     # Copied elsewhere, so that the installed packages are looked at, and not the working tree.
@@ -184,7 +216,7 @@ def types_more(session: nox.Session) -> None:
 
 @nox.session
 def api_changes(session: nox.Session) -> None:
-    """What a release would break of the public API, compared with the last tag by griffe."""
+    """Compare the public API with the last tag, by griffe."""
     session.install("-q", *group("api_changes"))
     session.run("python", "tools/api_changes.py", *session.posargs)
 
@@ -205,7 +237,10 @@ def docs(session: nox.Session) -> None:
 
 
 def install_for_benchmarks(session: nox.Session) -> None:
-    """Install each peer by itself: one that has no build for this machine is left out, and the results say so."""
+    """Install each peer by itself.
+
+    One that has no build for this machine is left out, and the results say so.
+    """
     peers = group("peers")
     session.install("-q", ".[all]", *(package for package in group("bench") if package not in peers))
     for peer in peers:
@@ -219,14 +254,19 @@ def install_for_benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a call costs, beside other clients; with ``-- --check`` fail where a budget is missed."""
+    """Measure a call's cost, beside other clients.
+
+    With ``-- --check`` fail where a budget is missed.
+    """
     install_for_benchmarks(session)
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session
 def instructions(session: nox.Session) -> None:
-    """How many instructions a call executes, where Valgrind is installed; repeatable on a busy machine.
+    """Count the instructions of a call.
+
+    Where Valgrind is installed; repeatable on a busy machine.
 
     Writes ``benchmarks/instructions.md``; with ``-- --check`` fails where a call costs more than stands there.
     """

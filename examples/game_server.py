@@ -78,7 +78,10 @@ async def run_sandbox(pipe: Connection, seed: int, faults_a_second: float) -> No
 
 
 def tilias_process(pipe: Connection, seed: int, faults_a_second: float) -> None:
-    """What the other process runs; Ctrl-C is the game's to handle."""
+    """Run what the other process runs.
+
+    Ctrl-C is the game's to handle.
+    """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run_sandbox(pipe, seed, faults_a_second))
 

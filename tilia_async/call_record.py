@@ -1,4 +1,4 @@
-"""What happened during a call, kept by the error that ended it."""
+"""The history of a failed call, kept by its error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 @attrs.frozen
 class AttemptRecord:
-    """One attempt of a call.
+    """An attempt of a call.
 
     Attributes:
         at: when it began, in seconds after the call's start.
@@ -33,7 +33,9 @@ class AttemptRecord:
 
 @attrs.frozen
 class CallRecord:
-    """A call that failed, without a secret and without a value of its body.
+    """A failed call, without secrets.
+
+    No value of its body is kept.
 
     Attributes:
         operation: its name.
@@ -53,17 +55,20 @@ class CallRecord:
 
     @property
     def sent_at(self) -> datetime | None:
-        """When an attempt began that may have reached Tilia, the first of them; None if there was none."""
+        """Start of the first attempt that may have reached Tilia.
+
+        None if there was none.
+        """
         at = next((attempt.at for attempt in self.attempts if attempt.sent), None)
         return None if at is None else self.started_at + timedelta(seconds=at)
 
     @property
     def ended_at(self) -> datetime:
-        """When it ended, by this machine's clock, in UTC."""
+        """End of the call, by this machine's clock, in UTC."""
         return self.started_at + timedelta(seconds=self.elapsed)
 
     def lines(self) -> Iterator[str]:
-        """The record for people to read."""
+        """Return the record for people to read."""
         yield f"request: {self.request}"
         yield f"started {self.started_at:%Y-%m-%d %H:%M:%S} UTC, ended after {self.elapsed:.3f} of {self.timeout:g} s"
         if not self.attempts:

@@ -16,16 +16,25 @@ LONGEST_ID = 36
 """The schema's limit for every id, in characters (fact sheet "accounts", section C)."""
 
 LONGEST_REFERENCE = 255
-"""For a reference of the caller's own in a path; Tilia documents no limit, and URLs have one."""
+"""Longest reference of the caller's own in a path.
+
+It is in characters. Tilia documents no limit, and URLs have one.
+"""
 
 
 def plain(text: str) -> str:
-    """The text itself, also of a member of an enumeration, which ``str()`` may call by its class."""
+    """Return the text itself.
+
+    It does so for a member of an enumeration, too, which ``str()`` may call by its class.
+    """
     return str.__str__(text)
 
 
 def identifier(value: object, *, longest: int = LONGEST_ID) -> list[str]:
-    """An id: 1 to 36 characters, not a path of its own. UUIDs and ``acct_…`` ids occur, so no form is asked for."""
+    """Check an id: 1 to 36 characters, not a path.
+
+    UUIDs and ``acct_…`` ids occur, so no form is asked for.
+    """
     if not isinstance(value, str):
         return [f"is an id, a string, not {type(value).__name__}"]
     if not value:
@@ -43,32 +52,38 @@ def identifier(value: object, *, longest: int = LONGEST_ID) -> list[str]:
 
 
 def country(value: object) -> list[str]:
-    """The ISO 3166 code of a country, two letters."""
+    """Check the ISO 3166 code of a country, two letters."""
     if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha():
         return []
     return [f"is the code of a country, two letters, not {value!r}"]
 
 
 def mapping(value: object) -> list[str]:
-    """A mapping, or nothing."""
+    """Check that it is a mapping, or None."""
     return [] if value is None or isinstance(value, Mapping) else [f"is a mapping, not {type(value).__name__}"]
 
 
 def several(value: object) -> list[str]:
-    """Something to iterate; a text is one thing, although it can be iterated."""
+    """Refuse a text where several items are meant.
+
+    A text can be iterated, but is one thing.
+    """
     kind = type(value).__name__
     fits = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
     return [] if fits else [f"is a list, not {kind}"]
 
 
 def seconds(value: object) -> list[str]:
-    """How long to wait."""
+    """Check a number of seconds to wait."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
     return [] if is_number else [f"is a positive number of seconds, not {value!r}"]
 
 
 def moment(value: object) -> list[str]:
-    """A point in time, which nobody can tell without a time zone."""
+    """Check a point in time.
+
+    Nobody can tell it without a time zone.
+    """
     if not isinstance(value, datetime):
         return [f"is a datetime, not {type(value).__name__}"]
     if value.utcoffset() is None:
@@ -81,13 +96,13 @@ def moment(value: object) -> list[str]:
 
 
 def count(value: object) -> list[str]:
-    """How many, at least one."""
+    """Check a number that has to be at least one."""
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     return [] if is_count else [f"is a whole number, at least 1, not {value!r}"]
 
 
 def paging(page_size: object, sort_field: object, sort: object) -> dict[str, list[str]]:
-    """How a list is asked for (fact sheet "money", 0.9)."""
+    """Check the paging of a list (fact sheet "money", 0.9)."""
     return {
         "page_size": count(page_size),
         "sort_field": [] if sort_field in (None, "created", "updated") else ["is 'created' or 'updated'"],
@@ -96,7 +111,7 @@ def paging(page_size: object, sort_field: object, sort: object) -> dict[str, lis
 
 
 def text(value: object, *, longest: int | None = None, shortest: int = 1) -> list[str]:
-    """A string within limits, in characters."""
+    """Check the length of a string, in characters."""
     if not isinstance(value, str):
         return [f"is a string, not {type(value).__name__}"]
     if len(value) < shortest:
@@ -111,7 +126,9 @@ def text(value: object, *, longest: int | None = None, shortest: int = 1) -> lis
 
 
 def email_address(value: object, *, longest: int = 254) -> list[str]:
-    """An e-mail address, checked for its form alone (fact sheet "guides", G2: at most 254 characters).
+    """Check an e-mail address, for its form alone.
+
+    It may have 254 characters (fact sheet "guides", G2).
 
     Tilia does not say what it takes, so what is given out is let through: dots in a row, first or before the ``@``
     (docomo.ne.jp, ezweb.ne.jp), quoted local parts, names of domains in any script or of one label, addresses of hosts
@@ -155,7 +172,9 @@ def _is_label(label: str) -> bool:
 
 
 def password(value: str | Secret, username: object, email: object) -> list[str]:
-    """Seed 001: 6 to 16 characters, a letter, a digit or symbol, neither the username nor the e-mail in it.
+    """Check a password (seed 001).
+
+    6 to 16 characters, a letter, a digit or symbol, neither the username nor the e-mail in it.
 
     Letter case makes no difference to whether it contains them.
     """
@@ -181,17 +200,23 @@ def _is_digit_or_symbol(character: str) -> bool:
 
 
 def currency(value: object) -> list[str]:
-    """A currency's code: ISO 4217 or a publisher's token, three characters (fact sheet "money", 0.6)."""
+    """Check a currency code of three characters.
+
+    ISO 4217 or a publisher's token (fact sheet "money", 0.6).
+    """
     return [] if is_code(value) else [f"is a code of three characters such as USD, not {value!r}"]
 
 
 def flag(value: object) -> list[str]:
-    """True, False, or None for a flag that is left out."""
+    """Check a flag: True, False, or None if left out."""
     return [] if value is None or isinstance(value, bool) else [f"is True or False, not {value!r}"]
 
 
 def any_uuid(value: object) -> list[str]:
-    """A UUID of any version: the documentation's own sample is a UUID1 (fact sheet "accounts", B2)."""
+    """Check a UUID of any version.
+
+    The documentation's own sample is a UUID1 (fact sheet "accounts", B2).
+    """
     if isinstance(value, uuid.UUID):
         return []
     if isinstance(value, str):
@@ -205,7 +230,10 @@ def any_uuid(value: object) -> list[str]:
 
 
 def uuid4(value: object) -> list[str]:
-    """A UUID of version 4, as ``Idempotency-Key`` wants it (fact sheet "accounts", D4)."""
+    """Check a UUID of version 4, as ``Idempotency-Key`` wants it.
+
+    Source: fact sheet "accounts", D4.
+    """
     if any_uuid(value) or uuid.UUID(str(value)).version != 4:
         return ["is not a UUID4"]
     return []

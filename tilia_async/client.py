@@ -1,4 +1,7 @@
-"""The client: builds the parts, owns them, hands out the services."""
+"""The client, with the services it hands out.
+
+It builds the parts, and owns them.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ T = TypeVar("T")
 
 
 class ClientSettings(TypedDict, total=False):
-    """The optional arguments of :class:`TiliaClient`."""
+    """The optional arguments of ``TiliaClient``."""
 
     scopes: Iterable[str] | None
     timeout: float
@@ -97,7 +100,7 @@ class TiliaClient:
     Args:
         client_id: from Tilia.
         client_secret: from Tilia.
-        environment: ``"production"``, ``"staging"``, an :class:`Environment`, or a URL template such as
+        environment: ``"production"``, ``"staging"``, an ``Environment``, or a URL template such as
             ``http://127.0.0.1:8411/{service}``.
         scopes: ask for these in one token from the start; None: for what each operation needs.
         timeout: seconds for a whole call: waiting, token, all attempts, reading.
@@ -109,7 +112,7 @@ class TiliaClient:
         operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
             not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
-            of :meth:`send`. It stays yours to close.
+            of ``send``. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -204,7 +207,9 @@ class TiliaClient:
         proxy: str | Secret | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
-        """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
+        """Make a client from environment variables.
+
+        ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
         ``TILIA_PROXY`` is its proxy, if that is set.
 
@@ -222,7 +227,9 @@ class TiliaClient:
         return cls(*from_variables(client_id, client_secret, found), proxy=proxy, **settings)
 
     async def access_token(self, scopes: Iterable[str]) -> AccessToken:
-        """A token with at least these scopes, from the cache or from the token endpoint.
+        """Return a token with at least these scopes.
+
+        From the cache or from the token endpoint.
 
         Raises:
             TokenError: the token endpoint refused.
@@ -257,7 +264,9 @@ class TiliaClient:
         body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
-        """Call any operation, and get its answer with status, headers, attempts and raw payload.
+        """Call any operation, and return the whole response.
+
+        The answer comes with status, headers, attempts and raw payload.
 
         A block or unblock is recorded in the client's ledger: by its name, or, of your own making, if it is posted to
         the accounts' service and its path ends in ``/block`` or ``/unblock``.
@@ -301,7 +310,9 @@ class TiliaClient:
         since: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> Reconciliation:
-        """Ask Tilia what became of a write that got no usable answer. It only reads, and claims no more than is known.
+        """Find out what became of an unanswered write.
+
+        Asks Tilia about a write that got no usable answer. It only reads, and claims no more than is known.
 
         ::
 
@@ -329,7 +340,7 @@ class TiliaClient:
             options: for each request of the look-up.
 
         Raises:
-            InvalidRequestError: it is no error of this package, the error has lost its operation, the operation reads,
+            InvalidRequestError: it is not this package's error, the error has lost its operation, the operation reads,
                 or the reference lacks a field that the look-up needs.
             TransportError: the look-up got no answer.
             ApiError: Tilia answered the look-up with an error that may pass.
@@ -346,7 +357,7 @@ class TiliaClient:
             grace: seconds that calls under way have to end; then they end with an error.
 
         Raises:
-            ConfigurationError: that is no number of seconds.
+            ConfigurationError: that is not a number of seconds.
         """
         seconds = checked_grace(grace)
         try:
@@ -359,7 +370,10 @@ class TiliaClient:
                 await self._pool.aclose()
 
     async def _drain(self, seconds: float) -> None:
-        """Begin nothing new, and wait for what is under way, so long at most."""
+        """Begin nothing new, and wait for calls under way.
+
+        It waits at most as long as given.
+        """
         self._pool.closed = True
         if seconds:
             await self._pool.drain(seconds)
@@ -382,7 +396,10 @@ class TiliaClient:
             raise TypeError("this client is asynchronous: write 'async with', or use tilia_sync.TiliaClient")
 
         def __exit__(self, *_: object) -> None:
-            """Only here so that ``with`` gets as far as ``__enter__``, which says what to do."""
+            """Do nothing.
+
+            Only here so that ``with`` gets as far as ``__enter__``, which says what to do.
+            """
 
     def __repr__(self) -> str:
         # A crash reporter may print a client whose constructor has refused its settings.
@@ -399,7 +416,9 @@ class TiliaClient:
 def from_variables(
     client_id: str | None, client_secret: Secret | None, environment: Environment | errors.ConfigurationError | None
 ) -> tuple[str, Secret, Environment]:
-    """What is given, and for what is not, the environment variable of that name.
+    """Fill in from the environment what is not given.
+
+    Each from the environment variable of that name.
 
     Raises:
         ConfigurationError: a variable is not set, or wrong; the message names it. Or what is given is itself a refusal.
@@ -419,13 +438,19 @@ def from_variables(
 
 
 def proxy_from_variables() -> Secret | None:
-    """The proxy that ``TILIA_PROXY`` names; None if it is not set."""
+    """Return the proxy that ``TILIA_PROXY`` names.
+
+    None if it is not set.
+    """
     value = os.environ.get("TILIA_PROXY", "").strip()
     return Secret(value) if value else None
 
 
 def _check_clear(environment: Environment, proxy: Proxy | None) -> None:
-    """Plain http stays on this machine, so a proxy for it has to be here, too."""
+    """Refuse a proxy that would take plain http elsewhere.
+
+    Plain http stays on this machine, so a proxy for it has to be here, too.
+    """
     clear = [service for service in Service if environment.url(service).startswith("http:")]
     if clear and proxy is not None and not proxy.is_here:
         raise errors.ConfigurationError(
@@ -463,7 +488,10 @@ def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[
 
 
 def _checked_alike(operation: Operation[T]) -> Operation[T]:
-    """Let a declaration of the caller's own doubt the answers that the SDK's doubts, unless it says which itself."""
+    """Let a caller's declaration doubt the answers the SDK's doubts.
+
+    It does not if the declaration says itself which.
+    """
     declared = OPERATIONS.get(operation.name)
     if declared is operation:
         return operation

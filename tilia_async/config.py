@@ -1,4 +1,7 @@
-"""The settings of a client, as values: where Tilia is, how long, how often, how many."""
+"""The settings of a client, as values.
+
+Where Tilia is, how long, how often, how many.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 
 def shown(value: object) -> str:
-    """A setting as a message may quote it. What is no plain word or URL may be a secret in the wrong place."""
+    """Return a setting as a message may quote it.
+
+    A value that is not a plain word or URL may be a secret in the wrong place.
+    """
     if not isinstance(value, str):
         return f"{type(value).__name__}"
     if "@" in value:
@@ -34,7 +40,9 @@ def shown(value: object) -> str:
 
 
 def _url_problem(url: str, setting: str) -> str | None:
-    """Name the problem of a URL; None if it has none.
+    """Name the problem of a URL.
+
+    None if it has none.
 
     It may have a password in it, so the error is raised where nobody holds it.
     """
@@ -56,7 +64,7 @@ def _url_problem(url: str, setting: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is that of this machine itself."""
+    """Return True for this machine's host names and addresses."""
     if host == "localhost":
         return True
     try:
@@ -66,7 +74,10 @@ def is_loopback(host: str) -> bool:
 
 
 class Service(StrEnum):
-    """A part of Tilia's API. Its value is the first label of its host name (fact sheet "accounts", D1)."""
+    """A part of Tilia's API.
+
+    Its value is the first label of its host name (fact sheet "accounts", D1).
+    """
 
     AUTH = "auth"
     ACCOUNTS = "accounts"
@@ -80,9 +91,9 @@ class Service(StrEnum):
 
 @attrs.frozen(init=False)
 class Environment:
-    """Where the services of Tilia are found.
+    """The addresses of Tilia's services.
 
-    ``Environment.PRODUCTION`` and ``Environment.STAGING`` are Tilia's own; :meth:`at` makes another one.
+    ``Environment.PRODUCTION`` and ``Environment.STAGING`` are Tilia's own; ``at`` makes another one.
     """
 
     name: str
@@ -112,7 +123,7 @@ class Environment:
 
     @classmethod
     def at(cls, template: str, services: Mapping[Service, str] | None = None) -> Environment:
-        """An environment at other addresses.
+        """Make an environment at other addresses.
 
         Args:
             template: a URL in which ``{service}`` stands for the service's name, e.g.
@@ -131,7 +142,9 @@ class Environment:
 
     @classmethod
     def of(cls, environment: str | Environment) -> Environment:
-        """``"production"``, ``"staging"``, a URL template or an ``Environment``, as an ``Environment``.
+        """Return an ``Environment`` for a name or a template.
+
+        Takes ``"production"``, ``"staging"``, a URL template or an ``Environment``.
 
         Raises:
             ConfigurationError: it is none of these.
@@ -143,7 +156,10 @@ class Environment:
         return found
 
     def url(self, service: Service) -> str:
-        """The URL that a path of the service is appended to, without a slash at its end."""
+        """Return the base URL of a service.
+
+        The service's paths are appended to it; it has no slash at its end.
+        """
         return self._urls[service]
 
 
@@ -167,7 +183,7 @@ def find_environment(environment: str | Environment) -> Environment | Configurat
 
 
 def _environment_at(template: str, services: Mapping[Service, str]) -> Environment | str:
-    """The environment at other addresses, or what is wrong with them."""
+    """Return the environment at other addresses, or its problems."""
     known = {service.value for service in Service}
     overrides: dict[Service, str] = {}
     for service, url in services.items():
@@ -209,7 +225,10 @@ class Proxy:
 
     @property
     def is_here(self) -> bool:
-        """Return True if it runs on this machine, so that nothing leaves it in the clear."""
+        """True if it runs on this machine.
+
+        Then nothing leaves the machine in the clear.
+        """
         return self.url.startswith("https:") or is_loopback(urlsplit(self.url).hostname or "")
 
 
@@ -260,7 +279,7 @@ def _with_login(url: str, user: Secret, password: Secret) -> Proxy | Configurati
 
 
 def basic_login(user: Secret, password: Secret) -> Secret:
-    """The header by which a user logs in (RFC 7617)."""
+    """Return the header by which a user logs in (RFC 7617)."""
     return Secret("Basic " + b64encode(f"{user.reveal()}:{password.reveal()}".encode()).decode())
 
 
@@ -268,7 +287,10 @@ _LARGEST: Final = 1e15
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """A finite number; True and False are none, whatever Python says."""
+    """Return True for a finite number.
+
+    True and False are not numbers here, whatever Python says.
+    """
     # Compared with a number, because the largest integers have no place in a float.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
@@ -289,7 +311,9 @@ def _count(instance: object, attribute: attrs.Attribute[int], value: object) -> 
 
 @attrs.frozen
 class RetryPolicy:
-    """How often a call is sent again, and when. It never makes an operation repeatable that is not.
+    """Limits and pauses of sending a call again.
+
+    It never makes an operation repeatable that is not.
 
     Attributes:
         attempts: attempts in all, the first included.
@@ -311,7 +335,7 @@ class RetryPolicy:
 
 @attrs.frozen
 class Limits:
-    """How much a client may use.
+    """The most that a client may use.
 
     Attributes:
         connections: connections in all, per event loop.
@@ -327,7 +351,7 @@ class Limits:
 
 @attrs.frozen(init=False)
 class RequestOptions:
-    """What one call does differently.
+    """Per-call options.
 
     Options with headers are not pickled, because a header may be a key: make them where the call is made.
 
@@ -364,7 +388,10 @@ class RequestOptions:
 
     @property
     def headers(self) -> Mapping[str, str] | None:
-        """More headers. ``Authorization`` and those of the body are the SDK's own and are refused."""
+        """More headers.
+
+        ``Authorization`` and those of the body are the SDK's own and are refused.
+        """
         return None if self._headers is None else MappingProxyType(self._headers.reveal())
 
 
@@ -395,7 +422,9 @@ def _is_header(name: object, value: object) -> bool:
 
 
 def expect(setting: str, value: object, *kinds: type) -> None:
-    """Refuse a setting of the wrong type now, and not in the middle of a call.
+    """Refuse a setting of the wrong type.
+
+    Now, and not in the middle of a call.
 
     Raises:
         ConfigurationError: with the names of setting and type.
@@ -412,7 +441,10 @@ def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) 
 
 
 def _text_problem(name: str, value: object) -> str | None:
-    """Name the problem of a client id or secret; None if it has none."""
+    """Name the problem of a client id or secret.
+
+    None if it has none.
+    """
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str) or not text.strip():
         return f"{name} is missing; pass it, or set TILIA_{name.upper()} and use TiliaClient.from_env()"
@@ -434,7 +466,9 @@ class Credentials:
 
 
 def from_environment(name: str) -> Secret:
-    """The environment variable, as a secret, because most of them are.
+    """Return the environment variable as a secret.
+
+    Most of them are secrets.
 
     Raises:
         ConfigurationError: it is not set, or empty.
@@ -449,9 +483,9 @@ def checked_count(name: str, value: object) -> int:
     """Return a setting that counts something.
 
     Raises:
-        ConfigurationError: it is no whole number ≥ 1.
+        ConfigurationError: it is not a whole number ≥ 1.
     """
-    if not isinstance(value, int) or not _is_number(value) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
     return value
 
@@ -468,10 +502,12 @@ def checked_seconds(name: str, value: object) -> float:
 
 
 def checked_grace(grace: object) -> float:
-    """How long calls under way have to end, in seconds.
+    """Check the grace for calls under way.
+
+    How long they have to end, in seconds.
 
     Raises:
-        ConfigurationError: it is no number, or a negative one.
+        ConfigurationError: it is not a number, or a negative one.
     """
     if not _is_number(grace) or grace < 0:
         raise ConfigurationError(f"grace is 0 or more seconds, not {grace!r}")

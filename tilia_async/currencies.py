@@ -1,4 +1,4 @@
-"""How many decimals a currency is written with.
+"""Decimals of the currencies.
 
 The list is ISO 4217 as the package ``iso4217`` has it; a test compares the two, so a new edition turns it red.
 """
@@ -30,15 +30,24 @@ CLF UYW
 DECIMALS: Final[Mapping[str, int]] = {
     code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()
 }
-"""Decimals by ISO 4217 code. A publisher's own token is not here: its precision is a setting at Tilia."""
+"""Decimals by ISO 4217 code.
+
+A publisher's own token is not here: its precision is a setting at Tilia.
+"""
 
 
 def is_code(value: object) -> TypeGuard[str]:
-    """Return True for what can be a code: of ISO 4217 or a publisher's token (fact sheet "money", 0.6)."""
+    """Return True for what can be a currency code.
+
+    ISO 4217 or a publisher's token (fact sheet "money", 0.6).
+    """
     return isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalnum()
 
 
 def as_iso_writes_it(currency: str) -> str:
-    """The code in capitals, if ISO 4217 knows it so; a publisher's own token stays as it is written."""
+    """Return the code in capitals if ISO 4217 knows it.
+
+    A publisher's own token stays as it is written.
+    """
     capitals = currency.upper()
     return capitals if capitals in DECIMALS else currency

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree.
+"""The errors of the SDK, as a tree.
 
 ::
 
@@ -97,7 +97,10 @@ class TiliaError(Exception):
     remedy: ClassVar[str] = "Read the message; it names the operation and what was wrong."
 
     _in_doubt_from_text: ClassVar[bool] = False
-    """One that is built from its text alone does not say ``took_effect=False``."""
+    """True for an error built from its text alone.
+
+    Such an error does not say ``took_effect=False``.
+    """
 
     args: tuple[object, ...]
     operation: str | None
@@ -127,7 +130,10 @@ class TiliaError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def admit(self, inferred: Iterable[str], why: str) -> None:
-        """Add that these facts of the operation are inferred, so one of them may be what is wrong."""
+        """Add that facts of the operation are inferred.
+
+        One of these facts may be what is wrong.
+        """
         facts = " and ".join(sorted(inferred))
         self.args = (
             f"{self.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
@@ -135,7 +141,10 @@ class TiliaError(Exception):
         )
 
     def during(self, operation: str, reference: Mapping[str, str]) -> Self:
-        """The same error, told as that operation's: a token's failure is every waiting call's."""
+        """Return a copy of this error, attributed to another operation.
+
+        A failed token request fails every call that waits for it.
+        """
         told = copy.copy(self)
         if self.operation is None:
             told.args = (f"{operation}: {self.args[0]}", *self.args[1:])
@@ -144,7 +153,10 @@ class TiliaError(Exception):
         return told
 
     def explain(self) -> str:
-        """What was sent, what was tried and decided and why, and what to do: for people, and without secrets."""
+        """Explain the failure to people, without secrets.
+
+        What was sent, what was tried and decided and why, and what to do.
+        """
         lines = [f"{type(self).__name__}: {self.args[0] if self.args else ''}"]
         lines += () if self.call is None else self.call.lines()
         lines.append(f"took effect: {_EFFECTS[self.took_effect]}")
@@ -171,13 +183,18 @@ def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, obj
 
 
 class ConfigurationError(TiliaError):
-    """A setting is missing or wrong. The message names the setting or the environment variable."""
+    """A setting is missing or wrong.
+
+    The message names the setting or the environment variable.
+    """
 
     remedy = "Correct the setting that the message names. Nothing was sent."
 
 
 class InvalidRequestError(TiliaError, ValueError):
-    """The request was refused before anything was sent, because Tilia is known to refuse it.
+    """A request that was refused before anything was sent.
+
+    Tilia is known to refuse it.
 
     Attributes:
         problems: for each field, the reasons; empty if a task queue built it from its text.
@@ -198,7 +215,10 @@ class InvalidRequestError(TiliaError, ValueError):
 
 
 class ClientClosedError(TiliaError):
-    """The client is closed. A call that was waiting for a token or a connection ends with this error too."""
+    """The client is closed.
+
+    A call that was waiting for a token or a connection ends with this error too.
+    """
 
     remedy = (
         "Use the client inside its ``async with``, or make a new one; ``took_effect`` tells what is known of the call."
@@ -206,7 +226,9 @@ class ClientClosedError(TiliaError):
 
 
 class TransportError(TiliaError):
-    """No usable answer. As this class itself: a reading call got none, or a list changed while it was read.
+    """Failure to get a usable answer.
+
+    As this class itself: a reading call got none, or a list changed while it was read.
 
     Attributes:
         cause: the exception of a library behind it, as text: its type, message and place; None if there was none.
@@ -218,7 +240,9 @@ class TransportError(TiliaError):
 
 
 class ConnectError(TransportError, ConnectionError):
-    """Nothing was sent: the name did not resolve, the connection or a proxy refused, or TLS failed.
+    """Failure to connect; nothing was sent.
+
+    The name did not resolve, the connection or a proxy refused, or TLS failed.
 
     Attributes:
         lasting: the same would happen again until somebody changes something: a certificate that is not trusted, one
@@ -231,13 +255,19 @@ class ConnectError(TransportError, ConnectionError):
 
 
 class DeadlineExceededError(TransportError, TimeoutError):
-    """The call's time ran out before anything could have taken effect."""
+    """Deadline passed before anything could have taken effect.
+
+    The call's time ran out.
+    """
 
     remedy = "Call again, or with a larger ``timeout``; for a full pool raise ``Limits`` or call less at once."
 
 
 class OutcomeUnknownError(TransportError):
-    """A write was sent and no answer came: it may have taken effect. ``took_effect`` is None."""
+    """A write without an answer: it may have taken effect.
+
+    It was sent and no answer came. ``took_effect`` is None.
+    """
 
     remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia, and says what to do."
     _in_doubt_from_text = True
@@ -290,7 +320,9 @@ class ResponseDecodeError(TransportError):
 
 
 class ApiError(TiliaError):
-    """Tilia answered with an error, or a gateway did in its name.
+    """An error that Tilia answered.
+
+    A gateway may have done so in its name.
 
     As this class itself: a status that has no class of its own, or a 200 that says no. Of a write, 408 and 499, with
     which a gateway gives up waiting, and a 200 that says no leave open whether it is done: ``took_effect`` is None.
@@ -377,21 +409,29 @@ class _Details(TypedDict, total=False):
 
 
 class BadRequestError(ApiError):
-    """400: a parameter is missing or wrong; see ``messages`` and ``field_errors``."""
+    """400: a parameter is missing or wrong.
+
+    See ``messages`` and ``field_errors``.
+    """
 
     remedy = "Correct what ``messages`` and ``field_errors`` name."
     _class_status = 400
 
 
 class UnauthorizedError(ApiError):
-    """401: the token was refused, also after it was replaced by a new one."""
+    """401: the token was refused.
+
+    A new token that replaced it was refused, too.
+    """
 
     remedy = "Check the credentials; if they are right, they may not reach this resource."
     _class_status = 401
 
 
 class MissingScopeError(UnauthorizedError):
-    """A fresh token was refused: the credentials lack a scope that the operation needs.
+    """Missing scope of the credentials.
+
+    A fresh token was refused: they lack a scope that the operation needs.
 
     Attributes:
         needed: the scopes that the operation declares.
@@ -428,14 +468,19 @@ class MissingScopeError(UnauthorizedError):
 
 
 class ForbiddenError(ApiError):
-    """403: Tilia refuses, e.g. to lift a block that it placed itself."""
+    """403: Tilia refuses.
+
+    E.g. to lift a block that it placed itself.
+    """
 
     remedy = "Tilia will not do it for you: ask its support, if you think that it should."
     _class_status = 403
 
 
 class AccountBlockedError(ForbiddenError):
-    """403: the account is blocked and can do nothing until it is unblocked.
+    """403: the account is blocked.
+
+    It can do nothing until it is unblocked.
 
     Attributes:
         account_id: the blocked account.
@@ -454,7 +499,10 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: the resource exists already, or the idempotency key is in use."""
+    """409: the resource exists or the key is used.
+
+    The resource exists already, or the idempotency key is in use.
+    """
 
     remedy = (
         "Look the resource up: it is there already. A key in use: the call that has it is under way, so wait for what "
@@ -505,7 +553,9 @@ class RateLimitedError(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx: a failure on Tilia's side. A write may have taken effect all the same.
+    """5xx: a failure on Tilia's side.
+
+    A write may have taken effect all the same.
 
     Attributes:
         retry_after: seconds to wait, as the answer says; None if it does not say.
@@ -517,10 +567,12 @@ class ServerError(ApiError):
 
 
 class TokenError(TiliaError):
-    """The token endpoint refused, or its answer could not be used. The operation itself was not sent.
+    """Failure to get a token from the token endpoint.
+
+    It refused, or its answer could not be used. The operation itself was not sent.
 
     Attributes:
-        status: the HTTP status; None if the answer was no HTTP answer that could be read.
+        status: the HTTP status; None if the answer was not a HTTP answer that could be read.
         error: the OAuth 2 error code, e.g. ``server_error`` (which is what Tilia says to a wrong secret).
         error_description: its text.
         scopes: the scopes that were asked for.
@@ -555,7 +607,9 @@ class TokenError(TiliaError):
 
 
 class BulkStoppedError(TiliaError):
-    """A bulk job stopped before its end, for a reason that is the job's and not one account's.
+    """A bulk job that stopped before its end.
+
+    For a reason that is the job's and not one account's.
 
     What was in flight has settled; nothing new was sent. One that a task queue built from its text has no attributes of
     its own.
@@ -595,7 +649,7 @@ class BulkStoppedError(TiliaError):
             self.job_id = job_id
 
     def explain(self) -> str:
-        """The same, and then of the cause."""
+        """Explain the failure, and then its cause."""
         cause: TiliaError | None = getattr(self, "cause", None)
         return super().explain() if cause is None else f"{super().explain()}\nbecause of:\n{cause.explain()}"
 
@@ -604,7 +658,9 @@ _WITHOUT_EFFECT = frozenset({"not_found", "refused", "failed", "kept"})
 
 
 class LedgerError(TiliaError):
-    """The record of blocks cannot be read or written: the disk is full, the database is gone, or is a newer one.
+    """Failure to read or write the record of blocks.
+
+    The disk is full, the database is gone, or is a newer one.
 
     A block that cannot be recorded is not sent.
     """
@@ -619,14 +675,20 @@ class WebhookError(TiliaError):
 
 
 def readable(text: str) -> str:
-    """The text on one line: what a server says must not forge a line of a log, nor command a terminal."""
+    """Return the text on one line.
+
+    What a server says must not forge a line of a log, nor command a terminal.
+    """
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def status_line(status: int) -> str:
-    """``404 Not Found``, or the bare number for a status that HTTP does not name."""
+    """Return ``404 Not Found``, or the bare number.
+
+    The bare number for a status that HTTP does not name.
+    """
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

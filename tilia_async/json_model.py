@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class JsonModel:
-    """Base of the models: JSON-ready, and known to pydantic and FastAPI.
+    """Base of the models.
+
+    JSON-ready, and known to pydantic and FastAPI.
 
     pydantic is imported only when it asks for the schema of a model.
     """
@@ -40,7 +42,10 @@ class JsonModel:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[object], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Describe the model to pydantic: an instance, or a mapping of its fields."""
+        """Describe the model to pydantic.
+
+        An instance, or a mapping of its fields.
+        """
         from pydantic_core import core_schema  # noqa: PLC0415 - pydantic is the user's, and only it calls this
 
         hints = get_type_hints(cls)
@@ -69,7 +74,10 @@ def _names(model: type[JsonModel]) -> tuple[str, ...]:
 
 
 def _values(model: JsonModel) -> dict[str, object]:
-    """Return the fields as they are; pydantic writes each by its own schema."""
+    """Return the fields as they are.
+
+    pydantic writes each by its own schema.
+    """
     return {name: getattr(model, name) for name in _names(type(model))}  # type: ignore[arg-type]  # as above
 
 
@@ -90,7 +98,10 @@ def _as_json(value: object) -> JsonValue:
 
 
 def _reader(model: type[JsonModel]) -> Callable[[dict[str, Any]], JsonModel]:
-    """Return a function that makes a model of its fields, as pydantic has read them."""
+    """Return a function that makes a model of its fields.
+
+    It takes them as pydantic has read them.
+    """
     members = {name: kind for name, hint in get_type_hints(model).items() if (kind := _enumeration(hint)) is not None}
 
     def read(fields: dict[str, Any]) -> JsonModel:
@@ -101,13 +112,19 @@ def _reader(model: type[JsonModel]) -> Callable[[dict[str, Any]], JsonModel]:
 
 
 def _enumeration(hint: object) -> type[Enum] | None:
-    """Return the enumeration of a field whose values may be unknown words, too."""
+    """Return the enumeration of a field.
+
+    Its values may be unknown words, too.
+    """
     kinds = [each for each in get_args(hint) if isinstance(each, type) and issubclass(each, Enum)]
     return kinds[0] if kinds and get_origin(hint) is not None else None
 
 
 def _member(kind: type[Enum], value: object) -> object:
-    """Return the member with this value; the value itself where there is none."""
+    """Return the member with this value.
+
+    The value itself where there is none.
+    """
     try:
         return kind(value)
     except ValueError:

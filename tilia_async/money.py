@@ -37,7 +37,9 @@ def _factor(times: object) -> int:
 @functools.total_ordering
 @attrs.frozen(order=False)
 class Money(JsonModel):
-    """A whole number of a currency's smallest unit, e.g. ``Money(500, "USD")`` for five dollars.
+    """An amount in a currency's smallest unit.
+
+    A whole number, e.g. ``Money(500, "USD")`` for five dollars.
 
     Tilia counts every amount this way, for ISO 4217 currencies and for a publisher's own tokens (fact sheet "money",
     0.6). There are no floats, and amounts of different currencies neither add nor compare. ``"usd"`` is ``"USD"``; the
@@ -51,7 +53,10 @@ class Money(JsonModel):
     minor_units: int = attrs.field(validator=_whole_number)
     """Amount in the currency's smallest unit."""
     currency: str = attrs.field(converter=_in_capitals, validator=_currency_code)
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor_units + self._same_currency(other, "added to"), self.currency)
@@ -74,7 +79,9 @@ class Money(JsonModel):
         return self.minor_units != 0
 
     def display(self, precision: int | None = None) -> str:
-        """The amount as Tilia writes it, e.g. ``USD 5.00``, ``JPY 5``, ``KWD 1.234``.
+        """Return the amount as Tilia writes it.
+
+        E.g. ``USD 5.00``, ``JPY 5``, ``KWD 1.234``.
 
         Args:
             precision: how many decimals a token of yours has; None: those of the currency by ISO 4217. A code that ISO
@@ -94,13 +101,15 @@ class Money(JsonModel):
         return self.display()
 
     def split(self, shares: int | Sequence[int]) -> tuple[Money, ...]:
-        """Divide without losing a unit: equal shares, or shares in proportion to whole-number weights.
+        """Divide without losing a unit.
+
+        Equal shares, or shares in proportion to whole-number weights.
 
         What the division leaves over goes, one unit each, to the largest fractions, the earlier share first.
 
         Raises:
             ValueError: there is no share, a weight is negative, or all weights are 0.
-            TypeError: a weight is no whole number.
+            TypeError: a weight is not a whole number.
         """
         weights = [1] * _factor(shares) if isinstance(shares, int) else [_factor(weight) for weight in shares]
         total = sum(weights)
@@ -122,7 +131,10 @@ class Money(JsonModel):
 
 
 def money_or_none(minor_units: int | None, currency: str | None) -> Money | None:
-    """Return an amount of an answer with its currency; None where either is missing or not a currency code."""
+    """Return an amount of an answer with its currency.
+
+    None where either is missing or not a currency code.
+    """
     if minor_units is None or not currency:
         return None
     try:

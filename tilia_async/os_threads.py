@@ -1,4 +1,7 @@
-"""Threads and locks of the operating system, also where gevent or eventlet have put greenlets in their place."""
+"""Threads and locks of the operating system.
+
+They are so even where gevent or eventlet have put greenlets in their place.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ class _Lock(Protocol):
 
 
 def original(module: str, name: str) -> Any:
-    """Return what a module of the standard library had before gevent or eventlet replaced it."""
+    """Return the original of a replaced standard function.
+
+    What a module of the standard library had before gevent or eventlet replaced it.
+    """
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent is not None and gevent.is_object_patched(module, name):
         return gevent.get_original(module, name)
@@ -36,7 +42,10 @@ _new_rlock: Final[Callable[[], _Lock]] = original("_thread", "RLock")
 
 
 def _selectors(eventlet: ModuleType) -> ModuleType:
-    """The module with what eventlet took out of ``select``, which eventlet itself does not bring back."""
+    """Return the ``selectors`` module, whole again.
+
+    It has what eventlet took out of ``select``, which eventlet itself does not bring back.
+    """
     spec = importlib.util.find_spec("selectors")
     if spec is None or spec.loader is None:
         raise ImportError("selectors")
@@ -55,7 +64,9 @@ def are_greenlets() -> bool:
 
 
 class DaemonThread(threading.Thread):
-    """A thread of the operating system, that the end of the process does not wait for.
+    """A thread of the operating system, as a daemon.
+
+    The end of the process does not wait for it.
 
     Where ``threading`` starts greenlets, it is unknown to ``threading`` and has no name.
 
@@ -100,7 +111,9 @@ class DaemonThread(threading.Thread):
 
 
 class ProcessLock:
-    """A re-entrant lock that is free in a forked process, whoever held it in the parent.
+    """A re-entrant lock that is free after a fork.
+
+    In a forked process, whoever held it in the parent.
 
     It compares process ids, because not all that forks runs Python's hooks: uWSGI does not. Signal handlers and
     finalizers may enter it while their own thread holds it, so what it guards is right after each step.

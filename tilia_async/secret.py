@@ -6,7 +6,7 @@ with their variables, by ``traceback``, rich, structlog, Sentry or Rollbar. Only
 
 Not promised: that the text is nowhere in the memory of the process. Whoever has a debugger, a core dump or the garbage
 collector finds it, and so does whoever calls ``reveal``, or reads an attribute that gives a text by contract, such as
-``AccessToken.value``. The frames of your own code hold what you put in their variables: a :class:`Secret` helps there,
+``AccessToken.value``. The frames of your own code hold what you put in their variables: a ``Secret`` helps there,
 too.
 """
 
@@ -21,7 +21,10 @@ MASK: Final = "***"
 
 
 class InProcess:
-    """A value that cannot change, and that does not leave this process: its copy is itself, and it is not pickled."""
+    """A constant value that does not leave this process.
+
+    It cannot change: its copy is itself, and it is not pickled.
+    """
 
     __slots__ = ()
 
@@ -38,9 +41,9 @@ class InProcess:
 
 
 class Secret(InProcess):
-    """A text that is shown as ``***`` by whatever shows it.
+    """A text that shows as ``***``, whatever shows it.
 
-    It is no ``str``, because what prints variables cuts and copies those. Two are equal when their texts are.
+    It is not a ``str``, because what prints variables cuts and copies those. Two are equal when their texts are.
 
     Attributes:
         is_text: it was made of a text. What is none, whatever the annotation says, makes an empty secret, for a check
@@ -65,7 +68,10 @@ class Secret(InProcess):
         self._held: Callable[[], str] = lambda: held
 
     def reveal(self) -> str:
-        """The text itself. Use the result in place; a variable that holds it is no secret any more."""
+        """Return the text itself.
+
+        Use the result in place; a variable that holds it is not a secret any more.
+        """
         return self._held()
 
     def __repr__(self) -> str:
@@ -90,7 +96,9 @@ class Secret(InProcess):
 
 
 class HiddenFields(InProcess, Generic[V_co]):
-    """A mapping of which only the names are shown: a request's body may hold a password, a header a key.
+    """A mapping that shows only its names.
+
+    A request's body may hold a password, a header a key.
 
     Attributes:
         is_mapping: it was made of a mapping. What is none makes an empty one, for a check to refuse.
@@ -116,7 +124,10 @@ class HiddenFields(InProcess, Generic[V_co]):
         self._held: Callable[[], Mapping[str, V_co]] = lambda: held
 
     def reveal(self) -> Mapping[str, V_co]:
-        """The fields themselves. Use the result in place."""
+        """Return the fields themselves.
+
+        Use the result in place.
+        """
         return self._held()
 
     def __repr__(self) -> str:
@@ -132,7 +143,10 @@ class HiddenFields(InProcess, Generic[V_co]):
 
 
 class HiddenBytes(InProcess):
-    """Bytes of which only the number is shown: an encoded body may hold a password."""
+    """Bytes that show only their number.
+
+    An encoded body may hold a password.
+    """
 
     __slots__ = ("_held",)
 
@@ -142,7 +156,10 @@ class HiddenBytes(InProcess):
         self._held: Callable[[], bytes] = lambda: content
 
     def reveal(self) -> bytes:
-        """The bytes themselves. Use the result in place."""
+        """Return the bytes themselves.
+
+        Use the result in place.
+        """
         return self._held()
 
     def __repr__(self) -> str:
@@ -190,7 +207,7 @@ def hide_pair(pair: object) -> tuple[Secret, Secret]:
 
 
 def names(fields: Iterable[object]) -> str:
-    """The names of fields, for people."""
+    """Return the names of fields, for people."""
     return ", ".join(map(repr, fields))
 
 

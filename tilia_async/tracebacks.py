@@ -1,4 +1,7 @@
-"""Tracebacks of exceptions that leave the SDK, without the frames that hold secrets."""
+"""Tracebacks without the frames that hold secrets.
+
+They are those of exceptions that leave the SDK.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from types import TracebackType
 
 
 def cut(error: BaseException, before: BaseException | None) -> None:
-    """Cut a traceback down to the frame that caught the exception.
+    """Cut a traceback down to the catching frame.
 
-    Nothing is left of what led to it below.
+    That is the frame that caught the exception. Nothing is left of what led to it below.
 
     The frames of aiohttp and asyncio hold the access token and the body of the request, and reporters of crashes send
     the variables of every frame. To be called where the exception is caught, before it is raised again.

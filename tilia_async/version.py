@@ -1,3 +1,6 @@
-"""The version of this package: here alone, so that it is known without the metadata of an installation."""
+"""The version of this package.
+
+Here alone, so that it is known without the metadata of an installation.
+"""
 
 __version__ = "0.1.0"

@@ -1,4 +1,6 @@
-"""Tilia SDK for Python, synchronous: ``tilia_async`` with the same names, for code without an event loop.
+"""Tilia SDK for Python, synchronous.
+
+``tilia_async`` with the same names, for code without an event loop.
 
 ``with TiliaClient(client_id, client_secret, "staging") as tilia: ...``
 """
@@ -65,7 +67,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What a process that only calls Tilia does without is loaded when somebody asks for it."""
+    """Load what is rarely needed when it is asked for.
+
+    A process that only calls Tilia does without it.
+    """
     if name == "Sandbox":
         from tilia_sync.sandbox import Sandbox  # noqa: PLC0415 - brings aiohttp's server
 

@@ -1,4 +1,7 @@
-"""An asynchronous iterator, read in the loop thread for a consumer elsewhere."""
+"""An asynchronous iterator for a consumer elsewhere.
+
+It is read in the loop thread.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,33 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 LONGEST_BATCH: Final = 256
-"""How many items cross at once, and so how many wait at most for a consumer that takes its time."""
+"""Most items that cross at once.
+
+So it is the most that wait for a consumer that takes its time.
+"""
 
 
 @runtime_checkable
 class Paged(Protocol[T_co]):
-    """An iterator that can hand out what it has fetched already, as lists of Tilia and of a ledger do."""
+    """An iterator that hands out fetched items.
+
+    Lists of Tilia and of a ledger do so.
+    """
 
     async def page(self) -> Sequence[T_co]:
-        """The items that come next; none at the end."""
+        """Return the items that come next.
+
+        None at the end.
+        """
         ...
 
 
 @runtime_checkable
 class Closable(Protocol):
-    """An iterator that cleans up when it is left in the middle, as asynchronous generators do."""
+    """An iterator that can be left in the middle.
+
+    It cleans up then, as asynchronous generators do.
+    """
 
     async def aclose(self) -> None:
         """Clean up. A second time does nothing."""
@@ -34,7 +49,9 @@ class Closable(Protocol):
 
 
 class BatchReader(Generic[T]):
-    """Hands out the items of an asynchronous iterator in batches: whatever is there when the consumer asks.
+    """A reader of an asynchronous iterator in batches.
+
+    It hands out whatever is there when the consumer asks.
 
     One task reads the iterator from its beginning to its end, because task groups and timeouts inside it may not change
     tasks. It reads while the consumer waits; else it goes no further than the item that it was waiting for.
@@ -56,7 +73,9 @@ class BatchReader(Generic[T]):
         self._error: BaseException | None = None
 
     async def batch(self) -> Sequence[T]:
-        """In the loop's thread: the next items; none at the end.
+        """Return the next items; none at the end.
+
+        It runs in the loop's thread.
 
         Raises:
             RuntimeError: the stream was begun in another loop, as that of a process that this one was forked from.
@@ -72,7 +91,10 @@ class BatchReader(Generic[T]):
         return self._take()
 
     def stop(self) -> None:
-        """In the loop's thread: end the reading, and let the iterator clean up."""
+        """End the reading, and let the iterator clean up.
+
+        It runs in the loop's thread.
+        """
         if self._task is not None:
             self._task.cancel()
 

@@ -1,4 +1,7 @@
-"""A job in the loop thread that is fed from elsewhere: its input and its output cross the border in batches."""
+"""A job in the loop thread, fed in batches.
+
+It is fed from elsewhere: its input and its output cross the border in batches.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,17 @@ R = TypeVar("R")
 Put = Callable[[T], Awaitable[None]]
 
 _READ_SECONDS: Final = 0.02
-"""How long a caller's iterable is read before what came is handed over, although more was asked for."""
+"""Seconds of reading before a hand-over.
+
+A caller's iterable is read for so long, although more was asked for.
+"""
 
 
 class Feed(AsyncIterator[str]):
-    """What the caller's thread reads for the job, as the job asks for it."""
+    """The feed of a job with a caller's items.
+
+    The caller's thread reads them, as the job asks for them.
+    """
 
     def __init__(self) -> None:
         self.hungry: asyncio.Event = asyncio.Event()
@@ -32,7 +41,7 @@ class Feed(AsyncIterator[str]):
         self._error: Exception | None = None
 
     def give(self, supply: Supply) -> None:
-        """In the loop's thread: hand over what was read."""
+        """Hand over what was read, in the loop's thread."""
         self._ids.extend(supply.ids)
         if supply.error is not None:
             self._ids.clear()
@@ -56,7 +65,7 @@ class Feed(AsyncIterator[str]):
 
 @attrs.frozen
 class Supply:
-    """What a caller's iterable gave.
+    """The items of a caller's iterable.
 
     Attributes:
         ended: there is no more.
@@ -69,7 +78,10 @@ class Supply:
 
 
 def supplies(ids: Iterator[str], most: int) -> Iterator[Supply]:
-    """Read an iterator in the thread of its owner: some at a time, and not for long."""
+    """Read an iterator in its owner's thread.
+
+    Some at a time, and not for long.
+    """
     while True:
         some: list[str] = []
         until = monotonic() + _READ_SECONDS
@@ -89,7 +101,7 @@ def supplies(ids: Iterator[str], most: int) -> Iterator[Supply]:
 
 
 class BatchedJob(Generic[T, R]):
-    """Runs a job in the loop's thread for a caller elsewhere.
+    """A job in the loop's thread for a caller elsewhere.
 
     A caller that takes its time hands no ids over meanwhile, and so the job waits for it.
 
@@ -114,7 +126,9 @@ class BatchedJob(Generic[T, R]):
         self._task: asyncio.Task[R] | None = None
 
     async def turn(self, supply: Supply) -> tuple[Sequence[T], bool]:
-        """In the loop's thread: hand ids over; returns what came of the job, and whether it wants more ids.
+        """Hand ids over, in the loop's thread.
+
+        Returns what came of the job, and whether it wants more ids.
 
         It returns when there is either, and with neither when the job is over.
         """
@@ -133,13 +147,16 @@ class BatchedJob(Generic[T, R]):
         return out, self._feed.hungry.is_set() and not self._task.done()
 
     async def result(self) -> R:
-        """In the loop's thread: what the job returned, or raised."""
+        """Return or raise the job's result.
+
+        It runs in the loop's thread.
+        """
         if self._task is None:
             raise RuntimeError("the job has not begun")
         return await self._task
 
     def stop(self) -> None:
-        """In the loop's thread: end the job."""
+        """Stop the job, in the loop's thread."""
         if self._task is not None:
             self._task.cancel()
 

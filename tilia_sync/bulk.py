@@ -1,4 +1,7 @@
-"""``tilia.bulk`` for code without an event loop: ids are read, and progress is told, in the caller's thread."""
+"""``tilia.bulk`` for code without an event loop.
+
+Ids are read, and progress is told, in the caller's thread.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,11 @@ OnProgress = Callable[[BulkProgress], object]
 
 
 class BulkStream(Iterator[BulkItem]):
-    """Yields the items of a job as they settle. It begins with the first item that is asked for.
+    """Yields the items of a job as they settle.
 
-    A consumer that stops early ends the job: with ``with`` or :meth:`close` at once, else when nothing refers to
+    It begins with the first item that is asked for.
+
+    A consumer that stops early ends the job: with ``with`` or ``close`` at once, else when nothing refers to
     the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
@@ -37,11 +42,17 @@ class BulkStream(Iterator[BulkItem]):
         return next(self._items)
 
     def progress(self) -> BulkProgress:
-        """Return how far the job is; before it begins and after its end, too."""
+        """Return the progress of the job.
+
+        Before it begins and after its end, too.
+        """
         return self._progress()
 
     def close(self) -> None:
-        """End the job, if it is not over: what is in flight is cancelled. A second time does nothing."""
+        """End the job, if it is not over.
+
+        What is in flight is cancelled. A second time does nothing.
+        """
         self._items.close()
 
     def __enter__(self) -> Self:
@@ -55,7 +66,9 @@ class BulkStream(Iterator[BulkItem]):
 
 @attrs.frozen(eq=False)
 class Bulk:
-    """``tilia.bulk``: block, unblock or look up many accounts, or undo what a job blocked.
+    """``tilia.bulk``: many accounts in one job.
+
+    Block, unblock or look up many accounts, or undo what a job blocked.
 
     The pace follows the API: it slows down on 429, 503 and rising answer times, and grows again when they pass;
     ``Retry-After`` holds back the whole job. With a ledger each intent is on record before it is sent, and a job that
@@ -128,10 +141,12 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Lift your own blocks of many accounts. Those that Tilia placed are refused.
+        """Lift your own blocks of many accounts.
+
+        Those that Tilia placed are refused.
 
         It lifts all of them, whoever placed them and why: with a ledger, the item of an account that several blocks
-        hold names them in ``also_blocked_by``. To lift what one job alone caused, see :meth:`undo`.
+        hold names them in ``also_blocked_by``. To lift what one job alone caused, see ``undo``.
 
         Args:
             account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
@@ -174,7 +189,9 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Look many accounts up. The report's ``accounts`` has them all; to keep less in memory, stream them.
+        """Look many accounts up.
+
+        The report's ``accounts`` has them all; to keep less in memory, stream them.
 
         Args:
             account_ids: read in this thread as they are needed, at most a small multiple of ``concurrency`` ahead.
@@ -209,7 +226,9 @@ class Bulk:
         review_at: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Block many accounts, and yield each as it settles. See :meth:`block`; what that raises, the stream raises.
+        """Block many accounts, and yield each as it settles.
+
+        See ``block``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -234,7 +253,9 @@ class Bulk:
         job_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Unblock many accounts, and yield each as it settles. See :meth:`unblock`; what that raises, the stream does.
+        """Unblock many accounts, and yield each as it settles.
+
+        See ``unblock``; what that raises, the stream does.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -260,7 +281,9 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Lift the blocks that a job alone caused, and keep those that something else causes, too.
+        """Lift the blocks that a job alone caused.
+
+        Blocks that something else causes, too, are kept.
 
         Of the accounts that the job blocked, or may have blocked, those are unblocked that nothing else blocks on
         record. An account that another job, a call or Tilia blocks as well, or may block, is ``KEPT``, and its item
@@ -316,7 +339,9 @@ class Bulk:
         undo_job_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Undo a job, and yield each account as it settles. See :meth:`undo`; what that raises, the stream raises.
+        """Undo a job, and yield each account as it settles.
+
+        See ``undo``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -338,7 +363,9 @@ class Bulk:
         concurrency: int = DEFAULT_CONCURRENCY,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Look many accounts up, and yield each as it comes. See :meth:`lookup`; what that raises, the stream raises.
+        """Look many accounts up, and yield each as it comes.
+
+        See ``lookup``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -383,9 +410,12 @@ class Bulk:
 
 
 def _batch(concurrency: object) -> int:
-    """How many ids are read at a time. What is no number the job itself refuses."""
+    """Return the number of ids that are read at once.
+
+    The job itself refuses what is not a number.
+    """
     return max(1, min(concurrency, LONGEST_BATCH)) if isinstance(concurrency, int) else 1
 
 
 def _nobody(_progress: BulkProgress) -> None:
-    """Nobody wants to know."""
+    """Ignore the progress."""

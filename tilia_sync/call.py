@@ -1,4 +1,4 @@
-"""One coroutine on its way through the loop thread."""
+"""A coroutine on its way through the loop thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class Call(Latch, Generic[T]):
-    """A coroutine, the thread that waits for it, and what came of it. It is set when nothing more will come.
+    """A coroutine, its waiting thread, and its result.
+
+    It is set when nothing more will come.
 
     Attributes:
         context: the caller's context variables, and what the coroutine made of them.
@@ -38,12 +40,15 @@ class Call(Latch, Generic[T]):
         self._error: BaseException | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the loop's thread: make a task of it."""
+        """Start it as a task, in the loop's thread."""
         if not self.is_set:
             self._task = loop.create_task(self._contain(), context=self.context)
 
     def cancel(self) -> None:
-        """In the loop's thread, or where there is none: ask it to stop; one that has not begun will not."""
+        """Ask it to stop.
+
+        In the loop's thread, or where there is none. One that has not begun will not.
+        """
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
@@ -52,21 +57,27 @@ class Call(Latch, Generic[T]):
             self.set()
 
     def hand_back(self) -> None:
-        """In the loop's thread, when that is over: let another run what has not begun; the rest has ended."""
+        """Hand back what has not begun.
+
+        In the loop's thread, when that is over: another may run it; the rest has ended.
+        """
         self.handed_back = not (self._begun or self._cancelled)
         self.set()
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
-        """Whether that task is the coroutine's."""
+        """Return True if that task is the coroutine's."""
         return task is not None and self._task is task
 
     @property
     def failed(self) -> bool:
-        """It has ended without a value."""
+        """True if it has ended without a value."""
         return not self._value
 
     def result(self) -> T:
-        """In the caller's thread, after it ended: what came of it."""
+        """Return or raise what came of it.
+
+        In the caller's thread, after it ended.
+        """
         if self._value:
             return self._value[0]
         if self._error is None or (self._cancelled and isinstance(self._error, asyncio.CancelledError)):

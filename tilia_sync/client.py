@@ -1,4 +1,7 @@
-"""The synchronous client: the asynchronous one, run in the loop thread."""
+"""The synchronous client.
+
+It is the asynchronous one, run in the loop thread.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ T = TypeVar("T")
 
 
 class ClientSettings(TypedDict, total=False):
-    """The optional arguments of :class:`TiliaClient`."""
+    """The optional arguments of ``TiliaClient``."""
 
     scopes: Iterable[str] | None
     timeout: float
@@ -69,7 +72,7 @@ class TiliaClient:
     Args:
         client_id: from Tilia.
         client_secret: from Tilia.
-        environment: ``"production"``, ``"staging"``, an :class:`Environment`, or a URL template such as
+        environment: ``"production"``, ``"staging"``, an ``Environment``, or a URL template such as
             ``http://127.0.0.1:8411/{service}``.
         scopes: ask for these in one token from the start; None: for what each operation needs.
         timeout: seconds for a whole call: waiting, token, all attempts, reading.
@@ -79,7 +82,7 @@ class TiliaClient:
         operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
             not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
-            of :meth:`send`. It stays yours to close.
+            of ``send``. It stays yours to close.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -151,7 +154,9 @@ class TiliaClient:
         proxy: str | Secret | None = None,
         **settings: Unpack[ClientSettings],
     ) -> Self:
-        """A client from ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
+        """Make a client from environment variables.
+
+        ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
 
         ``TILIA_PROXY`` is its proxy, if that is set.
 
@@ -186,7 +191,9 @@ class TiliaClient:
         self.bulk = Bulk(client.bulk, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
-        """A token with at least these scopes, from the cache or from the token endpoint.
+        """Return a token with at least these scopes.
+
+        From the cache or from the token endpoint.
 
         Raises:
             TokenError: the token endpoint refused.
@@ -205,7 +212,9 @@ class TiliaClient:
         body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
-        """Call any operation, and get its answer with status, headers, attempts and raw payload.
+        """Call any operation, and return the whole response.
+
+        The answer comes with status, headers, attempts and raw payload.
 
         A block or unblock is recorded in the client's ledger: by its name, or, of your own making, if it is posted to
         the accounts' service and its path ends in ``/block`` or ``/unblock``.
@@ -237,7 +246,9 @@ class TiliaClient:
         since: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> Reconciliation:
-        """Ask Tilia what became of a write that got no usable answer. It only reads, and claims no more than is known.
+        """Find out what became of an unanswered write.
+
+        Asks Tilia about a write that got no usable answer. It only reads, and claims no more than is known.
 
         ::
 
@@ -265,7 +276,7 @@ class TiliaClient:
             options: for each request of the look-up.
 
         Raises:
-            InvalidRequestError: it is no error of this package, the error has lost its operation, the operation reads,
+            InvalidRequestError: it is not this package's error, the error has lost its operation, the operation reads,
                 or the reference lacks a field that the look-up needs.
             TransportError: the look-up got no answer.
             ApiError: Tilia answered the look-up with an error that may pass.
@@ -283,7 +294,7 @@ class TiliaClient:
             grace: seconds that calls under way have to end; then they end with an error.
 
         Raises:
-            ConfigurationError: that is no number of seconds.
+            ConfigurationError: that is not a number of seconds.
         """
         seconds = checked_grace(grace)
         try:

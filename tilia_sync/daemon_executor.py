@@ -1,4 +1,7 @@
-"""Event loops that wait for nobody: what blocks is done in daemon threads of the system."""
+"""Event loops that wait for nobody.
+
+What blocks is done in daemon threads of the system.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _Selector: Final[Callable[[], Any]] = original("selectors", "DefaultSelector")
 
 
 class DaemonThreads:
-    """Gives a loop a daemon thread for each function that blocks.
+    """An executor with one daemon thread per function.
+
+    The functions block.
 
     A host name may take long to resolve, and nothing can end that. The threads of every executor are joined when the
     interpreter exits. Where gevent or eventlet have put greenlets in the place of threads, these are threads all the
@@ -29,7 +34,10 @@ class DaemonThreads:
     def run_in_executor(
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:  # of any type, as asyncio has them
-        """See :meth:`asyncio.loop.run_in_executor`; without an executor it is a thread of its own."""
+        """See ``asyncio.loop.run_in_executor``.
+
+        Without an executor it is a thread of its own.
+        """
         if executor is not None:
             # The next class is the loop's.
             return super().run_in_executor(executor, func, *args)  # type: ignore[misc,no-any-return] # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType,reportUnknownVariableType]
@@ -60,7 +68,7 @@ class DaemonThreads:
         proto: int = 0,
         flags: int = 0,
     ) -> list[Any]:  # uvloop, asyncio and socket describe the same tuples in three ways
-        """See :func:`socket.getaddrinfo`."""
+        """See ``socket.getaddrinfo``."""
         # Somebody's own, if it was replaced, but for one that waits as greenlets do.
         resolve = _getaddrinfo if are_greenlets() else socket.getaddrinfo
         try:

@@ -1,4 +1,7 @@
-"""uvloop's event loop for the loop thread; the extra ``speed`` brings it."""
+"""uvloop's event loop for the loop thread.
+
+The extra ``speed`` brings it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Waiting where greenlets share a thread, with gevent or eventlet: the others go on meanwhile."""
+"""Waiting where greenlets share a thread.
+
+With gevent or eventlet: the others go on meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,29 @@ from typing import Any, Final, Protocol
 from tilia_async.os_threads import original
 
 _LOOK_SECONDS: Final = 0.01
-"""How often eventlet's greenlets look where they cannot be woken, because there are no file descriptors left."""
+"""Seconds between looks of eventlet's greenlets.
+
+Where they cannot be woken, because there are no file descriptors left.
+"""
 
 _write: Final[Callable[[int, bytes], int]] = original("os", "write")
 
 
 class Waiter(Protocol):
-    """One greenlet that waits, or is about to."""
+    """A greenlet that waits, or is about to."""
 
     def wait(self, seconds: float) -> None:
-        """Let the others go on until it is woken, or for so long."""
+        """Let the others go on until it is woken.
+
+        It waits so long at most.
+        """
         ...
 
     def wake(self) -> None:
-        """From any thread: end its waiting, also before it begins."""
+        """End its waiting, from any thread.
+
+        The end counts before it begins, too.
+        """
         ...
 
     def close(self) -> None:
@@ -34,7 +46,10 @@ class Waiter(Protocol):
 
 
 def waiter() -> Waiter | None:
-    """Return a waiter for a greenlet; None in an ordinary thread, and where a greenlet may not wait."""
+    """Return a waiter for a greenlet.
+
+    None in an ordinary thread, and where a greenlet may not wait.
+    """
     if (gevent := sys.modules.get("gevent.hub")) is not None and (hub := _gevents_hub()) is not None:
         # The hub's own greenlet runs callbacks, and a signal handler may be one; it has nobody to switch to.
         return None if gevent.getcurrent() is hub else _GeventWaiter(hub)
@@ -44,14 +59,20 @@ def waiter() -> Waiter | None:
 
 
 def forget_hub() -> None:
-    """At the end of a thread of ours: give back the hub that gevent's sockets have made in it."""
+    """Give back the hub of a thread of ours.
+
+    At the thread's end; gevent's sockets have made the hub in it.
+    """
     hub = _gevents_hub() if "gevent.hub" in sys.modules else None
     if hub is not None:
         hub.destroy(destroy_loop=True)
 
 
 def _gevents_hub() -> Any:  # gevent brings no types of its own
-    """This thread's hub, if it has one: asking for it in public makes one."""
+    """Return this thread's hub, if it has one.
+
+    Asking for it in public makes one.
+    """
     return sys.modules["gevent._hub_local"].get_hub_if_exists()
 
 
@@ -80,7 +101,10 @@ class _GeventWaiter:
 
 
 class _EventletWaiter:
-    """eventlet has no way into a hub from another thread but a file descriptor."""
+    """A waiter for eventlet.
+
+    eventlet has no way into a hub from another thread but a file descriptor.
+    """
 
     def __init__(self, eventlet: ModuleType) -> None:
         self._trampoline: Callable[..., object] = eventlet.trampoline

@@ -1,4 +1,7 @@
-"""Something that happens once, and is waited for in threads, in greenlets and in signal handlers."""
+"""An event that happens once.
+
+It is waited for in threads, in greenlets and in signal handlers.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ from tilia_async.os_threads import allocate_lock
 from tilia_sync import greenlets
 
 _POLL_SECONDS: Final = 0.1
-"""How long a thread waits at once. A signal that comes just before a wait begins does not end it, and on Windows none
-does: it is seen when the wait is over."""
+"""Seconds that a thread waits at once.
+
+A signal that comes just before a wait begins does not end it, and on Windows none does: it is seen when the wait is
+over.
+"""
 
 
 class Latch:
     """An event that is set once.
 
-    Unlike :class:`threading.Event` it may be waited for, and set, while the same thread is anywhere inside: a signal
+    Unlike ``threading.Event`` it may be waited for, and set, while the same thread is anywhere inside: a signal
     handler or a finalizer may have interrupted a wait to make one of its own.
 
     Attributes:
@@ -33,7 +39,10 @@ class Latch:
         self._waiters: list[greenlets.Waiter] = []
 
     def set(self) -> None:
-        """Let all go on that wait. A second time does nothing."""
+        """Let all go on that wait.
+
+        A second time does nothing.
+        """
         if self.is_set:
             return
         self.is_set = True
@@ -46,7 +55,10 @@ class Latch:
             each.wake()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is set; False if that took longer than so many seconds."""
+        """Wait until it is set.
+
+        False if that took longer than so many seconds.
+        """
         if self.is_set:
             return True
         waiter = greenlets.waiter()

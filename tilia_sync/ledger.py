@@ -1,4 +1,4 @@
-"""The record of every block, for code without an event loop."""
+"""The record of every block, without an event loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tilia_sync.loop_thread import LOOP_THREAD
 
 
 class BlockLedger:
-    """The record of every block and unblock, in a SQLite file or PostgreSQL.
+    """The record of every block and unblock.
+
+    It is a SQLite file or a PostgreSQL database.
 
     It needs the extra ``ledger``, for PostgreSQL the extra ``postgres``. Behind a pooler in transaction mode, such as
     PgBouncer, it works by itself; one that it does not recognise is told by ``?statement_cache_size=0`` in the URL.
@@ -33,8 +35,8 @@ class BlockLedger:
             for record in ledger.history(account_id): ...
 
     It connects with the first use, and works in a forked child like in its parent; a child that was forked in the
-    middle of a statement on a SQLite file gets a ``LedgerError``. Several processes may share a PostgreSQL database,
-    and a SQLite file on one machine.
+    middle of a statement on a SQLite file gets a ``LedgerError``. Several processes may share a PostgreSQL
+    database, and a SQLite file on one machine.
 
     Attributes:
         lease: seconds after which a job's claims can be taken over if its process died.
@@ -50,7 +52,9 @@ class BlockLedger:
 
     @classmethod
     def open(cls, url: str | Secret, *, lease: float = 30.0) -> Self:
-        """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
+        """Open a ledger; made if it is new.
+
+        Its URL is ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``.
 
         Args:
             url: where it is. A relative file lies in the working directory.
@@ -63,7 +67,9 @@ class BlockLedger:
         return cls(url, lease=lease)
 
     def history(self, account_id: str) -> list[BlockRecord]:
-        """All that was done to an account, oldest first.
+        """Return all that was done to an account.
+
+        Oldest first.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -73,7 +79,9 @@ class BlockLedger:
             return run(self._ledger.history(account_id))
 
     def records(self, **wanted: Unpack[RecordFilter]) -> Iterator[BlockRecord]:
-        """The records that have all that is asked for, in the order in which they were entered.
+        """Return the records that match all given filters.
+
+        In the order in which they were entered.
 
         Args:
             wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
@@ -87,7 +95,9 @@ class BlockLedger:
         return self._lease.iterate(self._ledger.records(**wanted))
 
     def pending(self, job_id: str | None = None) -> Iterator[BlockRecord]:
-        """The records with something left to do: intended, unknown or failed.
+        """Return the records with something left to do.
+
+        Intended, unknown or failed.
 
         The next run of their job does it, unless the opposite was confirmed since; that of a single call is left to
         you.
@@ -102,7 +112,9 @@ class BlockLedger:
         return self._lease.iterate(self._ledger.pending(job_id))
 
     def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> Iterator[BlockRecord]:
-        """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
+        """Return the blocks in force.
+
+        Per account the oldest block that has not been lifted, at most one placed by you and one by Tilia.
 
         It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
         applied to it know. A block of one capability is one of them, with the capability in its reason; your unblock
@@ -123,7 +135,9 @@ class BlockLedger:
         return self._lease.iterate(self._ledger.blocked(issuer, by_tilia=by_tilia))
 
     def due_for_review(self, before: datetime) -> Iterator[BlockRecord]:
-        """The blocks in force whose ``review_at`` is before that moment.
+        """Return the blocks in force due for review.
+
+        Their ``review_at`` is before that moment.
 
         Raises:
             InvalidRequestError: the moment has no time zone.
@@ -145,7 +159,7 @@ class BlockLedger:
             format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
                 spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin: at its
                 start, and after ``;``, ``|``, a tab or a line end. To read it back, take one apostrophe away there.
-            wanted: as for :meth:`records`.
+            wanted: as for ``records``.
 
         Raises:
             ConfigurationError: there is no such format.
@@ -162,7 +176,9 @@ class BlockLedger:
         return number
 
     def apply(self, event: ReportedBlock) -> None:
-        """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
+        """Enter a block or unblock that Tilia reported.
+
+        The same notification again adds nothing.
 
         It is known by account, state, issuer, the issuer's block ids and the time of its sending, so each issuer that
         it names has one record. One without that time, such as one that a receiver has confirmed, tells a state, and
@@ -179,7 +195,9 @@ class BlockLedger:
             run(self._ledger.apply(event))
 
     def close(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing.
+        """Finish what is being written, and close the connections.
+
+        A second time does nothing.
 
         While another process holds the write lock of a SQLite file, it waits as long as every write does, 30 seconds at
         most. When it is interrupted, before or meanwhile, it waits for no lock: what could not be written by then stays
@@ -212,5 +230,5 @@ class BlockLedger:
 
 
 def behind(ledger: BlockLedger | None) -> asynchronous.BlockLedger | None:
-    """The asynchronous ledger, for the asynchronous client."""
+    """Return the asynchronous ledger, for the asynchronous client."""
     return ledger._ledger if isinstance(ledger, BlockLedger) else ledger  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - our own

@@ -1,4 +1,4 @@
-"""A thread that runs an event loop, from start to end."""
+"""A thread that runs an event loop, start to end."""
 
 from __future__ import annotations
 
@@ -17,24 +17,30 @@ from tilia_sync.latch import Latch
 T = TypeVar("T")
 
 CLEANUP_SECONDS: Final = 1.0
-"""How long a call that Ctrl-C ended may take to clean up, before the interrupt goes on to the caller."""
+"""Seconds for the cleanup of an interrupted call.
+
+Ctrl-C ended it; then the interrupt goes on to the caller.
+"""
 CLOSE_SECONDS: Final = 2.0
-"""How long clients may take to close, when their thread ends."""
+"""Seconds for clients to close with their thread."""
 _GONE_SECONDS: Final = 0.5
-"""How long a thread that has done everything may take to be gone."""
+"""Seconds for a finished thread to be gone."""
 
 Close: TypeAlias = Callable[[], Coroutine[object, object, None]]
 
 
 class Owner(Protocol):
-    """Whoever hands out the runner. Each of these is called in the loop's thread."""
+    """The owner that hands out the runner.
+
+    Each method is called in the loop's thread.
+    """
 
     def close_abandoned(self, runner: LoopRunner) -> None:
         """Close what nobody has any more."""
         ...
 
     def needs_loop(self) -> bool:
-        """Whether anybody may still call."""
+        """Return True while anybody may still call."""
         ...
 
     def let_go(self, runner: LoopRunner) -> None:
@@ -43,7 +49,9 @@ class Owner(Protocol):
 
 
 class LoopRunner:
-    """A loop and its thread. It is used by :class:`tilia_sync.loop_thread.LoopThread` only.
+    """A loop and its thread.
+
+    It is used by ``tilia_sync.loop_thread.LoopThread`` only.
 
     There is no lock: what is decided is decided in the loop's thread, and callers only put something there for it. So a
     signal handler or a finalizer that interrupts any step of a caller can make a call of its own.
@@ -75,7 +83,7 @@ class LoopRunner:
 
     @property
     def started(self) -> bool:
-        """There is a thread, or has been."""
+        """True if there is a thread, or has been."""
         return self._started or not self._turn
 
     @property
@@ -95,11 +103,17 @@ class LoopRunner:
             self._started = True
 
     def begin(self, call: Call[Any]) -> bool:
-        """Let the loop run a call that was admitted; False if the loop is over."""
+        """Let the loop run an admitted call.
+
+        False if the loop is over.
+        """
         return self.post(self._begin_call, call)
 
     def post(self, callback: Callable[..., object], *arguments: object) -> bool:
-        """Run something in the loop's thread, soon; False if there is no loop any more."""
+        """Run something in the loop's thread, soon.
+
+        False if there is no loop any more.
+        """
         loop = self._loop
         try:
             if loop is None:
@@ -116,7 +130,7 @@ class LoopRunner:
         return True
 
     def close(self, close: Close, then: Callable[[], object]) -> None:
-        """In the loop's thread: close somebody's part."""
+        """Close somebody's part, in the loop's thread."""
         task = asyncio.get_running_loop().create_task(close())
         self._closing.add(task)
 
@@ -130,7 +144,9 @@ class LoopRunner:
         task.add_done_callback(finish)
 
     def retire(self, decided: Latch | None = None) -> None:
-        """In the loop's thread: end the loop, unless somebody needs it.
+        """End the loop, unless somebody needs it.
+
+        It runs in the loop's thread.
 
         Args:
             decided: set when ``ending`` says which it is.
@@ -141,12 +157,18 @@ class LoopRunner:
             decided.set()
 
     def stop(self) -> None:
-        """End the loop, once what is being closed is closed, whatever else it does."""
+        """End the loop, whatever else it does.
+
+        Once what is being closed is closed.
+        """
         self._stopped = True
         self.post(self._wind_up)
 
     def join(self) -> None:
-        """Wait for the end, unless it is this very thread; a loop that hangs is left behind."""
+        """Wait for the end.
+
+        It does not wait for this very thread; a loop that hangs is left behind.
+        """
         if not self.is_here and self.started and self._gone.wait(CLOSE_SECONDS + CLEANUP_SECONDS):
             thread = self._thread
             if thread is not None:
@@ -177,7 +199,9 @@ class LoopRunner:
         self._end_task = loop.create_task(end())
 
     def _launch(self) -> None:
-        """In a thread of its own: become the loop's thread, or start it so that ``threading`` knows it.
+        """Become the loop's thread, or start it.
+
+        In a thread of its own; it is started so that ``threading`` knows it.
 
         Not in the caller's: a signal handler may not start a thread while another is being started below it.
         """
@@ -236,7 +260,10 @@ class LoopRunner:
         self._gone.set()
 
     def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel what is left, and let it clean up for a while."""
+        """Cancel what is left.
+
+        It may clean up for a while.
+        """
         if self._stopped:
             for call in list(self.calls):
                 call.cancel()

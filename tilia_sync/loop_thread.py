@@ -1,4 +1,7 @@
-"""The one thread, with one event loop, behind all synchronous clients of a process."""
+"""The thread behind all synchronous clients.
+
+There is one in a process, with one event loop.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,24 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 STALL_SECONDS: Final = 30.0
-"""How long the loop may do nothing at all, twice over, before a call that waits for it takes that for a deadlock."""
+"""Seconds of a stalled loop that mean a deadlock.
+
+The loop does nothing at all for so long, twice over, before a call that waits for it takes that for a deadlock.
+"""
 _TAKES_CALLS: Final = "takes calls"
 
 
 class Run(Protocol):
-    """Runs a coroutine to its end, and returns or raises what it does."""
+    """A function that runs a coroutine to its end.
+
+    It returns or raises what the coroutine does.
+    """
 
     def __call__(self, coroutine: Coroutine[object, object, T], /) -> T: ...
 
 
 class InThread(Protocol):
-    """What runs in the loop's thread for longer than a call.
+    """A part in the loop's thread that outlives a call.
 
     Attributes:
         over: set when it has ended.
@@ -49,12 +58,14 @@ class InThread(Protocol):
     over: Latch
 
     def stop(self) -> None:
-        """In the loop's thread: end it."""
+        """Stop it, in the loop's thread."""
         ...
 
 
 class LoopHandle:
-    """One owner's share of the loop thread; its calls go through it.
+    """An owner's share of the loop thread.
+
+    The owner's calls go through it.
 
     The owner's part is closed when nothing refers to the lease any more: neither the owner nor a service or an iterator
     that somebody took from it.
@@ -75,7 +86,10 @@ class LoopHandle:
         self._end.atexit = False
 
     def __enter__(self) -> Run:
-        """``with lease as run`` runs coroutines, and leaves no frame of the bridge in their tracebacks."""
+        """Return a function that runs coroutines.
+
+        ``with lease as run`` leaves no frame of the bridge in their tracebacks.
+        """
         return self.run
 
     def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
@@ -83,7 +97,9 @@ class LoopHandle:
             frames.trim(exc)
 
     def run(self, coroutine: Coroutine[object, object, T]) -> T:
-        """Run a coroutine to its end in the thread, and return or raise what it does.
+        """Run a coroutine to its end in the thread.
+
+        Returns or raises what it does.
 
         Raises:
             ClientClosedError: the owner is closed, or the process ends.
@@ -102,7 +118,9 @@ class LoopHandle:
             raise ClientClosedError("the client is closed")
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """The items of an asynchronous iterator, crossing the border once for all that are there.
+        """Yield the items of an asynchronous iterator.
+
+        The border is crossed once for all that are there.
 
         It is read while the consumer waits for items, and a batch ahead at most. When the consumer stops, so does the
         reading, whether the generator is closed or becomes garbage; it has a second to clean up.
@@ -120,7 +138,9 @@ class LoopHandle:
             self._thread.end_stream(stream)
 
     def do(self, job: BatchedJob[T, R], ids: Iterator[str], most: int, take: Callable[[T], object]) -> R:
-        """Run a job that is fed from this thread, and return what it returns.
+        """Run a job that is fed from this thread.
+
+        Returns what it returns.
 
         Args:
             ids: read here, some at a time, as the job asks for them.
@@ -140,14 +160,20 @@ class LoopHandle:
         return result
 
     def results(self, job: BatchedJob[T, None], ids: Iterator[str], most: int) -> Generator[T, None, None]:
-        """The results of a job that is fed from the thread of their consumer. When that stops, so does the job."""
+        """Yield the results of a job fed from here.
+
+        It is fed from the thread of their consumer. When that stops, so does the job.
+        """
         for results in self._turns(job, ids, most):
             yield from results
         with self as run:
             run(job.result())
 
     def _turns(self, job: BatchedJob[T, R], ids: Iterator[str], most: int) -> Iterator[Sequence[T]]:
-        """Cross the border until the job is over: each time with what has come on either side."""
+        """Cross the border until the job is over.
+
+        Each time with what has come on either side.
+        """
         waiting = supplies(ids, most)
         supply = next(waiting)
         try:
@@ -166,7 +192,10 @@ class LoopHandle:
             self._thread.end_stream(job)
 
     def close(self) -> None:
-        """Close the owner's part. A second time does nothing, or waits for the first."""
+        """Close the owner's part.
+
+        A second time does nothing, or waits for the first.
+        """
         self.closed = True
         self._thread.end_lease(self.key)
         self._end.detach()
@@ -174,7 +203,10 @@ class LoopHandle:
 
 @attrs.define(eq=False)
 class _Opened:
-    """What stands for a lease until its owner's part is closed."""
+    """Stand-in for a lease until its part is closed.
+
+    It is its owner's part.
+    """
 
     close: Close
     ended: Latch = attrs.field(factory=Latch)
@@ -182,7 +214,9 @@ class _Opened:
 
 @attrs.define(eq=False)
 class _Process:
-    """What one process has of the loop thread; a child, however forked, begins with nothing.
+    """A process's part of the loop thread.
+
+    A child, however forked, begins with nothing.
 
     Attributes:
         runners: the one that takes calls, if there is one. A dictionary, because that is changed in one step.
@@ -214,7 +248,9 @@ class LoopThread:
         self._warned = False
 
     def lease(self, close: Close) -> LoopHandle:
-        """Keep the thread for an owner, until that is closed, or garbage, or the process ends.
+        """Keep the thread for an owner.
+
+        Until that is closed, or garbage, or the process ends.
 
         Args:
             close: closes the owner's part in the loop; it must not refer to the owner or the lease.
@@ -224,7 +260,9 @@ class LoopThread:
         return lease
 
     def run(self, coroutine: Coroutine[object, object, T], lease: LoopHandle | None = None) -> T:
-        """Run a coroutine to its end, and return or raise what it does.
+        """Run a coroutine to its end.
+
+        Returns or raises what it does.
 
         Raises:
             ClientClosedError: the lease is closed, or the process ends.
@@ -267,7 +305,9 @@ class LoopThread:
             runner.join()
 
     def abandon(self, key: object, _close: Close | None = None) -> LoopRunner | None:
-        """An owner is garbage. Called by the garbage collector, anywhere: it takes no lock and waits for nothing.
+        """Abandon an owner that is garbage.
+
+        Called by the garbage collector, anywhere: it takes no lock and waits for nothing.
 
         Returns:
             The runner that closes the owner's part, if there is anything to close.
@@ -286,7 +326,9 @@ class LoopThread:
         self._here().streams.add(stream)
 
     def end_stream(self, stream: InThread) -> None:
-        """Its consumer has stopped: end the reading, and wait for that, within limits.
+        """End the reading of a stopped consumer.
+
+        Waits for that, within limits.
 
         The garbage collector may call it anywhere, so it takes no lock.
         """
@@ -301,7 +343,10 @@ class LoopThread:
             over.wait(CLEANUP_SECONDS)
 
     def leave(self) -> None:
-        """At the end of the process: close what is open, then stop, for good."""
+        """Close what is open, then stop, for good.
+
+        At the end of the process.
+        """
         self._left = True
         runner = self._here().runners.get(_TAKES_CALLS)
         if runner is not None:
@@ -312,11 +357,17 @@ class LoopThread:
         self._leases.clear()
 
     def forget(self) -> None:
-        """In a forked child: its process id may have been that of an ancestor."""
+        """Forget the parent's thread in a forked child.
+
+        Its process id may have been that of an ancestor.
+        """
         self._inherited.append(self._processes.pop(os.getpid(), None))
 
     def close_abandoned(self, runner: LoopRunner) -> None:
-        """In the loop's thread: close what nobody has any more."""
+        """Close what nobody has any more.
+
+        It runs in the loop's thread.
+        """
         while self._abandoned:
             key = self._abandoned.popleft()
             opened = self._leases.get(key)
@@ -324,11 +375,17 @@ class LoopThread:
                 runner.close(opened.close, partial(self._lease_ended, runner, key, opened))
 
     def needs_loop(self) -> bool:
-        """Whether anybody may still call: in the loop's thread."""
+        """Return True while anybody may still call.
+
+        It runs in the loop's thread.
+        """
         return bool(self._leases)
 
     def let_go(self, runner: LoopRunner) -> None:
-        """In the loop's thread: nobody finds it any more."""
+        """Let go of the runner: nobody finds it any more.
+
+        It runs in the loop's thread.
+        """
         runners = self._here().runners
         if runners.get(_TAKES_CALLS) is runner:
             del runners[_TAKES_CALLS]
@@ -383,7 +440,7 @@ class LoopThread:
             runner.join()
 
     def _lease_ended(self, runner: LoopRunner, key: object, opened: _Opened) -> None:
-        """In the loop's thread."""
+        """End a lease, in the loop's thread."""
         self._leases.pop(key, None)
         runner.retire(opened.ended)
 
@@ -406,7 +463,10 @@ class LoopThread:
         )
 
     def _refuse_to_stay(self) -> NoReturn:
-        """The process ends. A daemon thread would not see the end of it; for it SystemExit is a silent one."""
+        """Refuse to stay when the process ends.
+
+        A daemon thread would not see the end of it; for it SystemExit is a silent one.
+        """
         if threading.current_thread().daemon:
             raise SystemExit
         raise ClientClosedError(
@@ -416,7 +476,10 @@ class LoopThread:
 
 
 def _check_progress(runner: LoopRunner, call: Call[T]) -> None:
-    """A loop that runs nothing for so long waits for something that its caller holds: neither would ever go on."""
+    """Raise if the loop makes no progress.
+
+    A loop that runs nothing for so long waits for something that its caller holds: neither would ever go on.
+    """
     answered = Latch()
     if runner.post(answered.set) and not call.wait(STALL_SECONDS) and not answered.is_set:
         raise RuntimeError(
@@ -441,7 +504,10 @@ def _ident(runner: LoopRunner) -> list[int]:
 
 
 def _take_over(context: contextvars.Context) -> None:
-    """What the call changed in context variables is seen by the caller, as if it had run in its thread."""
+    """Take over changed context variables.
+
+    The caller sees what the call changed in them, as if it had run in its thread.
+    """
     current = contextvars.copy_context()
     for variable, value in context.items():
         if variable not in current or current[variable] is not value:

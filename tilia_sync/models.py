@@ -1,4 +1,7 @@
-"""Types of all results, and of request objects: those of ``tilia_async.models``."""
+"""Types of all results and request objects.
+
+They are those of ``tilia_async.models``.
+"""
 
 from tilia_async.models import (
     Account,

@@ -106,7 +106,7 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """Where it listens.
+        """The port on which it listens.
 
         Raises:
             RuntimeError: it does not run.
@@ -115,22 +115,25 @@ class Sandbox:
 
     @property
     def environment(self) -> Environment:
-        """For a client: the services are told apart by the first segment of the path."""
+        """The environment for a client of this sandbox.
+
+        The services are told apart by the first segment of the path.
+        """
         return self._sandbox.environment
 
     @property
     def clock(self) -> SandboxClock:
-        """Its time, which can be put forward."""
+        """The sandbox's time, which can be put forward."""
         return self._sandbox.clock
 
     @property
     def faults(self) -> FaultScript:
-        """What goes wrong next."""
+        """The faults that come next."""
         return self._sandbox.faults
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What arrived, in order."""
+        """The requests that arrived, in order."""
         return self._sandbox.requests
 
     @property
@@ -140,23 +143,31 @@ class Sandbox:
 
     @property
     def publisher_account_id(self) -> str:
-        """The account that fees, refunds and your share of sales come from and go to; ``fund`` takes it, too."""
+        """The publisher's own account.
+
+        Fees, refunds and your share of sales come from and go to it; ``fund`` takes it, too.
+        """
         return self._sandbox.publisher_account_id
 
     @property
     def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
-        """The publisher's wallets by currency. They have no payment methods, so no listing shows their ids."""
+        """The publisher's wallets by currency.
+
+        They have no payment methods, so no listing shows their ids.
+        """
         return self._sandbox.publisher_wallets
 
     @property
     def notifications(self) -> list[SentNotification]:
-        """What was posted to registered URLs, in order, with the answers."""
+        """Notifications to registered URLs, in order, with the answers."""
         return self._sandbox.notifications
 
     def register_webhook(
         self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
     ) -> None:
-        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
+        """Post notifications to a URL.
+
+        They are posted again a few times within a second when the answer is 400 or more.
 
         Args:
             url: on loopback.
@@ -171,11 +182,16 @@ class Sandbox:
         self._change(lambda: self._sandbox.register_webhook(hidden, events=events, basic_auth=pair))
 
     def notified(self) -> None:
-        """Wait until each notification so far was taken by its URL, or given up."""
+        """Wait until each notification was taken or given up.
+
+        It waits for each notification so far, and its URL.
+        """
         self._lease.run(self._sandbox.notified())
 
     def block_as_tilia(self, account_id: str) -> None:
-        """Block an account as Tilia itself does; a publisher cannot lift that.
+        """Block an account as Tilia itself does.
+
+        A publisher cannot lift that.
 
         Raises:
             KeyError: there is no such account.
@@ -202,7 +218,9 @@ class Sandbox:
         currency: str = "USD",
         state: str = PaymentMethodState.ACTIVE,
     ) -> str:
-        """Add a way to pay from outside, as a user does in Tilia's web pages.
+        """Add a way to pay from outside.
+
+        A user does so in Tilia's web pages.
 
         Args:
             kind: a card pays; a PayPal account pays and can be paid out to.
@@ -218,7 +236,9 @@ class Sandbox:
         return self._change(lambda: self._sandbox.add_payment_method(account_id, kind, currency=currency, state=state))
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
-        """Decide about a user's data, as Tilia's compliance does. Payouts take ``ACCEPT`` with ``FULL``.
+        """Decide about a user's data, as Tilia's compliance does.
+
+        Payouts take ``ACCEPT`` with ``FULL``.
 
         Args:
             pii_level: None: ``FULL`` for ``ACCEPT``, ``NONE`` for ``NODATA``, else ``BASIC``.
@@ -229,7 +249,9 @@ class Sandbox:
         self._change(lambda: self._sandbox.set_kyc(account_id, state, pii_level))
 
     def sign_tos(self, account_id: str) -> None:
-        """Let a user accept Tilia's terms of service, which is done in Tilia's web pages.
+        """Let a user accept Tilia's terms of service.
+
+        This is done in Tilia's web pages.
 
         Raises:
             KeyError: there is no such account.
@@ -237,7 +259,9 @@ class Sandbox:
         self._change(lambda: self._sandbox.sign_tos(account_id))
 
     def hold_payout(self, payout_status_id: str) -> None:
-        """Put a payout in escrow on hold: it does not go on by itself, and can still be cancelled.
+        """Put a payout in escrow on hold.
+
+        It does not go on by itself, and can still be cancelled.
 
         Raises:
             KeyError: there is no such payout.
@@ -259,7 +283,10 @@ class Sandbox:
         self._lease.run(self._sandbox.start())
 
     def close(self) -> None:
-        """Stop listening, and drop the connections there are. A second close does nothing."""
+        """Stop listening, and drop the connections there are.
+
+        A second close does nothing.
+        """
         self._lease.close()
 
     def __enter__(self) -> Self:
@@ -275,7 +302,10 @@ class Sandbox:
         return repr(self._sandbox)
 
     def _change(self, change: Callable[[], T]) -> T:
-        """Change the state in the loop thread, between two requests and never in the middle of one."""
+        """Change the state in the loop thread.
+
+        Between two requests and never in the middle of one.
+        """
         return self._lease.run(_called(change))
 
 

@@ -1,4 +1,7 @@
-"""What tracebacks, warnings and refusals show of a call: the user's lines and the cause, and nothing of the bridge."""
+"""Tracebacks, warnings and refusals without the bridge.
+
+They show of a call the user's lines and the cause.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Final
 
 FULL_TRACEBACKS: Final = "TILIA_SYNC_FULL_TRACEBACKS"
-"""The environment variable that leaves the frames of the bridge in tracebacks."""
+"""Environment variable for full tracebacks.
+
+It leaves the frames of the bridge in them.
+"""
 
 _PACKAGE: Final = "tilia_sync"
 
@@ -20,7 +26,9 @@ _hidden: set[str] = set()
 
 
 def hide(module: str) -> None:
-    """Leave out the frames of a module, and of those of the package that it is written with.
+    """Leave out the frames of a module.
+
+    The frames of the package that it is written with are left out, too.
 
     To be called at its end, and not later: when the interpreter exits, the modules are gone before the last traceback.
     """
@@ -33,7 +41,10 @@ def hide(module: str) -> None:
 
 
 def trim(error: BaseException) -> None:
-    """Take the bridge's frames out of the tracebacks of an exception and of those that led to it."""
+    """Take the bridge's frames out of tracebacks.
+
+    These are the tracebacks of an exception and of those that led to it.
+    """
     if os.environ.get(FULL_TRACEBACKS):
         return
     for each in _chain(error):
@@ -41,7 +52,10 @@ def trim(error: BaseException) -> None:
 
 
 def users_level() -> int:
-    """The ``stacklevel`` with which the caller of this function warns at the line that called the package."""
+    """Return the ``stacklevel`` of the user's line.
+
+    With it the caller of this function warns at the line that called the package.
+    """
     level, frame = 0, inspect.currentframe()
     while frame is not None and _module(frame).partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
@@ -49,7 +63,10 @@ def users_level() -> int:
 
 
 def stacks(threads: Iterable[int]) -> str:
-    """Where these threads are, as text: the innermost line of each last, without the bridge's."""
+    """Return where these threads are, as text.
+
+    The innermost line of each last, without the bridge's.
+    """
     frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented, for exactly this
     return "\n".join(f"{_name(thread)}:\n{_stack(frames[thread])}" for thread in threads if thread in frames)
 

@@ -1,4 +1,7 @@
-"""Notifications from Tilia for code that has no event loop: handlers are plain functions, and the way in is WSGI."""
+"""Notifications from Tilia, without an event loop.
+
+Handlers are plain functions, and the way in is WSGI.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,14 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 
 _READ_AT_ONCE: Final = 1_024
-"""Bytes. A server's read waits until it has as many, and until then nobody looks at the clock."""
+"""Bytes.
+
+A server's read waits until it has as many, and until then nobody looks at the clock.
+"""
 
 
 class EventLedger(Protocol):
-    """What keeps the record of blocks."""
+    """The ledger that keeps the record of blocks."""
 
     def apply(self, event: AccountBlockChanged, /) -> object:
         """Enter a block or unblock that Tilia reported."""
@@ -57,7 +63,9 @@ class EventLedger(Protocol):
 
 
 class WebhookReceiver:
-    """Receives Tilia's notifications and calls the handlers of their events, in the thread of the request.
+    """Receiver of Tilia's notifications.
+
+    It calls the handlers of their events, in the thread of the request.
 
     ::
 
@@ -73,7 +81,7 @@ class WebhookReceiver:
     handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
 
     Tilia documents no signature. Without ``basic_auth`` or ``path_secret`` anybody who finds the URL can post events,
-    and a warning in the log says so. ``confirm`` is no substitute: it proves that something is so now, and not that
+    and a warning in the log says so. ``confirm`` is not a substitute: it proves that something is so now, and not that
     Tilia has just sent word of it, so a stranger can have a true event handled again. With both a secret and
     credentials, both are asked for.
 
@@ -84,7 +92,7 @@ class WebhookReceiver:
 
     Args:
         tilia: the client that ``confirm`` asks.
-        ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
+        ledger: its ``apply`` is called with each ``AccountBlockChanged``, before the handlers.
         max_body: the largest body that is read, in bytes.
         basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
         path_secret: what the last segment of the path has to be; several while you change it. It stands in the access
@@ -94,7 +102,7 @@ class WebhookReceiver:
             differently is refused with 409; the handlers and the ledger get what the API says, and nothing else, so
             that it is one event however often and in which parts it is posted. An event for which there is no look-up
             is refused with 500 and never handled. It takes the scopes of the look-ups; for an
-            :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
+            ``AccountBlockChanged`` these are ``search_accounts`` and ``read_accounts``.
         body_timeout: seconds that the body of a request may take to arrive. WSGI has no way to end a read, so it is
             looked at between two reads of up to 1,024 bytes. A client that is slower still is its server's: of
             gunicorn's workers ``sync`` ends it after its ``timeout``, ``gthread`` and ``gevent`` want a proxy before
@@ -138,14 +146,16 @@ class WebhookReceiver:
 
     @property
     def body_timeout(self) -> float:
-        """How long the body of a request may take to arrive, in seconds."""
+        """Seconds that a request's body may take to arrive."""
         return self._core.gate.body_timeout
 
     def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
-        """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
+        """Register a handler for the events of a class.
+
+        With ``Event`` it is called for all. Handlers are called in this order.
 
         Raises:
-            ConfigurationError: it is no class of events, or the handler is a coroutine function.
+            ConfigurationError: it is not a class of events, or the handler is a coroutine function.
         """
         check_kind(kind)
 
@@ -164,11 +174,16 @@ class WebhookReceiver:
         authorization: str | None = None,
         content_length: int | None = None,
     ) -> HTTPStatus | None:
-        """The status that refuses a request before its body is read; None if it may be read."""
+        """Return the status that refuses a request.
+
+        Before its body is read; None if it may be read.
+        """
         return self._core.gate.refusal(method, path, authorization, content_length)
 
     def handle(self, raw_body: bytes, *, path: str | None = None, authorization: str | None = None) -> HTTPStatus:
-        """Check, read and handle a delivery: what all the ways to mount a receiver come down to.
+        """Check, read and handle a delivery.
+
+        What all the ways to mount a receiver come down to.
 
         Args:
             raw_body: the body, byte for byte.
@@ -195,7 +210,7 @@ class WebhookReceiver:
                 turn.release()
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """A WSGI application."""
+        """Answer a request of a WSGI server."""
         asked = HiddenFields(environ)
         # Its path and its headers may be secrets: frames can be printed with their variables.
         del environ
@@ -262,7 +277,10 @@ def _path(asked: HiddenFields[Any]) -> str:
 
 
 def _read(stream: InputStream, wanted: int, until: float) -> bytes | None:
-    """As many bytes, or as there are; None if they take too long. One read may bring fewer."""
+    """Read as many bytes, or as there are.
+
+    None if they take too long. One read may bring fewer.
+    """
     body = bytearray()
     while len(body) < wanted:
         chunk = stream.read(min(wanted - len(body), _READ_AT_ONCE))

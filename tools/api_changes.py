@@ -1,4 +1,6 @@
-"""Compares the public API with that of an earlier commit, and says what a release would break.
+"""Comparison of the public API with an earlier commit's.
+
+It says what a release would break.
 
 Public is what the packages export (tests/project/exports.txt), with its methods and fields. ``nox -s api_changes`` runs
 it against the last tag.
@@ -19,7 +21,7 @@ LIST = ROOT / "tests" / "project" / "exports.txt"
 
 
 def last_tag() -> str | None:
-    """Return the last tag before this commit; None before the first one."""
+    """Return the last tag before this commit; None: no tag."""
     command = ["git", "describe", "--tags", "--abbrev=0"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or None
 

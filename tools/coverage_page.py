@@ -43,7 +43,7 @@ PARTS = ("path", "host", "scope")
 
 
 def facts() -> ModuleType:
-    """The list of the fact sheets."""
+    """Return the list of the fact sheets."""
     spec = importlib.util.spec_from_file_location("facts", ROOT / "tests" / "support" / "facts.py")
     if spec is None or spec.loader is None:
         raise ImportError("tests/support/facts.py")
@@ -53,7 +53,7 @@ def facts() -> ModuleType:
 
 
 def rendered() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     known = facts()
     covered = sum(each.here is not None for each in known.FACTS)
     counts = {"operations": len(known.FACTS), "covered": covered, "events": len(known.NOTIFICATIONS)}

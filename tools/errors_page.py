@@ -82,7 +82,7 @@ operation, the reference and the time.
 
 
 def rendered() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     tree = (errors.__doc__ or "").partition("::\n")[2].partition("\n\nEvery error")[0]
     parts = [f"{INTRO}{inspect.cleandoc(tree)}\n```\n"]
     parts += (_section(kind) for kind in _below(TiliaError))
@@ -90,7 +90,10 @@ def rendered() -> str:
 
 
 def _below(kind: type[TiliaError]) -> Iterator[type[TiliaError]]:
-    """The class and those below it, as the tree has them."""
+    """Yield the class and those below it.
+
+    As the tree has them.
+    """
     yield kind
     for each in kind.__subclasses__():
         if each.__module__ == errors.__name__:

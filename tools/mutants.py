@@ -1,4 +1,6 @@
-"""Changes the code of some rooms in small ways, and counts how often the tests notice.
+"""Mutation tests.
+
+Changes the code of some rooms in small ways, and counts how often the tests notice.
 
 Usage: ``mutants.py [--sample N] [--seed N] [ROOM …]``, where a room is e.g. ``wire`` or ``bulk.judge``. Settings of
 mutmut, which makes and tries the mutants, are in ``pyproject.toml``. ``TILIA_COUNTS`` is told the figures.
@@ -21,13 +23,19 @@ ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = ROOT / "mutants"
 SAMPLE: Final = 300
 FIRST: Final = "tilia_async.wire.effect.x_answered__mutmut_1"
-"""Any mutant: trying one of them is how mutmut is made to make them all."""
+"""Any mutant.
+
+To try one of them is how mutmut is made to make them all.
+"""
 
 NOTICED: Final = {"killed", "timeout", "caught by type check", "segfault"}
 
 
 def mutmut(*arguments: str, into: Path | None = None) -> str:
-    """Run mutmut and return what it prints, or write that into a file."""
+    """Run mutmut and return what it prints.
+
+    It may write that into a file instead.
+    """
     command = [sys.executable, "-m", "mutmut", *arguments]
     if into is None:
         return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -39,7 +47,10 @@ def mutmut(*arguments: str, into: Path | None = None) -> str:
 
 
 def changes_behaviour() -> Iterator[str]:
-    """Yield the mutants that change more than the wording of a text for people."""
+    """Yield the mutants that change behaviour.
+
+    They change more than the wording of a text for people.
+    """
     for path in sorted((MUTANTS / "tilia_async").rglob("*.py")):
         if not path.with_name(path.name + ".meta").exists():
             continue
@@ -56,7 +67,10 @@ def changes_behaviour() -> Iterator[str]:
 
 
 def _shape(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Return the function's code without its name, its docstring and its sentences."""
+    """Return the function's code without its words.
+
+    Without its name, its docstring and its sentences.
+    """
     parts: list[str] = []
     for statement in [function.args, *function.body]:
         copy = ast.parse(ast.unparse(statement)) if isinstance(statement, ast.stmt) else statement

@@ -1,4 +1,6 @@
-"""Writes ``docs/reliability.md`` from what a run of the tests has counted.
+"""Writer of ``docs/reliability.md``.
+
+It is made of what a run of the tests has counted.
 
 Usage: ``reliability_page.py COUNTS``, where COUNTS is the file that ``TILIA_COUNTS`` named during the run.
 """
@@ -90,7 +92,10 @@ FRAMES, IDLE = "tests/transport/test_frames.py", "tests/transport/test_idle.py"
 QUICK = (SERVERS, FRAMES, IDLE)
 """Files whose tests count although they are not slow."""
 MUTANTS = "tools/mutants.py"
-"""A run of its own, of a sample: its figures stay on the page until the next."""
+"""Counts of the mutants.
+
+A run of its own, of a sample: its figures stay on the page until the next.
+"""
 WHAT: tuple[tuple[str, str, str], ...] = (
     ("operations × conditions", "operations under faults, on a fresh and on a used connection each", MATRIX),
     ("effects found", "effects found in the sandbox after these, never more than one for a call", MATRIX),
@@ -115,11 +120,14 @@ WHAT: tuple[tuple[str, str, str], ...] = (
     ("mutants tried", "small changes of the code of `wire`, `reconcile`, `tokens`, `bulk`, `ledger`", MUTANTS),
     ("mutants noticed", "of these, noticed by the tests", MUTANTS),
 )
-"""Of each count: its name, what it says, and where it comes from."""
+"""Description of each count.
+
+Its name, what it says, and where it comes from.
+"""
 
 
 def rendered(counts: Counter[str]) -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     names = {name for name, _, _ in WHAT}
     if names != counts.keys():
         raise SystemExit(f"counted without a line here: {counts.keys() - names}; not counted: {names - counts.keys()}")
@@ -130,7 +138,10 @@ def rendered(counts: Counter[str]) -> str:
 
 
 def read(page: str) -> Counter[str]:
-    """The numbers that stand on a page, by what they count; 0 for what was not counted yet."""
+    """Return the numbers that stand on a page.
+
+    By what they count; 0 for what was not counted yet.
+    """
     found = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+) \| `nox", page, re.MULTILINE))
     return Counter({name: int(found.get(what, "0").replace(",", "")) for name, what, _ in WHAT})
 

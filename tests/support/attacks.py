@@ -1,4 +1,6 @@
-"""What a hostile server may answer, byte by byte; and a client that runs into all of it and measures itself.
+"""Answers of a hostile server, byte by byte.
+
+And a client that runs into all of it and measures itself.
 
 ``python attacks.py PORT NAME…`` calls the server once for each attack, and prints one line of JSON for each call.
 """
@@ -33,7 +35,7 @@ FAKE: Final = b'{"status":"Success","payload":{"invoice_id":"inv_fake"}}'
 
 @attrs.frozen(slots=False)
 class Attack:
-    """One answer.
+    """An attack: one answer.
 
     Attributes:
         begins: its first bytes.
@@ -63,7 +65,7 @@ class Attack:
 
 
 def whole(body: bytes, head: bytes = b"") -> bytes:
-    """An answer with its right length."""
+    """Return an answer with its right length."""
     return OK + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
@@ -75,7 +77,10 @@ def bomb(kind: int) -> bytes:
 
 
 def dense(field: str, item: str, number: int) -> bytes:
-    """As large as an answer may be, with so many values in a field of it."""
+    """Return the largest answer with many values.
+
+    As large as an answer may be, with so many values in a field of it.
+    """
     items = ",".join([item] * number)
     body = f'{{"status":"Success","payload":{{"invoice_id":"inv_good","{field}":[{items}],"description":"@"}}}}'
     return whole(body.replace("@", "x" * (LIMIT - len(body))).encode())
@@ -166,7 +171,10 @@ ATTACKS: Final = {
 
 
 def peak() -> int:
-    """The largest resident set since the last call, in bytes."""
+    """Return the largest resident set, in bytes.
+
+    Since the last call.
+    """
     with open("/proc/self/status") as status:
         found = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
     with open("/proc/self/clear_refs", "w") as reset:
@@ -175,7 +183,10 @@ def peak() -> int:
 
 
 async def run_into(port: int, names: list[str]) -> None:
-    """One call for each attack, and one after it that has to succeed."""
+    """Run into each attack, one call each.
+
+    After each comes a call that has to succeed.
+    """
     # The name of an attack stands in the path. As an invoice's id it would contradict the answers.
     pay = attrs.evolve(OPERATIONS["invoices.pay"], path="/v2/invoice/{attack}/pay", reference=())
     async with TiliaClient(

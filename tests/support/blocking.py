@@ -1,4 +1,7 @@
-"""A Tilia that knows who is blocked, and lets a test act between a request and its answer."""
+"""A Tilia that knows who is blocked.
+
+It lets a test act between a request and its answer.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 def notification(
     account_id: str, *, blocked: bool = True, issuer: str | None = "tilia", sent_at: datetime | None = None
 ) -> AccountBlockChanged:
-    """What Tilia reports of an account."""
+    """Return Tilia's report of an account."""
     block = {"account_id": account_id, "block_id": "blk_1", "capability": "login", "reason": "account_close"}
     message = {"account_id": account_id, "blocks": {**block, "issuer": issuer}, "is_blocked": blocked}
     envelope = {
@@ -93,7 +96,7 @@ def notification(
 
 
 def numbers(report: BulkReport) -> dict[str, int]:
-    """The outcomes that there were."""
+    """Return the outcomes that there were."""
     return {outcome.name: number for outcome, number in report.counts.items() if number}
 
 

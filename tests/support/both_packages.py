@@ -1,4 +1,7 @@
-"""One suite, two packages: ``tilia`` is the asynchronous client, or the synchronous one behind a coroutine face."""
+"""A suite for both packages.
+
+``tilia`` is the asynchronous client, or the synchronous one behind a coroutine face.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ Make = Callable[..., object]
 
 @pytest_asyncio.fixture(params=["tilia_async", "tilia_sync"])
 async def make(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncIterator[Make]:
-    """Makes clients of one package, each with a token cache of its own."""
+    """Maker of clients of one package.
+
+    Each has a token cache of its own.
+    """
     clients: list[tilia_async.TiliaClient | tilia_sync.TiliaClient] = []
 
     def build(**settings: object) -> object:
@@ -64,7 +70,10 @@ def tilia(make: Make) -> object:
 
 
 async def collected(items: object) -> list[object]:
-    """What an iterating method of either package yields."""
+    """Return what an iterating method yields.
+
+    Of either package.
+    """
     if isinstance(items, AsyncIterator):
         return [item async for item in items]
     return await asyncio.to_thread(list, await items)

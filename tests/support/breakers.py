@@ -1,4 +1,4 @@
-"""What breaks a connection before a request is on it."""
+"""Ways to break a connection before its request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ RESET_AT_ONCE = struct.pack("ii", 1, 0)
 
 @asynccontextmanager
 async def tls_reset() -> AsyncIterator[int]:
-    """A port that takes connections and resets them at the first bytes of the handshake."""
+    """Return a port that resets handshakes.
+
+    It takes connections and resets them at the first bytes of the handshake.
+    """
 
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -30,7 +33,7 @@ async def tls_reset() -> AsyncIterator[int]:
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port on which nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

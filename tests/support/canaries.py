@@ -1,4 +1,7 @@
-"""Secrets planted in a call, and every place where one could come to light."""
+"""Canaries: secrets planted in a call.
+
+And every place where one could come to light.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from tilia_async import errors
 
 
 class Logged(logging.Handler):
-    """Keeps every record of every logger, as it is formatted and with all that hangs on it."""
+    """A handler that keeps every record.
+
+    Of every logger, as it is formatted and with all that hangs on it.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -40,7 +46,7 @@ class Logged(logging.Handler):
 
 
 def ours_now() -> Iterator[FrameType]:
-    """The frames of ours that run."""
+    """Return the frames of ours that run."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith(("tilia_async", "tilia_sync")):
@@ -49,7 +55,10 @@ def ours_now() -> Iterator[FrameType]:
 
 
 def places_of_foreign(error: BaseException) -> Iterator[str]:
-    """The variables of the frames of an error that need not be ours."""
+    """Yield the variables of foreign frames of an error.
+
+    Frames that need not be ours.
+    """
     for each in chain(error):
         for frame in frames(each):
             for value in frame.f_locals.values():
@@ -58,7 +67,7 @@ def places_of_foreign(error: BaseException) -> Iterator[str]:
 
 @contextmanager
 def all_logs() -> Iterator[Logged]:
-    """At DEBUG."""
+    """Log everything at DEBUG."""
     root = logging.getLogger()
     handler, level = Logged(), root.level
     root.addHandler(handler)
@@ -75,12 +84,18 @@ DEEPEST = 8
 
 
 def is_users(path: str) -> bool:
-    """The file of a frame is the user's own: here, a test."""
+    """Return True if the file is the user's own.
+
+    Here that is a test.
+    """
     return str(Path(path).resolve()).startswith(TESTS)
 
 
 def places(error: BaseException) -> Iterator[str]:
-    """Everything that an error shows, and the variables of each frame below the user's own call, foreign ones too."""
+    """Yield all that an error shows.
+
+    And the variables of each frame below the user's own call, foreign ones too.
+    """
     for each in chain(error):
         foreign = isinstance(error, errors.TiliaError) and not isinstance(each, errors.TiliaError)
         assert not foreign, f"a foreign exception hangs on ours, with its frames: {each!r}"
@@ -95,7 +110,10 @@ def places(error: BaseException) -> Iterator[str]:
 
 
 def chain(error: BaseException) -> Sequence[BaseException]:
-    """The error and all that hangs on it, whatever is left out when it is printed."""
+    """Return the error and all that hangs on it.
+
+    Whatever is left out when it is printed.
+    """
     found: list[BaseException] = []
     left: list[BaseException | None] = [error]
     while left:
@@ -110,7 +128,10 @@ def chain(error: BaseException) -> Sequence[BaseException]:
 
 
 def frames(error: BaseException) -> Sequence[FrameType]:
-    """Those that an error was raised through, from the first of ours on, without those of the user's own code."""
+    """Return the frames that an error was raised through.
+
+    From the first of ours on, without those of the user's own code.
+    """
     walked = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [str(frame.f_globals.get("__name__")).startswith(("tilia_async", "tilia_sync")) for frame in walked]
     below = walked[ours.index(True) :] if any(ours) else []
@@ -118,7 +139,10 @@ def frames(error: BaseException) -> Sequence[FrameType]:
 
 
 def shown(value: object, depth: int = 0) -> Iterator[str]:
-    """What code that prints variables makes of one: it calls, walks, slices and copies what it finds."""
+    """Yield what printers of variables make of one.
+
+    Code that prints variables calls, walks, slices and copies what it finds.
+    """
     for show in (repr, str, format):
         with suppress(Exception):
             yield show(value)
@@ -134,7 +158,10 @@ def shown(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def parts(value: object) -> Sequence[object]:
-    """What a reporter finds in a value: Sentry in mappings and sequences, rich in what attrs and dataclasses show."""
+    """Return the parts that a reporter finds.
+
+    Sentry in mappings and sequences, rich in what attrs and dataclasses show.
+    """
     with suppress(Exception):
         if isinstance(value, Mapping):
             return [*value.keys(), *value.values()]
@@ -146,7 +173,7 @@ def parts(value: object) -> Sequence[object]:
 
 
 def written(secret: str) -> set[str]:
-    """The ways a text may be written."""
+    """Return the ways a text may be written."""
     return {secret, quote(secret, safe=""), quote_plus(secret), orjson.dumps(secret)[1:-1].decode(), repr(secret)[1:-1]}
 
 

@@ -1,4 +1,7 @@
-"""Runs the command ``tilia``: in this process, or in one of its own."""
+"""Runs of the command ``tilia``.
+
+In this process, or in one of its own.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(settings: Mapping[str, str], *arguments: str, given: bytes | None = None) -> Result:
-    """In this process."""
+    """Run the command in this process."""
     unset = {name: None for name in os.environ if name.startswith("TILIA_")}
     result = CliRunner().invoke(app, arguments, input=given, env={**unset, "COLUMNS": "100", **settings})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -37,5 +40,5 @@ def run(settings: Mapping[str, str], *arguments: str, given: bytes | None = None
 
 
 def blocks(sandbox: tilia_sync.Sandbox) -> int:
-    """How many requests to block arrived."""
+    """Return the number of requests to block."""
     return sum(request.operation == "accounts.block" for request in sandbox.requests)

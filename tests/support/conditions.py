@@ -1,4 +1,7 @@
-"""What can go wrong with a call, and what must come of it: written from the promises, not from the code."""
+"""Conditions of a call, with what must come of it.
+
+Written from the promises, not from the code.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,17 @@ from tilia_async import Environment, Operation, Service, errors
 from tilia_async.sandbox import Fault, Sandbox
 
 PATIENT, HASTY = 5.0, 0.3
-"""Timeouts in seconds, for calls that end by themselves and for those that would not."""
+"""Timeouts in seconds.
+
+For calls that end by themselves and for those that would not.
+"""
 
 EFFECT, NO_EFFECT = frozenset({1}), frozenset({0})
 
 
 @attrs.frozen
 class Expected:
-    """What must come of a call.
+    """The result that a call must have.
 
     Attributes:
         errors: one of these classes, exactly.
@@ -46,7 +52,9 @@ def fails(*kinds: type[errors.TiliaError], effects: frozenset[int], took_effect:
 
 @attrs.frozen(eq=False)
 class Lookup:
-    """How the look-ups lie after a write whose answer was lost.
+    """A lie of look-ups after a lost answer.
+
+    The write was sent, and its answer was lost.
 
     Attributes:
         fault: of every look-up that it is made for.
@@ -63,7 +71,10 @@ class Lookup:
 
     @property
     def shows(self) -> bool:
-        """What was done is in the answers, in whatever form."""
+        """True if what was done is in the answers.
+
+        In whatever form.
+        """
         return self.fault not in {
             Fault.STALE_READ,
             Fault.OTHER_ID,
@@ -83,7 +94,7 @@ def kind(operation: Operation[object]) -> str:
 
 @attrs.frozen
 class Condition:
-    """One way to go wrong.
+    """A way to go wrong.
 
     Attributes:
         fault: of the sandbox, for requests of the operation; or of the token endpoint.
@@ -106,13 +117,16 @@ class Condition:
     lookup: Lookup | None = None
 
     def fits(self, operation: Operation[object]) -> bool:
-        """Whether the operation can meet it."""
+        """Return True if the operation can meet it."""
         if self.lookup is not None:
             return not operation.reads and (not self.lookup.of or operation.name in self.lookup.of)
         return self.fault not in CONTRADICTED or operation.name in CONTRADICTABLE
 
     def expected(self, operation: Operation[object]) -> Expected:
-        """What must come of a call of this operation."""
+        """Return the result that the call must have.
+
+        A call of this operation.
+        """
         if self.network:
             return fails(errors.ConnectError, effects=NO_EFFECT, took_effect=False)
         if self.on_token:
@@ -126,7 +140,10 @@ class Condition:
         return self._passing(operation) or self._unanswered(operation, unknown)
 
     def _passing(self, operation: Operation[object]) -> Expected | None:
-        """What must come of a wait, or of a refusal that says when to come again."""
+        """Return the result of a wait.
+
+        Or of a refusal that says when to come again.
+        """
         if self.fault is Fault.LATENCY:
             return succeeds()
         if self.fault is Fault.TOKEN_REVOKED:
@@ -139,7 +156,10 @@ class Condition:
         return None
 
     def _unanswered(self, operation: Operation[object], unknown: bool | None) -> Expected:
-        """What must come of a request whose answer is lost, late or spoiled."""
+        """Return the result of an unanswered request.
+
+        Its answer is lost, late or spoiled.
+        """
         effects = EFFECT if self.fault in AFTER else NO_EFFECT
         if self.fault in {Fault.HANG_BEFORE_COMMIT, Fault.HANG_AFTER_COMMIT} or self.name == "endless body":
             late = errors.DeadlineExceededError if operation.reads else errors.OutcomeUnknownError
@@ -154,7 +174,10 @@ class Condition:
         return fails(self._error(operation), effects=effects, took_effect=unknown)
 
     def _spoiled(self, operation: Operation[object], unknown: bool | None) -> Expected:
-        """What must come of an answer that was not lost, but is none, or another's."""
+        """Return the result of a spoiled answer.
+
+        It was not lost, but is none, or another's.
+        """
         effects = EFFECT if self.fault in AFTER or self.fault in {Fault.OTHER_ID, Fault.OTHER_ENVELOPE} else NO_EFFECT
         # Bare, the answers that no page shows carry nothing by which they could be told from any other object.
         readable = self.fault is Fault.OTHER_ENVELOPE and operation.name not in HIDDEN
@@ -166,7 +189,7 @@ class Condition:
             error = errors.ServerError if self.status >= 500 else errors.ApiError
             expected = fails(error, effects=effects, took_effect=unknown)
         else:
-            # Whether it counts for an answer that says no or for one that cannot be read, it is no yes.
+            # Whether it counts for an answer that says no or for one that cannot be read, it is not a yes.
             expected = fails(errors.ResponseDecodeError, errors.ApiError, effects=effects, took_effect=unknown)
         if self.fault is Fault.OTHER_ENVELOPE:
             return expected
@@ -212,7 +235,10 @@ class Condition:
     def surroundings(
         self, sandbox: Sandbox, operation: Operation[object]
     ) -> AbstractAsyncContextManager[tuple[Environment, aiohttp.ClientSession | None]]:
-        """The environment of the call, and a session of its own if that is what fails."""
+        """Enter the environment of the call.
+
+        And a session of its own if that is what fails.
+        """
         if self.network:
             return _elsewhere(sandbox, operation.service, self.network)
         return nullcontext((sandbox.environment, None))
@@ -263,7 +289,10 @@ TELL_NO_ID = frozenset(
 )  # fmt: skip
 HIDDEN = frozenset({"payment_methods.update", "refunds.refund_line_item"})
 LIST = frozenset({"wallets.list", "payment_methods.list", "invoices.list", "payouts.list"})
-"""Whose items they list is not said of the whole, and an account's list may have invoices of others."""
+"""Operations that list items.
+
+Whose items they list is not said of the whole, and an account's list may have invoices of others.
+"""
 TWICE = frozenset(
     {
         # They can be done twice in a row, each time with an effect that shows.
@@ -277,7 +306,10 @@ TWICE = frozenset(
 async def _elsewhere(
     sandbox: Sandbox, service: Service, network: str
 ) -> AsyncIterator[tuple[Environment, aiohttp.ClientSession | None]]:
-    """The sandbox, but for one service, which lies where nothing gets through."""
+    """Enter the sandbox with one service elsewhere.
+
+    The service lies where nothing gets through.
+    """
     template = sandbox.environment.template
     if network == "tls reset":
         async with tls_reset() as port:
@@ -327,7 +359,10 @@ LOOKUPS: Mapping[str, Lookup] = {
 
 
 def _looked_up() -> list[Condition]:
-    """A write whose answer is lost, before or after it was done, and a look-up that lies."""
+    """Return the conditions of lying look-ups.
+
+    A write whose answer is lost, before or after it was done, and a look-up that lies.
+    """
     return [
         Condition(f"drop {when} commit, look-up: {name}", fault, lookup=lookup)
         for name, lookup in LOOKUPS.items()

@@ -1,4 +1,7 @@
-"""What the tests counted: one line of JSON for each, in the file that ``TILIA_COUNTS`` names."""
+"""Counts of the tests.
+
+One line of JSON for each, in the file that ``TILIA_COUNTS`` names.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import os
 
 
 def count(name: str, number: int = 1) -> None:
-    """Add so many to what goes by that name; nothing happens where nobody counts.
+    """Add to the count of that name.
+
+    Nothing happens where nobody counts.
 
     A line is one write at the end of the file, so the processes of a run do not cut each other's lines.
     """

@@ -1,4 +1,7 @@
-"""What a sandbox holds, told without ids and times, so that two sandboxes can be compared."""
+"""The contents of a sandbox, comparable.
+
+Told without ids and times, so that two sandboxes can be compared.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from tilia_async.sandbox import Sandbox
 
 
 def state_of(sandbox: Sandbox) -> Counter[tuple[object, ...]]:
-    """Everything that an operation can change, each thing as often as it is there."""
+    """Return everything that an operation can change.
+
+    Each thing as often as it is there.
+    """
     return Counter(_things(sandbox))
 
 
@@ -22,7 +28,7 @@ def _things(sandbox: Sandbox) -> Iterator[tuple[object, ...]]:
         yield from (("tag", account.username, tag.tag) for tag in account.tags)
     yield from (("registration", started.username) for started in world.people.registrations.values())
     for wallet in world.ledger.wallets.values():
-        # The publisher's wallets are opened when they are first needed, which is no effect.
+        # The publisher's wallets are opened when they are first needed, which is not an effect.
         if wallet.account_id in names or wallet.balance:
             yield "wallet", names.get(wallet.account_id), wallet.kind, wallet.currency, wallet.balance
     for account_id, username in names.items():

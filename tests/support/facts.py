@@ -1,4 +1,6 @@
-"""Every operation and notification that the fact sheets name: transcribed from there, not from the code.
+"""The operations and notifications of the fact sheets.
+
+Every one that they name: transcribed from there, not from the code.
 
 An operation without a method here says why it has none. ``docs/coverage.md`` is written from this list.
 """
@@ -10,7 +12,7 @@ from typing import NamedTuple
 
 
 class Mark(StrEnum):
-    """How well a fact is known."""
+    """Mark of how well a fact is known."""
 
     DOCUMENTED = "documented"
     SEEN = "seen in SDK code"
@@ -22,7 +24,10 @@ D, S, I, U = Mark.DOCUMENTED, Mark.SEEN, Mark.INFERRED, Mark.UNKNOWN  # noqa: E7
 
 
 class Fact(NamedTuple):
-    """One operation. What nobody tells is None; ``marks`` are those of path, host and scope."""
+    """An operation's facts.
+
+    What nobody tells is None; ``marks`` are those of path, host and scope.
+    """
 
     noun: str
     name: str
@@ -37,12 +42,18 @@ class Fact(NamedTuple):
 
     @property
     def guessed(self) -> set[str]:
-        """Which of path, host and scope are inferred, or found nowhere."""
+        """The facts that are guessed.
+
+        Which of path, host and scope are inferred, or found nowhere.
+        """
         return {part for part, mark in zip(("path", "host", "scope"), self.marks, strict=True) if mark in {I, U}}
 
 
 class Notification(NamedTuple):
-    """One notification: the class that it is read as, its ``event_name`` if it is documented, and its page."""
+    """A notification's facts.
+
+    The class that it is read as, its ``event_name`` if it is documented, and its page.
+    """
 
     kind: str
     event_name: str | None
@@ -60,14 +71,17 @@ def fact(
     here: str | None = None,
     reason: str = "",
 ) -> Fact:
-    """Write a fact: the request is ``METHOD service path``, scopes are parted by spaces, a ``-`` is not known."""
+    """Write a fact.
+
+    The request is ``METHOD service path``, scopes are parted by spaces, a ``-`` is not known.
+    """
     method, service, path = (None if word == "-" else word for word in request.split())
     found = None if scopes is None else frozenset(scopes.split())
     return Fact(noun, name, method, service, path, found, frozenset(success) or None, marks, here, reason)
 
 
 def made(noun: str, name: str, method: str, request: str, scopes: str | None, *success: int, **rest: object) -> Fact:
-    """Write the fact of an operation that has a method here."""
+    """Write the fact of an operation with a method here."""
     return fact(noun, name, request, scopes, *success, here=f"{noun}.{method}", **rest)  # type: ignore[arg-type] - the table passes columns on as they are
 
 
@@ -176,7 +190,7 @@ FACTS = (
     fact("compliance", "Reset TOS and KYC", "- - -", None, marks=NOTHING, reason=f"{NO_PATH}: named by one tutorial, staging only if at all"),
     fact("compliance", "Settings of the web pages", "GET web /ui/api/settings/acweb", "", 200, marks=(S, S, S), reason="not for servers: feature flags of Tilia's web pages"),
 )  # fmt: skip
-"""By noun, in the order of the sheets."""
+"""Facts by noun, in the order of the sheets."""
 
 MADE = {each.here: each for each in FACTS if each.here is not None}
 """The operations that have a method here, by its name."""
@@ -186,7 +200,10 @@ CONVENIENCES = {
     "wallets.wait_until_ready": ("wallets.list",),
     "token_exchanges.buy": ("token_exchanges.start_purchase", "token_exchanges.execute_purchase"),
 }
-"""Methods that are made of operations: the tutorials' walks, in one call."""
+"""Methods that are made of operations.
+
+The tutorials' walks, in one call.
+"""
 
 NOTIFICATIONS = (
     Notification("AccountBlockChanged", "account-block-unblock-webhook", "accountBlock", "Account blocked or unblocked"),

@@ -1,4 +1,6 @@
-"""Uses a ledger for the first time in this process, and tells the longest time for which the event loop stood still.
+"""The first use of a ledger in this process.
+
+It tells the longest time for which the event loop stood still.
 
 ``first_use.py URL`` prints it in seconds, then what the main thread's processor time was meanwhile.
 """

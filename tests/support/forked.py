@@ -1,4 +1,6 @@
-"""Runs many commands, each in a fork of one process that has imported all: a start of Python costs more than most.
+"""Many commands, each in a fork.
+
+Of one process that has imported all: a start of Python costs more than most.
 
 As a script it reads cases from standard input and writes what came of them.
 """
@@ -34,7 +36,10 @@ class Case:
 
 @attrs.frozen
 class Ending:
-    """What came of it. Of a terminal, what it showed is in ``stdout``."""
+    """The end of a command.
+
+    Of a terminal, what it showed is in ``stdout``.
+    """
 
     status: int
     stdout: str

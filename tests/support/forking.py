@@ -1,4 +1,6 @@
-"""Forks while its ledger is open, and writes to it in the child after the parent has closed its own.
+"""A fork while a ledger is open.
+
+The child writes to it after the parent has closed its own.
 
 ``forking.py PATH (same|other) (idle|busy)`` prints what the child wrote, or why it could not.
 """

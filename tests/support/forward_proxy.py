@@ -1,4 +1,7 @@
-"""A real HTTP proxy: tunnels by CONNECT and passes plain requests on, and remembers what it saw."""
+"""A real HTTP proxy.
+
+It tunnels by CONNECT and passes plain requests on, and remembers what it saw.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ import trustme
 
 @attrs.define(eq=False)
 class ForwardProxy:
-    """What a proxy does and saw.
+    """A proxy, and what it saw.
 
     Attributes:
         login: ``user:password`` that it wants; None: it wants none.
@@ -134,7 +137,10 @@ async def forward_proxy(
 
 @contextmanager
 def proxy_elsewhere(*, login: str | None = None, refuse: int = 0) -> Iterator[ForwardProxy]:
-    """A proxy in a thread of its own, for callers that block theirs."""
+    """Run a proxy in a thread of its own.
+
+    For callers that block theirs.
+    """
     started: list[tuple[ForwardProxy, asyncio.AbstractEventLoop, asyncio.Event]] = []
     ready = Event()
 
@@ -158,7 +164,10 @@ def proxy_elsewhere(*, login: str | None = None, refuse: int = 0) -> Iterator[Fo
 
 @attrs.define
 class Certificates:
-    """A private CA, with contexts for a server and for clients."""
+    """A private CA.
+
+    With contexts for a server and for clients.
+    """
 
     ca: trustme.CA = attrs.field(factory=trustme.CA)
 
@@ -182,7 +191,10 @@ class Certificates:
 
 @contextmanager
 def strict_tls_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
-    """A TLS server that says why it ends a handshake, which asyncio's does not: its port, and what it refused."""
+    """Run a TLS server that says why it refuses.
+
+    It says why it ends a handshake, which asyncio's does not. Yields its port, and what it refused.
+    """
     refusals: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 

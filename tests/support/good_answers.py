@@ -1,4 +1,7 @@
-"""A good answer for every operation, as its body: what mutations start from."""
+"""A good answer for every operation.
+
+As its body: mutations start from it.
+"""
 
 from __future__ import annotations
 

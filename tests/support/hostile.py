@@ -16,14 +16,17 @@ TOKEN = b'{"access_token":"t","token_type":"Bearer","expires_in":3600,"scope":""
 
 @attrs.define
 class Connection:
-    """One connection, as the script of a test sees it."""
+    """A connection, as the script of a test sees it."""
 
     server: HostileServer
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def request(self) -> str | None:
-        """Read one whole request; its first line, or None at the end of the connection."""
+        """Read one whole request.
+
+        Returns its first line, or None at the end of the connection.
+        """
         try:
             head = await self.reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -52,7 +55,10 @@ class Connection:
 
 @attrs.define
 class HostileServer:
-    """Runs a script for each connection, and knows what arrived, token requests left out."""
+    """A server that runs a script for each connection.
+
+    It knows what arrived, token requests left out.
+    """
 
     port: int = 0
     requests: list[str] = attrs.field(factory=list)

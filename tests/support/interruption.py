@@ -1,4 +1,7 @@
-"""Ways to interrupt a coroutine at its n-th suspension, and to see what a client has left behind."""
+"""Interruption of a coroutine.
+
+Ways to do so at its n-th suspension, and to see what a client has left behind.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Interrupted(Awaitable[T]):
-    """Awaits a call, and strikes when it is suspended for the n-th time.
+    """An awaitable that strikes at the n-th suspension.
+
+    It awaits a call.
 
     Attributes:
         late: strike in the tick in which what it waits for has arrived, and not before.
@@ -65,7 +70,10 @@ class Interrupted(Awaitable[T]):
 
 @contextmanager
 def elsewhere(script: Script, tls: SSLContext | None = None) -> Iterator[HostileServer]:
-    """A hostile server in a thread of its own, so that all tasks of this loop are the client's."""
+    """Run a hostile server in a thread of its own.
+
+    All tasks of this loop are the client's then.
+    """
     started: list[HostileServer] = []
     ready = threading.Event()
     ended: list[Callable[[], object]] = []
@@ -90,7 +98,10 @@ def elsewhere(script: Script, tls: SSLContext | None = None) -> Iterator[Hostile
 
 
 def sockets_to(port: int) -> int:
-    """How many sockets of this process are connected to that port, were, or are connecting."""
+    """Count the sockets that lead to that port.
+
+    Sockets of this process that are connected to it, were, or are connecting.
+    """
     found = 0
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -115,7 +126,10 @@ def _peer(connected: socket.socket) -> int | None:
 
 
 async def settled(*, port: int, idle: int) -> None:
-    """Wait, but not long, until no more sockets are open than there are idle connections."""
+    """Wait, but not long, for sockets to close.
+
+    Until no more are open than there are idle connections.
+    """
     for turn in range(400):
         if sockets_to(port) <= idle:
             return
@@ -125,17 +139,23 @@ async def settled(*, port: int, idle: int) -> None:
 
 
 def tasks_left() -> set[asyncio.Task[Any]]:
-    """All tasks but the one that asks."""
+    """Return all tasks but the one that asks."""
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not task.done()}
 
 
 def flights_left() -> set[asyncio.Task[Any]]:
-    """The tasks that fetch a token, which belong to the cache."""
+    """Return the tasks that fetch a token.
+
+    They belong to the cache.
+    """
     return {task for task in tasks_left() if task.get_name() == "tilia token"}
 
 
 def assert_no_slot_is_held(tilia: TiliaClient) -> int:
-    """Nothing waits, nothing is in use; returns how many connections are idle."""
+    """Assert that nothing waits and nothing is in use.
+
+    Returns how many connections are idle.
+    """
     pool = tilia._pool
     assert (pool.waiting, pool.busy, pool.running) == (0, 0, 0)
     idle = 0

@@ -1,4 +1,6 @@
-"""A job in a process of its own, which can be killed: prints its report as one line of JSON.
+"""A job in a process that can be killed.
+
+It prints its report as one line of JSON.
 
 Its settings come as JSON in the environment variable ``JOB``, so that they stand in no process list.
 """

@@ -1,4 +1,7 @@
-"""A server that ends its idle connections when it is told to, and the ways to end one."""
+"""A server that ends idle connections on demand.
+
+And the ways to end one.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,36 @@ from support.hostile import TOKEN, Connection
 
 
 async def close(connection: Connection) -> None:
-    """FIN; over TLS a close_notify, and nothing more until the client answers that."""
+    """Send FIN, over TLS after a close_notify.
+
+    Over TLS nothing more comes until the client answers that.
+    """
     connection.writer.close()
 
 
 async def abort(connection: Connection) -> None:
-    """No farewell of TLS."""
+    """Abort without a farewell of TLS."""
     connection.writer.transport.abort()
 
 
 async def complain(connection: Connection) -> None:
-    """As many load balancers do."""
+    """Complain as many load balancers do."""
     connection.writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     connection.writer.close()
 
 
 async def speak(connection: Connection) -> None:
-    """It stays open, and holds what would be taken for the next answer."""
+    """Speak without being asked.
+
+    It stays open, and holds what would be taken for the next answer.
+    """
     await connection.answer(b'{"status":"Success","payload":{"of":"another"}}')
 
 
 class Keeper:
-    """A server in another thread that ends its idle connections when it is told to.
+    """A server in another thread, with idle connections.
+
+    It ends them when it is told to.
 
     Attributes:
         accepted: connections in all.
@@ -65,7 +76,10 @@ class Keeper:
         await connection.reader.read()
 
     async def _served(self, connection: Connection, over: asyncio.Event) -> bool:
-        """Answer until it is to be ended; False: the client ended it."""
+        """Answer until it is to be ended.
+
+        False: the client ended it.
+        """
         waiting = asyncio.ensure_future(over.wait())
         request: asyncio.Future[str | None] = waiting
         try:
@@ -83,7 +97,10 @@ class Keeper:
             request.cancel()
 
     def end_idle(self) -> None:
-        """Blocks the loop that calls it, as a sleep would, until all connections are ended at this end."""
+        """End all idle connections.
+
+        Blocks the loop that calls it, as a sleep would, until all are ended at this end.
+        """
         with self._lock:
             ended, self._open = self._open, set()
         for loop, over in ended:

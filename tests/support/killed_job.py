@@ -1,4 +1,7 @@
-"""A bulk job in a child process that is there to be killed. The children are forks of one that has imported all."""
+"""A bulk job in a child that is killed.
+
+The children are forks of one that has imported all.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ JOB = "ban-wave-7"
 
 @attrs.frozen
 class Order:
-    """What a child is to do, with the sandbox of its parent."""
+    """An order for a child.
+
+    With the sandbox of its parent.
+    """
 
     client_id: str
     client_secret: str
@@ -28,7 +34,10 @@ class Order:
 
 
 def start(order: Order) -> BaseProcess:
-    """A child that works at the job until it is done or killed."""
+    """Start a child that works at the job.
+
+    Until it is done or killed.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["killed_job", "tilia_async.ledger.journal", "aiosqlite", "asyncpg"])
     child = context.Process(target=work, args=(order,), daemon=True)
@@ -37,7 +46,7 @@ def start(order: Order) -> BaseProcess:
 
 
 def work(order: Order) -> None:
-    """In the child."""
+    """Work in the child."""
     asyncio.run(block(order))
 
 

@@ -1,4 +1,7 @@
-"""A Tilia that loses every write's answer, and answers look-ups with whatever a test says."""
+"""A Tilia that loses every write's answer.
+
+It answers look-ups with whatever a test says.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,18 @@ def when(seconds: float) -> datetime:
 
 
 def zoned(seconds: float) -> str:
-    """A time so many seconds from now, as invoices have it."""
+    """Return a time as invoices have it.
+
+    So many seconds from now.
+    """
     return when(seconds).isoformat().replace("+00:00", "Z")
 
 
 def unzoned(seconds: float, *, hours_from_utc: float = 0) -> str:
-    """A time so many seconds from now, as refunds have it, told by a clock on a wall anywhere."""
+    """Return a time as refunds have it.
+
+    So many seconds from now, told by a clock on a wall anywhere.
+    """
     return f"{when(seconds + hours_from_utc * 3600):%Y-%m-%d %H:%M:%S}"
 
 
@@ -95,7 +104,7 @@ async def liar() -> AsyncIterator[Liar]:
 
 
 async def lost(call: object) -> errors.OutcomeUnknownError:
-    """The error of a write whose answer was lost."""
+    """Return the error of a write without answer."""
     try:
         await call
     except errors.OutcomeUnknownError as error:

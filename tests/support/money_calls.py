@@ -1,4 +1,7 @@
-"""One call for each operation beyond the first ones, with the status and body of a good answer."""
+"""Calls for each operation beyond the first ones.
+
+One each, with the status and body of a good answer.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ MOVE = TransferItem(
 
 
 class Known(NamedTuple):
-    """A call and the answer that ends it well; ``bare`` answers have no envelope."""
+    """A call and the answer that ends it well.
+
+    ``bare`` answers have no envelope.
+    """
 
     call: Callable[[TiliaClient], Awaitable[Any]]
     payload: Any
@@ -181,11 +187,14 @@ ONCE = (
     "wallets.create_custom",
     "payment_methods.create_custom_wallet",
 )
-"""What is sent once, whatever comes of it."""
+"""Operations that are sent once, whatever comes of it."""
 
 
 class Case(NamedTuple):
-    """A call, the path and body that it must become; of ``name``'s method, and with its good answer."""
+    """A call and its request.
+
+    The path and body that it must become; of ``name``'s method, and with its good answer.
+    """
 
     name: str
     call: Callable[[TiliaClient], Awaitable[Any]] | None
@@ -194,7 +203,10 @@ class Case(NamedTuple):
 
 
 def drop_defaults(body: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what means the same when it is absent, and read a postal code as text."""
+    """Leave out what means the same when absent.
+
+    And read a postal code as text.
+    """
     if "tags" in body and not body["tags"]:
         del body["tags"]
     address = body.get("location", {}).get("address", {})
@@ -207,7 +219,10 @@ def drop_defaults(body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def expect_request(api: Recorder, tilia: TiliaClient, case: Case) -> None:
-    """Make the call of a case, and compare what it sent with the sheets."""
+    """Make the call of a case, and compare it.
+
+    What it sent is compared with the sheets.
+    """
     known, fact = CALLS[case.name], MADE[case.name]
     api.answer(known.status, known.answer)
     await (case.call or known.call)(tilia)

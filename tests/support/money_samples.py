@@ -1,4 +1,7 @@
-"""Documented and captured payloads of what moves money, and of what surrounds it."""
+"""Documented and captured payloads of money.
+
+Of what moves money, and of what surrounds it.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,10 @@ CAPTURED: dict[str, Any] = {
 
 
 def as_lists(invoice: dict[str, Any]) -> dict[str, Any]:
-    """The same invoice with lists in the place of maps, as the pages of the notifications have it."""
+    """Return the invoice with lists for maps.
+
+    As the pages of the notifications have it.
+    """
     found = dict(invoice)
     for name in ("payment_methods", "line_items", "subitems"):
         parts = [{**part, "subitems": list(part["subitems"].values())} for part in invoice[name].values()]

@@ -1,4 +1,7 @@
-"""Bodies that no honest server sends: mutations of good ones, random JSON, and bytes that are no JSON at all."""
+"""Bodies that no honest server sends.
+
+Mutations of good ones, random JSON, and bytes that are not JSON at all.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ RAW = [
     '"' + "9" * 5_000 + '"',
     '"' + "x" * 100_000 + '"',
 ]
-"""What only a text can say: numbers without bounds, duplicate keys, lone surrogates, depth."""
+"""Texts of odd JSON.
+
+What only a text can say: numbers without bounds, duplicate keys, lone surrogates, depth.
+"""
 
 _LEAVES: list[JsonValue] = [
     None, True, False, 0, 1, -1, 2**63, 1.5, "", " ", "0", "-5", "1.5", "true", "Success", "Failure", "USD",
@@ -73,7 +79,10 @@ def _part(value: JsonValue, place: tuple[str | int, ...]) -> JsonValue:
 
 
 def _put(value: JsonValue, place: tuple[str | int, ...], new: list[JsonValue]) -> JsonValue:
-    """The value with the part at that place replaced, or left out if nothing is new there."""
+    """Return the value with a part replaced.
+
+    The part at that place; it is left out if nothing is new there.
+    """
     if not place:
         return new[0] if new else None
     key, rest = place[0], place[1:]
@@ -93,7 +102,10 @@ def _nulled(value: JsonValue) -> JsonValue:
 
 
 def _swapped(value: JsonValue) -> JsonValue:
-    """The same in another type: a map for a list, a text for a number, a list for an object."""
+    """Return the same in another type.
+
+    A map for a list, a text for a number, a list for an object.
+    """
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, list):

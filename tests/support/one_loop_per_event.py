@@ -1,4 +1,6 @@
-"""Uses one ledger from one event loop after the other, and tells how many connections the server has after each.
+"""A ledger in one event loop after the other.
+
+It tells how many connections the server has after each.
 
 ``one_loop_per_event.py WAY URL APPLICATION``; run with warnings as errors it says nothing else.
 """
@@ -22,7 +24,10 @@ from tilia_async.ledger.record import BlockAction, RecordState
 
 
 async def count(url: str, application: str) -> int:
-    """The server's connections of an application, once their number has stayed the same for a while."""
+    """Count an application's connections at the server.
+
+    Once their number has stayed the same for a while.
+    """
     connection = await asyncpg.connect(url.partition("?")[0])
     try:
         seen = [-1, -2, -3]
@@ -42,14 +47,14 @@ async def use(ledger: BlockLedger) -> None:
 
 
 def run_bare(ledger: BlockLedger) -> None:
-    """A loop that is closed without a word."""
+    """Run in a loop that is closed without a word."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(use(ledger))
     loop.close()
 
 
 async def settle_late(ledger: BlockLedger) -> None:
-    """A call that settles after the ledger is closed."""
+    """Settle a call after the ledger is closed."""
     journal = await journal_of(ledger)
     await journal.intend("late", "acct_late", Intent(BlockAction.BLOCK))
     await ledger.aclose()
@@ -73,14 +78,14 @@ async def cancel_closing(ledger: BlockLedger) -> None:
 
 
 async def interrupt(ledger: BlockLedger) -> None:
-    """What is under way when the loop ends."""
+    """Interrupt what is under way when the loop ends."""
     using = [asyncio.create_task(use(ledger)) for _ in range(3)]
     await asyncio.sleep(0.02)
     assert using
 
 
 async def fail(url: str) -> None:
-    """An opening that fails after it has connected."""
+    """Fail to open after connecting."""
     connection = await asyncpg.connect(url.partition("?")[0])
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS tilia_ledger_version (version integer PRIMARY KEY);"

@@ -1,4 +1,6 @@
-"""Uses each feature that needs an extra, and prints what came of it as JSON.
+"""Uses of each feature that needs an extra.
+
+What came of it is printed as JSON.
 
 Usage: ``optional_features.py [PACKAGE …]``: as if these were not installed. ``--none`` fails if a feature works, or does
 not say which extra it needs: for a place in which no extra is installed.
@@ -31,7 +33,10 @@ def sqlite() -> None:
 
 
 def postgres() -> None:
-    """Nobody listens on that port: to fail there is to have all that it takes."""
+    """Fail to connect to a port without listener.
+
+    To fail there is to have all that it takes.
+    """
     from tilia_async.errors import LedgerError
 
     try:
@@ -58,7 +63,7 @@ def file_store() -> None:
 
 
 def synchronous_calls() -> None:
-    """It runs on uvloop if that is installed."""
+    """Call on uvloop if that is installed."""
     import tilia_sync
 
     with tilia_sync.Sandbox(wallet_delay=0) as sandbox:

@@ -47,7 +47,10 @@ class Http:
             return response.status, await response.json()
 
     async def payload(self, method: str, path: str, body: object = None, status: int = 200) -> object:
-        """The payload of a request that has to succeed."""
+        """Return the payload of a successful request.
+
+        It has to succeed.
+        """
         found, answer = await self.call(method, path, body)
         assert (found, answer["status"]) == (status, "Success"), answer
         return answer["payload"]
@@ -61,7 +64,7 @@ class Http:
         return str(answer["payload"]["account_id"])
 
     async def methods(self, account_id: str) -> dict[str, dict[str, object]]:
-        """The payment methods of an account, by class."""
+        """Return the payment methods of an account by class."""
         found = await self.payload("GET", f"payments/v1/{account_id}/payment_methods")
         return {method["method_class"]: method for method in found}
 
@@ -72,12 +75,15 @@ class Http:
         self.sandbox.fund(account_id, Money(amount, currency), wallet)
 
     def notices(self, event_name: str) -> list[dict[str, object]]:
-        """The messages of one event, in order."""
+        """Return the messages of one event, in order."""
         return [message for name, message in self.told if name == event_name]
 
 
 def item(amount: int, currency: str = "USD", *recipients: dict[str, object], **more: object) -> dict[str, object]:
-    """A line item for an invoice; with recipients it is from user to user."""
+    """Return a line item for an invoice.
+
+    With recipients it is from user to user.
+    """
     kind = "user_to_user" if recipients else "user_to_integrator"
     given = {"recipients": list(recipients)} if recipients else {}
     return {"amount": amount, "currency": currency, "transaction_type": kind, **given, **more}

@@ -39,7 +39,10 @@ def program() -> str | None:
 
 @asynccontextmanager
 async def pooled(url: str, directory: Path) -> AsyncIterator[str]:
-    """The URL of the same database by way of the pooler; without one, the test is skipped."""
+    """Return the database's URL through the pooler.
+
+    Without a pooler the test is skipped.
+    """
     pgbouncer = program()
     if pgbouncer is None:
         pytest.skip("there is no pgbouncer on this machine (Debian: apt-get install pgbouncer)")
@@ -74,7 +77,10 @@ async def pooled(url: str, directory: Path) -> AsyncIterator[str]:
 
 
 async def fill(through: str) -> None:
-    """Let it open all its connections to the server: only then it hands on another each time."""
+    """Fill the pooler with connections to the server.
+
+    Only then it hands on another each time.
+    """
     clients = [await asyncpg.connect(through, statement_cache_size=0) for _ in range(3)]
     for client in clients:
         await client.execute("BEGIN")

@@ -20,7 +20,9 @@ SERVER = os.environ.get("TILIA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:
 
 @asynccontextmanager
 async def new_database() -> AsyncIterator[str]:
-    """The URL of an empty database, which is dropped afterwards, whoever is still connected to it.
+    """Make an empty database, and return its URL.
+
+    It is dropped afterwards, whoever is still connected to it.
 
     Where no server answers, the test is skipped, or fails under ``TILIA_REQUIRE_SERVICES=1``.
     """
@@ -53,7 +55,10 @@ async def postgres_database() -> AsyncIterator[str]:
 
 
 async def terminate_connections(url: str) -> int:
-    """End all connections to a database from the server's side, as a failover does; how many there were."""
+    """Terminate all connections to a database.
+
+    From the server's side, as a failover does. Returns how many there were.
+    """
     server = await asyncpg.connect(SERVER)
     try:
         ended = await server.fetch(
@@ -66,7 +71,10 @@ async def terminate_connections(url: str) -> int:
 
 @asynccontextmanager
 async def unreachable(url: str) -> AsyncIterator[None]:
-    """No new connections to a database, and the end of those there are."""
+    """Cut a database off.
+
+    No new connections, and the end of those there are.
+    """
     name = urlsplit(url).path[1:]
     server = await asyncpg.connect(SERVER)
     try:
@@ -81,7 +89,7 @@ async def unreachable(url: str) -> AsyncIterator[None]:
 
 
 async def every_text(url: str) -> AsyncIterator[str]:
-    """All rows of all tables of a database, as text."""
+    """Return all rows of all tables as text."""
     database = await asyncpg.connect(url)
     try:
         tables = await database.fetch(

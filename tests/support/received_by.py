@@ -1,4 +1,6 @@
-"""Receivers as the servers of users load them: ``received_by:receiver.asgi``, ``received_by:application`` and others.
+"""Receivers as the servers of users load them.
+
+``received_by:receiver.asgi``, ``received_by:application`` and others.
 
 What was handled is written to the file that the variable RECEIVED names, a line for each event.
 """

@@ -1,4 +1,7 @@
-"""A worker that receives notifications, in a process of its own. The processes are forks of one that has imported all."""
+"""A worker process that receives notifications.
+
+The processes are forks of one that has imported all.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ ALLOWED = basic("tilia", "password")
 
 @attrs.frozen
 class Worker:
-    """What a worker is given, with the sandbox of its parent."""
+    """A worker's order.
+
+    With the sandbox of its parent.
+    """
 
     client_id: str
     client_secret: str
@@ -28,7 +34,10 @@ class Worker:
 
 
 def start(worker: Worker) -> tuple[BaseProcess, Connection]:
-    """A worker: it sends None when it is ready, and takes a list of bodies, whose statuses it sends back."""
+    """Start a worker.
+
+    It sends None when it is ready, and takes a list of bodies, whose statuses it sends back.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["receiving_process", "tilia_async.ledger.journal", "aiosqlite", "asyncpg"])
     ours, theirs = context.Pipe()
@@ -39,7 +48,7 @@ def start(worker: Worker) -> tuple[BaseProcess, Connection]:
 
 
 def work(worker: Worker, pipe: Connection) -> None:
-    """In the child."""
+    """Work in the child."""
     asyncio.run(receive(worker, pipe))
 
 

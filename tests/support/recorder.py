@@ -1,4 +1,7 @@
-"""A loopback server that records what arrives and answers what a test has lined up."""
+"""A loopback server that records and answers.
+
+It records what arrives and answers what a test has lined up.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ CLIENT_ID = "3f2bfe5b-19b8-41c1-88d7-70a1586bce94"
 
 
 class Recorded(NamedTuple):
-    """One request as it came over the wire; ``path`` includes the raw query."""
+    """A request as it came over the wire.
+
+    ``path`` includes the raw query.
+    """
 
     method: str
     path: str
@@ -43,7 +49,10 @@ class Recorded(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A canned answer; a status of 0 drops the connection instead."""
+    """A canned answer.
+
+    A status of 0 drops the connection instead.
+    """
 
     status: int
     body: bytes
@@ -51,7 +60,10 @@ class Answer(NamedTuple):
 
 
 class Recorder:
-    """Serves ``/auth/token`` by itself and every other route from a queue."""
+    """A server of queued answers.
+
+    It serves ``/auth/token`` by itself and every other route from a queue.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
@@ -78,11 +90,14 @@ class Recorder:
 
     @property
     def environment(self) -> Environment:
-        """Where it serves."""
+        """The environment of this server."""
         return Environment.at(f"http://127.0.0.1:{self.port}/{{service}}")
 
     def client(self, *, attempts: int = 1, **settings: Any) -> TiliaClient:
-        """Make a client of this server with a token cache of its own and no pauses between attempts."""
+        """Make a client of this server.
+
+        With a token cache of its own and no pauses between attempts.
+        """
         settings.setdefault("retry", RetryPolicy(attempts=attempts, initial=0, maximum=0))
         return TiliaClient(
             CLIENT_ID,
@@ -93,7 +108,10 @@ class Recorder:
         )
 
     def answer(self, status: int, body: Any = b"", headers: Mapping[str, str] | None = None, *, times: int = 1) -> None:
-        """Line up an answer: bytes and text go out as they are, anything else as JSON."""
+        """Line up an answer.
+
+        Bytes and text go out as they are, anything else as JSON.
+        """
         self._answers.extend([_answer(status, body, headers)] * times)
 
     def succeed(self, payload: Any, *, status: int = 200, times: int = 1) -> None:

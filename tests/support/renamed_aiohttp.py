@@ -1,4 +1,6 @@
-"""Loads the installed aiohttp with other names in it, as releases to come may have them.
+"""The installed aiohttp with other names in it.
+
+Releases to come may have them.
 
 Importing this does so for the process: ``PYTHONPATH=tests pytest -p support.renamed_aiohttp`` runs any test that way.
 ``TILIA_TEST_AIOHTTP`` says which names: ``four`` (the default) has those of aiohttp's branch for its version 4, and its
@@ -24,11 +26,17 @@ NAMES = {
 }[CHOSEN]
 MODULES = {"aiohttp.client", "aiohttp.client_reqrep", "aiohttp.connector"}
 REQUESTS = {"req", "proxy_req", "self"}
-"""The variables of those modules that hold a request, where one of its methods is called."""
+"""Variables that hold a request.
+
+Those of the modules where one of its methods is called.
+"""
 
 
 class Renaming(ast.NodeTransformer):
-    """Gives the methods of ``ClientRequest`` their other names, where they stand and where they are called."""
+    """New names for methods of ``ClientRequest``.
+
+    They are changed where they stand and where they are called.
+    """
 
     def __init__(self) -> None:
         self.renamed: set[str] = set()
@@ -55,7 +63,10 @@ class Renaming(ast.NodeTransformer):
 
 
 class Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a module with other names, and leaves no bytecode of that behind."""
+    """A loader that compiles with other names.
+
+    It leaves no bytecode of that behind.
+    """
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -68,7 +79,10 @@ class Loader(importlib.machinery.SourceFileLoader):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules that are to be renamed where they are installed."""
+    """A finder of the modules that are renamed.
+
+    It finds them where they are installed.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,4 +1,7 @@
-"""What crash reporters would send of an error: the real ones, without the user's own frames."""
+"""Reports of real crash reporters.
+
+What they would send of an error, without the user's own frames.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ LONG = 1_000_000
 
 
 def reported(error: BaseException) -> Iterator[str]:
-    """All that they make of it."""
+    """Return all that the reporters make of it."""
     for each in chain(error):
         yield from by_traceback(each)
         yield from by_sentry(each)

@@ -1,4 +1,7 @@
-"""What the contract tests share: documented payloads, one call per operation, and ways to look at an answer."""
+"""Samples of the contract tests.
+
+Documented payloads, one call per operation, and ways to look at an answer.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,7 @@ BALANCES_CAPTURED = {
 
 
 def method(method_class: str, provider: str, reference: str, when: str, **extra: Any) -> dict[str, Any]:
-    """Write a payment method as the list of them shows it."""
+    """Write a payment method as the list has it."""
     common = {"account_id": ACCOUNT, "psp_hash_code": "", "processing_currency": "USD", "pm_state": "ACTIVE"}
     kind = {"method_class": method_class, "provider": provider, "psp_reference": reference, "integrator": "acme"}
     return {
@@ -185,7 +188,10 @@ def failure(payload: Any, message: Any = (), codes: Any = ()) -> dict[str, Any]:
 
 
 class Empty:
-    """Equals None and every empty container or string: the sheets do not tell them apart."""
+    """A value that equals anything empty.
+
+    None and every empty container or string: the sheets do not tell them apart.
+    """
 
     __hash__ = None  # type: ignore[assignment] - a matcher, compared and never hashed
 
@@ -212,7 +218,10 @@ def read(value: Any, name: str) -> Any:
 
 
 def check(value: Any, expected: dict[str, Any]) -> None:
-    """Compare by dotted name; numbers and moments also by type and zone."""
+    """Compare an object by dotted names.
+
+    Numbers and moments also by type and zone.
+    """
     found = {name: read(value, name) for name in expected}
     assert found == expected
     for name, wanted in expected.items():

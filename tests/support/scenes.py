@@ -1,4 +1,7 @@
-"""For each operation: a sandbox in which it can be called, and the call."""
+"""A scene for each operation.
+
+A sandbox in which it can be called, and the call.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from tilia_async import LineItem, Money, PaymentSource, Recipient, TiliaClient, 
 from tilia_async.sandbox import Sandbox
 
 PASSWORD = 'canary-pw-Q7/z"é'
-"""A password that is written otherwise in JSON, in HTML and in a URL; within Tilia's 16 characters."""
+"""Password that is escaped differently everywhere.
+
+It is written otherwise in JSON, in HTML and in a URL; within Tilia's 16 characters.
+"""
 
 Call = Callable[[TiliaClient], Awaitable[object]]
 
@@ -44,7 +50,10 @@ class Stage:
         sandbox.fund(self.buyer, Money(50_000, "TOK"), "convertible")
 
     async def wallet(self, account_id: str, kind: str = "registration") -> tuple[str, str]:
-        """The ids of a wallet's payment method and of the wallet itself."""
+        """Return the ids of a wallet and its method.
+
+        Of its payment method and of the wallet itself.
+        """
         (found,) = [method for method in await self.tilia.wallets.list(account_id) if method.method_class == kind]
         assert found.wallet_id is not None
         return found.id, found.wallet_id
@@ -58,7 +67,10 @@ class Stage:
         )
 
     async def paid_invoice(self) -> tuple[str, str]:
-        """The ids of an invoice that was paid with the card, and of its line item."""
+        """Return the ids of a paid invoice.
+
+        It was paid with the card; with the id of its line item.
+        """
         ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
         invoice = await self.tilia.invoices.create(self.buyer, [ticket], [PaymentSource(self.card)])
         await self.tilia.invoices.pay(invoice.invoice_id)
@@ -91,7 +103,10 @@ def scene(name: str) -> Callable[[Scene], Scene]:
 
 
 def plain(name: str, call: Callable[[TiliaClient, Stage], Awaitable[object]]) -> None:
-    """A scene that needs nothing beyond the stage."""
+    """Return a scene that needs nothing more.
+
+    Nothing beyond the stage.
+    """
 
     async def arrange(stage: Stage) -> Call:
         return lambda tilia: call(tilia, stage)

@@ -1,4 +1,7 @@
-"""A Tilia that answers each account as a test wants, and sees what is in flight."""
+"""A Tilia that answers each account on demand.
+
+As a test wants; it sees what is in flight.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ async def never(_tilia: ScriptedTilia, _account_id: str) -> Reply:
 
 @attrs.define(eq=False)
 class ScriptedTilia:
-    """What arrived, token requests apart.
+    """The requests that arrived, token requests apart.
 
     Attributes:
         answer: makes the reply to a request for an account.
@@ -106,7 +109,10 @@ class ScriptedTilia:
 
 
 def client_of(template: object, client_id: str = "id", secret: str = "secret", **settings: object) -> TiliaClient:
-    """A client with a token cache of its own that tries once."""
+    """Make a client that tries once.
+
+    With a token cache of its own.
+    """
     return TiliaClient(client_id, secret, template, **{"retry": ONCE, "token_cache": TokenCache(), **settings})
 
 
@@ -126,12 +132,15 @@ def ids(number: int) -> list[str]:
 
 
 def blocks_sent(sandbox: Sandbox, operation: str = "accounts.block") -> list[str]:
-    """The accounts of the requests that arrived, in order."""
+    """Return the accounts that arrived, in order."""
     return [unquote(each.path.split("/")[2]) for each in sandbox.requests if each.operation == operation]
 
 
 async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait for something that has no event, since it happens in another thread or behind the package's face."""
+    """Wait for something that has no event.
+
+    It happens in another thread or behind the package's face.
+    """
     ends = monotonic() + seconds
     while not holds():
         assert monotonic() < ends, "it did not happen"

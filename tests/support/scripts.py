@@ -1,4 +1,7 @@
-"""Runs a script in a process of its own: what ends, splits or interrupts a process is tested there."""
+"""Scripts in processes of their own.
+
+What ends, splits or interrupts a process is tested there.
+"""
 
 import subprocess
 import sys
@@ -40,7 +43,10 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="no fork and no signal
 
 
 def run(script: str, *, expect: int = 0, stderr: str | None = "", timeout: float = 30) -> str:
-    """Its output, after it ended as expected; with all warnings as errors and, by default, not a word on stderr."""
+    """Run a script, and return its output.
+
+    After it ended as expected; with all warnings as errors and, by default, not a word on stderr.
+    """
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", PRELUDE + textwrap.dedent(script)],
         capture_output=True,

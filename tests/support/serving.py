@@ -1,4 +1,7 @@
-"""Servers in processes of their own, at ports that the system chose, and a client that can misbehave."""
+"""Servers in processes of their own.
+
+At ports that the system chose, and a client that can misbehave.
+"""
 
 import contextlib
 import http.client
@@ -29,7 +32,7 @@ SERVERS = {
 
 @attrs.frozen
 class Server:
-    """One that runs."""
+    """A server that runs."""
 
     port: int
     process: subprocess.Popen[str]
@@ -65,7 +68,10 @@ class Server:
 
 @contextmanager
 def served(command: list[str], directory: Path) -> Iterator[Server]:
-    """A server that listens already: who connects before it runs waits for it."""
+    """Run a server that listens already.
+
+    Who connects before it runs waits for it.
+    """
     received = directory / "received.txt"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TILIA_")}
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -88,7 +94,7 @@ def served(command: list[str], directory: Path) -> Iterator[Server]:
 
 
 def rest_of(opened: socket.socket) -> bytes:
-    """What comes until the other side has ended the connection."""
+    """Read until the other side ends the connection."""
     found = b""
     try:
         while chunk := opened.recv(65_536):

@@ -1,4 +1,7 @@
-"""How the applications of these tests find the sandbox: by the variables that ``from_env`` reads."""
+"""Settings of the tests' applications.
+
+They find the sandbox by the variables that ``from_env`` reads.
+"""
 
 import contextlib
 import os
@@ -17,6 +20,9 @@ def variables(sandbox: Sandbox) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_sandbox() -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """A sandbox, and the environment of a process that is to use it."""
+    """Run a sandbox, and return its environment.
+
+    For a process that is to use it.
+    """
     with Sandbox(wallet_delay=0) as sandbox:
         yield sandbox, {**os.environ, **variables(sandbox)}

@@ -1,4 +1,6 @@
-"""What a token cache has to do, said anew: from the design's words on tokens, without a line of the cache's code.
+"""A model of the token cache.
+
+Said anew: from the design's words on tokens, without a line of the cache's code.
 
 It knows nothing of tasks and locks: things happen one after the other, and each caller gets what is due.
 """
@@ -15,7 +17,7 @@ REMEMBERED, AT_MOST = 5.0, 60.0
 
 @attrs.frozen
 class Token:
-    """What the endpoint granted."""
+    """A token that the endpoint granted."""
 
     value: str
     granted: Scopes
@@ -34,7 +36,10 @@ class Token:
 
 @attrs.frozen
 class Failure:
-    """What the endpoint did instead. One without a status is no answer at all."""
+    """A failure of the endpoint.
+
+    One without a status is not an answer at all.
+    """
 
     kind: str
     status: int | None = None
@@ -42,7 +47,10 @@ class Failure:
 
     @property
     def remembered(self) -> float:
-        """Refusals for seconds; what asks to wait, for as long as it asks, within reason."""
+        """Seconds for which it is remembered.
+
+        Refusals for seconds; what asks to wait, for as long as it asks, within reason.
+        """
         if self.status is None:
             return 0
         if self.retry_after is not None:
@@ -56,7 +64,10 @@ CLOSED = Failure("closed")
 
 @attrs.define(eq=False)
 class Owner:
-    """A client, with the scopes that it wants in one token from the start."""
+    """A client, with its scopes.
+
+    Those that it wants in one token from the start.
+    """
 
     together: Scopes = frozenset()
     closed: bool = False
@@ -64,7 +75,7 @@ class Owner:
 
 @attrs.define(eq=False)
 class Caller:
-    """One who needs a token, and what came of it."""
+    """A caller that needs a token, and its result."""
 
     owner: Owner
     scopes: Scopes
@@ -94,7 +105,10 @@ class SingleFlight:
 
 @attrs.frozen
 class Given:
-    """The token that is a plain hit for its scopes until then."""
+    """A token that is a plain hit.
+
+    For its scopes until then.
+    """
 
     token: Token
     until: float
@@ -154,7 +168,7 @@ class Model:
         self._ask(caller)
 
     def answer(self, scopes: Scopes, outcome: Token | Failure) -> None:
-        """The endpoint has spoken."""
+        """Take the endpoint's answer."""
         flight = self.flights.pop(scopes)
         if isinstance(outcome, Token):
             self._land(scopes, outcome)
@@ -165,11 +179,17 @@ class Model:
                 self._tell(caller, outcome)
 
     def cancel(self, caller: Caller) -> None:
-        """A caller goes away: nobody else notices."""
+        """Cancel a caller.
+
+        Nobody else notices.
+        """
         caller.cancelled = True
 
     def refuse(self, token: Token, needed: Scopes, *, expired: bool) -> bool:
-        """The API refused a token: whether a new one may help."""
+        """Refuse a token for the API.
+
+        Returns True if a new one may help.
+        """
         held = [given.token for given in self.given.values()] + list(self.by_grant.values())
         if all(other.value != token.value for other in held):
             return True
@@ -184,11 +204,14 @@ class Model:
         return True
 
     def accept(self, needed: Scopes) -> None:
-        """The API took a token."""
+        """Note that the API took a token."""
         self.doubts.pop(needed, None)
 
     def close(self, owner: Owner) -> None:
-        """A client closes: its flights end, and those of others who waited for them start anew."""
+        """Close a client.
+
+        Its flights end, and those of others who waited for them start anew.
+        """
         owner.closed = True
         ended = [flight for flight in self.flights.values() if flight.owner is owner]
         self.flights = {key: flight for key, flight in self.flights.items() if flight.owner is not owner}
@@ -211,7 +234,10 @@ class Model:
             self._fly(scopes, caller.owner).callers.append(caller)
 
     def _serve(self, scopes: Scopes, owner: Owner) -> Token | None:
-        """A token that has not passed its hard threshold; one past the soft one is refreshed behind its back."""
+        """Serve a token within its hard threshold.
+
+        One past the soft one is refreshed behind its back.
+        """
         token = self._best(scopes)
         if token is None:
             return None

@@ -1,4 +1,6 @@
-"""Waits for a SQLite file that another process has locked, until it is interrupted.
+"""A wait for a locked SQLite file.
+
+Another process has locked it; the wait lasts until it is interrupted.
 
 ``waiting.py WAY PATH`` says ``ready`` when it is open, reads a line, begins to wait, and tells how it ended.
 """
@@ -53,7 +55,10 @@ async def opening(path: str) -> None:
 
 
 async def closing(path: str) -> None:
-    """What is being written holds up a closing that is itself interrupted."""
+    """Interrupt a closing that something holds up.
+
+    What is being written holds up a closing that is itself interrupted.
+    """
     ledger = tilia_async.ledger.BlockLedger.open(f"sqlite:///{path}")
     journal = await journal_of(ledger)
     go()
@@ -69,7 +74,10 @@ async def closing(path: str) -> None:
 
 
 async def timeout(path: str) -> None:
-    """No signal is needed: it has a time limit of its own."""
+    """Wait with a time limit.
+
+    No signal is needed: it has a time limit of its own.
+    """
     ledger = tilia_async.ledger.BlockLedger.open(f"sqlite:///{path}")
     await ledger.history("acct_1")
     go()

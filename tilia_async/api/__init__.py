@@ -1,4 +1,7 @@
-"""The nouns of Tilia's API: for each its models, its operations and its methods."""
+"""The nouns of Tilia's API.
+
+For each its models, its operations and its methods.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ _NOUNS = (
 
 
 def _declared() -> dict[str, Operation[object]]:
-    """What the modules declare; an operation that one of them imports from another has that one's name."""
+    """Return the operations that the modules declare.
+
+    An operation that one of them imports from another has that one's name.
+    """
     found: dict[str, Operation[object]] = {}
     for noun in _NOUNS:
         prefix = f"{noun.__name__.rpartition('.')[2]}."

@@ -34,7 +34,10 @@ from tilia_async.wire.sender import Sender
 T = TypeVar("T")
 
 LONGEST_USERNAME = 64
-"""In characters, for ``accounts.register`` (fact sheet "accounts", B1)."""
+"""Longest username for ``accounts.register``, in characters.
+
+Source: fact sheet "accounts", B1.
+"""
 
 
 REGISTER = Operation(
@@ -171,14 +174,16 @@ class Accounts:
         options: RequestOptions | None = None,
         **profile: Unpack[AccountProfile],
     ) -> RegisteredAccount:
-        """Register a user in one step. The account's wallets appear a moment later.
+        """Register a user in one step.
+
+        The account's wallets appear a moment later.
 
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
             external_platforms: user ids by platform, e.g. ``{"steam": "76561197960287930"}``; Tilia's own form
                 ``{"steam": {"user_id": "76561197960287930"}}`` will do as well.
-            profile: name and address, see :class:`AccountProfile`.
+            profile: name and address, see ``AccountProfile``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
@@ -241,7 +246,9 @@ class Accounts:
         review_at: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> BlockStatus:
-        """Block an account: no transactions, no Tilia pages, until it is unblocked. A block does not expire.
+        """Block an account until it is unblocked.
+
+        No transactions, no Tilia pages. A block does not expire.
 
         Args:
             account_id: at most 36 characters.
@@ -267,7 +274,9 @@ class Accounts:
         *,
         options: RequestOptions | None = None,
     ) -> BlockStatus:
-        """Lift a block of your own. Your agreement with Tilia decides whether you may.
+        """Lift a block of your own.
+
+        Your agreement with Tilia decides whether you may.
 
         Args:
             account_id: at most 36 characters.
@@ -287,7 +296,7 @@ class Accounts:
         return await self._change(UNBLOCK, Intent(BlockAction.UNBLOCK, reason, actor), account_id, options=options)
 
     async def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
-        """Whether an account is blocked, by you or by Tilia.
+        """Return True if you or Tilia blocked the account.
 
         Args:
             account_id: at most 36 characters.
@@ -311,13 +320,15 @@ class Accounts:
         options: RequestOptions | None = None,
         **profile: Unpack[AccountProfile],
     ) -> RegisteredAccount:
-        """Register a user, or get the account that has the name already. Of that one nothing is changed.
+        """Register a user, or get the account of that name.
+
+        Nothing is changed of an account that has the name already.
 
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
             external_platforms: user ids by platform.
-            profile: name and address, see :class:`AccountProfile`.
+            profile: name and address, see ``AccountProfile``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
@@ -341,13 +352,15 @@ class Accounts:
         options: RequestOptions | None = None,
         **profile: Unpack[AccountProfile],
     ) -> RegisteredAccount:
-        """Change what Tilia keeps of a user. What is not given stays as it is.
+        """Change what Tilia keeps of a user.
+
+        What is not given stays as it is.
 
         Args:
             account_id: at most 36 characters.
             email: the new address.
             external_platforms: user ids by platform; payment methods are added for them.
-            profile: name and address, see :class:`AccountProfile`.
+            profile: name and address, see ``AccountProfile``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules, or nothing would change.
@@ -382,7 +395,9 @@ class Accounts:
         *,
         options: RequestOptions | None = None,
     ) -> AccountBlocks:
-        """Keep an account from something, in the newer way. Tilia documents one capability and one reason.
+        """Keep an account from something, in the newer way.
+
+        Tilia documents one capability and one reason.
 
         In a ledger it is a block like any other. Its record's reason is made of all three, e.g.
         ``account_close (capability login): asked for by mail``.
@@ -440,7 +455,9 @@ class Accounts:
         *,
         options: RequestOptions | None = None,
     ) -> None:
-        """Move an account's tokens to another account, and close it for good.
+        """Merge an account into another, and close it.
+
+        Its tokens move to the other account. It is closed for good.
 
         Args:
             source_account_id: the one that is closed, at most 36 characters.

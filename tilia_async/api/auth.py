@@ -1,4 +1,7 @@
-"""Access for one user: redirects into Tilia's web pages, and user tokens (fact sheet "accounts", A2)."""
+"""Access for one user.
+
+Redirects into Tilia's web pages, and user tokens (fact sheet "accounts", A2).
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ class Auth:
         *,
         options: RequestOptions | None = None,
     ) -> Redirect:
-        """Make a URL that takes a user into one of Tilia's web pages. It works once, within 24 hours.
+        """Make a URL into one of Tilia's web pages.
+
+        It takes a user there. It works once, within 24 hours.
 
         Args:
             account_id: at most 36 characters.
@@ -83,14 +88,16 @@ class Auth:
     async def create_user_token(
         self, account_id: str, expires_in: int | None = None, *, options: RequestOptions | None = None
     ) -> UserToken:
-        """Make a token that acts for one user, e.g. for Tilia's mobile SDKs.
+        """Make a token that acts for one user.
+
+        E.g. for Tilia's mobile SDKs.
 
         Args:
             account_id: at most 36 characters.
             expires_in: its lifetime in seconds, at least 1; None: Tilia's default.
 
         Raises:
-            InvalidRequestError: the id cannot be one, or the lifetime is no positive whole number.
+            InvalidRequestError: the id cannot be one, or the lifetime is not a positive whole number.
             AccountBlockedError: the account is blocked.
             NotFoundError: there is no such account.
 

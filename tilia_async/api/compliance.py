@@ -50,12 +50,17 @@ ONBOARD_ENTITY = Operation(
 
 @attrs.frozen(eq=False)
 class Compliance:
-    """``tilia.compliance``: may this user be paid? Signing and submitting is done in Tilia's pages."""
+    """``tilia.compliance``: may this user be paid?
+
+    Signing and submitting is done in Tilia's pages.
+    """
 
     _sender: Sender
 
     async def tos_status(self, account_id: str, *, options: RequestOptions | None = None) -> TosStatus:
-        """Say whether a user has signed Tilia's latest terms of service.
+        """Return whether a user has signed the terms.
+
+        Tilia's latest terms of service.
 
         Args:
             account_id: at most 36 characters.
@@ -88,7 +93,9 @@ class Compliance:
         *,
         options: RequestOptions | None = None,
     ) -> OnboardedEntity:
-        """Enter a business for KYB, or get the one that was entered.
+        """Enter a business for KYB, or get it.
+
+        The one that was entered already is returned as it is.
 
         Args:
             account_id: at most 36 characters.

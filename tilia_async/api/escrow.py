@@ -116,7 +116,10 @@ LIST_BY_REFERENCE = Operation(
 
 @attrs.frozen(eq=False)
 class Escrows:
-    """``tilia.escrow``: hold the buyer's money until a deal is done. Created, paid, then committed or cancelled."""
+    """``tilia.escrow``: hold the buyer's money until a deal is done.
+
+    Created, paid, then committed or cancelled.
+    """
 
     _sender: Sender
 
@@ -129,13 +132,13 @@ class Escrows:
         options: RequestOptions | None = None,
         **details: Unpack[InvoiceDetails],
     ) -> Escrow:
-        """Draft an escrow. Nothing is charged until :meth:`pay`.
+        """Draft an escrow. Nothing is charged until ``pay``.
 
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
             payment_methods: what to pay with; left out for tokens. Of several exactly one has amount 0, the remainder.
-            details: references of yours, description and the like, see :class:`InvoiceDetails`.
+            details: references of yours, description and the like, see ``InvoiceDetails``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
@@ -147,7 +150,9 @@ class Escrows:
         return await self._sender.value(CREATE, body=body, options=options)
 
     async def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Charge the buyer; Tilia holds the money. A charge that failed is an answer, not an error: see ``status``.
+        """Charge the buyer; Tilia holds the money.
+
+        A charge that failed is an answer, not an error: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -163,7 +168,9 @@ class Escrows:
         return await self._sender.value(PAY, path={"escrow_id": escrow_id}, options=options)
 
     async def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Pay the sellers out of an escrow that was paid. It may fail: see ``status``.
+        """Pay the sellers out of an escrow that was paid.
+
+        It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -179,7 +186,9 @@ class Escrows:
         return await self._sender.value(COMMIT, path={"escrow_id": escrow_id}, options=options)
 
     async def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Give the buyer the whole sum back, out of an escrow that was paid. It may fail: see ``status``.
+        """Give the buyer the whole sum back.
+
+        It is taken out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -209,7 +218,9 @@ class Escrows:
         return await self._sender.value(GET, path={"escrow_id": escrow_id}, options=options)
 
     async def find_by_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Look an escrow up by its escrow, commit or cancel invoice.
+        """Find an escrow by one of its invoices.
+
+        Its escrow, commit or cancel invoice.
 
         Args:
             invoice_id: any of the three, at most 36 characters.
@@ -232,13 +243,15 @@ class Escrows:
         *,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Escrow]:
-        """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
+        """Iterate over the escrows with a reference of yours.
+
+        Pages are fetched as they are needed.
 
         A list that changes while it is read lets escrows slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[escrow async for escrow in …]``.
 
         Args:
-            reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
+            reference_id: as it was given at ``create``. It becomes a part of the URL: no slash, at most 255
                 characters.
             status: only these; none: all.
             sort_field: None: Tilia's default, ``updated``.

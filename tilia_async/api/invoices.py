@@ -114,13 +114,13 @@ class Invoices:
         options: RequestOptions | None = None,
         **details: Unpack[InvoiceDetails],
     ) -> Invoice:
-        """Draft an invoice. Nothing is charged until :meth:`pay`.
+        """Draft an invoice. Nothing is charged until ``pay``.
 
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
             payment_methods: what to pay with; left out for tokens. Of several exactly one has amount 0, the remainder.
-            details: references of yours, description and the like, see :class:`InvoiceDetails`.
+            details: references of yours, description and the like, see ``InvoiceDetails``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
@@ -132,7 +132,9 @@ class Invoices:
         return await self._sender.value(CREATE, body=body, options=options)
 
     async def pay(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
-        """Charge what an invoice says. It may still be ``PROCESSING`` afterwards.
+        """Charge what an invoice says.
+
+        It may still be ``PROCESSING`` afterwards.
 
         A payment that failed is an answer, not an error: look at ``state``.
 
@@ -174,7 +176,9 @@ class Invoices:
         *,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Invoice]:
-        """Iterate over an account's invoices. Pages are fetched as they are needed.
+        """Iterate over an account's invoices.
+
+        Pages are fetched as they are needed.
 
         A list that changes while it is read lets invoices slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[invoice async for invoice in …]``.
@@ -240,14 +244,16 @@ class Invoices:
         options: RequestOptions | None = None,
         **details: Unpack[InvoiceDetails],
     ) -> AuthorizedInvoice:
-        """Draft an invoice that the user pays in Tilia's own pages.
+        """Draft an invoice to be paid in Tilia's pages.
+
+        The user pays it there.
 
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
             invoice_mechanism: where it is paid: ``api`` (mobile SDKs), ``widget`` or ``tilia_hosted``.
             is_escrow: the money is held until the escrow is committed.
-            details: references of yours, description and the like, see :class:`InvoiceDetails`.
+            details: references of yours, description and the like, see ``InvoiceDetails``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
@@ -270,7 +276,9 @@ class Invoices:
     async def get_authorized(
         self, authorized_invoice_id: str, *, options: RequestOptions | None = None
     ) -> AuthorizedInvoiceDetails:
-        """Look up what an authorized invoice is about, while it is valid.
+        """Get an authorized invoice.
+
+        Looks up what it is about, while it is valid.
 
         Args:
             authorized_invoice_id: at most 36 characters.
@@ -293,7 +301,7 @@ def invoice_body(
     payment_methods: Sequence[PaymentSource],
     details: InvoiceDetails,
 ) -> dict[str, JsonInput]:
-    """The body that invoices and escrows share.
+    """Build the body that invoices and escrows share.
 
     Raises:
         InvalidRequestError: with all problems of all parts.

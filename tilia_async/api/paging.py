@@ -13,11 +13,17 @@ from tilia_async.errors import TransportError
 T = TypeVar("T")
 
 DEFAULT_PAGE = 100
-"""What Tilia gives by default; its maximum is not documented."""
+"""Items on a page by Tilia's default.
+
+Its maximum is not documented.
+"""
 
 
 _REMEMBERED: Final = 10_000
-"""As many items are known again when they come twice; a list moves by a page or two while it is read."""
+"""Number of items that are recognised when they come twice.
+
+A list moves by a page or two while it is read.
+"""
 
 
 @attrs.frozen
@@ -36,7 +42,9 @@ FetchPage = Callable[[int], Awaitable[Page[T]]]
 
 
 class Pages(AsyncIterator[T]):
-    """Yields the items of a list one by one, and fetches each page when the one before it is used up.
+    """Items of a list, fetched page by page.
+
+    Yields them one by one, and fetches each page when the one before it is used up.
 
     It is for one consumer at a time. Pages are counted from the start of the list, so an item that leaves the list or
     moves in it while it is read lets another slip past. What tells of that (the total falls; an item comes again
@@ -69,11 +77,16 @@ class Pages(AsyncIterator[T]):
 
     @property
     def flaw(self) -> str:
-        """The reason why the list does not pass for a whole one; empty while nothing tells against it."""
+        """The reason why the list may be incomplete.
+
+        Empty while nothing tells against it.
+        """
         return self._flaw or self._moved
 
     async def page(self) -> Sequence[T]:
-        """The rest of the page that was begun, or the next one; empty at the end.
+        """Return the rest of the page, or the next.
+
+        Empty at the end.
 
         Raises:
             RuntimeError: another consumer waits for a page of it.
@@ -142,7 +155,10 @@ class Pages(AsyncIterator[T]):
         self._moved = self._moved or f"the list changed while it was read: {how}. {advice}"
 
     def _check(self, page: Page[T]) -> None:
-        """A list that is cut short, or goes round in circles, must not pass for a whole one."""
+        """Refuse a list that is cut short or circular.
+
+        A list that is cut short, or goes round in circles, must not pass for a whole one.
+        """
         if page.items and page.items == self._latest:
             raise self._flawed("the same page came twice: offset is not heeded")
         if not page.items and page.total is not None and self._offset < page.total:

@@ -74,7 +74,10 @@ CREATE_CUSTOM_WALLET = Operation(
 
 @attrs.frozen(eq=False)
 class PaymentMethods:
-    """``tilia.payment_methods``: what a user can pay with. Adding one is done in Tilia's web pages."""
+    """``tilia.payment_methods``: what a user can pay with.
+
+    Adding one is done in Tilia's web pages.
+    """
 
     _sender: Sender
 
@@ -118,7 +121,9 @@ class PaymentMethods:
         *,
         options: RequestOptions | None = None,
     ) -> dict[str, JsonValue]:
-        """Rename a payment method, or make it the default. What is None stays as it is.
+        """Rename a payment method, or make it the default.
+
+        What is None stays as it is.
 
         Args:
             payment_method_id: at most 36 characters.
@@ -161,7 +166,9 @@ class PaymentMethods:
         *,
         options: RequestOptions | None = None,
     ) -> TransactionMethods:
-        """List what an account can pay with, be paid to, and has.
+        """List an account's methods for its transactions.
+
+        What it can pay with, be paid to, and has.
 
         Args:
             account_id: at most 36 characters.
@@ -189,7 +196,9 @@ class PaymentMethods:
         *,
         options: RequestOptions | None = None,
     ) -> CustomWallet:
-        """Make a wallet of a type that Tilia set up for you, with a payment method to pay with.
+        """Make a wallet, with a payment method for it.
+
+        The wallet is of a type that Tilia set up for you; the payment method is there to pay with.
 
         Args:
             account_id: at most 36 characters.
@@ -207,7 +216,9 @@ class PaymentMethods:
 
 
 def custom_wallet_body(operation: str, account_id: str, wallet_type: str, tags: Sequence[str]) -> dict[str, JsonInput]:
-    """The body of both ways to make a wallet of one's own.
+    """Build the body for a wallet of one's own.
+
+    Both ways to make one share it.
 
     Raises:
         InvalidRequestError: a field breaks a rule.

@@ -72,7 +72,10 @@ CANCEL = Operation(
 
 @attrs.frozen(eq=False)
 class Payouts:
-    """``tilia.payouts``: pay users out. They need to have passed KYC; destinations are PayPal accounts."""
+    """``tilia.payouts``: pay users out.
+
+    They need to have passed KYC; destinations are PayPal accounts.
+    """
 
     _sender: Sender
 
@@ -86,14 +89,16 @@ class Payouts:
         *,
         options: RequestOptions | None = None,
     ) -> Payout:
-        """Ask for a payout. It is worked on in the background.
+        """Ask for a payout.
+
+        It is worked on in the background.
 
         Args:
             account_id: whose money, at most 36 characters.
             source_payment_method_id: the payment method of the wallet it comes from, not the wallet's own id.
             destination_payment_method_id: where it goes.
             amount: in the smallest unit of the currency, at least 1, or ``Money``.
-            currency: three characters, with an amount that is no ``Money``.
+            currency: three characters, with an amount that is not a ``Money``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
@@ -148,7 +153,9 @@ class Payouts:
         return await self._sender.value(GET, path=path, options=options)
 
     async def cancel(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
-        """Cancel a payout whose funds are still in escrow. Its record stays.
+        """Cancel a payout whose funds are still in escrow.
+
+        Its record stays.
 
         Args:
             account_id: at most 36 characters.

@@ -1,4 +1,7 @@
-"""Refunds, in whole or by line item (fact sheet "money", D8). They come out of the publisher's account."""
+"""Refunds, in whole or by line item (fact sheet "money", D8).
+
+They come out of the publisher's account.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +158,9 @@ class Refunds:
     async def list(
         self, invoice_id: str, status: RefundStatus | str | None = None, *, options: RequestOptions | None = None
     ) -> InvoiceRefunds:
-        """Say what was refunded of an invoice. A refund that is pending is not listed: none seen is no proof of none.
+        """Say what was refunded of an invoice.
+
+        A refund that is pending is not listed: none seen is not proof of none.
 
         Args:
             invoice_id: at most 36 characters.

@@ -44,7 +44,10 @@ COMPLETE = Operation(
 
 @attrs.frozen(eq=False)
 class Registration:
-    """``tilia.registration``: the older registration, in two steps; ``accounts.register`` does it in one."""
+    """``tilia.registration``: the older registration, in two steps.
+
+    ``accounts.register`` does it in one.
+    """
 
     _sender: Sender
 
@@ -59,7 +62,7 @@ class Registration:
         *,
         options: RequestOptions | None = None,
     ) -> StartedRegistration:
-        """Create a temporary profile, which :meth:`complete` turns into an account.
+        """Create a temporary profile, which ``complete`` turns into an account.
 
         Args:
             username: unique, in the form of an e-mail address, at most 254 characters.
@@ -99,10 +102,12 @@ class Registration:
         )
 
     async def complete(self, registration_id: str, *, options: RequestOptions | None = None) -> CompletedRegistration:
-        """Turn a temporary profile into an account. Its wallets appear a moment later.
+        """Turn a temporary profile into an account.
+
+        Its wallets appear a moment later.
 
         Args:
-            registration_id: from :meth:`start`, at most 36 characters.
+            registration_id: from ``start``, at most 36 characters.
 
         Raises:
             InvalidRequestError: the id cannot be one.

@@ -38,7 +38,10 @@ CREATE = Operation(
 
 @attrs.frozen(eq=False)
 class Transfers:
-    """``tilia.transfers``: move balances between wallets, without taxes, exchange, receipts or refunds."""
+    """``tilia.transfers``: move balances between wallets.
+
+    There are no taxes, exchange, receipts or refunds.
+    """
 
     _sender: Sender
 
@@ -54,7 +57,9 @@ class Transfers:
         *,
         options: RequestOptions | None = None,
     ) -> BalanceTransfer:
-        """Move balances. All attempts of the call carry one ``Idempotency-Key``, so they have one effect.
+        """Move balances.
+
+        All attempts of the call carry one ``Idempotency-Key``, so they have one effect.
 
         A call that is made again has another key, and another effect, unless both get the same key and body from you:
         make the key when the order is made, and keep it with the order.

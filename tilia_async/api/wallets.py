@@ -68,7 +68,9 @@ class Wallets:
     _sender: Sender
 
     async def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[PaymentMethod]:
-        """List an account's wallets, each as the payment method that it is.
+        """List an account's wallets.
+
+        Each as the payment method that it is.
 
         Tilia documents no path for the wallets of an account, so this does what its guides do: it lists the payment
         methods and takes those of provider ``wallet``. ``wallet_id``, ``currency`` and ``current_balance`` stand on
@@ -104,7 +106,9 @@ class Wallets:
     async def balances(
         self, account_id: str, currency: str | None = None, *, options: RequestOptions | None = None
     ) -> AccountBalances:
-        """Say what an account has, in all its currencies or in one.
+        """Return the balances of an account.
+
+        In all its currencies or in one.
 
         Args:
             account_id: at most 36 characters.
@@ -132,7 +136,9 @@ class Wallets:
         *,
         options: RequestOptions | None = None,
     ) -> Wallet:
-        """Make a wallet of a type that Tilia set up for you. It gets no payment method.
+        """Make a wallet of a type set up for you.
+
+        Tilia set the type up. The wallet gets no payment method.
 
         ``payment_methods.create_custom_wallet`` makes one that can pay in Tilia's pages.
 
@@ -157,7 +163,9 @@ class Wallets:
         *,
         options: RequestOptions | None = None,
     ) -> builtins.list[PaymentMethod]:
-        """Wait for a new account's wallets, which Tilia makes in the background, and list them.
+        """Wait for a new account's wallets, and list them.
+
+        Tilia makes them in the background.
 
         Args:
             account_id: at most 36 characters.

@@ -1,4 +1,7 @@
-"""How much may be in flight: additive increase, multiplicative decrease. It has no clock and no task of its own."""
+"""Limit of the requests in flight.
+
+Additive increase, multiplicative decrease. It has no clock and no task of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _RISEN_SECONDS: Final = 0.1
 
 
 class AdaptiveLimit:
-    """How many requests may be in flight at once.
+    """An adaptive limit of the requests in flight.
 
     It begins low and grows by half with every round that goes well, until the first trouble or until answers begin to
     take longer; from then on by one a round. A round is as many answers as may be in flight. A 429 or a 503 halves it.
@@ -38,20 +41,28 @@ class AdaptiveLimit:
 
     @property
     def limit(self) -> int:
-        """How many may be in flight now; at least 1."""
+        """Number of requests that may be in flight.
+
+        It is at least 1.
+        """
         return int(self._limit)
 
     def hold(self, now: float) -> float:
-        """Seconds for which nothing may be sent; 0 or less: it may."""
+        """Return the seconds for which nothing may be sent.
+
+        0 or less: it may.
+        """
         return self._held_until - now
 
     def answered(self, started: float, now: float) -> None:
-        """A request was answered, and not with a refusal to serve."""
+        """Note an answer other than a refusal to serve."""
         self._limit = min(self.most, self._limit + (_FAST if self._growing_fast else 1.0 / self._limit))
         self._watch(started, now)
 
     def refused(self, started: float, now: float, wait: float) -> bool:
-        """The server asked for less: 429, 503, or it is not to be reached.
+        """Note that the server asked for less.
+
+        429, 503, or it is not to be reached.
 
         Args:
             started: when the request was sent, on the clock of ``now``.
@@ -64,7 +75,10 @@ class AdaptiveLimit:
         return self._slow(started, now, _HALF)
 
     def _watch(self, started: float, now: float) -> None:
-        """At the end of each round, compare how long its answers took with what is usual."""
+        """Compare each round's answer times with the usual ones.
+
+        At the end of the round.
+        """
         self._round += 1
         self._round_took += now - started
         if self._round < self.limit:

@@ -1,4 +1,7 @@
-"""A queue between a producer and a consumer that may both take their time."""
+"""A bounded queue between a producer and a consumer.
+
+Both may take their time.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ T = TypeVar("T")
 
 
 class BoundedQueue(Generic[T]):
-    """Holds back who puts more into it than may wait. It knows neither side, so that either may go.
+    """Holds back who puts more into it than may wait.
+
+    It knows neither side, so that either may go.
 
     Args:
         most: how many may wait to be taken.
@@ -25,7 +30,10 @@ class BoundedQueue(Generic[T]):
         self._closed = False
 
     def offer(self, item: T) -> Awaitable[None] | None:
-        """Put an item, if there is room; else return what puts it as soon as there is."""
+        """Put an item, if there is room.
+
+        Else return an awaitable that puts it as soon as there is.
+        """
         if len(self._items) >= self._most or self._putting:
             return self._put(item)
         self._items.append(item)
@@ -45,7 +53,10 @@ class BoundedQueue(Generic[T]):
         return bool(self._items)
 
     async def take_all(self) -> list[T]:
-        """Return all items that are there, at least one; none at the end."""
+        """Return all items that are there, at least one.
+
+        None at the end.
+        """
         await self.has_some()
         taken = list(self._items)
         self._items.clear()

@@ -1,4 +1,7 @@
-"""Tells a failure that is the job's from one that is an account's. It has no clock and no task of its own."""
+"""Telling a job's failure from an account's.
+
+It has no clock and no task of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,39 @@ if TYPE_CHECKING:
     from tilia_async.bulk.work_item import WorkItem
 
 MOST_REFUSED: Final = 20
-"""Calls in a row whose token is refused, after which the job stops, if nothing speaks for the token."""
+"""Refused calls in a row before the job stops.
+
+Their token is refused, and nothing speaks for it.
+"""
 
 ENOUGH_TO_ASK: Final = 8
-"""Calls in a row whose token is refused, after which it is worth a question."""
+"""Refused calls in a row before a token probe.
+
+Their token is refused; from then on it is worth asking Tilia about it.
+"""
 
 MOST_UNANSWERED: Final = 20
-"""Accounts in a row that were given up without a usable answer, after which the job stops."""
+"""Unanswered accounts in a row before the job stops.
+
+They were given up without a usable answer.
+"""
 
 MOST_ROUNDS: Final = 10
-"""Times in a row that Tilia asks for less, with nothing served in between, after which the job stops;"""
+"""Rounds of 429 or 503 before the job stops.
+
+Times in a row that Tilia asks for less, with nothing served in between; see ``LONGEST_ROUNDS``.
+"""
 
 LONGEST_ROUNDS: Final = 30.0
-"""but not before it has done so for that long, in seconds."""
+"""Shortest duration of such rounds, in seconds.
+
+The job does not stop before Tilia has asked for less for that long.
+"""
 
 
 @attrs.frozen
 class ProbeResult:
-    """What is known now of accounts whose token was refused.
+    """The result for accounts whose token was refused.
 
     Attributes:
         own: the refusal is the account's own: the same token served another.
@@ -63,17 +81,17 @@ class CircuitBreaker:
 
     @property
     def suspects(self) -> int:
-        """How many wait for a verdict."""
+        """Number of accounts that wait for a verdict."""
         return len(self._suspects)
 
     @property
     def served_calls(self) -> int:
-        """How many calls Tilia served."""
+        """Number of calls that Tilia served."""
         return self._served
 
     @property
     def rounds(self) -> int:
-        """How often in a row Tilia asked for less."""
+        """Number of consecutive times that Tilia asked for less."""
         return self._rounds
 
     @property
@@ -82,7 +100,10 @@ class CircuitBreaker:
         return self._suspects[0][1] if self._suspects else None
 
     def served(self, started: float, generation: int) -> ProbeResult:
-        """A call that began then was served with that token: it is good."""
+        """Clear the token of a call that was served.
+
+        The call began at that time; it was served with that token, so the token is good.
+        """
         self._served += 1
         self._unanswered = self._rounds = 0
         if not self._suspects:
@@ -96,7 +117,10 @@ class CircuitBreaker:
         return ProbeResult(own, [work for work in judged if work.generation != generation])
 
     def refused(self, work: WorkItem, now: float) -> bool:
-        """The token was refused. Returns whether it is time to ask about it."""
+        """Note a refused token.
+
+        Returns True if it is time to ask about it.
+        """
         self._unanswered = 0
         self._refused += 1
         self._suspects.append((now, work))
@@ -106,21 +130,30 @@ class CircuitBreaker:
         return True
 
     def acquit(self, work: WorkItem) -> None:
-        """A suspect was sent again, so it is none any more."""
+        """Remove a suspect that was sent again."""
         self._suspects = [each for each in self._suspects if each[1] is not work]
 
     def is_hopeless(self, error: errors.UnauthorizedError) -> bool:
-        """Whether the job has to stop, because nothing speaks for its token."""
+        """Return True if the job has to stop.
+
+        Nothing speaks for its token.
+        """
         lacks = isinstance(error, errors.MissingScopeError) and bool(error.granted) and error.needed - error.granted
         return self._refused >= MOST_REFUSED or (bool(lacks) and not self._served)
 
     def unanswered(self) -> bool:
-        """An account was given up without a usable answer. Returns whether the job has to stop."""
+        """Note an account without a usable answer.
+
+        It was given up. Returns True if the job has to stop.
+        """
         self._unanswered += 1
         return self._unanswered >= MOST_UNANSWERED
 
     def asked_for_less(self, now: float) -> bool:
-        """Tilia asked for less once more. Returns whether the job has to stop."""
+        """Tilia asked for less once more.
+
+        Returns whether the job has to stop.
+        """
         self._unanswered = 0
         if not self._rounds:
             self._asking_since = now

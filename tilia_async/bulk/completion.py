@@ -1,4 +1,7 @@
-"""Puts on record what came of accounts, counts it, and tells it."""
+"""Completion of accounts: recorded, counted, yielded.
+
+It puts on record what came of accounts, counts it, and tells it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _OUTCOMES: Final = {
 }
 
 _EFFECTS: Final = {RecordState.CONFIRMED: True, RecordState.FAILED: False}
-"""Of what was overtaken, whether it took effect before; of all else nobody knows."""
+"""The effect of an overtaken action before it was overtaken.
+
+Whether it took effect before; of all else nobody knows.
+"""
 
 
 class Completion:
@@ -61,7 +67,10 @@ class Completion:
         self._all_written = asyncio.Event()
 
     def new(self, works: Sequence[WorkItem]) -> list[WorkItem]:
-        """Those that are not in hand already. With a record, one that is given twice is sent once."""
+        """Drop accounts that are in hand already.
+
+        With a record, an account that is given twice is sent once.
+        """
         if self._record is None:
             return list(works)
         new: list[WorkItem] = []
@@ -76,7 +85,7 @@ class Completion:
     async def finish(
         self, work: WorkItem, state: RecordState, failure: errors.TiliaError | None, account: Account | None = None
     ) -> None:
-        """Give an account its outcome, have it put on record, and then told.
+        """Give an account its outcome, record it, and tell it.
 
         Of one that was sent, it does not wait for the record: the account counts as unsettled until it is told. With
         all others it waits, so that no more of them wait than there are workers.
@@ -118,7 +127,10 @@ class Completion:
     def _written(
         self, work: WorkItem, item: BulkItem, written: asyncio.Future[None] | None, failure: BaseException | None
     ) -> bool:
-        """Tell of an account that is on record now; or that could not be put there, which stops the job."""
+        """Tell of an account that is on record now.
+
+        It may also be one that could not be put there, which stops the job.
+        """
         if isinstance(failure, Exception):
             self._stop.call(failure)
         if self.tellers is None:
@@ -152,7 +164,7 @@ class Completion:
             self._all_written.set()
 
     async def finish_as_found(self, work: WorkItem, found: ExistingRecord) -> None:
-        """Tell what an earlier run has on record of an account."""
+        """Tell what an earlier run recorded of an account."""
         if found.overtaken_by is not None:
             words = overtaken_because(found.overtaken_by, perhaps=found.overtaken_perhaps)
             told = errors.TiliaError(words, took_effect=_EFFECTS.get(found.state))
@@ -173,7 +185,7 @@ class Completion:
                 await waits
 
     def _items(self, work: WorkItem, item: BulkItem) -> Iterator[BulkItem]:
-        """Yield what is told of an account, as many times as it was given."""
+        """Yield an account's item for each time it was given."""
         self._in_hand.pop(work.key, None)
         yield item
         repeated = BulkItem(item.account_id, BulkOutcome.SKIPPED) if item.outcome is BulkOutcome.DONE else item
@@ -181,7 +193,10 @@ class Completion:
             yield repeated
 
     def _emit(self, item: BulkItem) -> Awaitable[object] | None:
-        """Tell of an account; returns what is to be waited for then, if anything."""
+        """Tell of an account, and return what to await.
+
+        None if nothing is to be waited for then.
+        """
         self.tally.add(item)
         if self._sink is None:
             return None
@@ -206,7 +221,10 @@ async def _raise(error: BaseException) -> None:
 def _after_blocking_again(
     state: RecordState, failure: errors.TiliaError | None, others: Sequence[BlockRecord]
 ) -> tuple[RecordState, errors.TiliaError]:
-    """Tell of an account that was, or may have been, unblocked although it is to stay blocked."""
+    """Tell of an account that is to stay blocked.
+
+    It was, or may have been, unblocked although it is to stay blocked.
+    """
     if state is RecordState.CONFIRMED:
         return RecordState.KEPT, errors.TiliaError(kept_because(others))
     why = "no answer" if failure is None else str(failure)

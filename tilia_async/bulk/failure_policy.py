@@ -1,4 +1,7 @@
-"""Decides what the end of each call means: for its account, for the pace, and for the job."""
+"""The meaning of each call's end.
+
+For its account, for the pace, and for the job.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,23 @@ from tilia_async.models.accounts import Account
 from tilia_async.wire.retry import backoff
 
 _WITNESS_SECONDS: Final = 30.0
-"""How long ago an account may have been served to be sent once more: nobody has changed it since."""
+"""Seconds for which a served account can be a probe.
+
+It may be sent once more: nobody has changed it since.
+"""
 
 _LONELY_SECONDS: Final = 1.0
-"""How long a refused account waits for another to come, where none has been served."""
+"""Seconds that a lone refused account waits for another.
+
+Where no account has been served.
+"""
 
 
 @attrs.define(eq=False)
 class TokenProbe:
-    """Is told with which token it was asked; a refused one is replaced.
+    """A token probe.
+
+    It notes with which token it was asked; a refused one is replaced.
 
     Attributes:
         answered: set when nobody waits for the answer any more.
@@ -41,7 +52,7 @@ class TokenProbe:
     answered: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     def may_renew(self) -> bool:
-        """It is asked to find out."""
+        """Return True: a probe is to find out."""
         return True
 
 
@@ -68,20 +79,23 @@ class FailurePolicy:
         self._confirmed: tuple[float, str] | None = None
 
     def hear(self, failure: errors.TiliaError | None, started: float) -> None:
-        """A call has ended: what that means for the pace."""
+        """Tell the pace how a call ended."""
         if failure is None:
             self._pace.answered(started, monotonic())
         elif _asks_for_less(failure):
             self._slow_down(failure, started)
 
     async def succeeded(self, work: WorkItem, started: float, account: Account | None) -> None:
-        """A call was served."""
+        """Note that a call was served."""
         self._confirmed = (started, work.account_id)
         await self._clear(started, work.generation)
         await self._finish(work, RecordState.CONFIRMED, None, account)
 
     async def failed(self, work: WorkItem, failure: errors.TiliaError, started: float) -> None:
-        """What a failed attempt means for its account, and for the job."""
+        """Decide what a failed attempt means.
+
+        For its account, and for the job.
+        """
         if failure.took_effect is True:
             # An odd answer that says yes all the same.
             await self._clear(started, work.generation)
@@ -101,7 +115,10 @@ class FailurePolicy:
             await self._finish(work, state_of(work, failure), failure)
 
     def _slow_down(self, failure: errors.TiliaError, started: float) -> None:
-        """Tilia has too much to do: nothing is sent for a while, and then less."""
+        """Send nothing for a while, and then less.
+
+        Tilia has too much to do.
+        """
         asked = _retry_after(failure)
         if asked > self._job.retry.retry_after_limit:
             self._stop.call(failure)
@@ -111,7 +128,10 @@ class FailurePolicy:
             self._stop.call(failure)
 
     async def _try_later(self, work: WorkItem, failure: errors.TiliaError) -> None:
-        """Its turn comes again; but Tilia may ask for less for this account alone, whoever else is served."""
+        """Queue the work again for later.
+
+        Tilia may ask for less for this account alone, whoever else is served.
+        """
         is_last = self.read_to_the_end and self._line.unfinished == 1
         served = self._trouble.served_calls
         others_were_served = served > work.served_before >= 0 or (is_last and served > 0)
@@ -124,7 +144,10 @@ class FailurePolicy:
             await self._finish(work, state_of(work, failure), failure)
 
     async def _unanswered(self, work: WorkItem, failure: errors.TiliaError) -> None:
-        """Try the account again, or give it up; many in a row, and the job is given up."""
+        """Try the account again, or give it up.
+
+        Many given up in a row, and the job is given up.
+        """
         if work.attempts < self._job.retry.attempts and not self._stop.called:
             await self._stop.pause(backoff(self._job.retry, work.attempts, _draw()))
             self._turns.settled(work)
@@ -135,7 +158,10 @@ class FailurePolicy:
         await self._finish(work, state_of(work, failure), failure)
 
     async def _suspect(self, work: WorkItem, failure: errors.UnauthorizedError) -> None:
-        """The token was refused: the account waits for a verdict."""
+        """Let an account with a refused token wait.
+
+        It waits for a verdict.
+        """
         self._turns.settled(work)
         asks = self._trouble.refused(work, monotonic())
         if self.question is not None:
@@ -148,7 +174,10 @@ class FailurePolicy:
             await self.judge_if_idle()
 
     async def judge_if_idle(self) -> None:
-        """When nothing is under way but accounts whose token was refused, no other call will clear it."""
+        """Judge when only suspects are left.
+
+        When nothing is under way but accounts whose token was refused, no other call will clear it.
+        """
         suspect = self._trouble.first_suspect
         if suspect is None or not self._is_idle():
             return
@@ -161,18 +190,26 @@ class FailurePolicy:
             await self._ask()
 
     def _is_idle(self) -> bool:
-        """Nothing is under way but accounts whose token was refused."""
+        """Return True if only suspects are under way.
+
+        Nothing is under way but accounts whose token was refused.
+        """
         waiting = self._trouble.suspects
         return self._line.idle and 0 < self._line.unfinished <= waiting and not self._stop.called
 
     def _witness(self) -> str | None:
-        """An account that was served a moment ago: to do the same to it once more changes nothing."""
+        """Return an account that was served a moment ago.
+
+        To do the same to it once more changes nothing.
+        """
         if self._confirmed is None or monotonic() - self._confirmed[0] > _WITNESS_SECONDS:
             return None
         return self._confirmed[1]
 
     async def _ask(self) -> None:
-        """Ask Tilia about the token: send once more what it has just served, or else the first that it refused.
+        """Ask Tilia about the token.
+
+        Send once more what it has just served, or else the first that it refused.
 
         A token that is refused then is replaced. What serves tells whose refusals were their own. If neither token
         serves, they are the job's.
@@ -204,7 +241,7 @@ class FailurePolicy:
         failure: errors.TiliaError | None,
         started: float,
     ) -> None:
-        """The answer to the question about the token."""
+        """Take the answer to the question about the token."""
         if witness is None:
             self._trouble.acquit(suspect)
             suspect.generation, suspect.failure = question.generation, failure or suspect.failure
@@ -229,7 +266,7 @@ class FailurePolicy:
             await self.judge_if_idle()
 
     async def _clear(self, started: float, generation: int) -> None:
-        """A call was served: its token is good."""
+        """Clear the token of a call that was served."""
         verdict = self._trouble.served(started, generation)
         for work in verdict.again:
             self._line.put_back(work)
@@ -245,7 +282,10 @@ class FailurePolicy:
 
 
 def state_of(work: WorkItem, failure: errors.TiliaError) -> RecordState:
-    """What an attempt's failure leaves; an earlier attempt may have taken effect although the last did not."""
+    """Return the state that a failed attempt leaves.
+
+    An earlier attempt may have taken effect although the last did not.
+    """
     state = state_after(failure)
     # An account that is not there cannot be blocked, whatever was tried.
     settled = state in {RecordState.CONFIRMED, RecordState.NOT_FOUND}
@@ -258,7 +298,10 @@ def _retry_after(failure: errors.TiliaError) -> float:
 
 
 def _may_pass(failure: errors.ApiError) -> bool:
-    """Another attempt may be answered otherwise: a passing state, or a yes that does not say enough."""
+    """Return True if another attempt may be answered otherwise.
+
+    A passing state, or a yes that does not say enough.
+    """
     return failure.status >= 500 or failure.retryable
 
 

@@ -10,7 +10,10 @@ from typing import Final, Protocol, runtime_checkable
 from tilia_async.bulk.bounded_queue import BoundedQueue
 
 _SLICE_SECONDS: Final = 0.002
-"""How long a plain iterable may be read in one go; then the event loop has its turn."""
+"""Seconds that a plain iterable is read at once.
+
+Then the event loop has its turn.
+"""
 
 
 @runtime_checkable
@@ -19,7 +22,9 @@ class _Closable(Protocol):
 
 
 class IdReader:
-    """Reads ids from an iterable of either kind, and never more than so many ahead.
+    """Reader of ids, with a bounded read-ahead.
+
+    It reads an iterable of either kind, and never more than so many ahead.
 
     Args:
         ids: what to read, once.
@@ -50,7 +55,10 @@ class IdReader:
                 await self._ids.aclose()
 
     async def take(self) -> list[object]:
-        """Return all ids that were read so far, at least one; none at the end."""
+        """Return all ids read so far, at least one.
+
+        None at the end.
+        """
         return await self._queue.take_all()
 
     async def _read_plain(self, ids: Iterable[object]) -> None:

@@ -1,4 +1,7 @@
-"""What a bulk job does to each account, and to whom it tells what came of it."""
+"""A bulk job: its action, and its sink.
+
+What it does to each account, and to whom it tells what came of it.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,18 @@ if TYPE_CHECKING:
     from tilia_async.transport.requestor import TokenWatch
 
 DEFAULT_CONCURRENCY: Final = 64
-"""Most requests that a job has in flight, unless it is told otherwise."""
+"""Most requests in flight of a job, by default."""
 
 Sink = Callable[[BulkItem], Awaitable[object] | None]
-"""Gets each item; returns what to wait for if it takes its time."""
+"""A sink for each item.
+
+Returns what to wait for if it takes its time.
+"""
 
 
 @attrs.frozen(eq=False)
 class Job:
-    """What is done to each account.
+    """The action on each account.
 
     Attributes:
         action: ``block``, ``unblock``, ``undo`` or ``lookup``.

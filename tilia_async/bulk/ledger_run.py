@@ -1,4 +1,7 @@
-"""A job's part in the ledger: what it claims, what it settles, and how long others keep off."""
+"""A job's part in the ledger.
+
+What it claims, what it settles, and how long others keep off.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
 
 
 _MOST_WAITING: Final = 0.75
-"""The share of what may be unsettled at once that waits to be on record: more would leave too few under way."""
+"""Share of unsettled work that may wait for the ledger.
+
+More of what may be unsettled at once would leave too few under way.
+"""
 
 
 @attrs.frozen
 class Admitted:
-    """What came of asking for works.
+    """The result of asking for works.
 
     Attributes:
         mine: they are on record as intended, and this run's to send.
@@ -40,7 +46,9 @@ class Admitted:
 
 
 class LedgerRun:
-    """One run of a job in a ledger. Its claims live as long as it renews its lease.
+    """A run of a job in a ledger.
+
+    Its claims live as long as it renews its lease.
 
     Attributes:
         staying: accounts that are to be blocked again, because they were, or may have been, unblocked although others
@@ -61,7 +69,7 @@ class LedgerRun:
         self._enough = max(1, int(concurrency * _MOST_WAITING))
 
     def is_live(self, now: float) -> bool:
-        """Nobody can have taken the claims over yet."""
+        """Return True while nobody can have taken its claims over."""
         return now < self._live_until
 
     async def begin(self) -> None:
@@ -104,7 +112,9 @@ class LedgerRun:
             await self._renew()
 
     async def revive(self) -> None:
-        """Renew the lease now, if it has run out while this process could not.
+        """Renew the lease now, if it has run out.
+
+        It may have run out while this process could not renew it.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -114,7 +124,7 @@ class LedgerRun:
                 await self._renew()
 
     async def admit(self, works: Sequence[WorkItem]) -> Admitted:
-        """Put the intents on record, for those that this run may send.
+        """Put on record the intents that this run may send.
 
         Args:
             works: of different accounts.
@@ -148,7 +158,9 @@ class LedgerRun:
             self.staying[work.key] = blocks
 
     async def blocks_beside(self, account_id: str) -> tuple[BlockRecord, ...]:
-        """Return the blocks for which an account whose block is being undone is to stay blocked.
+        """Return the other blocks that keep an account blocked.
+
+        An account whose block is being undone is to stay blocked for them.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -168,7 +180,9 @@ class LedgerRun:
         self._opened().settle_in_time(self._run_id, settlement, told, urgent=waiting >= self._enough)
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
-        """End the claims, and say which accounts were not sent, and of which nobody knows what became.
+        """End the claims, and sort out the rest.
+
+        Says which accounts were not sent, and of which nobody knows what became.
 
         Raises:
             LedgerError: it is not on record; the next run does the same with them all the same.
@@ -195,7 +209,9 @@ class LedgerRun:
 
 
 async def _wait_for_end(journal: Journal, job_id: str) -> None:
-    """Wait until the claims of a run whose process died have ended.
+    """Wait until a dead run's claims have ended.
+
+    The claims of a run whose process died.
 
     Raises:
         ConfigurationError: the job is under way: its process renews its claims.

@@ -1,4 +1,4 @@
-"""What comes of a bulk job."""
+"""The results of a bulk job."""
 
 from __future__ import annotations
 
@@ -15,36 +15,51 @@ if TYPE_CHECKING:
     from tilia_async.models.accounts import Account
 
 MOST_FAILURES: Final = 1_000
-"""How many items a report keeps that are neither done nor skipped; a ledger has them all. As many overlaps."""
+"""Unfinished items that a report keeps, at most.
+
+These are neither done nor skipped; a ledger has them all. As many overlaps are kept.
+"""
 
 
 class BulkOutcome(StrEnum):
-    """What came of one account."""
+    """The outcome of an account."""
 
     DONE = "done"
     SKIPPED = "skipped"
-    """This job had already confirmed it. Of ``undo`` also: the block had been lifted since, so nothing was sent."""
+    """Confirmed by this job before.
+
+    It is used for ``undo``, too: the block had been lifted since, so nothing was sent.
+    """
     OVERTAKEN = "overtaken"
-    """This job had confirmed it, and the opposite is, or may be, on record since, or the job was undone: it may not be
-    so any more. Or the job had it left to do, and the opposite was confirmed since. It is left alone."""
+    """Overtaken by the opposite action, and left alone.
+
+    This job had confirmed it, and the opposite is, or may be, on record since, or the job was undone: it may not be so
+    any more. Or the job had it left to do, and the opposite was confirmed since.
+    """
     KEPT = "kept"
-    """Only of ``undo``: the account stays blocked, because another block of it is, or may be, in force on record."""
+    """Kept blocked by ``undo``.
+
+    Only of ``undo``: the account stays blocked, because another block of it is, or may be, in force on record.
+    """
     NOT_FOUND = "not_found"
     """Tilia knows no such account."""
     REFUSED = "refused"
     """Tilia refused it for this account (401, 403)."""
     UNKNOWN = "unknown"
-    """It was sent, and nobody can know whether it took effect."""
+    """Sent; nobody can know whether it took effect."""
     FAILED = "failed"
-    """It had no effect, for certain: it was not sent, or Tilia said so; or the id cannot be one."""
+    """Without effect, for certain.
+
+    It was not sent, or Tilia said so; or the id cannot be one.
+    """
 
 
 @attrs.frozen
 class BulkItem:
-    """One account of a job.
+    """An account of a job.
 
     Attributes:
-        account_id: as it was given; of what is no text, its text.
+        account_id: as it was given; of what is not a text, its text.
         outcome: what came of it.
         error: why it is neither done nor skipped; else None. Of an earlier run of the job, its text alone.
         attempts: how many times it was sent in this run.
@@ -63,7 +78,7 @@ class BulkItem:
 
 @attrs.frozen
 class BulkReport:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         action: ``block``, ``unblock``, ``undo`` or ``lookup``.
@@ -89,16 +104,18 @@ class BulkReport:
 
     @property
     def complete(self) -> bool:
-        """Each account has a final outcome: with a ledger, another run of the job would send nothing, as things are.
+        """True if each account has a final outcome.
 
-        It is no success yet: ``REFUSED``, ``NOT_FOUND``, ``OVERTAKEN`` and ``KEPT`` are final, too: see ``counts``.
+        With a ledger, another run of the job would send nothing, as things are.
+
+        It is not a success yet: ``REFUSED``, ``NOT_FOUND``, ``OVERTAKEN`` and ``KEPT`` are final, too: see ``counts``.
         """
         return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
 
 @attrs.frozen
 class BulkProgress:
-    """How far a job is.
+    """The progress of a job.
 
     Attributes:
         total: how many accounts have an outcome.

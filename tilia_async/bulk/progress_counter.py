@@ -16,7 +16,7 @@ _WELL: Final = frozenset({BulkOutcome.DONE, BulkOutcome.SKIPPED})
 
 
 class ProgressCounter:
-    """What has come of a job so far.
+    """The outcomes of a job so far.
 
     Args:
         keeps_accounts: keep what a look-up finds, for the report.
@@ -45,11 +45,11 @@ class ProgressCounter:
             self._accounts[item.account_id] = item.account
 
     def counts(self) -> Mapping[BulkOutcome, int]:
-        """How many there are of each outcome."""
+        """Return the number of accounts by outcome."""
         return dict(self._counts)
 
     def elapsed(self, now: float) -> float:
-        """Seconds since the beginning."""
+        """Return the seconds since the beginning."""
         return now - self._started
 
     def rate(self, now: float) -> float:
@@ -60,7 +60,7 @@ class ProgressCounter:
         return (self.total - before) / (now - since) if now > since else 0.0
 
     def report(self, action: str, job_id: str, now: float, *, stopped: bool) -> BulkReport:
-        """All of it."""
+        """Return the whole report."""
         return BulkReport(
             action,
             job_id,

@@ -1,4 +1,7 @@
-"""One run of a bulk job, from its first account to its last, or to its stop."""
+"""A run of a bulk job.
+
+From its first account to its last, or to its stop.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,16 @@ from tilia_async.ledger.record import RecordState
 from tilia_async.models.accounts import Account
 
 FAREWELL_SECONDS: Final = 0.8
-"""How long a job that is cancelled waits for its last words to be on record."""
+"""Seconds that a cancelled job waits for its records.
+
+It waits for its last words to be on record.
+"""
 
 _POLLS: Final = (0.05, 1.0)
-"""Seconds between looks at accounts that another run has in hand: the first, and the longest."""
+"""Seconds between looks at another run's accounts.
+
+The first, and the longest, for accounts that another run has in hand.
+"""
 
 _log = logging.getLogger("tilia_async")
 
@@ -96,12 +105,12 @@ class Run:
         return report
 
     def report(self) -> BulkReport:
-        """What has come of it so far."""
+        """Return the report so far."""
         stopped = self._stop.cause is not None
         return self._settling.tally.report(self._job.action, self._job.job_id, monotonic(), stopped=stopped)
 
     def progress(self) -> BulkProgress:
-        """How far it is."""
+        """Return the progress."""
         now = monotonic()
         return BulkProgress(
             total=self._settling.tally.total,
@@ -146,7 +155,10 @@ class Run:
         await self._judge.judge_if_idle()
 
     async def _wait_for(self, held: list[WorkItem], most: int) -> list[WorkItem]:
-        """Ask again for works that somebody has in hand, until not more than so many are left."""
+        """Ask again for works that another has in hand.
+
+        Until not more than so many are left.
+        """
         pause, longest = _POLLS
         while len(held) > most and not self._stop.called:
             await self._stop.pause(pause)
@@ -156,7 +168,10 @@ class Run:
         return held
 
     async def _admit(self, works: list[WorkItem]) -> list[WorkItem]:
-        """Bring works to the line; returns those that somebody has in hand."""
+        """Bring works to the line.
+
+        Returns those that somebody has in hand.
+        """
         if not works or self._stop.called:
             return works
         if self._record is None:
@@ -184,7 +199,10 @@ class Run:
                 self._line.put_back(work)
 
     def _hindrance(self, now: float) -> Awaitable[object] | None:
-        """What keeps the next request back, beside the pace."""
+        """Return the reason that holds the next request back.
+
+        The pace is not among the reasons.
+        """
         if self._judge.question is not None:
             # Until it is known whether the token serves.
             return self._judge.question.answered.wait()
@@ -222,14 +240,20 @@ class Run:
             await self._judge.failed(work, failure, started)
 
     async def _finish_stopped(self) -> None:
-        """Accounts that were sent, and are not sent again because the job stopped, have an outcome too."""
+        """Give outcomes to accounts that are not sent again.
+
+        They were sent, and the job stopped: they have an outcome too.
+        """
         async with anyio.create_task_group() as together:
             for work in list(self._settling.sent):
                 state = RecordState.UNKNOWN if work.doubtful else RecordState.FAILED
                 together.start_soon(self._settling.finish, work, state, work.failure)
 
     async def _farewell(self) -> None:
-        """Say on record what was not sent and what is not known, and let others go on at once."""
+        """Record what was not sent and what is unknown.
+
+        Others may go on at once then.
+        """
         if self._record is None:
             return
         unknown = [work for work in self._settling.sent if work.in_flight or work.doubtful]
@@ -256,7 +280,7 @@ class Run:
 
 
 async def _undisturbed(words: Coroutine[object, object, None]) -> None:
-    """Say it to the end, however often the one who waits is cancelled."""
+    """Finish an awaitable, however often its waiter is cancelled."""
     task = asyncio.get_running_loop().create_task(words)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

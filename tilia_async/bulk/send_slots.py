@@ -1,4 +1,4 @@
-"""Who may send now."""
+"""Slots for the requests of a job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tilia_async.bulk.work_item import WorkItem
 
 
 class SendSlots:
-    """Lets as many workers send as the pace allows, and as may be unsettled.
+    """Limit of the workers that send.
+
+    As many as the pace allows, and as may be unsettled.
 
     What was sent and is not on record yet is sent again if the process is killed. So those that are under way and
     those that were answered and wait to be on record are never more together than the job's concurrency.
@@ -38,7 +40,10 @@ class SendSlots:
         stop.then(lambda: self._wake(len(self._waiting)))
 
     async def take(self, work: WorkItem) -> bool:
-        """Wait until this one may be sent; False if nothing more is sent."""
+        """Wait until this one may be sent.
+
+        False if nothing more is sent.
+        """
         while not self._stop.called:
             now = monotonic()
             hold = self._pace.hold(now)
@@ -57,11 +62,14 @@ class SendSlots:
         return False
 
     def answered(self) -> None:
-        """An answer came, or none will."""
+        """Note that an answer came, or that none will."""
         self.in_flight -= 1
 
     def settled(self, work: WorkItem) -> None:
-        """It is on record what came of it, or nothing did."""
+        """Note that a work is settled.
+
+        It is on record what came of it, or nothing did.
+        """
         if work.is_open:
             work.is_open = False
             self.unsettled -= 1
@@ -73,7 +81,10 @@ class SendSlots:
 
     @property
     def waiting(self) -> int:
-        """How many are not under way any more, and not settled on record yet."""
+        """Number of works that wait for their record.
+
+        They are not under way any more, and not settled on record yet.
+        """
         return self.unsettled - self.in_flight
 
     @property

@@ -35,7 +35,9 @@ OnProgress = Callable[[BulkProgress], object]
 
 @attrs.frozen(eq=False)
 class Bulk:
-    """``tilia.bulk``: block, unblock or look up many accounts, or undo what a job blocked.
+    """``tilia.bulk``: many accounts in one job.
+
+    Block, unblock or look up many accounts, or undo what a job blocked.
 
     The pace follows the API: it slows down on 429, 503 and rising answer times, and grows again when they pass;
     ``Retry-After`` holds back the whole job. With a ledger each intent is on record before it is sent, and a job that
@@ -95,10 +97,12 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Lift your own blocks of many accounts. Those that Tilia placed are refused.
+        """Lift your own blocks of many accounts.
+
+        Those that Tilia placed are refused.
 
         It lifts all of them, whoever placed them and why: with a ledger, the item of an account that several blocks
-        hold names them in ``also_blocked_by``. To lift what one job alone caused, see :meth:`undo`.
+        hold names them in ``also_blocked_by``. To lift what one job alone caused, see ``undo``.
 
         Args:
             account_ids: read as they are needed, at most a small multiple of ``concurrency`` ahead.
@@ -129,7 +133,9 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Look many accounts up. The report's ``accounts`` has them all; to keep less in memory, stream them.
+        """Look many accounts up.
+
+        The report's ``accounts`` has them all; to keep less in memory, stream them.
 
         Args:
             account_ids: read as they are needed, at most a small multiple of ``concurrency`` ahead.
@@ -157,7 +163,9 @@ class Bulk:
         review_at: datetime | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Block many accounts, and yield each as it settles. See :meth:`block`; what that raises, the stream raises.
+        """Block many accounts, and yield each as it settles.
+
+        See ``block``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -176,7 +184,9 @@ class Bulk:
         job_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Unblock many accounts, and yield each as it settles. See :meth:`unblock`; what that raises, the stream does.
+        """Unblock many accounts, and yield each as it settles.
+
+        See ``unblock``; what that raises, the stream does.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -196,7 +206,9 @@ class Bulk:
         on_progress: OnProgress | None = None,
         options: RequestOptions | None = None,
     ) -> BulkReport:
-        """Lift the blocks that a job alone caused, and keep those that something else causes, too.
+        """Lift the blocks that a job alone caused.
+
+        Blocks that something else causes, too, are kept.
 
         Of the accounts that the job blocked, or may have blocked, those are unblocked that nothing else blocks on
         record. An account that another job, a call or Tilia blocks as well, or may block, is ``KEPT``, and its item
@@ -240,7 +252,9 @@ class Bulk:
         undo_job_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Undo a job, and yield each account as it settles. See :meth:`undo`; what that raises, the stream raises.
+        """Undo a job, and yield each account as it settles.
+
+        See ``undo``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -256,7 +270,9 @@ class Bulk:
         concurrency: int = DEFAULT_CONCURRENCY,
         options: RequestOptions | None = None,
     ) -> BulkStream:
-        """Look many accounts up, and yield each as it comes. See :meth:`lookup`; what that raises, the stream raises.
+        """Look many accounts up, and yield each as it comes.
+
+        See ``lookup``; what that raises, the stream raises.
 
         Raises:
             InvalidRequestError: an argument cannot be one.
@@ -370,26 +386,29 @@ class Bulk:
         return self._requestor.retry if options is None or options.retry is None else options.retry
 
     def _once(self, options: RequestOptions | None) -> RequestOptions:
-        """The options of one try: the job itself decides whether and when another follows, for all accounts at once."""
+        """Return the options of one try.
+
+        The job itself decides whether and when another follows, for all accounts at once.
+        """
         expect("options", options, RequestOptions, type(None))
         return attrs.evolve(options or RequestOptions(), retry=attrs.evolve(self._retry(options), attempts=1))
 
 
 @attrs.frozen
 class Undoing:
-    """What the one who undoes a job says about it."""
+    """The statement of whoever undoes a job."""
 
     reason: str | None
     actor: str | None
     job_id: str | None
 
     def problems(self) -> list[str]:
-        """What is wrong with the name."""
+        """Return the problems of the name."""
         return [] if self.job_id is None else job_name(self.job_id)
 
 
 async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
-    """Yield the accounts that a job blocked, or may have blocked."""
+    """Yield the accounts that a job blocked, or may have."""
 
     def question() -> Query:
         from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
@@ -401,7 +420,9 @@ async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
 
 
 def check_account_ids(action: str, account_ids: object) -> None:
-    """Refuse what cannot be iterated over, and a text, which is one id.
+    """Refuse what is not an iterable of ids.
+
+    What cannot be iterated over, and a text, which is one id.
 
     Raises:
         InvalidRequestError: it is one of these.

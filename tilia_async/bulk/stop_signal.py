@@ -1,4 +1,4 @@
-"""Whether a job goes on, and if not, why."""
+"""A signal that stops a job, with its reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class StopSignal:
         self._then.append(do)
 
     def call(self, cause: Exception) -> None:
-        """Stop the job. The first cause is the one that is told."""
+        """Stop the job.
+
+        The first cause is the one that is told.
+        """
         if self.cause is None:
             self.cause = cause
         self._called.set()

@@ -1,4 +1,7 @@
-"""The items of a job, one by one as they settle."""
+"""The items of a job as a stream.
+
+One by one as they settle.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,11 @@ StartRun = Callable[[Sink], Run]
 
 
 class BulkStream(AsyncIterator[BulkItem]):
-    """Yields the items of a job as they settle. It begins with the first item that is asked for.
+    """Yields the items of a job as they settle.
 
-    A consumer that stops early ends the job: with ``async with`` or :meth:`aclose` at once, else when nothing refers to
+    It begins with the first item that is asked for.
+
+    A consumer that stops early ends the job: with ``async with`` or ``aclose`` at once, else when nothing refers to
     the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
@@ -41,11 +46,17 @@ class BulkStream(AsyncIterator[BulkItem]):
         raise StopAsyncIteration
 
     def progress(self) -> BulkProgress:
-        """Return how far the job is; before it begins and after its end, too."""
+        """Return the progress of the job.
+
+        Before it begins and after its end, too.
+        """
         return self._progress()
 
     async def aclose(self) -> None:
-        """End the job, if it is not over: what is in flight is cancelled. A second time does nothing."""
+        """End the job, if it is not over.
+
+        What is in flight is cancelled. A second time does nothing.
+        """
         self._closed = True
         task = self._task
         if task is not None:
@@ -87,6 +98,9 @@ async def _run(run: Run, items: BoundedQueue[BulkItem]) -> BulkReport:
 
 
 def _abandon(loop: asyncio.AbstractEventLoop, task: asyncio.Task[BulkReport]) -> None:
-    """Nobody reads any more. The garbage collector may say so in any thread."""
+    """End the job that nobody reads any more.
+
+    The garbage collector may say so in any thread.
+    """
     if not loop.is_closed() and not task.done():
         loop.call_soon_threadsafe(task.cancel)

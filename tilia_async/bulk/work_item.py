@@ -1,4 +1,4 @@
-"""One account of a job, while it is in hand."""
+"""An account of a job, while it is in hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LONGEST_TEXT: Final = 255
 
 
 class WorkItem:
-    """An account that waits, is sent, or was sent and waits again.
+    """An account that waits, is sent, or waits again.
 
     Attributes:
-        account_id: as it was given; of what is no text, what it is.
+        account_id: as it was given; of what is not a text, what it is.
         problems: why the id cannot be one; empty if it can.
         key: the id as a ledger keeps it.
         attempts: how many times it was sent.
@@ -25,11 +25,11 @@ class WorkItem:
         generation: of the token that the last attempt carried.
         is_open: it counts among those that were sent and are not settled on record.
         record_id: of its record in the ledger.
-        served_before: how many calls of the job had been served when Tilia asked for less instead of serving this one.
-        lesser: how often Tilia asked for less although it served others meanwhile.
+        served_before: calls of the job that had been served at this account's last 429 or 503.
+        throttled: how often Tilia asked for less although it served others meanwhile.
         asked: it was asked for a second time, with a token that would be replaced.
         beside: the blocks that are in force on record, of an account that is unblocked and has several.
-        twins: how many more times it was given while it was in hand.
+        duplicates: how many more times it was given while it was in hand.
     """
 
     __slots__ = (
@@ -68,7 +68,10 @@ class WorkItem:
         self.failure: errors.TiliaError | None = None
 
     def may_renew(self) -> bool:
-        """Return False: whether the token is to be replaced is for a question to find out."""
+        """Return False: a probe decides about a new token.
+
+        Whether the token is to be replaced is for a question to find out.
+        """
         return False
 
 
@@ -81,5 +84,8 @@ def _described(given: object) -> str:
 
 
 def _storable(text: str) -> str:
-    """What databases take: no lone surrogates, no zero character, not too long."""
+    """Return a text that databases take.
+
+    No lone surrogates, no zero character, not too long.
+    """
     return errors.readable(text.encode("utf-8", "backslashreplace").decode())[:_LONGEST_TEXT]

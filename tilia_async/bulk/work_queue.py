@@ -1,4 +1,7 @@
-"""Accounts that may be sent now, and the workers who wait for them."""
+"""A queue of accounts for the job's workers.
+
+Accounts that may be sent now, and the workers who wait for them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from tilia_async.bulk.work_item import WorkItem
 
 
 class WorkQueue:
-    """A queue of work that knows when nothing more will come.
+    """A queue of work that ends.
+
+    It knows when nothing more will come.
 
     Args:
         enough: how many may wait before the one who brings them waits as well.
@@ -42,7 +47,10 @@ class WorkQueue:
         self._wake(added)
 
     def put_back(self, work: WorkItem, *, last: bool = False) -> None:
-        """A work that was taken has to be sent again, before the others or after them."""
+        """Put back a work that has to be sent again.
+
+        It comes before the others or after them.
+        """
         if last:
             self._ready.append(work)
         else:
@@ -50,18 +58,21 @@ class WorkQueue:
         self._wake(1)
 
     def finished(self) -> None:
-        """A work that was taken has its outcome, which may have to be put on record yet."""
+        """Note that a work has its outcome.
+
+        It may have to be put on record yet.
+        """
         self.unfinished -= 1
         if not self.unfinished:
             self._wake(len(self._workers))
 
     def complete(self) -> None:
-        """No more will be brought."""
+        """Say that no more will be brought."""
         self._complete = True
         self._wake(len(self._workers))
 
     def close(self) -> None:
-        """Nothing more is to be sent."""
+        """Say that nothing more is to be sent."""
         self._closed = True
         self._wake(len(self._workers))
         self._room.set()
@@ -73,7 +84,10 @@ class WorkQueue:
             await self._room.wait()
 
     async def take(self) -> WorkItem | None:
-        """The next work; None when nothing more will come."""
+        """Return the next work.
+
+        None when nothing more will come.
+        """
         while not self._closed:
             if self._ready:
                 work = self._ready.popleft()

@@ -4,7 +4,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command; without the extra, say how to get it."""
+    """Run the command.
+
+    Without the extra, it says how to get it.
+    """
     try:
         from tilia_async.cli.run import run  # noqa: PLC0415 - only here is it known whether the extra is there
     except ModuleNotFoundError as error:

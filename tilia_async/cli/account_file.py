@@ -1,4 +1,7 @@
-"""A file of account ids: one id per line, or CSV. Reads it line by line and says what is wrong, and where."""
+"""A file of account ids.
+
+One id per line, or CSV. It is read line by line, with what is wrong, and where.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from tilia_async.errors import readable
 DEFAULT_COLUMN: Final = "account_id"
 
 LONGEST_LINE: Final = 65_536
-"""In bytes; what is longer is no line of a list."""
+"""Longest line of a list, in bytes.
+
+What is longer is not a line of a list.
+"""
 
 _MOST_LINES_OF_A_ROW: Final = 100
 _BLANKS: Final = " \t"
@@ -40,15 +46,21 @@ _BEGINNINGS: Final = (
 )
 
 _HEADINGS: Final = frozenset({"account", "accountid", "email", "id", "name", "user", "user_id", "userid", "username"})
-"""What heads a column and is no account id: to take the first column then would be a guess about whom to block."""
+"""Headings of columns without account ids.
+
+To take the first column then would be a guess about whom to block.
+"""
 
 
 class AccountFileError(Exception):
-    """The whole file cannot be used. The message says what it is, with the number of the line."""
+    """The whole file cannot be used.
+
+    The message says what it is, with the number of the line.
+    """
 
 
 class ProblemKind(StrEnum):
-    """What can be wrong with one line."""
+    """Kind of problem of one line."""
 
     EMPTY = "empty id"
     DUPLICATE = "duplicate"
@@ -58,14 +70,20 @@ class ProblemKind(StrEnum):
 
 
 class Entry(NamedTuple):
-    """An account id, and the line on which it stands (or its row begins), counted from 1."""
+    """An account id, with its line.
+
+    The line on which it stands (or its row begins), counted from 1.
+    """
 
     line: int
     account_id: str
 
 
 class Problem(NamedTuple):
-    """A line that gives no account id. ``what`` is a sentence without its subject, fit for a terminal."""
+    """A line that gives no account id.
+
+    ``what`` is a sentence without its subject, fit for a terminal.
+    """
 
     line: int
     flaw: ProblemKind
@@ -83,7 +101,9 @@ class _Layout(NamedTuple):
 
 
 def read(stream: BinaryIO, column: str | None = None) -> Iterator[Entry | Problem]:
-    """The ids of a file in its order, and the lines that have none.
+    """Yield the ids of a file in its order.
+
+    It yields the lines that have none, too.
 
     The text is UTF-8, with or without a byte order mark; lines end as on Unix or Windows. Blank lines at the end are
     passed over; elsewhere they are empty ids. Duplicates are not looked for here.
@@ -91,7 +111,7 @@ def read(stream: BinaryIO, column: str | None = None) -> Iterator[Entry | Proble
     Args:
         stream: opened for bytes.
         column: the name of the column, which the first row then has to have; None: ``account_id``, or, if the first
-            row has no field of that name, it is no header and the first column is taken.
+            row has no field of that name, it is not a header and the first column is taken.
 
     Raises:
         AccountFileError: the file is no such text, has no such column, or its first row cannot be read.
@@ -162,7 +182,10 @@ def _look_at_the_beginning(raw: bytes) -> None:
 
 
 def _rows(lines: Iterable[_Line]) -> Iterator[_Row]:
-    """Rows of CSV. A field in quotes may have line breaks in it; one that is never closed costs only its own line."""
+    """Rows of CSV.
+
+    A field in quotes may have line breaks in it; one that is never closed costs only its own line.
+    """
     source = iter(lines)
     again: deque[_Line] = deque()
     while (line := again.popleft() if again else next(source, None)) is not None:

@@ -1,4 +1,7 @@
-"""The commands. Those that speak to Tilia read the variables of ``TiliaClient.from_env()``."""
+"""The commands.
+
+Those that speak to Tilia read the variables of ``TiliaClient.from_env()``.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ def demo(
         int, typer.Option("--accounts", min=1, max=10_000, help="How many accounts are blocked at the end.")
     ] = 1000,
 ) -> None:
-    """Walk through the SDK on an embedded Tilia; nothing leaves this machine."""
+    """Walk through the SDK on an embedded Tilia.
+
+    Nothing leaves this machine.
+    """
     asyncio.run(demo_module.run(number))
 
 
@@ -74,7 +80,10 @@ def sandbox(
         ),
     ] = None,
 ) -> None:
-    """Run an embedded Tilia until Ctrl-C, and print the settings that lead to it."""
+    """Run an embedded Tilia until Ctrl-C.
+
+    Prints the settings that lead to it.
+    """
     raise typer.Exit(asyncio.run(sandbox_module.run(port, seed, allowed_host or ())))
 
 
@@ -120,7 +129,10 @@ def token(
 
 @app.command()
 def doctor(proxy: ProxyOption = None, ca_file: CaFileOption = None, json: Json = False) -> None:
-    """Check the settings, the way to Tilia and the credentials, one after the other."""
+    """Check settings, network and credentials.
+
+    The settings, the way to Tilia and the credentials, one after the other.
+    """
     findings = asyncio.run(doctor_module.examine(Network(proxy, ca_file)))
     show_rows([finding.row() for finding in findings], as_json=json)
     raise typer.Exit(0 if all(finding.well for finding in findings) else 1)

@@ -1,4 +1,7 @@
-"""``tilia bulk``: block, unblock or look up the accounts of a file, or undo what a job blocked."""
+"""``tilia bulk``: many accounts in one job.
+
+Block, unblock or look up the accounts of a file, or undo what a job blocked.
+"""
 
 from __future__ import annotations
 
@@ -215,7 +218,9 @@ def _run(order: BulkCommand) -> None:
 
 
 def _named(order: BulkCommand) -> BulkCommand:
-    """The order with a job, if there is a ledger.
+    """Return the command with a job's name.
+
+    With a name if there is a ledger.
 
     Raises:
         typer.BadParameter: a job was named, and there is no ledger.

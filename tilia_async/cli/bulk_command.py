@@ -1,4 +1,7 @@
-"""What somebody asked ``tilia bulk`` to do, and the command line that asks for it again."""
+"""The command of ``tilia bulk``, and its repetition.
+
+What somebody asked it to do, and the command line that asks for it again.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ STANDARD_STREAM: Final = "-"
 
 
 class Action(StrEnum):
-    """What is done with each account."""
+    """Action on each account."""
 
     BLOCK = "block"
     UNBLOCK = "unblock"
@@ -28,7 +31,7 @@ class Action(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class BulkCommand:
-    """What somebody asked for.
+    """Command of a user for many accounts.
 
     Attributes:
         file: its name, or ``-``; of ``undo``, none.
@@ -58,7 +61,10 @@ class BulkCommand:
     network: Network = attrs.field(factory=Network)
 
     def command(self) -> str:
-        """The same again, for a shell. It has no password in it, and so no proxy."""
+        """Return the command line that repeats it.
+
+        It is for a shell. It has no password in it, and so no proxy.
+        """
         return " ".join(self._words())
 
     def _words(self) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""Runs what ``tilia bulk`` was asked for: the first pass over the file, then the job."""
+"""The run of ``tilia bulk``.
+
+The first pass over the file, then the job.
+"""
 
 from __future__ import annotations
 
@@ -40,13 +43,16 @@ from tilia_async.ledger.record import OPEN_STATES
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.UNDO: "look at", Action.LOOKUP: "look up"}
 _AT_ONCE: Final = 500
-"""How many accounts a dry run asks the ledger for at once."""
+"""Accounts that a dry run asks for at once.
+
+It asks the ledger.
+"""
 _MAY_BE_OVERTAKEN: Final = frozenset({RecordState.CONFIRMED, *OPEN_STATES})
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)
 
 
 class OutputError(Exception):
-    """What a look-up found cannot be written."""
+    """Failure to write what a look-up found."""
 
 
 def run(order: BulkCommand) -> Status:
@@ -108,7 +114,10 @@ def _undone(
 
 
 async def _foreseen(undoes: str, ledger: BlockLedger) -> tuple[int, int, int]:
-    """How many accounts of a job would be unblocked and kept, and how many there are beside."""
+    """Count the accounts that undoing would change.
+
+    How many accounts of a job would be unblocked and kept, and how many there are beside.
+    """
     from tilia_async.ledger.standing import foreseen  # noqa: PLC0415 - needs the extra
 
     async with ledger:
@@ -142,7 +151,10 @@ def _stream(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _is_usable(order: BulkCommand, found: Input) -> bool:
-    """Say what is wrong with the file, and whether the job can begin all the same."""
+    """Say what is wrong with the file.
+
+    It returns whether the job can begin all the same.
+    """
     name = _name(order.file)
     if number := sum(found.left_out.values()):
         lines = "1 line" if number == 1 else f"{number:,} lines"
@@ -178,7 +190,10 @@ def _dry(order: BulkCommand, found: Input, accounts: CheckedIds, ledger: BlockLe
 
 
 async def _confirmed(job_id: str, action: BlockAction, accounts: CheckedIds, ledger: BlockLedger) -> tuple[int, int]:
-    """How many of the accounts the job has confirmed, and of how many the opposite is on record since."""
+    """Count the accounts that the job has confirmed.
+
+    It counts those, too, of which the opposite is on record since.
+    """
     from tilia_async.ledger.standing import overtaken  # noqa: PLC0415 - needs the extra
 
     counts = {True: 0, False: 0}
@@ -226,7 +241,10 @@ def _job(
 
 
 def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> Ending:
-    """The end of a job that left no report: what was last heard of it."""
+    """Return the ending of a job without report.
+
+    What was last heard of it.
+    """
     latest = progress.latest
     if latest is None:
         return Ending(status=status, input=found, counts=_NOTHING, cause=cause)
@@ -236,7 +254,10 @@ def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> En
 async def _sent(
     order: BulkCommand, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
 ) -> BulkReport:
-    """Do the job with the accounts of a list, or with those of the job of that name."""
+    """Do the job, and return its ending.
+
+    With the accounts of a list, or with those of the job of that name.
+    """
     _end_at_sigterm()
     async with ledger or contextlib.nullcontext(), tilia:
         if isinstance(accounts, str):
@@ -271,7 +292,10 @@ async def _sent(
 
 
 def _end_at_sigterm() -> None:
-    """What stops services shall find the same end as Ctrl-C."""
+    """Treat SIGTERM like Ctrl-C.
+
+    What stops services shall find the same end.
+    """
     task = asyncio.current_task()
     # Windows has no signal handlers in the loop, and no SIGTERM to speak of.
     with contextlib.suppress(NotImplementedError):
@@ -280,7 +304,10 @@ def _end_at_sigterm() -> None:
 
 
 async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClient, progress: Progress) -> BulkReport:
-    """Written as they come: a report would hold every account in memory."""
+    """Look accounts up, and write them as they come.
+
+    A report would hold every account in memory.
+    """
     failures: list[BulkItem] = []
     encoding = sys.stdout.encoding if order.output == STANDARD_STREAM else "utf-8"
     with _output(order) as out:

@@ -1,4 +1,7 @@
-"""What ``tilia bulk`` says at its end: a table for people, JSON for programs."""
+"""The summary at the end of ``tilia bulk``.
+
+A table for people, JSON for programs.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +52,13 @@ class Status(IntEnum):
     BAD_INPUT = 2
     STOPPED = 3
     INTERRUPTED = 130
-    """By Ctrl-C, as shells count."""
+    """Status after Ctrl-C, as shells count."""
     TERMINATED = 143
 
 
 @attrs.frozen(kw_only=True)
 class Input:
-    """What the first pass found.
+    """Result of the first pass.
 
     Attributes:
         accounts: how many ids can be used.
@@ -70,7 +73,7 @@ class Input:
 
 @attrs.frozen(kw_only=True)
 class Ending:
-    """How a job ended.
+    """Ending of a job.
 
     Attributes:
         elapsed: in seconds.
@@ -87,7 +90,7 @@ class Ending:
 
     @property
     def settled(self) -> int:
-        """How many accounts have an outcome."""
+        """Number of accounts that have an outcome."""
         return sum(self.counts.values())
 
     @property
@@ -98,7 +101,10 @@ class Ending:
 
 
 def tell(order: BulkCommand, ending: Ending) -> None:
-    """Print it on standard output; on standard error, if what a look-up finds goes to standard output."""
+    """Print the summary on standard output.
+
+    It goes to standard error if what a look-up finds goes to standard output.
+    """
     if order.as_json:
         show_fields(_fields(order, ending), as_json=True)
         return
@@ -150,7 +156,10 @@ def listed(left_out: Mapping[ProblemKind, int]) -> str:
 
 
 def _failures(order: BulkCommand, ending: Ending) -> Iterator[str | Text]:
-    """Those with the same reason together: of a thousand accounts most have few."""
+    """Return the failures, grouped by reason.
+
+    Of a thousand accounts most have few.
+    """
     groups: dict[tuple[BulkOutcome, str], list[str]] = {}
     for item in ending.failures:
         groups.setdefault((item.outcome, str(item.error or "")), []).append(item.account_id)
@@ -169,7 +178,10 @@ def _failures(order: BulkCommand, ending: Ending) -> Iterator[str | Text]:
 
 
 def _overlaps(ending: Ending) -> Iterator[str | Text]:
-    """Those who several blocks held: one of them may have been rightful."""
+    """Return the accounts that several blocks held.
+
+    One of the blocks may have been rightful.
+    """
     if not ending.overlaps:
         return
     several = f"{len(ending.overlaps):,}{' or more' if len(ending.overlaps) == MOST_FAILURES else ''}"

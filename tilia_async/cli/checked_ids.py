@@ -1,4 +1,7 @@
-"""The account ids of a file after the first pass: in a temporary database, each once, in the file's order."""
+"""The account ids of a file after the first pass.
+
+In a temporary database, each once, in the file's order.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,15 @@ _CACHE_KIB: Final = 16_384
 
 
 class NoRoomError(Exception):
-    """The temporary database cannot be used, mostly because the disk is full."""
+    """Failure of the temporary database.
+
+    Mostly because the disk is full.
+    """
 
 
 @attrs.frozen
 class CheckedIds:
-    """The ids, for as long as :func:`first_pass` is open.
+    """The ids, for as long as ``first_pass`` is open.
 
     Attributes:
         total: how many ids there are; none is there twice.
@@ -39,7 +45,9 @@ class CheckedIds:
     _database: sqlite3.Connection = attrs.field(repr=False)
 
     def __iter__(self) -> Iterator[str]:
-        """Every id, in the order of the file, read as it is asked for.
+        """Yield every id, in the file's order.
+
+        It is read as it is asked for.
 
         Raises:
             NoRoomError: the temporary database cannot be read any more.
@@ -55,7 +63,9 @@ class CheckedIds:
 
 @contextmanager
 def first_pass(read: Iterable[Entry | Problem]) -> Generator[CheckedIds, None, None]:
-    """Read everything once, and find the duplicates. Memory stays bounded, whatever the length.
+    """Read everything once, and find the duplicates.
+
+    Memory stays bounded, whatever the length.
 
     Raises:
         NoRoomError: the temporary database cannot be written.
@@ -110,7 +120,10 @@ def _filled(database: sqlite3.Connection, read: Iterable[Entry | Problem]) -> Ch
 
 
 def _duplicates(database: sqlite3.Connection) -> tuple[int, list[Problem]] | None:
-    """Take all but the first of each id out of the table; how many they are, and the first of them."""
+    """Take all but the first of each id out.
+
+    Returns how many they are, and the first of them.
+    """
     # One index at the end is a sort on disk; one that grows with every line would be ten times slower.
     database.execute("CREATE INDEX by_id ON entry (account_id)")
     twice = database.execute("SELECT 1 FROM entry GROUP BY account_id HAVING count(*) > 1 LIMIT 1")

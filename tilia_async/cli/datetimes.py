@@ -8,7 +8,9 @@ import typer
 
 
 def moment(text: str) -> datetime:
-    """A date or a time as ISO 8601 writes it; without an offset it is UTC.
+    """Read a date or a time of ISO 8601.
+
+    Without an offset it is UTC.
 
     Raises:
         typer.BadParameter: it is none.

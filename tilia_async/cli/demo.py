@@ -1,4 +1,7 @@
-"""``tilia demo``: a game server's round trip on an embedded Tilia."""
+"""``tilia demo``: a game server's round trip.
+
+It runs on an embedded Tilia.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _REASON = "ban wave 7: chargeback fraud"
 
 
 async def run(accounts: int) -> None:
-    """Walk through registration, wallets, blocking and many accounts at once, in both packages."""
+    """Walk through the SDK in both packages.
+
+    Registration, wallets, blocking and many accounts at once.
+    """
     started = perf_counter()
     # A file gets a fixed width, so that its lines do not depend on the terminal that the command was started in.
     console = Screen(width=None if sys.stdout.isatty() else 110)

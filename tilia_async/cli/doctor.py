@@ -23,7 +23,7 @@ _LOOK_SECONDS = 10.0
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at.
+    """Finding of one check.
 
     Attributes:
         well: None where it could not be looked at.
@@ -36,13 +36,16 @@ class Finding:
     advice: str = ""
 
     def row(self) -> dict[str, str]:
-        """For a table."""
+        """Return the finding as a table's row."""
         mark = "not tried" if self.well is None else "ok" if self.well else "WRONG"
         return {"": mark, "what": self.what, "found": self.found, "what to do": self.advice}
 
 
 async def examine(network: Network) -> list[Finding]:
-    """Look at the versions, the settings, the way to Tilia and the credentials."""
+    """Examine the versions, settings, network and credentials.
+
+    The network is the way to Tilia.
+    """
     findings = [
         Finding(
             "versions",
@@ -77,7 +80,7 @@ def _environment() -> Finding:
 
 
 async def _proxy(network: Network) -> Finding:
-    """Through which proxy the services are reached, without the login for it."""
+    """Name the proxy for the services, without its login."""
     if network.has_own_proxy:
         given = network.proxy or from_environment(PROXY_VARIABLE)
         source = PROXY_VARIABLE if network.proxy is None else "--proxy"

@@ -33,7 +33,7 @@ ledger: typer.Typer = typer.Typer(
 
 
 class Format(StrEnum):
-    """How records are exported."""
+    """Format of exported records."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -56,7 +56,10 @@ def history(
 
 @ledger.command()
 def pending(job: Job = None, ledger: LedgerOption = None, limit: Limit = 1000, json: Json = False) -> None:
-    """Show what is left to do: intended, unknown and failed. The next run of the job does it."""
+    """Show what is left to do: intended, unknown and failed.
+
+    The next run of the job does it.
+    """
     _show_some(ledger, lambda opened: opened.pending(job), limit, as_json=json)
 
 
@@ -67,7 +70,7 @@ def blocked(
     limit: Limit = 1000,
     json: Json = False,
 ) -> None:
-    """Show the blocks in force, as far as this ledger knows."""
+    """Show the blocks in force, as this ledger knows."""
     _show_some(ledger, lambda opened: opened.blocked(issuer), limit, as_json=json)
 
 
@@ -78,7 +81,10 @@ def due(
     limit: Limit = 1000,
     json: Json = False,
 ) -> None:
-    """Show the blocks in force whose date of review is before DATE."""
+    """Show the blocks in force due before DATE.
+
+    Their date of review is before DATE.
+    """
     _show_some(ledger, lambda opened: opened.due_for_review(before), limit, as_json=json)
 
 
@@ -102,7 +108,9 @@ def export(
     ledger: LedgerOption = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
 ) -> None:
-    """Write records to a file, oldest first. A file that is there is replaced when all is written.
+    """Write records to a file, oldest first.
+
+    A file that is there is replaced when all is written.
 
     A new file is yours alone to read.
     """

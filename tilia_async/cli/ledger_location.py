@@ -1,4 +1,7 @@
-"""Where a ledger is, as the command line names it, and how to name it again without its password."""
+"""The location of a ledger on the command line.
+
+It can be named again without its password.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _SCHEME: Final = "sqlite:///"
 
 @attrs.frozen
 class LedgerLocation:
-    """Where a ledger is.
+    """Location of a ledger.
 
     Attributes:
         url: as ``BlockLedger.open`` takes it.
@@ -44,7 +47,9 @@ class LedgerLocation:
 
     @classmethod
     def of(cls, given: str | None) -> Self | None:
-        """The place that an option, or else the variable names; None if neither does.
+        """Return the location from an option or variable.
+
+        The variable if the option is not there; None if neither names one.
 
         Raises:
             typer.BadParameter: the name of the file cannot be one.
@@ -59,7 +64,10 @@ class LedgerLocation:
 
     @classmethod
     def _find(cls, named: str, option: str) -> Self | str | None:
-        """The place, or what is wrong with its name; None if there is no name."""
+        """Return the location, or its name's problem.
+
+        None if there is no name.
+        """
         if not named:
             return None
         if "://" not in named and ("?" in named or not named.isprintable()):
@@ -72,7 +80,9 @@ class LedgerLocation:
 
     @classmethod
     def existing(cls, given: str | None) -> Self:
-        """The place of a ledger that is there, for commands that only read it.
+        """Return the location of an existing ledger.
+
+        Commands that only read it use it.
 
         Raises:
             typer.BadParameter: none is named, or there is no such file.
@@ -85,5 +95,8 @@ class LedgerLocation:
         return place
 
     def exists(self) -> bool:
-        """Whether the file is there; of another database nobody knows before it is opened."""
+        """Return whether the file is there.
+
+        Of another database nobody knows before it is opened.
+        """
         return self.file is None or self.file.is_file()

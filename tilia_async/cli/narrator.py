@@ -1,4 +1,7 @@
-"""Tells what the demo does, line by line, in a terminal as well as in a file."""
+"""The narrator of the demo.
+
+It tells line by line what the demo does, in a terminal as well as in a file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _INDENT = 4
 
 
 class Narrator:
-    """Prints chapters, and steps with operation, scope, time and what came back."""
+    """Narrator of chapters and steps.
+
+    A step has operation, scope, time and what came back.
+    """
 
     def __init__(self, console: Screen) -> None:
         self.console = console
@@ -32,7 +38,7 @@ class Narrator:
         self.console.rule(Text(title, "bold"), align="left", style="cyan", characters="─")
 
     def say(self, text: str) -> None:
-        """One sentence of explanation."""
+        """Print one sentence of explanation."""
         self._print(Text(text, "dim"), 2)
 
     async def step(self, what: str, name: str, call: Awaitable[T]) -> T:
@@ -43,14 +49,16 @@ class Narrator:
         return value
 
     def step_sync(self, what: str, name: str, call: Callable[[], T]) -> T:
-        """The same for a call that blocks."""
+        """Do and tell a call that blocks."""
         started = perf_counter()
         value = call()
         self._line(Text("✓", "green"), what, name, perf_counter() - started)
         return value
 
     async def refused(self, what: str, name: str, call: Awaitable[object], expected: type[E]) -> E:
-        """Wait for a call that has to fail in a certain way, and tell about it.
+        """Wait for a call's expected failure, and tell it.
+
+        The call has to fail in a certain way.
 
         Raises:
             RuntimeError: it did not fail.
@@ -65,7 +73,7 @@ class Narrator:
         raise RuntimeError(f"{name} was expected to end with {expected.__name__}")
 
     def result(self, text: str | Text) -> None:
-        """What came back."""
+        """Print what came back."""
         self._print(Text.assemble(("→ ", "dim"), text), _INDENT)
 
     def _line(self, mark: Text, what: str, name: str, seconds: float) -> None:
@@ -74,7 +82,10 @@ class Narrator:
         self._print(_signature(operation), _INDENT)
 
     def _print(self, text: Text, indent: int) -> None:
-        """Wrapped under its own beginning, and without blanks at the end of lines, which a file would show."""
+        """Print text, wrapped under its own beginning.
+
+        Without blanks at the end of lines, which a file would show.
+        """
         for line in text.wrap(self.console, self.console.width - indent):
             line.rstrip()
             self.console.print(Text(" " * indent) + line)

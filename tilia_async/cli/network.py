@@ -1,4 +1,7 @@
-"""How the commands reach Tilia: through which proxy, and which certificates they believe."""
+"""The way of the commands to Tilia.
+
+Through which proxy, and which certificates they believe.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ CaFileOption: TypeAlias = Annotated[
 
 @attrs.frozen
 class Network:
-    """What the command line says of the way to Tilia.
+    """Network settings of the command line.
 
     Attributes:
         proxy: None: what the variables say.
@@ -49,11 +52,14 @@ class Network:
 
     @property
     def has_own_proxy(self) -> bool:
-        """The option or the variable of the SDK names a proxy; if not, those of all programs are asked."""
+        """True if the option or variable names a proxy.
+
+        The variable is the SDK's; if not, those of all programs are asked.
+        """
         return self.proxy is not None or bool(os.environ.get(PROXY_VARIABLE, "").strip())
 
     def client(self, **settings: Unpack[ClientSettings]) -> TiliaClient:
-        """A client with the settings of the environment.
+        """Make a client with the environment's settings.
 
         Raises:
             ConfigurationError: a variable is not set, or a setting is wrong.

@@ -1,4 +1,7 @@
-"""What the commands print: tables for people, JSON for programs."""
+"""The output of the commands.
+
+Tables for people, JSON for programs.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,18 @@ Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | Mapping[str
 
 
 def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
-    """One model: a line for each field that is set, or a JSON object with all of them."""
+    """Print one model.
+
+    A line for each field that is set, or a JSON object with all of them.
+    """
     show_fields(attrs.asdict(value), as_json=as_json)
 
 
 def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
-    """One thing: a line for each field that is set, or a JSON object with all of them."""
+    """Print the fields of one thing.
+
+    A line for each field that is set, or a JSON object with all of them.
+    """
     if as_json:
         say_json(fields)
         return
@@ -34,7 +43,10 @@ def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
 
 
 def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
-    """Several things of a kind: a table, a block of lines for each where it is too wide, or a JSON list."""
+    """Print several things of a kind.
+
+    A table, a block of lines for each where it is too wide, or a JSON list.
+    """
     if as_json:
         say_json(list(rows))
         return
@@ -60,14 +72,17 @@ def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
 
 
 def _show_lines(console: Screen, fields: Mapping[str, str]) -> None:
-    """A line for each. The terminal folds what is longer than it is wide: an id is whole where it is copied."""
+    """Print a line for each field.
+
+    The terminal folds what is longer than it is wide: an id is whole where it is copied.
+    """
     longest = max(map(cell_len, fields), default=0)
     for name, text in fields.items():
         console.print(Text.assemble((f"{name:{longest}}", "dim"), "  ", text), soft_wrap=True)
 
 
 def cell(content: Cell) -> str:
-    """The content as text on one line."""
+    """Return the content as text on one line."""
     if isinstance(content, datetime):
         text = content.isoformat(sep=" ", timespec="seconds")
     elif isinstance(content, Sequence) and not isinstance(content, str):

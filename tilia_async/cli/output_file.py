@@ -1,4 +1,7 @@
-"""Files that a command writes: whole or not at all, and nowhere but where they were meant to be."""
+"""Files that a command writes, whole or not.
+
+Whole or not at all, and nowhere but where they were meant to be.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ _MOST_LINKS: Final = 40
 
 @contextmanager
 def text_file(name: str) -> Generator[TextIO, None, None]:
-    """Open a file to write text, which takes the place of another only when it is whole and on the disk.
+    """Open a file that takes another's place when whole.
+
+    It is for text; it replaces another only when it is whole and on the disk.
 
     A new file is its owner's alone, another keeps its mode. A symbolic link is followed, unless somebody else put it in
     a directory where everybody may. Devices, pipes and descriptors (``/dev/stdout``) are written as they are.
@@ -59,7 +64,9 @@ def text_file(name: str) -> Generator[TextIO, None, None]:
 
 
 def _target(path: Path) -> Path:
-    """Follow links, to a file or to what the system keeps as one.
+    """Follow links to the target.
+
+    To a file or to what the system keeps as one.
 
     Raises:
         OSError: it is a link that somebody else may have laid, or they go round in a circle.
@@ -74,7 +81,10 @@ def _target(path: Path) -> Path:
 
 
 def _is_foreign(link: Path) -> bool:
-    """Tell of a link what Linux's ``protected_symlinks`` asks of one that is opened."""
+    """Return True for a link that is not ours.
+
+    It is what Linux's ``protected_symlinks`` asks of one that is opened.
+    """
     directory = link.parent.stat()
     open_to_all = stat.S_ISVTX | stat.S_IWOTH
     if directory.st_mode & open_to_all != open_to_all or not hasattr(os, "geteuid"):
@@ -83,7 +93,10 @@ def _is_foreign(link: Path) -> bool:
 
 
 def _descriptor(path: Path) -> int | None:
-    """Return the descriptor of this process that a name stands for."""
+    """Return the descriptor that a name stands for.
+
+    A descriptor of this process.
+    """
     found = _DESCRIPTOR.fullmatch(str(path))
     return None if found is None else _STANDARD.get(found[0]) or int(found[1] or found[2])
 
@@ -110,7 +123,10 @@ def _replacing(path: Path) -> Generator[TextIO, None, None]:
 
 
 def _keep(directory: Path) -> None:
-    """Write a directory to the disk, where the system has that."""
+    """Write a directory to the disk.
+
+    Where the system has that.
+    """
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:

@@ -1,4 +1,7 @@
-"""How far a bulk job is, on standard error: a bar in a terminal, a line every few seconds elsewhere."""
+"""The progress of a bulk job, on standard error.
+
+A bar in a terminal, a line every few seconds elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,15 @@ _STYLES: Final = {
 
 
 class Progress(Protocol):
-    """Shows the latest of what it is told, as long as it is entered."""
+    """Display of the latest progress.
+
+    It shows what it is told last, as long as it is entered.
+    """
 
     latest: BulkProgress | None
 
     def update(self, progress: BulkProgress, /) -> None:
-        """There is news."""
+        """Show newer progress."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -48,7 +54,10 @@ class Progress(Protocol):
 
 
 def progress_of(action: str, total: int) -> Progress:
-    """The way to show it that fits where standard error goes."""
+    """Return the display that fits standard error.
+
+    It depends on where standard error goes.
+    """
     console = Screen(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
         return Bar(action, total, console)
@@ -107,7 +116,9 @@ class Bar:
 
 
 class Lines:
-    """A line every few seconds and one at the end, for logs.
+    """Display in lines, for logs.
+
+    A line every few seconds and one at the end.
 
     Args:
         seconds: between two lines.
@@ -158,7 +169,10 @@ class Lines:
 
 
 def _outcomes(progress: BulkProgress) -> list[tuple[BulkOutcome, str]]:
-    """Those that occurred; ``done`` in any case."""
+    """Return the outcomes that occurred.
+
+    ``done`` in any case.
+    """
     return [
         (outcome, f"{outcome.replace('_', ' ')} {number:,}")
         for outcome, number in progress.counts.items()
@@ -167,7 +181,10 @@ def _outcomes(progress: BulkProgress) -> list[tuple[BulkOutcome, str]]:
 
 
 def _pace(progress: BulkProgress, total: int, silent: float) -> list[str]:
-    """How fast it goes; or that it does not, after some seconds without news."""
+    """Return the pace.
+
+    It says that there is none, after some seconds without news.
+    """
     held_back = progress.holding - silent
     if silent >= _SILENT_SECONDS:
         parts = [f"nothing settled for {duration(silent)}"]
@@ -188,7 +205,10 @@ def _percent(settled: int, total: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``7 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``."""
+    """Return a duration for people.
+
+    ``7 s``, ``3 min 20 s``, ``2 h 05 min``, ``3 d 4 h``.
+    """
     whole = round(seconds)
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,7 @@
-"""From the command line to the exit status: what goes wrong on the way is told in a sentence."""
+"""The way from command line to exit status.
+
+What goes wrong on it is told in a sentence.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from tilia_async.errors import TiliaError, readable
 
 @runtime_checkable
 class _UsageError(Protocol):
-    """An error of click, which some releases of typer bring with them and others do not."""
+    """A usage error of click.
+
+    Some releases of typer bring click with them and others do not.
+    """
 
     exit_code: int
 
@@ -22,7 +28,10 @@ class _UsageError(Protocol):
 
 
 def run() -> int:
-    """Run the command that the process was started with, and return its exit status."""
+    """Run the command, and return its exit status.
+
+    The one that the process was started with.
+    """
     streams = Streams()
     try:
         status = _run()
@@ -57,7 +66,10 @@ def _run() -> int:
 
 
 def _explain(error: _UsageError) -> None:
-    """Say what is wrong with the command line, which may hold anything."""
+    """Explain a mistake on the command line.
+
+    It may hold anything.
+    """
     message = "\n".join(map(readable, error.format_message().split("\n")))
     # Of which click it is, its own or the one that is installed, typer alone knows.
     shown: Any = error

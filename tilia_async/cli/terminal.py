@@ -1,4 +1,7 @@
-"""Where the commands print: text is only ever text, and no failure of a stream ends in a traceback."""
+"""The output of the commands to streams.
+
+Text is only ever text, and no failure of a stream ends in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,13 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 CLOSED_PIPE: Final = 141
-"""The exit status of a command that SIGPIPE has ended, as shells count."""
+"""Exit status that shells give a command ended by SIGPIPE."""
 
 
 class Screen(Console):
-    """A console on which text is text: no markup, no emoji by name, no highlighting, no control characters.
+    """A console on which text is text.
+
+    No markup, no emoji by name, no highlighting, no control characters.
 
     Args:
         stderr: print on standard error.
@@ -34,7 +39,10 @@ class Screen(Console):
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as any console does, and escape what would command the terminal."""
+        """Render, and escape what would command the terminal.
+
+        It renders as any console does.
+        """
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -59,7 +67,10 @@ def say_json(value: object) -> None:
 
 
 def shown_json(text: str, encoding: str = "utf-8") -> str:
-    """The same JSON, in which what cannot be shown or encoded is escaped."""
+    """Return JSON with the unprintable escaped.
+
+    The same JSON, in which what cannot be shown or encoded is escaped.
+    """
     if not text.isascii() and not _is_encodable(text, encoding):
         text = "".join(each if each.isascii() else _escaped(each) for each in text)
     lines = text.split("\n")
@@ -82,7 +93,10 @@ def _escaped(character: str) -> str:
 
 
 class ShownText(io.StringIO):
-    """Standard output for what is a file's contents mostly, and now goes to a terminal: its lines are escaped."""
+    """Standard output that escapes its lines.
+
+    For what is a file's contents mostly, and now goes to a terminal.
+    """
 
     def write(self, text: str, /) -> int:
         """Write lines, which may end as CSV's do."""
@@ -91,11 +105,16 @@ class ShownText(io.StringIO):
 
 
 class ClosedPipeError(Exception):
-    """Whoever read standard output has gone. No OSError, because libraries have their own ways with that."""
+    """Loss of the reader of standard output.
+
+    It has gone. It is not an OSError, because libraries have their own ways with that.
+    """
 
 
 class Streams:
-    """The standard streams, from when they are made safe until the command ends.
+    """The standard streams, made safe.
+
+    From then until the command ends.
 
     A stream that was closed before the command began is opened, so that no file or connection of the command gets its
     number: to read or write it fails. One that is not UTF-8 escapes what it has no character for. What standard error
@@ -128,7 +147,10 @@ class Streams:
 
 
 class _Out(io.FileIO):
-    """Standard output: once it has failed, all that follows is lost."""
+    """Standard output that survives its failure.
+
+    Once it has failed, all that follows is lost.
+    """
 
     failure: OSError | None = None
     _is_closed = False
@@ -164,7 +186,10 @@ class _Err(io.FileIO):
 
 
 def _over(raw: io.FileIO, stream: TextIO | None) -> TextIO:
-    """A stream over another way to write, with the settings of the one that Python made."""
+    """Return a stream over another way to write.
+
+    With the settings of the one that Python made.
+    """
     given: Any = stream
     if os.name == "nt" and stream is not None and stream.isatty():
         # Windows writes to a console by characters, and has no bytes for most of them.
@@ -184,7 +209,7 @@ def _open_closed() -> None:
         try:
             os.fstat(number)
         except OSError:
-            # The wrong way round: to read from a closed standard input is no empty input.
+            # The wrong way round: to read from a closed standard input is not an empty input.
             opened = os.open(os.devnull, os.O_WRONLY if number == 0 else os.O_RDONLY)
             if opened != number:
                 os.dup2(opened, number)

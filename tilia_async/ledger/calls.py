@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SETTLING_SECONDS: Final = 0.2
-"""How long after its timeout or cancellation a call still waits for its outcome to be on record.
+"""Seconds that an ended call waits for its record.
+
+After its timeout or cancellation it still waits that long for its outcome to be on record.
 
 With what the event loop takes it is within the quarter of a second by which a call may outlive its deadline. It is
 written later all the same.
@@ -68,7 +70,9 @@ class RecordedCall:
 
 
 def action_of(operation: Operation[object]) -> BlockAction | None:
-    """Return the action that an operation is recorded as, None for no record.
+    """Return the action that an operation is recorded as.
+
+    None for no record.
 
     Those of the SDK are known by their names, so a corrected declaration is too. Of your own making is a block or an
     unblock what is posted to the accounts' service and ends in ``/block`` or ``/unblock``.
@@ -83,7 +87,9 @@ def action_of(operation: Operation[object]) -> BlockAction | None:
 def account_of(
     operation: Operation[object], path: Mapping[str, str] | None, body: HiddenFields[JsonInput] | None
 ) -> str:
-    """Return the account of a block or an unblock, from its path or its body.
+    """Return the account of a block or an unblock.
+
+    It is read from the path or the body.
 
     Raises:
         InvalidRequestError: none is named, so there would be nothing to record.
@@ -96,7 +102,9 @@ def account_of(
 
 
 def reason_of(body: HiddenFields[JsonInput] | None) -> str | None:
-    """Return the reason for the record of a block of one capability: the reason given, the capability, the note.
+    """Return the recorded reason of a capability's block.
+
+    It is made of the reason given, the capability and the note.
 
     ``account_close (capability login): asked for by mail``; None for a block without a capability.
     """
@@ -115,7 +123,7 @@ def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
 async def recorded_call(
     ledger: BlockLedger, recorded: RecordedCall, call: Callable[[RequestOptions], Awaitable[T]]
 ) -> T:
-    """Put the intent on record, do the call, and settle the record.
+    """Record the intent, do the call, and settle it.
 
     It ends when its time is over, a quarter of a second later at most, however slow the ledger is.
 
@@ -177,7 +185,9 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
 
 
 async def _settle(journal: Journal, run_id: str, settlement: RecordedOutcome, ends_at: float) -> None:
-    """Put on record what became of it, and wait for that until its time is over and a little longer.
+    """Record the outcome, and wait until it is written.
+
+    At most until the call's time is over and a little longer.
 
     What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended.
     """

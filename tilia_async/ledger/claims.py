@@ -1,4 +1,4 @@
-"""What a run asks of a journal, and what it is told."""
+"""The questions of a run to a journal, and answers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tilia_async.ledger.record import BlockRecord, RecordState
 
 
 def new_run_id() -> str:
-    """A name for a run or a call that no other has."""
+    """Return a name that no other run or call has."""
     return uuid.uuid4().hex
 
 
 @attrs.frozen
 class RecordedOutcome:
-    """What became of one account's block.
+    """The outcome of an account's block.
 
     Attributes:
         record_id: of its record, where that is known: it is found faster by it.
@@ -53,7 +53,7 @@ class ExistingRecord:
 
 @attrs.frozen
 class Claims:
-    """What came of claiming accounts.
+    """The result of claiming accounts.
 
     Attributes:
         mine: these are this run's to send, with the ids of their records.

@@ -1,4 +1,7 @@
-"""The way to the database: SQLite through aiosqlite, PostgreSQL through asyncpg."""
+"""The way to the database.
+
+SQLite through aiosqlite, PostgreSQL through asyncpg.
+"""
 
 from __future__ import annotations
 
@@ -35,22 +38,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _HURRY_SECONDS: Final = 1.0
-"""How long what is under way may still take when the ledger is closed in a hurry. It waits for no lock in SQLite."""
+"""Seconds for what is under way in a hurried close.
+
+It waits for no lock in SQLite.
+"""
 
 _CLOSING_SECONDS: Final = 2.0
-"""How long connections may take to be closed as they should be."""
+"""Seconds for an orderly close of the connections."""
 
 _COLLIDED: Final = frozenset({"40001", "40P01"})
-"""PostgreSQL's words for a transaction that it gave up in favour of another: serialization failure and deadlock."""
+"""Error codes of PostgreSQL for a collision.
+
+It gave a transaction up in favour of another: serialization failure and deadlock.
+"""
 
 _SHORTEST_SECRET: Final = 8
 
 _COLLISIONS: Final = 5
-"""How often a transaction is repeated that was given up for another."""
+"""Repetitions of a transaction that collided, at most.
+
+It was given up for another.
+"""
 
 
 class _Connector(NamedTuple):
-    """Where a database is, for people; how it is reached; and what of its drivers' words is not repeated."""
+    """The address, engine and secrets of a database.
+
+    Where it is, for people; how it is reached; and what of its drivers' words is not repeated.
+    """
 
     name: str
     engine: AsyncEngine
@@ -63,7 +78,10 @@ class _CollisionError(Exception):
 
 
 class database_now(FunctionElement[float]):  # noqa: N801 - written like the SQL function that it is
-    """Seconds since 1970 by the database's clock, which all processes share."""
+    """Seconds since 1970 by the database's clock.
+
+    All processes share that clock.
+    """
 
     type: TypeEngine[float] = Double()
     inherit_cache: bool | None = True
@@ -83,7 +101,9 @@ _CLOCK: Final = select(func.clock_timestamp())
 
 
 async def clock(connection: AsyncConnection) -> datetime:
-    """Return the time by the database's clock: what is told of different hosts is compared.
+    """Return the time by the database's clock.
+
+    Times told of different hosts are compared, so they need one clock.
 
     A file is on this host, and so is its clock.
     """
@@ -94,7 +114,9 @@ async def clock(connection: AsyncConnection) -> datetime:
 
 
 class Database:
-    """One database, used from one event loop. Transactions that write run one at a time.
+    """A database, used from one event loop.
+
+    Transactions that write run one at a time.
 
     A caller that is cancelled leaves its transaction to a task of the database's own, which does it to its end: after a
     commit that is cut in the middle nobody knows what is on record, and drivers lose connections on the way.
@@ -126,7 +148,9 @@ class Database:
         return self._closed
 
     async def open(self, *, makes: bool = True) -> None:
-        """Connect, and bring the tables to the version of this package, if they are not of it: only that writes.
+        """Connect, and migrate the tables if needed.
+
+        The tables are brought to the version of this package if they are not of it: only that writes.
 
         Args:
             makes: False: a database without the tables is left as it is.
@@ -144,7 +168,9 @@ class Database:
             await self.write(lambda connection: connection.run_sync(migrate))
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Do it in a transaction of its own; it is durable when this returns.
+        """Do something in a transaction of its own.
+
+        It is durable when this returns.
 
         Args:
             work: done again from its beginning when PostgreSQL gives it up because of another's transaction.
@@ -163,7 +189,9 @@ class Database:
         return await self._to_the_end(change())
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Do it with a connection that sees one state of the database, and waits for no writer.
+        """Read with a connection that sees one state.
+
+        It waits for no writer.
 
         Raises:
             LedgerError: it cannot be read.
@@ -183,7 +211,9 @@ class Database:
         return await self._to_the_end(look())
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Do statements that are prepared in a transaction of their own; they are durable when this returns.
+        """Run prepared statements in a transaction of their own.
+
+        They are durable when this returns.
 
         With SQLite it is one visit to the thread of a connection that does nothing else.
 
@@ -199,7 +229,9 @@ class Database:
         return await self._to_the_end(self._visit(self._writer, work))
 
     async def look(self, work: Callable[[Transaction], T]) -> T:
-        """Do statements that are prepared and only read, with a connection that sees one state of the database.
+        """Run prepared statements that only read.
+
+        The connection sees one state of the database.
 
         Raises:
             LedgerError: it cannot be read.
@@ -207,7 +239,10 @@ class Database:
         return await self.read(lambda connection: connection.run_sync(_pooled, work))
 
     async def aclose(self) -> None:
-        """Wait for what is under way, and close the connections. What is asked for later is refused."""
+        """Wait for what is under way, and close the connections.
+
+        What is asked for later is refused.
+        """
         self._closed = True
         try:
             if self._doing:
@@ -225,7 +260,9 @@ class Database:
                     await loop_end.aclose()
 
     def hurry(self) -> None:
-        """Let nothing wait for locks of others any more, from any thread; what is under way has a second to end.
+        """Let nothing wait for locks of others any more.
+
+        It may be called from any thread; what is under way has a second to end.
 
         A transaction that has not begun in SQLite never will; one that has begun is committed or undone as a whole.
         """
@@ -241,14 +278,20 @@ class Database:
             self.loop.call_later(_HURRY_SECONDS, task.cancel)
 
     def abandon(self) -> None:
-        """Let go of connections that belong to another process, or to a loop that is gone."""
+        """Let go of connections that cannot be used.
+
+        They belong to another process, or to a loop that is gone.
+        """
         self._closed = True
         self._engine.sync_engine.dispose(close=False)
         self._files.stop()
         self._end_servers()
 
     async def _end_with_loop(self) -> AsyncGenerator[None, None]:
-        """Close the connections when the event loop ends, if nobody did before."""
+        """Close the connections when the event loop ends.
+
+        Nothing is left to do if somebody closed them before.
+        """
         try:
             yield
         finally:
@@ -307,7 +350,9 @@ class Database:
             task.exception()
 
     async def _told(self, doing: Coroutine[object, object, T]) -> T:
-        """Tell whatever the database or its driver raises as a LedgerError, in the driver's words.
+        """Raise the database's failures as a LedgerError.
+
+        Whatever the database or its driver raises is told in the driver's words.
 
         They hold neither parameters nor the URL. The frames of the drivers hold the password, so nothing is chained.
         """
@@ -321,7 +366,10 @@ class Database:
 
 
 def _shown(url: URL) -> str:
-    """Where it is, for people: who connects with what is not told."""
+    """Return the database's place, for people.
+
+    Who connects with what is not told.
+    """
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return f"{url.host or 'localhost'}/{url.database or ''}"
@@ -375,7 +423,10 @@ def _parsed(url: Secret) -> URL | None:
 
 
 def _connector(url: Secret, files: SqliteConnections) -> _Connector | ConfigurationError:
-    """The way to the database at a URL; or why there is none, to be raised where no variable holds the URL's parts."""
+    """Return the way to the database at a URL.
+
+    If there is none, it returns the error, to be raised where no variable holds the URL's parts.
+    """
     problem, parsed = url_problem(url), _parsed(url)
     if problem is not None or parsed is None:
         return ConfigurationError(problem or "the ledger's URL cannot be read")
@@ -389,7 +440,10 @@ def _connector(url: Secret, files: SqliteConnections) -> _Connector | Configurat
 
 
 def _passwords(parsed: URL) -> Iterator[Secret]:
-    """What of a URL may be a secret: drivers take a password among the options, too; short ones are words."""
+    """Return the parts of a URL that may be secret.
+
+    Drivers take a password among the options, too; short ones are words.
+    """
     if parsed.password is not None:
         yield Secret(str(parsed.password))
     for name, value in parsed.query.items():

@@ -1,4 +1,6 @@
-r"""The record as text: CSV for spreadsheets, JSON lines for programs.
+r"""The record as text.
+
+CSV for spreadsheets, JSON lines for programs.
 
 In CSV no text begins a formula, wherever a spreadsheet may let a cell begin: at the start of a text, and after a
 semicolon, a bar, a tab or a line end, which other settings take for the end of a cell or a row. There it gets an
@@ -28,22 +30,30 @@ FIELDS: Final = tuple(field.name for field in attrs.fields(BlockRecord))
 _FORMULA_STARTS: Final = frozenset("=+-@\N{MINUS SIGN}")
 
 _UNSEEN: Final = ("C", "Z", "M")
-"""Unicode's categories of blanks, of what cannot be seen and of what stands on another letter; spreadsheets drop some
-of it from the start of a cell."""
+"""Unicode categories of characters that do not show.
+
+Blanks, what cannot be seen and what stands on another letter; spreadsheets drop some of it from the start of a cell.
+"""
 
 _UNSEEN_LETTERS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and signs that cannot be seen either."""
 
 _CELL_ENDS: Final = re.compile(r"([;|\t\r\n])")
-"""What spreadsheets may take for the end of a cell or a row, comma and quotation marks apart: those CSV can say."""
+"""Characters that may end a cell or a row.
+
+Spreadsheets may take them for that. Comma and quotation marks are not among them: those CSV can say.
+"""
 
 _LINE_ENDS: Final = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
-"""Characters that end a line for some programs, although JSON lets them stand."""
+"""Characters that end a line for some programs.
+
+JSON lets them stand.
+"""
 
 
 @attrs.frozen
 class Layout:
-    """How records are written.
+    """The form in which records are written.
 
     Attributes:
         head: what stands before them.
@@ -55,7 +65,7 @@ class Layout:
 
 
 def layout(name: str) -> Layout:
-    """The layout of a format.
+    """Return the layout of a format.
 
     Raises:
         ConfigurationError: there is no such format.
@@ -92,7 +102,9 @@ def _cell(value: object) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    """Tell whether a spreadsheet may take a text for a formula, in full-width letters and after blanks, too.
+    """Tell whether a spreadsheet may see a formula.
+
+    It may be in full-width letters and after blanks, too.
 
     Or for one that was marked: that begins with the mark itself.
     """

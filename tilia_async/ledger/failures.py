@@ -1,4 +1,7 @@
-"""Failures of databases, in their drivers' words, and what to do about those that are known."""
+"""Failures of databases, and what to do about them.
+
+They are told in the drivers' words, with advice on those that are known.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ _TIMED_OUT: Final = "nothing was heard in time: is the server reachable, and is 
 
 
 def words(error: BaseException) -> str:
-    """Return what a driver says, without parameters, and what to do about it as far as that is known."""
+    """Return what a driver says, with advice.
+
+    Its parameters are left out; the advice is there as far as the failure is known.
+    """
     origin = _origin(error)
     # SQLAlchemy puts the driver's class before its words.
     text = readable(str(origin)).removeprefix(f"{type(origin)}: ")
@@ -69,13 +75,19 @@ def words(error: BaseException) -> str:
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """Return PostgreSQL's code of a failure; None if it was not PostgreSQL that failed."""
+    """Return PostgreSQL's code of a failure.
+
+    None if it was not PostgreSQL that failed.
+    """
     code = getattr(_origin(error), "sqlstate", None)
     return code if isinstance(code, str) else None
 
 
 def _origin(error: BaseException) -> BaseException:
-    """Return the driver's own failure of one of SQLAlchemy's, which may be what cannot be loaded."""
+    """Return the driver's failure behind one of SQLAlchemy's.
+
+    It may be what cannot be loaded.
+    """
     origin = getattr(error, "orig", None)
     return origin if isinstance(origin, BaseException) else error
 

@@ -1,4 +1,4 @@
-"""Which records somebody wants."""
+"""Filters of records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from tilia_async.wire.refusal import refuse
 
 
 class RecordFilter(TypedDict, total=False):
-    """Records that have all of these: ``since`` and ``until`` are asked for at or after, and before."""
+    """Filters, all of which must match.
+
+    ``since`` is inclusive, ``until`` exclusive; both compare the time at which the record was asked for.
+    """
 
     job_id: str | None
     account_id: str | None
@@ -30,7 +33,7 @@ _MOMENTS = frozenset({"since", "until"})
 
 
 def checked(wanted: RecordFilter) -> RecordFilter:
-    """The same, if each is a filter that there is.
+    """Return the filters, or refuse those that are unknown.
 
     Raises:
         InvalidRequestError: with what is wrong with each.

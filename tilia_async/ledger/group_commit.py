@@ -11,22 +11,33 @@ from typing import Final, Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 Told: TypeAlias = Callable[[BaseException | None], bool]
-"""Is called once rows are durable, or with the reason why they are not; returns whether anybody heard."""
+"""A callback for rows that are durable, or failed.
+
+It is called once rows are durable, or with the reason why they are not; returns whether anybody heard.
+"""
 
 LONGEST_WAIT: Final = 0.004
-"""Seconds that rows which are not urgent wait for others at most, so that they share a transaction."""
+"""Longest wait of rows without urgency, in seconds.
+
+They wait for others so that they share a transaction.
+"""
 
 SHORTEST_GAP: Final = 0.003
 """Seconds between two transactions without an urgent row, at least."""
 
 _TURNS_OF_AN_ANSWER: Final = 3
-"""How often the event loop goes round between the bytes of an answer and the row that comes of it."""
+"""Turns of the event loop between answer and row.
+
+So often it goes round between the bytes of an answer and the row that comes of it.
+"""
 
 _log = logging.getLogger("tilia_async")
 
 
 class GroupCommit(Generic[T]):
-    """Writes what tasks hand in while the transaction before runs, all at once.
+    """A writer that commits the rows of many tasks together.
+
+    It writes what tasks hand in while the transaction before runs, all at once.
 
     Args:
         write: writes rows; they are durable when it returns.
@@ -94,7 +105,10 @@ class GroupCommit(Generic[T]):
             self._writer = None
 
     async def _let_come(self) -> None:
-        """Wait for more as long as they keep coming, and none is urgent."""
+        """Wait for more while they keep coming.
+
+        It ends when one is urgent.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + LONGEST_WAIT
         pause = self._written_at + SHORTEST_GAP - loop.time()

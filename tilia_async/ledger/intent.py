@@ -1,4 +1,4 @@
-"""What somebody is about to do to accounts."""
+"""An intent to block or unblock accounts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tilia_async import checks
 from tilia_async.ledger.record import BlockAction
 
 LONGEST_NAME = 255
-"""In characters: of a job's id and of an issuer."""
+"""Longest job id or issuer, in characters."""
 
 LONGEST_LEASE = 60.0
 """Seconds that a run's claims may live without being renewed."""
@@ -20,7 +20,7 @@ LONGEST_LEASE = 60.0
 
 @attrs.frozen
 class Intent:
-    """One block or unblock, or those of a job.
+    """An intent: one block or unblock, or a job's.
 
     Attributes:
         undoes: the job whose blocks are lifted.
@@ -34,7 +34,7 @@ class Intent:
     undoes: str | None = None
 
     def problems(self) -> dict[str, list[str]]:
-        """What is wrong with it, by field."""
+        """Return the problems of the intent, by field."""
         return {
             "reason": _text(self.reason),
             "actor": _text(self.actor),
@@ -56,11 +56,17 @@ def _text(value: object) -> list[str]:
 
 
 def new_job_name(action: str) -> str:
-    """Return a name for a job that nobody named: when it began, and letters that tell it from others of that second."""
+    """Return a name for a job that nobody named.
+
+    When it began, and letters that tell it from others of that second.
+    """
     return f"{action}-{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def undo_name(job_id: str) -> str:
-    """Return the name of the job that undoes another, the same each time."""
+    """Return the name of the job that undoes another.
+
+    It is the same each time.
+    """
     name = f"undo-{job_id}"
     return name if len(name) <= LONGEST_NAME else f"undo-{hashlib.sha256(job_id.encode()).hexdigest()}"

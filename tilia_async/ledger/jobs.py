@@ -1,4 +1,7 @@
-"""Bulk jobs as they were begun: what runs later under the same name has to agree."""
+"""Bulk jobs as they were begun.
+
+What runs later under the same name has to agree.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ UNDO: Final = "undo"
 
 @attrs.frozen(kw_only=True)
 class JobDefinition:
-    """The parts of a job that stay the same in all its runs.
+    """The parts of a job that stay the same.
+
+    They do so in all its runs.
 
     Attributes:
         origin: the environment that its accounts are in.
@@ -41,7 +46,9 @@ class JobDefinition:
 
 
 async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefinition:
-    """Enter a job, or make sure that it is the one that was begun under this name, and return it as it was begun.
+    """Enter a job, or check it against its entry.
+
+    Makes sure that it is the one that was begun under this name, and returns it as it was begun.
 
     A reason, actor or review date that is not given is no other one.
 
@@ -71,7 +78,7 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
 
 
 async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) -> None:
-    """Make sure that a job can be undone from this environment.
+    """Refuse to undo a job from another environment.
 
     Raises:
         ConfigurationError: there is no such job, it blocked nobody, or it was begun in another environment.
@@ -96,12 +103,15 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
 
 
 def under_way(job_id: str) -> ConfigurationError:
-    """Return the error for a job that is to be undone while it runs."""
+    """Return the error for undoing a running job."""
     return ConfigurationError(f"the job {job_id!r} is under way: stop it before you undo it")
 
 
 async def live_runs(connection: AsyncConnection, job_id: str) -> Mapping[str, float]:
-    """Return when the claims of each run of a job end that is under way, by the database's clock."""
+    """Return the ends of the claims of live runs.
+
+    For each run of a job that is under way, by the database's clock.
+    """
     rows = await connection.execute(LIVE_RUNS, {"job": job_id})
     return {str(run_id): float(expires_at) for run_id, expires_at in rows}
 
@@ -116,7 +126,10 @@ async def _first_record(connection: AsyncConnection, job_id: str) -> Row[tuple[o
 
 
 async def _completed(connection: AsyncConnection, job: JobDefinition) -> Row[tuple[object, ...]]:
-    """Complete a job of a version that kept its environment alone, from its first record."""
+    """Complete a job of an older version.
+
+    That version kept its environment alone; the rest comes from the job's first record.
+    """
     first = await _first_record(connection, job.job_id)
     as_begun: dict[str, object] = {
         "action": job.action if first is None else first.action,

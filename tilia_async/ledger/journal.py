@@ -1,4 +1,4 @@
-"""What is written of blocks before and after they are sent."""
+"""The journal of blocks, before and after sending."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from tilia_async.ledger.statements import OPEN, Statements, listed, statements
 from tilia_async.models.accounts import PUBLISHER
 
 _UNDO_LOCK: Final = 0x7111B
-"""Of PostgreSQL's advisory locks, see :func:`_lock_undoing`."""
+"""Key of PostgreSQL's advisory lock for undoing.
+
+See ``_lock_undoing``.
+"""
 
 
 @attrs.frozen
@@ -38,7 +41,7 @@ class _Intended:
 
 @attrs.frozen
 class _Settled:
-    """What became of an account that a run had in hand."""
+    """The outcome of an account that a run has."""
 
     run_id: str
     settlement: RecordedOutcome
@@ -46,7 +49,10 @@ class _Settled:
 
 @attrs.define(eq=False)
 class _Look:
-    """An account that a job unblocks to undo another, and the blocks that are, or may be, in force beside."""
+    """An account whose block is undone, with its others.
+
+    A job unblocks it to undo another; beside it the blocks that are, or may be, in force.
+    """
 
     account_id: str
     undone: str
@@ -56,7 +62,10 @@ class _Look:
 
 @attrs.define(eq=False)
 class _Claiming:
-    """Accounts that a run asks for, in the order of their names; and what came of it."""
+    """Accounts that a run asks for, and the result.
+
+    The accounts are in the order of their names.
+    """
 
     run_id: str
     intent: Intent
@@ -65,7 +74,10 @@ class _Claiming:
 
 
 class Journal:
-    """Writes what is about to be sent, and what came of it: in one transaction whatever came while another ran."""
+    """Journal of intents and outcomes.
+
+    It writes what is about to be sent, and what came of it: in one transaction whatever came while another ran.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -79,7 +91,9 @@ class Journal:
         await self.database.aclose()
 
     async def intend(self, run_id: str, account_id: str, intent: Intent) -> None:
-        """Put a single call on record; it is durable when this returns.
+        """Put a single call on record.
+
+        It is durable when this returns.
 
         Raises:
             LedgerError: it is not on record, and must not be sent.
@@ -87,7 +101,9 @@ class Journal:
         await self._entries.add(_Intended(run_id, account_id, intent))
 
     async def settle(self, run_id: str, *settlements: RecordedOutcome) -> None:
-        """Put on record what became of accounts that a run had in hand. What another has taken over stays.
+        """Put the outcomes of a run's accounts on record.
+
+        What another has taken over stays.
 
         Of no accounts, it waits for what was handed in before.
 
@@ -97,11 +113,13 @@ class Journal:
         await self._entries.add(*[_Settled(run_id, each) for each in settlements])
 
     def settle_soon(self, run_id: str, settlement: RecordedOutcome) -> None:
-        """The same, without waiting for it."""
+        """Put outcomes on record without waiting for it."""
         self._entries.put(_Settled(run_id, settlement))
 
     def settle_in_time(self, run_id: str, settlement: RecordedOutcome, told: Told, *, urgent: bool) -> None:
-        """The same, without waiting for it, together with what comes in the next milliseconds.
+        """Put outcomes on record soon, without waiting.
+
+        They are written together with what comes in the next milliseconds.
 
         Args:
             told: called once it is durable, or with the error if it is not.
@@ -110,7 +128,9 @@ class Journal:
         self._entries.put(_Settled(run_id, settlement), told=told, urgent=urgent)
 
     async def claim(self, run_id: str, intent: Intent, account_ids: Sequence[str]) -> Claims:
-        """Put the intents of a job on record, for those accounts that need something and that no live run has in hand.
+        """Put the intents of a job on record.
+
+        For those accounts that need something and that no live run has in hand.
 
         Args:
             account_ids: each at most once.
@@ -125,7 +145,9 @@ class Journal:
         return claiming.claims
 
     async def begin_run(self, run_id: str, job: JobDefinition, lease: float) -> JobDefinition:
-        """Enter a run of a job, whose claims live as long as it renews its lease (in seconds).
+        """Enter a run of a job.
+
+        Its claims live as long as it renews its lease (in seconds).
 
         Returns:
             The job as it was begun.
@@ -151,7 +173,9 @@ class Journal:
         return await self.database.write(work)
 
     async def live_runs(self, job_id: str) -> Mapping[str, float]:
-        """Return the runs of a job that are under way, and when their claims end if they are not renewed.
+        """Return the live runs of a job.
+
+        With the times when their claims end if they are not renewed.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -163,7 +187,9 @@ class Journal:
         return await self.database.read(work)
 
     async def blocks_beside(self, account_id: str, undone: str, unblocked_by: str) -> tuple[BlockRecord, ...]:
-        """Return the blocks of an account for which a job that undoes another is not to leave it unblocked.
+        """Return the blocks that forbid unblocking an account.
+
+        A job that undoes another is not to leave the account unblocked because of them.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -173,7 +199,9 @@ class Journal:
         return look.others
 
     async def renew_run(self, run_id: str, job_id: str, lease: float) -> None:
-        """Let the claims of a run live that much longer, in seconds from now, by the database's clock.
+        """Prolong the claims of a run.
+
+        They live that much longer, in seconds from now, by the database's clock.
 
         Raises:
             LedgerError: it is not on record.
@@ -187,7 +215,9 @@ class Journal:
         await self.database.write(work)
 
     async def end_run(self, run_id: str) -> None:
-        """End the claims of a run: another may go on at once.
+        """End the claims of a run.
+
+        Another may go on at once.
 
         Raises:
             LedgerError: it is not on record; the claims end by themselves.
@@ -233,7 +263,9 @@ def _now(transaction: Transaction, known: Statements) -> datetime:
 
 
 async def _lock_undoing(connection: AsyncConnection) -> None:
-    """Let no other process undo or begin a job before this transaction ends.
+    """Lock out others that undo or begin a job.
+
+    No other process does so before this transaction ends.
 
     Else two jobs that are undone at once would keep an account for each other's sake, and a job could begin while it is
     undone. It comes before any row is locked, or two processes could wait for each other.
@@ -251,7 +283,10 @@ async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, leas
 
 
 def _settle(transaction: Transaction, known: Statements, settled: Sequence[_Settled], now: datetime) -> None:
-    """All that came well of a run at once; those that failed one by one, with their errors."""
+    """Settle what a run had in hand.
+
+    All that came well in one statement; those that failed one by one, with their errors.
+    """
     # In the order of the accounts everywhere, see Journal.claim.
     each_of = [(each.settlement, each.run_id) for each in settled]
     each_of.sort(key=lambda each: each[0].account_id)
@@ -292,7 +327,10 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
 def _left_alone(
     transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
 ) -> dict[str, ExistingRecord]:
-    """Find what the job has left to do, in nobody's hand, and what was changed back since: nobody asks for it now."""
+    """Find what is left and was changed back since.
+
+    The job has it left to do, it is in nobody's hand, and nobody asks for it now.
+    """
     job_id = asked.intent.job_id
     if job_id is None:
         return {}
@@ -308,7 +346,10 @@ def _left_alone(
 
 
 def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming, undone: str, now: datetime) -> Claims:
-    """Claim those that nothing else blocks. The others are kept; that is on record in the same transaction."""
+    """Claim those that nothing else blocks.
+
+    The others are kept; that is on record in the same transaction.
+    """
     before = _found(transaction, known, asked, asked.names)
     standing = standings(transaction, asked.names)
     plan = _plan(asked.names, before, standing, undone)
@@ -333,7 +374,7 @@ def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming
 
 @attrs.frozen
 class _Plan:
-    """What is to become of accounts whose blocks are undone.
+    """The plan for accounts whose blocks are undone.
 
     Attributes:
         lift: the ones to be unblocked. Where an earlier run may have done so, the blocks for which they are to be
@@ -350,7 +391,10 @@ class _Plan:
 def _plan(
     names: Sequence[str], before: Mapping[str, ExistingRecord], standing: Mapping[str, Standing], undone: str
 ) -> _Plan:
-    """Decide about each account, but for those that have their outcome already."""
+    """Decide about each account.
+
+    Those that have their outcome already are left out.
+    """
     plan = _Plan()
     for name in names:
         earlier, account = before.get(name), standing.get(name, Standing())
@@ -405,7 +449,7 @@ def _found_in(row: Row, run_id: str) -> ExistingRecord:
 def _overtaken(
     asked: _Claiming, found: Mapping[str, ExistingRecord], standing: Mapping[str, Standing]
 ) -> Mapping[str, ExistingRecord]:
-    """Tell of what the job had confirmed whether that was undone since."""
+    """Tell whether confirmed work was undone since."""
     job_id = asked.intent.job_id
     if job_id is None:
         return found

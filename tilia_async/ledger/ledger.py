@@ -1,4 +1,7 @@
-"""The record of every block: who, why, when, and what came of it."""
+"""The record of every block.
+
+Who, why, when, and what came of it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
 
 class Records(AsyncIterator[BlockRecord]):
-    """Records, read some at a time, in the order in which they were entered.
+    """The records of a query, read in portions.
+
+    In the order in which they were entered.
 
     One that is entered while they are read may come as well, one that changes comes as it is then.
     """
@@ -40,7 +45,9 @@ class Records(AsyncIterator[BlockRecord]):
         self._waiting: list[BlockRecord] = []
 
     async def page(self) -> Sequence[BlockRecord]:
-        """Those that come next, some hundred at most; none at the end.
+        """Return the next records.
+
+        Some hundred at most; none at the end.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -63,7 +70,9 @@ class Records(AsyncIterator[BlockRecord]):
 
 
 class BlockLedger:
-    """The record of every block and unblock, in a SQLite file or PostgreSQL.
+    """The record of every block and unblock.
+
+    It is a SQLite file or a PostgreSQL database.
 
     It needs the extra ``ledger``, for PostgreSQL the extra ``postgres``. Behind a pooler in transaction mode, such as
     PgBouncer, it works by itself; one that it does not recognise is told by ``?statement_cache_size=0`` in the URL.
@@ -108,7 +117,9 @@ class BlockLedger:
 
     @classmethod
     def open(cls, url: str | Secret, *, lease: float = 30.0) -> Self:
-        """A ledger at ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``; made if it is new.
+        """Open a ledger; made if it is new.
+
+        Its URL is ``sqlite:///blocks.db`` or ``postgresql://user:password@host/database``.
 
         Args:
             url: where it is. A relative file lies in the working directory.
@@ -121,7 +132,9 @@ class BlockLedger:
         return cls(url, lease=lease)
 
     async def history(self, account_id: str) -> list[BlockRecord]:
-        """All that was done to an account, oldest first.
+        """Return all that was done to an account.
+
+        Oldest first.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -132,7 +145,9 @@ class BlockLedger:
         return await questions.history(database, account_id)
 
     def records(self, **wanted: Unpack[RecordFilter]) -> AsyncIterator[BlockRecord]:
-        """The records that have all that is asked for, in the order in which they were entered.
+        """Return the records that match all given filters.
+
+        In the order in which they were entered.
 
         Args:
             wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
@@ -152,7 +167,9 @@ class BlockLedger:
         return Records(self, query)
 
     def pending(self, job_id: str | None = None) -> AsyncIterator[BlockRecord]:
-        """The records with something left to do: intended, unknown or failed.
+        """Return the records with something left to do.
+
+        Intended, unknown or failed.
 
         The next run of their job does it, unless the opposite was confirmed since; that of a single call is left to
         you.
@@ -172,7 +189,9 @@ class BlockLedger:
         return Records(self, query)
 
     def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> AsyncIterator[BlockRecord]:
-        """The blocks in force: for each account the first that was not lifted, one of yours and one of Tilia's.
+        """Return the blocks in force.
+
+        Per account the oldest block that has not been lifted, at most one placed by you and one by Tilia.
 
         It says who is blocked, why, since when and by whom, as far as this ledger and the notifications that were
         applied to it know. A block of one capability is one of them, with the capability in its reason; your unblock
@@ -198,7 +217,9 @@ class BlockLedger:
         return Records(self, query)
 
     def due_for_review(self, before: datetime) -> AsyncIterator[BlockRecord]:
-        """The blocks in force whose ``review_at`` is before that moment.
+        """Return the blocks in force due for review.
+
+        Their ``review_at`` is before that moment.
 
         Raises:
             InvalidRequestError: the moment has no time zone.
@@ -226,7 +247,7 @@ class BlockLedger:
             format: ``csv``, with a line of names, or ``jsonl``, one JSON object a line. In CSV a text that a
                 spreadsheet would take for a formula gets an apostrophe before it, wherever a cell may begin: at its
                 start, and after ``;``, ``|``, a tab or a line end. To read it back, take one apostrophe away there.
-            wanted: as for :meth:`records`.
+            wanted: as for ``records``.
 
         Raises:
             ConfigurationError: there is no such format.
@@ -242,7 +263,9 @@ class BlockLedger:
         return number
 
     async def apply(self, event: ReportedBlock) -> None:
-        """Enter a block or unblock that Tilia reported. The same notification again adds nothing.
+        """Enter a block or unblock that Tilia reported.
+
+        The same notification again adds nothing.
 
         It is known by account, state, issuer, the issuer's block ids and the time of its sending, so each issuer that
         it names has one record. One without that time, such as one that a receiver has confirmed, tells a state, and
@@ -260,7 +283,9 @@ class BlockLedger:
         await reported.apply(database, event)
 
     async def aclose(self) -> None:
-        """Finish what is being written, and close the connections. A second time does nothing.
+        """Finish what is being written, and close the connections.
+
+        A second time does nothing.
 
         While another process holds the write lock of a SQLite file, it waits as long as every write does, 30 seconds at
         most. When its caller is cancelled, before or meanwhile, it waits for no lock: what could not be written by then
@@ -355,7 +380,10 @@ class BlockLedger:
                 database.hurry()
 
     def _let_go(self, journal: Journal) -> None:
-        """Of what belongs to the parent process, or to a loop that has ended."""
+        """Let go of another process's or loop's parts.
+
+        These belong to the parent process, or to a loop that has ended.
+        """
         database = journal.database
         if self._process == os.getpid() and not database.loop.is_closed() and not database.is_closed:
             raise ConfigurationError("the ledger is in use in another event loop: open one for each")
@@ -367,31 +395,41 @@ class BlockLedger:
 
 
 def _heard(task: asyncio.Task[Journal] | asyncio.Task[None]) -> None:
-    """Take a failure as told: those who waited for it may be gone, and it is none of the loop's business."""
+    """Take a failure as told.
+
+    Those who waited for it may be gone, and it is none of the loop's business.
+    """
     if not task.cancelled():
         task.exception()
 
 
 async def journal_of(ledger: BlockLedger) -> Journal:
-    """The ledger's journal in the running event loop, opened if it is not.
+    """Return the ledger's journal in the running loop.
+
+    Opened if it is not.
 
     Raises:
         LedgerError: it is closed, or the database cannot be opened.
         ConfigurationError: it is in use in another event loop.
     """
-    return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are no users
+    return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are not users
 
 
 def interrupt(ledger: BlockLedger) -> None:
-    """Let nothing wait for locks any more: the ledger is about to be closed because its caller was interrupted."""
-    ledger._hurry()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who close it are no users
+    """Interrupt all waits for locks.
+
+    The ledger is about to be closed because its caller was interrupted.
+    """
+    ledger._hurry()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who close it are not users
 
 
 def existing_ledger(url: str | Secret) -> BlockLedger:
-    """Return a ledger that is there already, to be read: a database without its tables is refused and left as it is.
+    """Return a ledger that is there already, for reading.
+
+    A database without its tables is refused and left as it is.
 
     Raises:
-        ConfigurationError: as :meth:`BlockLedger.open` does.
+        ConfigurationError: as ``BlockLedger.open`` does.
     """
     ledger = BlockLedger(hide(url))
     ledger._makes = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - only what reads by itself asks for it
@@ -399,7 +437,9 @@ def existing_ledger(url: str | Secret) -> BlockLedger:
 
 
 def check_ledger_url(url: Secret) -> Kind:
-    """Refuse a URL that no ledger can have, and return the kind of its database.
+    """Return the kind of a URL's database.
+
+    Refuses a URL that no ledger can have.
 
     Raises:
         ConfigurationError: it is none that a ledger can have, or the extra is not installed.

@@ -1,4 +1,7 @@
-"""The libraries of databases: which of them a ledger needs, and how they are loaded beside an event loop."""
+"""The libraries of databases, loaded when they are needed.
+
+The module knows which of them a ledger needs, and loads them beside an event loop.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,19 @@ from tilia_async.ledger.system_failures import advice
 from tilia_async.ledger.url import Kind
 
 _ROOMS: Final = ("database", "journal", "jobs", "queries", "reported_blocks", "standing", "statements")
-"""Modules of this package that need SQLAlchemy, which takes some tenths of a second."""
+"""Modules of this package that need SQLAlchemy.
+
+To load it takes some tenths of a second.
+"""
 
 _NEEDED: Final = {
     Kind.SQLITE: ("ledger", ("sqlalchemy", "greenlet", "aiosqlite")),
     Kind.POSTGRESQL: ("postgres", ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg")),
 }
-"""The extra and its libraries; the rooms above know SQLite always."""
+"""The extra of a database, and its libraries.
+
+The rooms above know SQLite always.
+"""
 
 _DIALECTS: Final = {
     Kind.SQLITE: ("sqlalchemy.dialects.sqlite.aiosqlite",),
@@ -32,7 +41,10 @@ _DIALECTS: Final = {
 _loaded: Final = set[Kind]()
 
 _importing: Final = RLock()
-"""Held while a thread imports. A process that is forked meanwhile would have modules locked for ever."""
+"""Held while a thread imports.
+
+A process that is forked meanwhile would have modules locked for ever.
+"""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -41,7 +53,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def lacking(kind: Kind) -> str | None:
-    """Return what is not installed of that which a kind of database needs, and how to install it; None: all is there.
+    """Return what is not installed, and how to install it.
+
+    It looks for what a kind of database needs. None: all is there.
 
     Raises:
         LedgerError: the system does not let this process look.
@@ -58,7 +72,9 @@ def lacking(kind: Kind) -> str | None:
 
 
 async def load(kind: Kind) -> None:
-    """Load the libraries of a kind of database, in a thread, if they are not loaded.
+    """Load the libraries of a kind of database.
+
+    In a thread, if they are not loaded.
 
     Raises:
         LedgerError: they cannot be loaded.

@@ -1,4 +1,7 @@
-"""Connections to PostgreSQL: each is ended, also when its event loop has, and works behind a pooler of connections."""
+"""Connections to PostgreSQL.
+
+Each is ended, also when its event loop has, and works behind a pooler of connections.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,21 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _CACHES: Final = ("statement_cache_size", "prepared_statement_cache_size")
-"""The URL's option, with asyncpg's name and SQLAlchemy's: 0 keeps no prepared statement after its transaction."""
+"""Options of the URL that set the statement cache.
+
+With asyncpg's name and SQLAlchemy's: 0 keeps no prepared statement after its transaction.
+"""
 
 _KEYWORDS: Final = inspect.signature(asyncpg.connect).parameters.keys()  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - only names are taken
 
 _STATEMENTS: Final = 100
-"""How many prepared statements a connection keeps, as in asyncpg."""
+"""Prepared statements of a connection, as in asyncpg."""
 
 _inherited: Final[list[object]] = []
-"""Connections of a parent process: to close one here would end it there."""
+"""Connections of a parent process.
+
+To close one here would end it there.
+"""
 
 
 class _Driver(Protocol):
@@ -92,14 +101,20 @@ class PostgresConnections:
         event.listen(engine.sync_engine, "checkout", _check)
 
     async def aclose(self) -> None:
-        """Close those that are still there, and wait until the server has heard it."""
+        """Close the connections that are still there.
+
+        Waits until the server has heard it.
+        """
         for connection in list(self._known):
             # What is broken is closed, too.
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close()
 
     def end(self) -> None:
-        """End those that are still there, from any thread, and wait for none."""
+        """End the connections that are still there.
+
+        From any thread; it waits for none.
+        """
         if self._process != os.getpid():
             _inherited.extend(self._known)
             return
@@ -140,12 +155,17 @@ async def _is_direct(connection: _Driver) -> bool:
 
 
 def _unnamed() -> str:
-    """Name a statement that is sent with its text each time it is run."""
+    """Name a statement that is sent each time.
+
+    It is sent with its text each time it is run.
+    """
     return ""
 
 
 def _check(adapted: _Adapted, _record: object, _proxy: object) -> None:
-    """Make sure that a connection is still there before it is used: servers end those that are idle.
+    """Check a connection before it is used.
+
+    Servers end those that are idle.
 
     Raises:
         DisconnectionError: it is not; SQLAlchemy opens another.
@@ -162,7 +182,10 @@ async def _ask(connection: _Driver) -> None:
 
 
 def _close_socket(connection: _Driver) -> None:
-    """Close the socket of a connection whose loop has ended; where that is uvloop, it has done so itself."""
+    """Close the socket of a dead loop's connection.
+
+    Where the loop is uvloop, it has done so itself.
+    """
     # No public way leads to either.
     transport: object = getattr(connection, "_transport", None)
     loop: object = getattr(connection, "_loop", None)

@@ -1,4 +1,4 @@
-"""Statements that are run over and over, and the transactions that they are run in."""
+"""Statements that are repeated, with their transactions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Prepared:
 
 
 class Transaction(Protocol):
-    """A transaction under way. It blocks its thread, and is used in no other."""
+    """A transaction under way.
+
+    It blocks its thread, and is used in no other.
+    """
 
     @property
     def dialect(self) -> str:
@@ -111,7 +114,10 @@ def prepare(statement: Executable, dialect: str) -> Prepared:
 
 
 def _reader(statement: Select[tuple[object, ...]]) -> _Read | None:
-    """Make what reads a row of a query; None where the types of SQLite are Python's."""
+    """Make the function that reads a query's rows.
+
+    None where the types of SQLite are Python's.
+    """
     columns = list(statement.selected_columns)
     found = [column.type.dialect_impl(_SQLITE).result_processor(_SQLITE, None) for column in columns]
     converters = [(place, convert) for place, convert in enumerate(found) if convert is not None]

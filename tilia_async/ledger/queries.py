@@ -1,4 +1,4 @@
-"""What people ask of the record, as statements."""
+"""Queries of people, as statements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tilia_async.ledger.schema import JOBS, RECORDS
 from tilia_async.models.accounts import PUBLISHER
 
 PAGE: Final = 500
-"""How many records are read at once."""
+"""Number of records that are read at once."""
 
 Query = Select[tuple[object, ...]]
 
@@ -32,7 +32,7 @@ _R = RECORDS.c
 
 
 def matching(wanted: RecordFilter) -> Query:
-    """The records that have all that is asked for."""
+    """Select the records that match all given filters."""
     query = select(RECORDS)
     for name in ("job_id", "account_id", "action", "state", "actor", "source", "issuer"):
         value = wanted.get(name)
@@ -45,12 +45,17 @@ def matching(wanted: RecordFilter) -> Query:
 
 
 def pending(job_id: str | None) -> Query:
-    """The records that their jobs have something left to do for, and single calls of which nobody knows the outcome."""
+    """Select the records with something left to do.
+
+    Records that their jobs have something left to do for, and single calls of which nobody knows the outcome.
+    """
     return matching({"job_id": job_id}).where(_R.state.in_([state.value for state in OPEN_STATES]))
 
 
 def in_force(issuer: str | None, *, by_tilia: bool | None) -> Query:
-    """For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
+    """Select the blocks in force.
+
+    For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
 
     Your unblock lifts your blocks, and those of which Tilia does not say whose they are: one of Tilia's it would have
     refused to lift. A notification that says "not blocked" says that nothing is left. What was asked for, or reported,
@@ -77,7 +82,10 @@ def in_force(issuer: str | None, *, by_tilia: bool | None) -> Query:
 
 
 def due(before: datetime) -> Query:
-    """The blocks in force that somebody should have looked at by then."""
+    """Select the blocks in force due for review.
+
+    Somebody should have looked at them by then.
+    """
     return in_force(None, by_tilia=None).where(_R.review_at < before)
 
 
@@ -90,20 +98,28 @@ def _ours(records: FromClause) -> ColumnElement[bool]:
 
 
 def _before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    """Asked for earlier; what was asked for at the same time, entered earlier."""
+    """Match records that were asked for earlier.
+
+    Of what was asked for at the same time, those entered earlier.
+    """
     same = (one.c.requested_at == other.c.requested_at) & (one.c.id < other.c.id)
     return or_(one.c.requested_at < other.c.requested_at, same)
 
 
 def done_at(records: FromClause) -> ColumnElement[datetime]:
-    """Return the time by which it had its effect: a call has it between its beginning and its answer."""
+    """Return the time by which it had its effect.
+
+    A call has it between its beginning and its answer.
+    """
     asked = records.c.requested_at
     is_told = records.c.source == RecordSource.WEBHOOK.value
     return case((is_told, asked), else_=func.coalesce(records.c.settled_at, asked))
 
 
 def _done_before(block: FromClause, lift: FromClause) -> ColumnElement[bool]:
-    """Had its effect before the other was asked for, or reported.
+    """Match effects before the other's request or report.
+
+    It had its effect before the other was asked for, or reported.
 
     A notification was sent before it was entered, whatever Tilia's clock says: see ``standing``.
     """
@@ -121,7 +137,10 @@ def _goes_before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
 
 
 def _withdrawn(block: FromClause, name: str) -> ColumnElement[bool]:
-    """Its job was undone, and the account was kept for another block."""
+    """Match blocks that an undoing kept in force.
+
+    Its job was undone, and the account was kept for another block.
+    """
     kept, undo = RECORDS.alias(f"{name}_kept"), JOBS.alias(f"{name}_undo")
     withdrawal = exists().where(
         kept.c.account_id == block.c.account_id,
@@ -147,7 +166,10 @@ def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
 
 
 def _blocked_again(lift: FromClause, name: str) -> ColumnElement[bool]:
-    """It was reported while a job that was undone unblocked the account and blocked it again."""
+    """Match reports of a block that was restored.
+
+    It was reported while a job that was undone unblocked the account and blocked it again.
+    """
     kept = RECORDS.alias(name)
     again = exists().where(
         kept.c.account_id == lift.c.account_id,
@@ -159,19 +181,25 @@ def _blocked_again(lift: FromClause, name: str) -> ColumnElement[bool]:
 
 
 def to_undo(job_id: str) -> Query:
-    """The blocks of a job that took effect, or may have."""
+    """Select the blocks of a job, to undo them.
+
+    They took effect, or may have.
+    """
     effective = [RecordState.CONFIRMED.value, RecordState.INTENDED.value, RecordState.UNKNOWN.value]
     return matching({"job_id": job_id, "action": BlockAction.BLOCK}).where(_R.state.in_(effective))
 
 
 async def history(database: Database, account_id: str) -> list[BlockRecord]:
-    """All records of an account, by when they were asked for."""
+    """Select all records of an account by request time."""
     query = matching({"account_id": account_id}).order_by(_R.requested_at, _R.id)
     return [record(row) for row in await _answer(database, query)]
 
 
 async def page(database: Database, query: Query, after: int) -> tuple[Sequence[BlockRecord], int]:
-    """The next records of an answer, in the order in which they were entered, and where it goes on."""
+    """Select the next page of an answer.
+
+    The next records in the order in which they were entered, and where it goes on.
+    """
     rows = await _answer(database, query.where(_R.id > after).order_by(_R.id).limit(PAGE))
     return [record(row) for row in rows], rows[-1].id if rows else after
 
@@ -184,7 +212,7 @@ async def _answer(database: Database, query: Query) -> Sequence[Row[tuple[object
 
 
 def record(row: Row[tuple[object, ...]]) -> BlockRecord:
-    """A row as what users see."""
+    """Return the record of a row, as users see it."""
     return BlockRecord(
         account_id=row.account_id,
         action=BlockAction(row.action),

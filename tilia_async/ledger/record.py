@@ -1,4 +1,4 @@
-"""What the ledger keeps of one block or unblock."""
+"""A record of one block or unblock."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from tilia_async.models.accounts import PUBLISHER, Block
 
 
 class BlockAction(StrEnum):
-    """What was to be done."""
+    """The action: to block, or to lift a block."""
 
     BLOCK = "block"
     UNBLOCK = "unblock"
 
 
 class RecordState(StrEnum):
-    """What came of it."""
+    """The outcome of a recorded action."""
 
     INTENDED = "intended"
-    """It is about to be sent; or the process ended, or the ledger failed, before an answer was on record."""
+    """About to be sent, or left without a recorded answer.
+
+    The process ended, or the ledger failed, before an answer was on record.
+    """
     CONFIRMED = "confirmed"
     """Tilia said yes."""
     NOT_FOUND = "not_found"
@@ -32,19 +35,28 @@ class RecordState(StrEnum):
     REFUSED = "refused"
     """Tilia refused it for this account (401, 403)."""
     UNKNOWN = "unknown"
-    """It may have been sent, and nobody can know whether it took effect; the next run of its job sends it again."""
+    """Possibly sent: nobody can know whether it took effect.
+
+    The next run of its job sends it again.
+    """
     FAILED = "failed"
-    """It had no effect, for certain; the next run of its job tries it again."""
+    """Without effect, for certain.
+
+    The next run of its job tries it again.
+    """
     KEPT = "kept"
-    """Only of a job that undoes another: the block stays, because something else blocks the account, too."""
+    """Kept: the undoing job leaves the block in place.
+
+    Only of a job that undoes another: something else blocks the account, too.
+    """
 
 
 OPEN_STATES = (RecordState.INTENDED, RecordState.UNKNOWN, RecordState.FAILED)
-"""Those in which a job has something left to do."""
+"""States with something left to do for a job."""
 
 
 class RecordSource(StrEnum):
-    """Who entered the record."""
+    """The source that entered the record."""
 
     CALL = "call"
     BULK = "bulk"
@@ -55,15 +67,20 @@ NOT_SAID = "unknown"
 """The issuer where a notification does not tell it."""
 
 LIFTED_BY_YOU: Final = (PUBLISHER, NOT_SAID)
-"""The issuers whose blocks are lifted by an unblock of yours that Tilia confirms: it refuses to lift its own."""
+"""Issuers whose blocks your unblock lifts.
+
+An unblock of yours that Tilia confirms: it refuses to lift its own.
+"""
 
 _MOST_NAMED: Final = 3
-"""How many blocks an error's text names."""
+"""Number of blocks that an error's text names, at most."""
 
 
 @attrs.frozen(kw_only=True)
 class BlockRecord:
-    """One block or unblock: of whom, why, by whom, when, and what came of it.
+    """A block or unblock.
+
+    It says of whom, why, by whom, when, and what came of it.
 
     Attributes:
         account_id: the account; of an id that could not be one, its text.
@@ -114,7 +131,10 @@ class ReportedBlock(Protocol):
 
 
 def state_after(error: errors.TiliaError | None) -> RecordState:
-    """The state of a block whose call ended with this error, or with none."""
+    """Return the state of a block after its call.
+
+    The call ended with this error, or with none.
+    """
     if error is None or error.took_effect is True:
         return RecordState.CONFIRMED
     if error.took_effect is None:
@@ -129,7 +149,10 @@ def state_after(error: errors.TiliaError | None) -> RecordState:
 
 
 def described(found: BlockRecord) -> str:
-    """Describe a record in a few words, for an error's text. A job has many: they have the same words."""
+    """Describe a record in a few words.
+
+    They are for an error's text. A job has many records: they have the same words.
+    """
     at = f"{found.requested_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
     if found.source is RecordSource.WEBHOOK:
         words = f"a notification of {at}, issuer {found.issuer}"
@@ -155,7 +178,9 @@ def _more(others: Sequence[BlockRecord]) -> str:
 
 
 def overtaken_because(since: BlockRecord, *, perhaps: bool = False) -> str:
-    """Tell why what a job had confirmed may not be so any more.
+    """Tell why a confirmed change may not hold.
+
+    What a job had confirmed may not be so any more.
 
     Args:
         perhaps: the record may be older than the job's.

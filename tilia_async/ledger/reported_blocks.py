@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 async def apply(database: Database, event: ReportedBlock) -> None:
-    """Enter what a notification says: a record for each issuer it names. The same notification again adds nothing.
+    """Enter what a notification says.
+
+    A record for each issuer it names. The same notification again adds nothing.
 
     A notification is known by the time of its sending. One without, such as a confirmed one, tells a state: it adds
     nothing while the last such record of the issuer, and of the same blocks, still holds, i.e. the opposite is not on
@@ -58,7 +60,9 @@ def _entering(dialect: str) -> Insert:
 
 
 async def _now(connection: AsyncConnection, row: Mapping[str, object]) -> datetime:
-    """The time that all processes share, once no other enters what concerns the account.
+    """Return the shared time, after locking out others.
+
+    The time that all processes share, once no other enters what concerns the account.
 
     One transaction at a time writes to SQLite, on one machine, and begins as a writer.
     """
@@ -69,7 +73,10 @@ async def _now(connection: AsyncConnection, row: Mapping[str, object]) -> dateti
 
 
 def _entering_once(row: Mapping[str, object]) -> Insert:
-    """Enters a state, unless it is on record and nothing has ended it since."""
+    """Enter a state once.
+
+    Nothing is entered if it is on record and nothing has ended it since.
+    """
     known, opposite = RECORDS.alias("known"), RECORDS.alias("opposite")
     at = literal(row["requested_at"], RECORDS.c.requested_at.type)
     began = opposite.c.requested_at
@@ -99,7 +106,10 @@ def _entering_once(row: Mapping[str, object]) -> Insert:
 
 
 def _ends(row: Mapping[str, object], opposite: FromClause) -> ColumnElement[bool]:
-    """Your unblock lifts no block of Tilia's, a notification's lifts all; any block ends that nothing is left."""
+    """Match what ends a state.
+
+    Your unblock lifts no block of Tilia's, a notification's lifts all; any block ends that nothing is left.
+    """
     ends_all = row["action"] == BlockAction.UNBLOCK.value or row["issuer"] in LIFTED_BY_YOU
     return true() if ends_all else opposite.c.source == RecordSource.WEBHOOK.value
 
@@ -127,7 +137,7 @@ def _rows(event: ReportedBlock) -> list[Mapping[str, object]]:
 
 
 def _issuers(blocks: Sequence[Block]) -> dict[str, str | None]:
-    """Who blocked, and why."""
+    """Return the issuers and their reasons."""
     found: dict[str, str | None] = {}
     for block in blocks:
         reason = None if block.reason is None else block.reason.replace("\0", "")
@@ -140,7 +150,10 @@ def _issuer(block: Block) -> str:
 
 
 def _block_ids(event: ReportedBlock, issuer: str) -> str | None:
-    """The issuer's blocks, where the notification names them; one without a name beside others is one more."""
+    """Return the issuer's block ids.
+
+    Where the notification names them; one without a name beside others is one more.
+    """
     if not event.is_blocked:
         return None
     named = sorted({block.block_id or "" for block in event.blocks if _issuer(block) == issuer})
@@ -148,7 +161,10 @@ def _block_ids(event: ReportedBlock, issuer: str) -> str | None:
 
 
 def _key(event: ReportedBlock, issuer: str, block_ids: str | None) -> str:
-    """The same for two deliveries of one notification; a state has another each time that it is entered."""
+    """Return the key of a notification's state.
+
+    The same for two deliveries of one notification; a state has another each time that it is entered.
+    """
     if event.sent_at is None:
         return new_run_id()
     named = [event.account_id, event.is_blocked, issuer, event.sent_at.isoformat()]

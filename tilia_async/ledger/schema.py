@@ -1,4 +1,7 @@
-"""The tables, and how a database of an older version becomes one of this."""
+"""The tables of a ledger, and their migrations.
+
+How a database of an older version becomes one of this.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,17 @@ class Moment(TypeDecorator[datetime]):
     cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; for SQLite without saying so."""
+        """Return the time in UTC.
+
+        For SQLite the zone is not said.
+        """
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To an aware datetime in UTC."""
+        """Return an aware datetime in UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if dialect.name == "postgresql" else value.replace(tzinfo=UTC)
@@ -161,14 +167,22 @@ MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
         *(NewColumn(RECORDS.name, column) for column in RECORDS.c if column.name not in _FIRST_RECORDS.c),
     ),
 )
-"""What each version adds to the one before it; the first adds to nothing."""
+"""Migrations: the additions of each version.
+
+What each version adds to the one before it; the first adds to nothing.
+"""
 
 _LOCK: Final = 0x7111A
-"""Of PostgreSQL's advisory locks: processes that open a new database at once migrate it one after the other."""
+"""Key of PostgreSQL's advisory lock for migrations.
+
+Processes that open a new database at once migrate it one after the other.
+"""
 
 
 def find_version(connection: Connection) -> int:
-    """Return the version of the tables, 0 if there are none. It waits for nobody who writes.
+    """Return the version of the tables.
+
+    0 if there are none. It waits for nobody who writes.
 
     Raises:
         LedgerError: the database was made by a newer version of this package.
@@ -189,7 +203,9 @@ def is_current(version: int) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the database to the version of this package, in the transaction under way.
+    """Bring the database to this package's version.
+
+    It does so in the transaction under way.
 
     Raises:
         LedgerError: the database was made by a newer version of this package.

@@ -1,4 +1,7 @@
-"""Connections to SQLite: each has a thread, which ends with it and answers no event loop that has ended."""
+"""Connections to SQLite, each with a thread.
+
+The thread ends with its connection and answers no event loop that has ended.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ _Requests: TypeAlias = SimpleQueue[tuple[_Asked | None, Callable[[], Any]]]
 _new_queue: Final[Callable[[], _Requests]] = original("queue", "SimpleQueue")
 
 _ROWS_AT_ONCE: Final = 64
-"""How many rows are fetched at once by those who iterate, as in aiosqlite."""
+"""Rows that are fetched at once, as in aiosqlite.
+
+Those who iterate get them.
+"""
 
 
 @attrs.define(eq=False)
@@ -49,7 +55,9 @@ class _Worker:
     busy: bool = False
 
     def close_inherited(self, database: str) -> None:
-        """Close the file in a forked process, before that opens the same one.
+        """Close the file in a forked process.
+
+        Before that opens the same one.
 
         SQLite takes the locks of the parent for those of the process, and would then take none: what the child wrote
         would be lost as soon as the parent closed its own.
@@ -75,11 +83,16 @@ class _Worker:
 
 
 _WORKERS: Final = set[_Worker]()
-"""Those of all ledgers; in a forked process also those of its parent, which have no threads there."""
+"""Workers of all ledgers.
+
+In a forked process also those of its parent, which have no threads there.
+"""
 
 
 class SqliteConnection(aiosqlite.Connection):
-    """A connection of aiosqlite's whose thread can be ended from anywhere.
+    """A connection of aiosqlite's with a thread that stops.
+
+    The thread can be ended from anywhere.
 
     aiosqlite's own thread raises if the event loop that asked has ended before the answer came, and leaves a file open
     that was opened for somebody who is gone. Either happens when a loop ends in the middle of a call.
@@ -102,7 +115,9 @@ class SqliteConnection(aiosqlite.Connection):
         return self._running
 
     async def visit(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do something with the file in its thread, after all that was asked for before.
+        """Do something with the file in its thread.
+
+        After all that was asked for before.
 
         Raises:
             Exception: as the work does.
@@ -112,7 +127,9 @@ class SqliteConnection(aiosqlite.Connection):
         return await asked
 
     def stop(self) -> asyncio.Future[None] | None:
-        """End the thread after all that it was asked for, and close the file. A second time does nothing.
+        """Stop the thread, and close the file.
+
+        After all that it was asked for. A second time does nothing.
 
         What waits for a lock of another process, or reads, ends at once, and has changed nothing.
 
@@ -133,7 +150,10 @@ class SqliteConnection(aiosqlite.Connection):
         return self._ended if self._is_here() else None
 
     async def ended(self) -> None:
-        """Wait until the thread has ended, if it was stopped in this event loop."""
+        """Wait until the thread has ended.
+
+        If it was stopped in this event loop.
+        """
         if self._ended is not None and self._is_here():
             await asyncio.shield(self._ended)
             # It has given its last answer, so this takes microseconds.
@@ -146,7 +166,10 @@ class SqliteConnection(aiosqlite.Connection):
         return False
 
     async def close(self) -> None:
-        """Close the file after all that was asked for, and end the thread."""
+        """Close the file, and end the thread.
+
+        After all that was asked for.
+        """
         await super().close()
         await self.ended()
 
@@ -165,7 +188,10 @@ class SqliteConnections:
 
     @property
     def is_outdated(self) -> bool:
-        """A file that was opened as one that nobody changes has been changed."""
+        """True if a constant file has been changed.
+
+        It was opened as one that nobody changes.
+        """
         return not all(state.is_current for state in self._states)
 
     async def connect(self, database: str, **settings: Any) -> SqliteConnection:  # of any type, as SQLAlchemy has them
@@ -209,7 +235,10 @@ class SqliteConnections:
         self._states.clear()
 
     async def aclose(self) -> None:
-        """End those that are still there, and wait until all have ended."""
+        """Close the connections that are still there.
+
+        Waits until all have ended.
+        """
         # One after the other: the last one empties the log beside the file, if no other is closed at that moment.
         for connection in list(self._known):
             if connection.running:
@@ -217,7 +246,10 @@ class SqliteConnections:
             await connection.ended()
 
     def stop(self) -> None:
-        """End those that are still there, from any thread and for any event loop, and wait for none."""
+        """Stop the connections that are still there.
+
+        From any thread and for any event loop; it waits for none.
+        """
         for connection in list(self._known):
             if connection.running:
                 connection.stop()
@@ -234,7 +266,10 @@ def _end() -> None:
 
 
 def _work(requests: _Requests, worker: _Worker) -> None:
-    """Do as asked, one after the other, until the end is asked for."""
+    """Run what is asked until the end.
+
+    One after the other.
+    """
     _WORKERS.add(worker)
     while True:
         asked, function = requests.get()

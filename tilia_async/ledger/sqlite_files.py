@@ -1,4 +1,7 @@
-"""SQLite's files: how a new one is made, how one is opened that may only be read, and why one cannot be opened."""
+"""Files of SQLite, and how they are opened.
+
+How a new one is made, how one is opened that may only be read, and why one cannot be opened.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,26 @@ from tilia_async.errors import LedgerError
 from tilia_async.ledger.sqlite_locks import SLICE_SECONDS, LedgerFile, Patience, primary_code
 
 _OWNER_ONLY: Final = 0o600
-"""Mode of a new file: it says who was blocked and why. SQLite gives it to the files beside it, too."""
+"""Mode of a new file, for its owner only.
+
+It says who was blocked and why. SQLite gives the mode to the files beside it, too.
+"""
 
 _making: Final = Lock()
-"""To close a file ends all of SQLite's locks on it in this process, so nobody opens one while another makes it."""
+"""Lock that keeps making and opening apart.
+
+To close a file ends all of SQLite's locks on it in this process, so nobody opens one while another makes it.
+"""
 
 _UNWRITABLE: Final = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 
 @attrs.frozen
 class FileState:
-    """What a file was when it was opened as one that nobody changes."""
+    """State of a file when it was opened.
+
+    It was opened as one that nobody changes.
+    """
 
     path: Path
     inode: int
@@ -50,7 +62,10 @@ class FileState:
 
 
 def path_of(database: str) -> Path | None:
-    """Return the path of SQLite's name of a database; None if it makes no new file."""
+    """Return the path in SQLite's name of a database.
+
+    None if it makes no new file.
+    """
     if not database.startswith("file:"):
         return Path(database)
     parts = urlsplit(database)
@@ -59,7 +74,9 @@ def path_of(database: str) -> Path | None:
 
 
 def open_file(database: str, max_delay: Patience, **settings: Any) -> tuple[LedgerFile, FileState | None]:
-    """Open a file, made if it is new, for its owner alone.
+    """Open a file for its owner alone.
+
+    It is made if it is new.
 
     Args:
         settings: of ``sqlite3.connect``, of any type.
@@ -123,14 +140,19 @@ def _prepare(file: LedgerFile) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make a file that only its owner can read or write; one that is there is left as it is."""
+    """Make a file that only its owner can use.
+
+    Only the owner can read or write it; one that is there is left as it is.
+    """
     with _making, contextlib.suppress(OSError):
         # A link may lead to a file that is not there yet. What cannot be made, SQLite tells about.
         os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ONLY))
 
 
 def _find_reason(path: Path) -> None:
-    """Say why SQLite could not open a file, which says only that it could not.
+    """Say why SQLite could not open a file.
+
+    SQLite says only that it could not.
 
     Raises:
         OSError: the file, or one beside it, cannot be opened.
@@ -145,7 +167,7 @@ def _find_reason(path: Path) -> None:
 
 
 def _has_log(path: Path) -> bool:
-    """Tell whether there is a write-ahead log with something in it."""
+    """Tell whether the write-ahead log holds something."""
     with contextlib.suppress(OSError):
         return path.with_name(f"{path.name}-wal").stat().st_size > 0
     return False

@@ -1,4 +1,7 @@
-"""Waits for the locks that other processes have on a SQLite file, in slices that can be ended from any thread."""
+"""Waits for other processes' locks on a SQLite file.
+
+They are waited for in slices that can be ended from any thread.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +15,58 @@ from typing import Any, Final, Self, TypeVar
 T = TypeVar("T")
 
 BUSY_SECONDS: Final = 30.0
-"""How long SQLite waits for another process that writes."""
+"""Seconds that SQLite waits for a writing process."""
 
 SLICE_SECONDS: Final = 0.02
-"""How long SQLite itself waits at once: nothing can end that."""
+"""Seconds that SQLite itself waits at once.
+
+Nothing can end that.
+"""
 
 _PAUSES: Final = (0.002, 0.005, 0.01, 0.02)
-"""Seconds between the first attempts; some failures come without any wait of SQLite's."""
+"""Seconds between the first attempts.
+
+Some failures come without any wait of SQLite's.
+"""
 _LONGEST_PAUSE: Final = 0.05
 
 _PRIMARY: Final = 0xFF
-"""Of SQLite's extended result codes, the part that says what kind they are of."""
+"""Mask of the primary code in SQLite's results.
+
+This part of the extended result codes says what kind they are of.
+"""
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """Return the kind of SQLite's failure; 0 if it was not SQLite that failed."""
+    """Return the kind of SQLite's failure.
+
+    0 if it was not SQLite that failed.
+    """
     # Errors that the module itself raises have none.
     return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY
 
 
 class Patience:
-    """Seconds for which one connection waits for a lock, unless somebody ends all waiting before."""
+    """Seconds for which one connection waits for a lock.
+
+    It ends earlier if somebody ends all waiting.
+    """
 
     def __init__(self, seconds: float = BUSY_SECONDS) -> None:
         self._seconds = seconds
         self._ended = Event()
 
     def end(self) -> None:
-        """Let nothing wait any more, from any thread: what is locked now fails, what is not goes on."""
+        """End all waiting, from any thread.
+
+        What is locked now fails, what is not goes on.
+        """
         self._ended.set()
 
     def wait_for(self, attempt: Callable[[], T], is_as_before: Callable[[], bool]) -> T:
-        """Return what an attempt returns, made again as long as another process has the lock.
+        """Return what an attempt returns, repeated while locked.
+
+        It is made again as long as another process has the lock.
 
         Args:
             is_as_before: tells after an attempt that failed whether it changed nothing and may be made again.
@@ -64,7 +87,9 @@ class Patience:
 
 
 class LedgerFile(sqlite3.Connection):
-    """An open file, whose statements wait for locks as long as its patience lasts.
+    """An open file with patience.
+
+    Its statements wait for locks as long as its patience lasts.
 
     Attributes:
         patience: how long that is.
@@ -78,15 +103,24 @@ class LedgerFile(sqlite3.Connection):
         return super().cursor(_LedgerCursor)
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # SQLite's values are of any type
-        """Execute a statement with a cursor that waits; the module's own would not."""
+        """Execute a statement with a cursor that waits.
+
+        The module's own would not.
+        """
         return self.cursor().execute(sql, parameters)
 
     def executemany(self, sql: str, rows: Iterable[Any], /) -> sqlite3.Cursor:  # as above
-        """Execute a statement for several rows with a cursor that waits."""
+        """Execute a statement for several rows, waiting for locks.
+
+        Its cursor waits.
+        """
         return self.cursor().executemany(sql, rows)
 
     def commit(self) -> None:
-        """Commit; a commit that finds readers in its way leaves the transaction as it is, and is made again."""
+        """Commit, and repeat it while readers are there.
+
+        A commit that finds readers in its way leaves the transaction as it is, and is made again.
+        """
         self.max_delay.wait_for(super().commit, lambda: self.in_transaction)
 
 

@@ -1,4 +1,4 @@
-"""The connection that a ledger in a SQLite file is written through."""
+"""The writing connection of a ledger in SQLite."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 
 class SqliteWriter:
-    """Runs transactions, each in one visit to a thread. One at a time.
+    """Runs transactions, each in one visit to a thread.
+
+    One at a time.
 
     Args:
         settings: of the file, as the driver takes them.
@@ -28,7 +30,9 @@ class SqliteWriter:
         self._connection: SqliteConnection | None = None
 
     async def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Do it in a transaction of its own; it is durable when this returns.
+        """Run statements in a transaction of their own.
+
+        It is durable when this returns.
 
         Raises:
             sqlite3.Error: it was not done.

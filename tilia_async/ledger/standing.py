@@ -1,4 +1,7 @@
-"""Why an account is blocked now, as far as the record tells."""
+"""The standing of an account.
+
+Why it is blocked now, as far as the record tells.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from tilia_async.ledger.schema import JOBS, RECORDS
 from tilia_async.ledger.statements import listed, named
 
 _MARGIN: Final = timedelta(minutes=1)
-"""How far Tilia's clock may be from that of the process that wrote a record."""
+"""Largest difference between Tilia's clock and a process's.
+
+The process that wrote a record.
+"""
 
 _MAY_HOLD: Final = frozenset({RecordState.CONFIRMED, RecordState.INTENDED, RecordState.UNKNOWN})
 """States of what took effect, or may have."""
@@ -53,12 +59,17 @@ class _Entry:
 
     @property
     def done_at(self) -> datetime:
-        """The time by which it had its effect: a call has it between its beginning and its answer."""
+        """The time by which it had its effect.
+
+        A call has it between its beginning and its answer.
+        """
         record = self.record
         return record.requested_at if self.is_told or record.settled_at is None else record.settled_at
 
     def is_after(self, other: _Entry, at: datetime | None = None) -> bool:
-        """Asked for later; of what was asked for at the same time, entered later.
+        """Return True if it was asked for later.
+
+        Of what was asked for at the same time, entered later.
 
         A notification was sent before it was entered, so that it is older than a call that is entered after it. That
         needs no clock, and Tilia's is its own.
@@ -75,7 +86,9 @@ class _Entry:
 
 @attrs.frozen
 class Opposite:
-    """The record that changed back what a job did, or may have.
+    """The record that changed back a job's work.
+
+    What the job did, or may have done.
 
     Attributes:
         is_doubtful: it may be the older one: the two have their times from two clocks.
@@ -87,7 +100,9 @@ class Opposite:
 
 @attrs.frozen
 class Standing:
-    """The records of one account that took effect, or may have, and those that failed.
+    """The records of one account.
+
+    They took effect, or may have, or failed.
 
     Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. Neither lifts a
     block that had its answer later, and may have had its effect later: in doubt a block stands. A notification of a
@@ -98,7 +113,7 @@ class Standing:
     _entries: Sequence[_Entry] = ()
 
     def blocks(self, *, without: str | None = None, unblocked_by: str | None = None) -> tuple[BlockRecord, ...]:
-        """Return the blocks that are, or may be, in force, oldest first.
+        """Return the blocks that hold or may hold, oldest first.
 
         Blocks of jobs that were undone meanwhile are not among them: such a job wants nothing more.
 
@@ -118,14 +133,16 @@ class Standing:
         )
 
     def is_blocked_by(self, job_id: str) -> bool:
-        """Tell whether a block of this job is, or may be, in force."""
+        """Tell whether this job's block holds, or may hold."""
         return any(
             entry.record.job_id == job_id and _is(entry, BlockAction.BLOCK) and not _lifted(entry, self._lifts)
             for entry in self._entries
         )
 
     def opposite_since(self, job_id: str, action: BlockAction) -> Opposite | None:
-        """Return the last record that changed back what a job did.
+        """Return the last record against a job's work.
+
+        The one that changed back what the job did.
 
         What the job confirmed may have been changed back by what is itself unknown. What it has left to do is only
         changed back by what is confirmed. A notification that came later and was sent up to a minute before may be.
@@ -149,7 +166,9 @@ class Standing:
         return Opposite(doubtful[-1], is_doubtful=True) if doubtful else None
 
     def _echoes(self, blocks: Sequence[_Entry]) -> frozenset[int]:
-        """Return the notifications among these blocks that report blocks of yours: Tilia does so, too.
+        """Return the notifications that report blocks of yours.
+
+        Tilia reports those, too.
 
         Each block of yours accounts for one block id, however often and late that is told; for the first if it cannot
         be told which.
@@ -177,7 +196,10 @@ class Standing:
 
     @property
     def _lifts(self) -> list[_Entry]:
-        """The unblockings that took effect for certain, and were not made good at once."""
+        """The unblockings that took effect for certain.
+
+        Unblockings that were made good at once are not among them.
+        """
         confirmed = [entry for entry in self._entries if entry.record.state is RecordState.CONFIRMED]
         kept = [entry for entry in self._entries if entry.record.state is RecordState.KEPT]
         return [
@@ -187,7 +209,7 @@ class Standing:
         ]
 
     def _is_report_of(self, job_id: str | None, told: _Entry) -> bool:
-        """Tell whether a notification may report the unblocking of a job."""
+        """Tell whether a notification may report a job's unblocking."""
         return (
             job_id is not None
             and told.is_told
@@ -200,7 +222,10 @@ class Standing:
         )
 
     def _withdrawal(self, block: _Entry) -> _Entry | None:
-        """The job was undone, and the account stayed blocked for another reason."""
+        """Return the undoing that kept the account blocked.
+
+        The job was undone, and the account stayed blocked for another reason.
+        """
         job_id = block.record.job_id
         if job_id is None:
             return None
@@ -220,18 +245,26 @@ def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
 
 
 def _is_blocked_again(lift: _Entry, kept: _Entry) -> bool:
-    """Tell whether it was reported while an undoing unblocked the account and blocked it again."""
+    """Tell whether a lift was reported during an undoing.
+
+    It was reported while an undoing unblocked the account and blocked it again.
+    """
     was_kept = kept.record
     return lift.is_told and kept.id < lift.id and was_kept.requested_at <= lift.record.requested_at <= kept.done_at
 
 
 def _was_blocked_again(entry: _Entry) -> bool:
-    """Tell whether an undoing that kept the account has sent something: what was kept at once has one time only."""
+    """Tell whether a keeping undoing has sent something.
+
+    The undoing kept the account. What was kept at once has one time only.
+    """
     return entry.record.state is RecordState.KEPT and entry.done_at > entry.record.requested_at
 
 
 def _is_reported(block: _Entry, reports: Sequence[_Entry]) -> bool:
-    """Tell whether notifications of one block may be of this one of yours.
+    """Tell whether notifications may report your block.
+
+    The notifications are of one block, and may be of this one of yours.
 
     They came after it was entered: that needs no clock. And one was sent by the time that it had its effect; but one
     that tells a state may be of any time after.
@@ -244,7 +277,10 @@ def _is_reported(block: _Entry, reports: Sequence[_Entry]) -> bool:
 
 
 def standings(transaction: Transaction, account_ids: Sequence[str]) -> Mapping[str, Standing]:
-    """Read why accounts are blocked. Those without a record are left out."""
+    """Read why accounts are blocked.
+
+    Those without a record are left out.
+    """
     found: dict[str, list[_Entry]] = {}
     if not account_ids:
         return {}
@@ -270,7 +306,10 @@ def _records(dialect: str) -> Prepared:
 
 
 async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
-    """Count the accounts that undoing a job would unblock, keep, and leave alone."""
+    """Count the accounts by what undoing would do.
+
+    It counts those that undoing a job would unblock, keep, and leave alone.
+    """
     lifted = kept = others = after = 0
     while True:
         found, after = await page(database, to_undo(job_id), after)
@@ -286,7 +325,10 @@ async def foreseen(database: Database, job_id: str) -> tuple[int, int, int]:
 
 
 async def overtaken(database: Database, account_ids: Sequence[str], job_id: str, action: BlockAction) -> int:
-    """Count the accounts that a job confirmed, or has left to do, and that were changed back since."""
+    """Count the accounts that were changed back since.
+
+    A job confirmed them, or has them left to do.
+    """
     found = (await _read(database, account_ids)).values()
     return sum(each.opposite_since(job_id, action) is not None for each in found)
 

@@ -1,4 +1,7 @@
-"""The statements that calls and jobs repeat all the time, built once for each kind of database."""
+"""Statements that calls and jobs repeat.
+
+They are built once for each kind of database.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,16 @@ _R = RECORDS.c
 OPEN: Final = tuple(state.value for state in OPEN_STATES)
 _IS_OPEN: Final = or_(*(_R.state == state for state in OPEN))
 _IS_WITHOUT_EFFECT: Final = or_(_R.state == RecordState.FAILED.value, _R.state == RecordState.KEPT.value)
-"""What certainly had no effect. What was kept is looked at again: the other block may be gone."""
+"""Match records that certainly had no effect.
+
+What was kept is looked at again: the other block may be gone.
+"""
 
 IS_LIVE: Final = RUNS.c.expires_at.between(database_now(), database_now() + LONGEST_LEASE)
-"""A lease that ends further ahead than any may was given before the clock was set back."""
+"""Match leases that are live.
+
+A lease that ends further ahead than any may was given before the clock was set back.
+"""
 
 LIVE_RUNS: Final = select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == bindparam("job"), IS_LIVE)
 
@@ -63,13 +72,16 @@ _PLANNING: Final = {
 _CLOCK: Final = select(
     func.clock_timestamp(), *(func.set_config(name, value, true()) for name, value in _PLANNING.items())
 )
-"""The time; and how statements are planned until the transaction ends."""
+"""Select the time, and set the planning of statements.
+
+The planning holds until the transaction ends.
+"""
 
 INTENT_COLUMNS: Final = (
     _R.job_id, _R.action, _R.account_id, _R.state, _R.source, _R.issuer, _R.reason, _R.actor, _R.review_at,
     _R.requested_at, _R.run_id,
 )  # fmt: skip
-"""What is known of a record before anything is sent."""
+"""Columns that are known before anything is sent."""
 
 
 _ONE_FOR_A_JOB: Final = (_R.account_id, _R.job_id, _R.action)
@@ -78,7 +90,9 @@ _CLAIMED: Final = (_R.account_id, _R.state, _R.id)
 
 @attrs.frozen
 class Statements:
-    """They take the accounts as one parameter, ``names``: a JSON list, however many they are.
+    """Statements for many accounts.
+
+    They take the accounts as one parameter, ``names``: a JSON list, however many they are.
 
     Attributes:
         clock: the database's time; None for SQLite, whose file is on this host, and so is its clock.
@@ -111,7 +125,7 @@ class Statements:
 
 @functools.cache
 def statements(dialect: str) -> Statements:
-    """Those of a kind of database."""
+    """Return the statements of a kind of database."""
     names = _list("names", dialect)
     ids = sql_cast(_list("ids", dialect).c.value, BigInteger)
     in_hand = (_R.run_id == bindparam("run"), _IS_OPEN)
@@ -145,23 +159,29 @@ def _at() -> BindParameter[datetime]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The value of the parameter ``names``."""
+    """Return the value of the parameter ``names``."""
     return orjson.dumps(names).decode()
 
 
 def named(dialect: str) -> ColumnElement[bool]:
-    """Tell whether a record is of an account of the parameter ``names``."""
+    """Tell whether a record's account is in ``names``."""
     return _is_among(_R.account_id, _list("names", dialect).c.value, dialect)
 
 
 def _is_among(column: ColumnElement[T], value: ColumnElement[T], dialect: str) -> ColumnElement[bool]:
-    """Tell whether a column has one of some values; PostgreSQL looks for each of an array in an index."""
+    """Tell whether a column has one of some values.
+
+    PostgreSQL looks for each of an array in an index.
+    """
     values = select(value)
     return column == func.any(func.array(values.scalar_subquery())) if dialect == "postgresql" else column.in_(values)
 
 
 def _list(name: str, dialect: str) -> FromClause:
-    """A parameter that is a JSON list, as a table of one column, ``value``."""
+    """Return a JSON list's items as a table.
+
+    The parameter is a JSON list; the table has one column, ``value``.
+    """
     given = bindparam(name, type_=Text)
     if dialect == "postgresql":
         return func.json_array_elements_text(sql_cast(given, JSON)).table_valued("value", name=name)

@@ -1,4 +1,4 @@
-"""What to do about failures of the operating system."""
+"""Advice on failures of the operating system."""
 
 from __future__ import annotations
 
@@ -30,5 +30,8 @@ _BY_ERRNO: Final[Mapping[int, str]] = {
 
 
 def advice(error: BaseException | None) -> str | None:
-    """Return what to do about a failure of the system; None if it is none, or not known."""
+    """Return what to do about a system's failure.
+
+    None if it is not one, or not known.
+    """
     return _BY_ERRNO.get(error.errno or 0) if isinstance(error, OSError) else None

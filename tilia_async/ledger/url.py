@@ -1,4 +1,7 @@
-"""The URL of a ledger, as far as it can be judged before the database's libraries are loaded."""
+"""The URL of a ledger.
+
+As far as it can be judged before the database's libraries are loaded.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,25 @@ _FORM: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""The same as SQLAlchemy's, which reads it again when it is loaded."""
+"""Form of a URL, the same as SQLAlchemy's.
+
+SQLAlchemy reads it again when it is loaded.
+"""
 
 
 def kind_of(url: Secret) -> Kind | None:
-    """Return the kind of database that a URL names; None if it is none of a ledger."""
+    """Return the kind of database that a URL names.
+
+    None if a ledger cannot have it.
+    """
     return _KINDS.get(url.reveal().partition("://")[0].partition("+")[0])
 
 
 def url_problem(url: Secret) -> str | None:
-    """Return what is wrong with a URL of a ledger; to be raised where no variable holds its parts."""
+    """Return the problem of a ledger's URL.
+
+    To be raised where no variable holds its parts.
+    """
     kind, form = kind_of(url), _FORM.fullmatch(url.reveal())
     if kind is not None and form is None and url.reveal().count("@") > 1:
         return "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"

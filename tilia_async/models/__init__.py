@@ -1,4 +1,7 @@
-"""Types of all results, and of the objects that requests are made of."""
+"""Types of all results, and of what requests contain.
+
+All results, and the objects that requests are made of.
+"""
 
 from tilia_async.models.accounts import (
     Account,

@@ -15,7 +15,10 @@ from tilia_async.models.tags import Tag
 
 
 class ExternalPlatform(StrEnum):
-    """External platform, where a user may be known instead of by e-mail."""
+    """External platform of a user.
+
+    A user may be known there instead of by e-mail.
+    """
 
     STEAM = "steam"
     OCULUS = "oculus"
@@ -59,7 +62,10 @@ class Account(JsonModel):
     username: str | None = None
     """Username; for many publishers an e-mail address."""
     email: str | None = attrs.field(default=None, repr=False)
-    """E-mail address; None for users of external platforms; not in ``repr``. Elsewhere in the API it is an object."""
+    """E-mail address.
+
+    None for users of external platforms; not in ``repr``. Elsewhere in the API it is an object.
+    """
     is_blocked: bool | None = None
     """True while a block is in force, yours or Tilia's."""
     blocked_capabilities: Mapping[str, JsonValue] | None = attrs.field(default=None, hash=False)
@@ -69,12 +75,18 @@ class Account(JsonModel):
     tags: tuple[Tag, ...] = ()
     """Tags that Tilia set."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
 
 @attrs.frozen
 class AccountEmail(JsonModel):
-    """The e-mail address of an account, with what Tilia knows about it."""
+    """E-mail address of an account.
+
+    With what Tilia knows about it.
+    """
 
     address: str | None = attrs.field(default=None, repr=False)
     """E-mail address; not in ``repr``."""
@@ -96,10 +108,16 @@ class PlatformUser(JsonModel):
 
 @attrs.frozen
 class RegisteredAccount(JsonModel):
-    """An account as a registration tells it; strings that are not set may be empty."""
+    """An account as a registration tells it.
+
+    Strings that are not set may be empty.
+    """
 
     account_id: str
-    """Account, at most 36 characters; new, or the one that was there."""
+    """Account, at most 36 characters.
+
+    New, or the one that was there.
+    """
     username: str | None = None
     """Username, unique among your users."""
     email: AccountEmail | None = None
@@ -166,13 +184,19 @@ class AccountBlocks(JsonModel):
 
     @property
     def is_another_issuers(self) -> bool:
-        """True if others than the publisher keep the account from logging in."""
+        """True if others keep the account from logging in.
+
+        Others than the publisher.
+        """
         logins = [block for block in self.blocks if block.capability in {None, "", LOGIN}]
         return bool(logins) and all(block.issuer not in {None, "", PUBLISHER} for block in logins)
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
-        """Return the blocks as a list: one comes as an object, although the page speaks of a list."""
+        """Return the blocks as a list.
+
+        One comes as an object, although the page speaks of a list.
+        """
         blocks = payload.get("blocks") if isinstance(payload, dict) else None
         if not isinstance(payload, dict) or not isinstance(blocks, dict):
             return payload

@@ -1,4 +1,7 @@
-"""Amounts as users give them: ``Money``, or a whole number with its currency."""
+"""Amounts as users give them.
+
+``Money``, or a whole number with its currency.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tilia_async.json_value import JsonInput
 from tilia_async.money import Money
 
 Amount: TypeAlias = int | Money
-"""In the smallest unit of its currency (fact sheet "money", 0.6)."""
+"""Amount in the currency's smallest unit (fact sheet "money", 0.6)."""
 
 
 @attrs.frozen
@@ -22,7 +25,10 @@ class AmountArgument:
     amount: object
     """Amount in the smallest unit of ``currency``."""
     currency: object = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     currency_wanted: bool = True
     """True if Tilia takes a currency with it."""
     least: int = 1

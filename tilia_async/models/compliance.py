@@ -33,7 +33,10 @@ class KycRequirements(StrEnum):
 
 
 class PiiLevel(StrEnum):
-    """Extent of personal data: none, enough for taxes, or all and verified."""
+    """Extent of personal data.
+
+    None, enough for taxes, or all and verified.
+    """
 
     NONE = "NONE"
     BASIC = "BASIC"
@@ -69,7 +72,10 @@ class KycStatus(JsonModel):
     account_id: str
     """Account, at most 36 characters."""
     state: KycState | str
-    """State of the check. After ``NODATA``, ``DENY`` or ``CANCEL`` the user goes through the KYC pages again."""
+    """State of the check.
+
+    After ``NODATA``, ``DENY`` or ``CANCEL`` the user goes through the KYC pages again.
+    """
     kyc_id: str | None = None
     """KYC process, ``kyc_…``."""
     kyc_requirements: KycRequirements | str | None = None
@@ -87,4 +93,7 @@ class OnboardedEntity(JsonModel):
     entity_id: str
     """Business, ``ent_…``."""
     vendor_response: JsonValue = attrs.field(default=None, repr=False, hash=False)
-    """Answer of Tilia's provider; its contents are not documented; not in ``repr``."""
+    """Answer of Tilia's provider.
+
+    Its contents are not documented; not in ``repr``.
+    """

@@ -53,18 +53,27 @@ class Escrow(JsonModel):
     escrow_invoice: Invoice | None = None
     """Items bought; in the answers to create and pay only."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
 
 @attrs.frozen
 class EscrowPage(JsonModel):
-    """One page of the escrows with a reference."""
+    """Page of the escrows with a reference."""
 
     escrow_transactions: tuple[Escrow, ...]
     """Escrows of this page."""
     total: int | None = None
-    """Number of escrows in all; None if the answer does not say."""
+    """Number of escrows in all.
+
+    None if the answer does not say.
+    """
     account_id: str | None = None
     """Account, at most 36 characters."""

@@ -57,7 +57,10 @@ class InvoiceSubitem(JsonModel):
     amount_usd: int | None = None
     """Amount in US cents; 0 for tokens."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     display_amount: str | None = None
     """Amount as Tilia displays it, e.g. ``USD 0.06``."""
     reference_type: str | None = None
@@ -81,13 +84,22 @@ class InvoiceSubitem(JsonModel):
     destination_wallet_id: str | None = None
     """Wallet that receives."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def money(self) -> Money | None:
-        """Amount with its currency; None where Tilia does not tell it."""
+        """Amount with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount, self.currency)
 
 
@@ -106,9 +118,15 @@ class InvoicePaymentMethod(JsonModel):
     authorized_amount_usd: int | None = None
     """Amount that was authorized, in US cents; 0 for tokens."""
     requested_amount: int | None = None
-    """Amount that was asked for, in the smallest unit of ``currency``."""
+    """Amount that was asked for.
+
+    In the smallest unit of ``currency``.
+    """
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     display_amount: str | None = None
     """Amount as Tilia displays it, e.g. ``USD 0.06``."""
     display_string: str | None = None
@@ -120,29 +138,47 @@ class InvoicePaymentMethod(JsonModel):
     subitems: tuple[InvoiceSubitem, ...] = ()
     """Movements of money."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def authorized(self) -> Money | None:
-        """Amount that was authorized, with its currency; None where Tilia does not tell it."""
+        """Amount that was authorized, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.authorized_amount, self.currency)
 
     @property
     def requested(self) -> Money | None:
-        """Amount that was asked for, with its currency; None where Tilia does not tell it."""
+        """Amount that was asked for, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.requested_amount, self.currency)
 
 
 @attrs.frozen
 class InvoiceRecipient(JsonModel):
-    """Recipient of a part of a line item, in an authorized invoice."""
+    """Recipient of a part of a line item.
+
+    In an authorized invoice.
+    """
 
     amount: int | None = None
     """Amount in the smallest unit of ``currency``."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     source_wallet_id: str | None = None
     """Wallet that pays."""
     destination_account_id: str | None = None
@@ -164,7 +200,10 @@ class InvoiceRecipient(JsonModel):
 
     @property
     def money(self) -> Money | None:
-        """Amount with its currency; None where Tilia does not tell it."""
+        """Amount with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount, self.currency)
 
 
@@ -189,7 +228,10 @@ class InvoiceLineItem(JsonModel):
     amount_refunded: int | None = None
     """Amount that went back, in the smallest unit of ``currency``."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     display_amount: str | None = None
     """Amount as Tilia displays it, e.g. ``USD 0.06``."""
     reference_type: str | None = None
@@ -197,7 +239,10 @@ class InvoiceLineItem(JsonModel):
     reference_id: str | None = None
     """Reference of your own; may be empty."""
     transaction_type: str | None = None
-    """Type of the request, often with ``_virtual`` or ``_escrow_virtual`` at its end."""
+    """Type of the request.
+
+    Often with ``_virtual`` or ``_escrow_virtual`` at its end.
+    """
     description: str | None = None
     """Description, as it was given; may be empty."""
     metadata: JsonValue = attrs.field(default=None, hash=False)
@@ -209,18 +254,30 @@ class InvoiceLineItem(JsonModel):
     subitems: tuple[InvoiceSubitem, ...] = ()
     """Movements of money."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def money(self) -> Money | None:
-        """Amount with its currency; None where Tilia does not tell it."""
+        """Amount with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount, self.currency)
 
     @property
     def refunded(self) -> Money | None:
-        """Amount that went back, with its currency; None where Tilia does not tell it."""
+        """Amount that went back, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount_refunded, self.currency)
 
 
@@ -265,13 +322,22 @@ class Invoice(JsonModel):
     tags: tuple[Tag, ...] = ()
     """Tags that Tilia set."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
-        """Return the line items in order: they come as a map by id, whose order says nothing."""
+        """Return the line items in order.
+
+        They come as a map by id, whose order says nothing.
+        """
         items = payload.get("line_items") if isinstance(payload, dict) else None
         if not isinstance(payload, dict):
             return payload
@@ -291,19 +357,25 @@ def _sort_order(item: JsonValue) -> int:
 
 @attrs.frozen
 class InvoicePage(JsonModel):
-    """One page of an account's invoices."""
+    """Page of an account's invoices."""
 
     invoices: tuple[Invoice, ...]
     """Invoices of this page."""
     total: int | None = None
-    """Number of invoices in all; None if the answer does not say."""
+    """Number of invoices in all.
+
+    None if the answer does not say.
+    """
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
-        """Return the invoices under one key: the page hides it, so any that holds a list or map will do."""
+        """Return the invoices under one key.
+
+        The page hides it, so any that holds a list or map will do.
+        """
         if not isinstance(payload, dict):
             return {} if payload is None else {"invoices": payload}
-        # An empty object is no list of anything.
+        # An empty object is not a list of anything.
         lists = [value for value in payload.values() if isinstance(value, list) or (isinstance(value, dict) and value)]
         total = payload.get("total")
         if "invoices" in payload or lists:
@@ -336,7 +408,10 @@ class AuthorizedInvoiceDetails(JsonModel):
     line_items: tuple[InvoiceLineItem, ...] = ()
     """Line items."""
     line_items_total: int | None = None
-    """Total of the line items, in the smallest unit of ``line_items_currency``."""
+    """Total of the line items.
+
+    In the smallest unit of ``line_items_currency``.
+    """
     line_items_currency: str | None = None
     """Currency code of the total."""
     display_amount: str | None = None
@@ -356,7 +431,10 @@ class AuthorizedInvoiceDetails(JsonModel):
 
     @property
     def total(self) -> Money | None:
-        """Total of the line items, with its currency; None where Tilia does not tell it."""
+        """Total of the line items, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.line_items_total, self.line_items_currency)
 
 
@@ -372,7 +450,10 @@ class InvoiceDetails(TypedDict, total=False):
     reference_type: str
     """Kind of ``reference_id``, e.g. ``order``."""
     reference_id: str
-    """Reference of your own; one that no other write has makes it findable."""
+    """Reference of your own.
+
+    One that no other write has makes it findable.
+    """
     description: str
     """Description for people."""
     metadata: Mapping[str, JsonInput]

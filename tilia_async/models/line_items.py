@@ -35,9 +35,15 @@ class Recipient(JsonModel):
     """Recipient of a part of a line item."""
 
     amount: Amount
-    """Amount in the smallest unit of the currency, at least 1, or ``Money``."""
+    """Amount, at least 1.
+
+    In the smallest unit of the currency, or ``Money``.
+    """
     currency: str | None = None
-    """Currency code, three characters, with an amount that is not ``Money``."""
+    """Currency code, three characters.
+
+    With an amount that is not ``Money``.
+    """
     destination_account_id: str | None = None
     """Account whose default wallet receives it; or give a wallet."""
     destination_wallet_id: str | None = None
@@ -76,13 +82,22 @@ class LineItem(JsonModel):
     """Thing that is bought."""
 
     amount: Amount
-    """Amount in the smallest unit of the currency, at least 1, or ``Money``."""
+    """Amount, at least 1.
+
+    In the smallest unit of the currency, or ``Money``.
+    """
     currency: str | None = None
-    """Currency code, three characters, with an amount that is not ``Money``."""
+    """Currency code, three characters.
+
+    With an amount that is not ``Money``.
+    """
     transaction_type: TransactionType | str
     """Receiver of the money: other users, or you."""
     recipients: Sequence[Recipient] = attrs.field(default=(), converter=_as_tuple)
-    """Recipients, for ``user_to_user`` only; several share it, e.g. a seller and a royalty."""
+    """Recipients, for ``user_to_user`` only.
+
+    Several share it, e.g. a seller and a royalty.
+    """
     product_sku: str | None = None
     """Your stock-keeping unit."""
     product_code: str | None = None
@@ -127,8 +142,9 @@ class PaymentSource(JsonModel):
     payment_method_id: str
     """Payment method, at most 36 characters."""
     amount: Amount | None = None
-    """Amount in the smallest unit of the currency, or ``Money``; 0 means the remainder. It may be left out with a
-    single source.
+    """Amount; 0 means the remainder.
+
+    In the smallest unit of the currency, or ``Money``. It may be left out with a single source.
     """
 
     def problems(self) -> Problems:
@@ -174,7 +190,9 @@ class Location(JsonModel):
 
 
 def problems_of_sources(sources: Sequence[PaymentSource]) -> Problems:
-    """Return the problems of payment sources: of several, exactly one takes the remainder.
+    """Return the problems of payment sources.
+
+    Of several, exactly one takes the remainder.
 
     Source: fact sheet "money", D, "payment_methods".
     """

@@ -19,7 +19,10 @@ WALLET = "wallet"
 
 
 class PaymentMethodState(StrEnum):
-    """State of a payment method; only an active one can be used."""
+    """State of a payment method.
+
+    Only an active one can be used.
+    """
 
     ACTIVE = "ACTIVE"
     INACTIVE = "INACTIVE"
@@ -35,7 +38,10 @@ class WalletDetails(JsonModel):
     wallet_balance: int | None = None
     """Balance in the smallest unit of its currency."""
     balance: int | None = None
-    """Balance in the smallest unit of its currency, by another name."""
+    """Balance, by another name.
+
+    In the smallest unit of its currency.
+    """
 
 
 @attrs.frozen
@@ -52,7 +58,10 @@ class PaymentMethod(JsonModel):
     method_class: str | None = None
     """Class: ``visa``, ``paypal``, …; for wallets ``registration``, ``standard``, ``convertible``."""
     display_string: str | None = attrs.field(default=None, repr=False)
-    """Name that users see, e.g. ``Visa ending in 1111``; not in ``repr``."""
+    """Name that users see.
+
+    E.g. ``Visa ending in 1111``; not in ``repr``.
+    """
     provider: str | None = None
     """Provider: ``wallet``, ``rebilly`` (cards), ``paypal``, ``banking``, ``pobo``."""
     psp_reference: str | None = None
@@ -62,15 +71,24 @@ class PaymentMethod(JsonModel):
     processing_currency: str | None = None
     """Currency code."""
     pm_state: PaymentMethodState | str | None = None
-    """State; only an active one can be used. ``state`` is that of an address."""
+    """State; only an active one can be used.
+
+    ``state`` is that of an address.
+    """
     integrator: str | None = None
     """Publisher, i.e. you, by Tilia's name for you."""
     wallet_balance: int | None = None
-    """Balance of a wallet, in the smallest unit of its currency."""
+    """Balance of a wallet.
+
+    In the smallest unit of its currency.
+    """
     provider_data: WalletDetails | None = None
     """Details of a wallet."""
     payment_method_id: str | None = None
-    """Id once more for cards, and ``""`` for wallets: use ``id``."""
+    """Id once more, for cards.
+
+    ``""`` for wallets: use ``id``.
+    """
     first_name: str | None = attrs.field(default=None, repr=False)
     """First name; not in ``repr``."""
     last_name: str | None = attrs.field(default=None, repr=False)
@@ -82,7 +100,10 @@ class PaymentMethod(JsonModel):
     email_id: str | None = attrs.field(default=None, repr=False)
     """Id of that address; not in ``repr``."""
     expiration: str | None = attrs.field(default=None, repr=False)
-    """Month and year of the card's end, e.g. ``1/23``; not in ``repr``."""
+    """Month and year of the card's end.
+
+    E.g. ``1/23``; not in ``repr``.
+    """
     bin: str | None = attrs.field(default=None, repr=False)
     """First digits of the card; not in ``repr``."""
     last_four: str | None = attrs.field(default=None, repr=False)
@@ -96,7 +117,10 @@ class PaymentMethod(JsonModel):
     city: str | None = attrs.field(default=None, repr=False)
     """City; not in ``repr``."""
     state: str | None = attrs.field(default=None, repr=False)
-    """State or province of the address; not in ``repr``. The method's own state is ``pm_state``."""
+    """State or province of the address; not in ``repr``.
+
+    The method's own state is ``pm_state``.
+    """
     country_iso: str | None = attrs.field(default=None, repr=False)
     """Country, ISO 3166, two letters; not in ``repr``."""
     zip: str | None = attrs.field(default=None, repr=False)
@@ -110,18 +134,30 @@ class PaymentMethod(JsonModel):
     tags: tuple[Tag, ...] = ()
     """Tags that Tilia set."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def is_wallet(self) -> bool:
-        """True for a wallet at Tilia; False for cards, bank accounts and the like."""
+        """True for a wallet at Tilia.
+
+        False for cards, bank accounts and the like.
+        """
         return self.provider == WALLET
 
     @property
     def wallet_id(self) -> str | None:
-        """Id of the wallet that it stands for; None for others."""
+        """Id of the wallet that it stands for.
+
+        None for others.
+        """
         if not self.is_wallet:
             return None
         details = self.provider_data
@@ -134,7 +170,10 @@ class PaymentMethod(JsonModel):
 
     @property
     def current_balance(self) -> int | None:
-        """Balance of the wallet in the smallest unit of its currency, by a wallet's name for it."""
+        """Balance of the wallet, by a wallet's name for it.
+
+        In the smallest unit of its currency.
+        """
         details = self.provider_data
         if self.wallet_balance is not None or details is None:
             return self.wallet_balance
@@ -142,7 +181,10 @@ class PaymentMethod(JsonModel):
 
     @property
     def balance(self) -> Money | None:
-        """Balance of a wallet, with its currency; None where Tilia does not tell it."""
+        """Balance of a wallet, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.current_balance, self.currency)
 
 
@@ -153,14 +195,20 @@ class Capabilities(JsonModel):
     purchase: tuple[str, ...] = ()
     """Ids of the payment methods that can buy."""
     payout: tuple[str, ...] = ()
-    """Ids of the payment methods that can be paid out to."""
+    """Ids of the payment methods for payouts.
+
+    They can be paid out to.
+    """
     deposit: tuple[str, ...] = ()
     """Ids of the payment methods that can deposit."""
 
 
 @attrs.frozen
 class TransactionMethods(JsonModel):
-    """Payment methods of an account, with their uses and its balances."""
+    """Payment methods and balances of an account.
+
+    The payment methods with their uses.
+    """
 
     account_id: str | None = None
     """Account, at most 36 characters."""
@@ -173,7 +221,10 @@ class TransactionMethods(JsonModel):
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
-        """Return the balances nested once: they are nested twice in the reference."""
+        """Return the balances nested once.
+
+        They are nested twice in the reference.
+        """
         balances = payload.get("balances") if isinstance(payload, dict) else None
         inner = balances.get("balances") if isinstance(balances, dict) else None
         return {**payload, "balances": inner} if isinstance(payload, dict) and isinstance(inner, dict) else payload
@@ -181,7 +232,7 @@ class TransactionMethods(JsonModel):
 
 @attrs.frozen
 class CustomWallet(JsonModel):
-    """Wallet of a type of your own, and its payment method."""
+    """Wallet of your own type, and its payment method."""
 
     payment_method: PaymentMethod
     """Payment method that stands for the wallet."""

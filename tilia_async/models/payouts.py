@@ -39,7 +39,10 @@ class PayoutStatus(StrEnum):
 
 
 class PayoutFlow(StrEnum):
-    """Direction: publisher to user, Tilia to publisher, user to own account."""
+    """Direction of a payout.
+
+    Publisher to user, Tilia to publisher, user to own account.
+    """
 
     DISBURSEMENT = "DISBURSEMENT"
     SETTLEMENT = "SETTLEMENT"
@@ -53,22 +56,34 @@ class PayoutCredit(JsonModel):
     destination_payment_method_id: str | None = None
     """Payment method that receives; may be empty."""
     amount: int | None = None
-    """Amount that the receiver gets, in the smallest unit of ``currency``."""
+    """Amount that the receiver gets.
+
+    In the smallest unit of ``currency``.
+    """
     fee_amount: int | None = None
     """Fee in the smallest unit of ``currency``."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     status: str | None = None
     """State: ``CREATED``, ``CANCELED``; Tilia may know more."""
 
     @property
     def money(self) -> Money | None:
-        """Amount with its currency; None where Tilia does not tell it."""
+        """Amount with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount, self.currency)
 
     @property
     def fee(self) -> Money | None:
-        """Fee with its currency; None where Tilia does not tell it."""
+        """Fee with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.fee_amount, self.currency)
 
 
@@ -89,13 +104,21 @@ class Payout(JsonModel):
     credit: PayoutCredit | None = None
     """Amount and receiver."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @staticmethod
     def reshape(payload: JsonValue) -> JsonValue:
-        """Return the payout alone: a cancelled one comes in a list.
+        """Return the payout alone.
+
+        A cancelled one comes in a list.
 
         Tilia's Unity SDK knows the id by another name, too.
         """

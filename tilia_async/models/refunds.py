@@ -46,7 +46,10 @@ class Refund(JsonModel):
     amount: int | None = None
     """Amount in the smallest unit of ``currency``."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     refund_type: str | None = None
     """Type, e.g. ``line_item_refund``."""
     reason: RefundReason | str | None = None
@@ -60,13 +63,22 @@ class Refund(JsonModel):
     line_item_id: str | None = None
     """Line item, where one was refunded."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def money(self) -> Money | None:
-        """Amount with its currency; None where Tilia does not tell it."""
+        """Amount with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.amount, self.currency)
 
 
@@ -87,7 +99,10 @@ class RefundedPayment(JsonModel):
     psp_transaction_id: str | None = None
     """Transaction at the provider."""
     request_amount: int | None = None
-    """Amount that was asked for, in the smallest unit of ``request_currency``."""
+    """Amount that was asked for.
+
+    In the smallest unit of ``request_currency``.
+    """
     request_currency: str | None = None
     """Currency code of the request."""
     processing_amount: int | None = None
@@ -109,23 +124,38 @@ class RefundedPayment(JsonModel):
     payment_method: PaymentMethod | None = None
     """Payment method that paid."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def requested(self) -> Money | None:
-        """Amount that was asked for, with its currency; None where Tilia does not tell it."""
+        """Amount that was asked for, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.request_amount, self.request_currency)
 
     @property
     def processed(self) -> Money | None:
-        """Amount that was processed, with its currency; None where Tilia does not tell it."""
+        """Amount that was processed, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.processing_amount, self.processing_currency)
 
     @property
     def received(self) -> Money | None:
-        """Amount that was received, with its currency; None where Tilia does not tell it."""
+        """Amount that was received, with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.received_amount, self.received_currency)
 
     @staticmethod
@@ -152,4 +182,7 @@ class InvoiceRefunds(JsonModel):
     refunds: tuple[Refund, ...] = ()
     """Refunds."""
     line_item_refunds: Mapping[str, JsonValue] = attrs.field(factory=dict[str, JsonValue], hash=False)
-    """Refunds of line items by id; their contents are not documented."""
+    """Refunds of line items by id.
+
+    Their contents are not documented.
+    """

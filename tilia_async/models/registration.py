@@ -25,7 +25,10 @@ class CompletedRegistration(JsonModel):
     account_id: str
     """New account."""
     autologin_id: str | None = attrs.field(default=None, repr=False)
-    """Id that Tilia's Unity SDK reads; not documented. By its name it may let its bearer in: not in ``repr``."""
+    """Id that Tilia's Unity SDK reads; not documented.
+
+    By its name it may let its bearer in: not in ``repr``.
+    """
     metadata: str | None = None
     """Metadata, as they were given at the start."""
     tracking_id: str | None = None

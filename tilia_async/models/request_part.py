@@ -23,7 +23,10 @@ class RequestPart(Protocol):
 
 
 def of_kind(value: object, kind: type) -> list[str]:
-    """Return why a part is of the wrong kind; nothing if it is right."""
+    """Return why a part is of the wrong kind.
+
+    Nothing if it is right.
+    """
     return [] if isinstance(value, kind) else [f"is {kind.__name__}, not {type(value).__name__}"]
 
 

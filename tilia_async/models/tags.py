@@ -1,4 +1,7 @@
-"""Tags that Tilia puts on accounts, payment methods, invoices and exchanges."""
+"""Tags that Tilia puts on resources.
+
+On accounts, payment methods, invoices and exchanges.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,12 @@ class Tag(JsonModel):
     integrator: str | None = None
     """Publisher, i.e. you, by Tilia's name for you."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """

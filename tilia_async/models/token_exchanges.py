@@ -28,7 +28,10 @@ class ExchangeStatus(StrEnum):
 
 
 class RateDirection(StrEnum):
-    """Sense of a rate: dollars × rate = tokens, or back."""
+    """Sense of a rate.
+
+    Dollars × rate = tokens, or back.
+    """
 
     USD_TO_VIRTUAL = "usd_to_virtual"
     VIRTUAL_TO_USD = "virtual_to_usd"
@@ -49,11 +52,17 @@ class TokenExchange(JsonModel):
     invoice_id: str | None = None
     """Invoice, at most 36 characters."""
     user_paid_amount: int | None = None
-    """Amount that the user gives, in the smallest unit of ``user_paid_currency``."""
+    """Amount that the user gives.
+
+    In the smallest unit of ``user_paid_currency``.
+    """
     user_paid_currency: str | None = None
     """Currency code of what the user gives."""
     user_received_amount: int | None = None
-    """Amount that the user gets, in the smallest unit of ``user_received_currency``."""
+    """Amount that the user gets.
+
+    In the smallest unit of ``user_received_currency``.
+    """
     user_received_currency: str | None = None
     """Currency code of what the user gets."""
     exchange_rate: float | None = None
@@ -67,24 +76,39 @@ class TokenExchange(JsonModel):
     fee_currency: str | None = None
     """Currency code of the fees; may be empty."""
     status: ExchangeStatus | str | None = None
-    """State: an open exchange is a quote; executing it makes it happen."""
+    """State: an open exchange is a quote.
+
+    Executing it makes it happen.
+    """
     summary: Summary | None = None
     """Totals; in the answer to execute."""
     tags: tuple[Tag, ...] = ()
     """Tags that Tilia set."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def user_paid(self) -> Money | None:
-        """Money that the user gives; None where Tilia does not tell it."""
+        """Money that the user gives.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.user_paid_amount, self.user_paid_currency)
 
     @property
     def user_received(self) -> Money | None:
-        """Money that the user gets; None where Tilia does not tell it."""
+        """Money that the user gets.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.user_received_amount, self.user_received_currency)
 
     @property

@@ -10,7 +10,7 @@ from tilia_async.money import Money, money_or_none
 
 @attrs.frozen
 class Total(JsonModel):
-    """One total of an invoice or exchange."""
+    """Total of an invoice or exchange, of one kind."""
 
     total_amount: int | None = None
     """Total in the smallest unit of ``currency``."""
@@ -19,26 +19,38 @@ class Total(JsonModel):
     currency: str | None = None
     """Currency code; may be empty for taxes and exchange."""
     display_amount: str | None = None
-    """Total as Tilia displays it; may be empty for taxes and exchange."""
+    """Total as Tilia displays it.
+
+    May be empty for taxes and exchange.
+    """
     exchange_rate_id: str | None = None
     """Rate that was used; of ``fx`` only."""
 
     @property
     def total(self) -> Money | None:
-        """Total with its currency; None where Tilia does not tell it."""
+        """Total with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.total_amount, self.currency)
 
 
 @attrs.frozen
 class Summary(JsonModel):
-    """Total of an invoice or exchange, with its parts where Tilia tells them."""
+    """Total of an invoice or exchange, with its parts.
+
+    The parts where Tilia tells them.
+    """
 
     total_amount: int | None = None
     """Total in the smallest unit of ``currency``."""
     total_amount_usd: int | None = None
     """Total in US cents; 0 for tokens."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     display_amount: str | None = None
     """Total as Tilia displays it, e.g. ``USD 0.06``."""
     subtotal: Total | None = None
@@ -50,5 +62,8 @@ class Summary(JsonModel):
 
     @property
     def total(self) -> Money | None:
-        """Total with its currency; None where Tilia does not tell it."""
+        """Total with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.total_amount, self.currency)

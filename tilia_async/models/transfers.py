@@ -22,16 +22,28 @@ class TransferStatus(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class TransferItem(JsonModel):
-    """One movement of a transfer; source or destination belongs to the primary account."""
+    """Movement of a transfer.
+
+    Source or destination belongs to the primary account.
+    """
 
     source_wallet_id: str
-    """Wallet that pays; it or the destination belongs to the primary account."""
+    """Wallet that pays.
+
+    It or the destination belongs to the primary account.
+    """
     destination_wallet_id: str
     """Wallet that receives."""
     amount: Amount
-    """Amount in the smallest unit of the currency, at least 1, or ``Money``."""
+    """Amount, at least 1.
+
+    In the smallest unit of the currency, or ``Money``.
+    """
     currency: str | None = None
-    """Currency code, three characters, with an amount that is not ``Money``."""
+    """Currency code, three characters.
+
+    With an amount that is not ``Money``.
+    """
     transfer_item_type: str | None = None
     """Type of movement, as agreed with Tilia."""
     description: str | None = None

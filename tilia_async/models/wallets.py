@@ -22,23 +22,38 @@ class Wallet(JsonModel):
     description: str | None = None
     """Description, at most 100 characters; may be empty."""
     currency: str | None = None
-    """Currency code: ISO 4217, or the three characters of your token."""
+    """Currency code.
+
+    ISO 4217, or the three characters of your token.
+    """
     current_balance: int | None = None
     """Balance in the smallest unit of ``currency``."""
     active: bool | None = None
-    """True if it can be used; Tilia writes 1 in one place and true in another."""
+    """True if it can be used.
+
+    Tilia writes 1 in one place and true in another.
+    """
     tags: tuple[str, ...] = ()
     """Tags, e.g. ``coin:TOK``, ``registration``, ``hos``."""
     integrator: str | None = None
     """Publisher, i.e. you, by Tilia's name for you."""
     created: datetime | None = None
-    """Creation time, UTC; None where Tilia sends none or its zero time."""
+    """Creation time, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
     updated: datetime | None = None
-    """Time of the last change, UTC; None where Tilia sends none or its zero time."""
+    """Time of the last change, UTC.
+
+    None where Tilia sends none or its zero time.
+    """
 
     @property
     def balance(self) -> Money | None:
-        """Balance with its currency; None where Tilia does not tell it."""
+        """Balance with its currency.
+
+        None where Tilia does not tell it.
+        """
         return money_or_none(self.current_balance, self.currency)
 
 
@@ -57,11 +72,20 @@ class CurrencyBalance(JsonModel):
     """Balances of an account in one currency."""
 
     spendable: BalanceAmount | None = None
-    """Balance that can be spent; for a token, of the standard and the convertible wallet together."""
+    """Balance that can be spent.
+
+    For a token, of the standard and the convertible wallet together.
+    """
     convertible: BalanceAmount | None = None
-    """Balance that can be turned into money; None for currencies that are money."""
+    """Balance that can be turned into money.
+
+    None for currencies that are money.
+    """
     spendable_balance: BalanceAmount | None = None
-    """Balance in newer answers; its difference from ``spendable`` is not documented."""
+    """Balance in newer answers.
+
+    Its difference from ``spendable`` is not documented.
+    """
 
 
 @attrs.frozen

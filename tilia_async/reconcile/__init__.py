@@ -1,4 +1,7 @@
-"""Reconciliation of writes that got no usable answer, without claiming more than is known."""
+"""Reconciliation of writes without a usable answer.
+
+Without claiming more than is known.
+"""
 
 from tilia_async.reconcile.reconciliation import Reconciliation, Resource, Verdict
 

@@ -122,7 +122,10 @@ async def unblocked(look: LookupContext, sought: Search) -> Finding:
 
 
 def _with_times(payload: JsonValue) -> Iterator[tuple[Block, datetime | None]]:
-    """Yield the blocks of an answer, each with the time it was made if the answer tells that."""
+    """Yield the blocks of an answer, with times.
+
+    Each with the time it was made if the answer tells that.
+    """
     told = AccountBlocks.reshape(payload)
     listed = told.get("blocks") if isinstance(told, dict) else None
     for entry in listed if isinstance(listed, list) else []:

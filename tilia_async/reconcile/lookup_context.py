@@ -21,7 +21,10 @@ from tilia_async.transport.requestor import Requestor
 R = TypeVar("R", Invoice, Escrow)
 
 MOST_READ: Final = 1_000
-"""The most items of a list that are looked at, the newest first."""
+"""Most items of a list that are looked at.
+
+The newest first.
+"""
 _ENOUGH_TO_SEE_THE_ORDER: Final = 100
 
 
@@ -44,7 +47,10 @@ class LookupContext:
         return self.payloads[-1] if self.payloads else None
 
     def entry(self, name: str, value: str) -> JsonObject:
-        """Return the entry of a list with that id; empty if there is none."""
+        """Return the entry of a list with that id.
+
+        Empty if there is none.
+        """
         for payload in self.payloads:
             for listed in (payload, *(payload.values() if isinstance(payload, dict) else ())):
                 entries = [*listed.values()] if isinstance(listed, dict) else listed
@@ -59,7 +65,10 @@ Lookup: TypeAlias = "Callable[[LookupContext, Search], Awaitable[Finding]]"
 
 @attrs.define
 class Order:
-    """The order of a list, which may not be the one asked for."""
+    """Order of a list.
+
+    It may not be the one asked for.
+    """
 
     read: int = 0
     falls: bool = False
@@ -92,7 +101,9 @@ async def found_in_list(
     identifies: Callable[[R], bool],
     advice: str,
 ) -> Finding:
-    """Find the write in a list that was asked for the newest first.
+    """Find the write in a list.
+
+    The list was asked for the newest first.
 
     It is read to its end, or as far as to those before the call if it really has the newest first.
 
@@ -125,7 +136,10 @@ async def found_in_list(
 
 
 async def _read(sought: Search, newest: AsyncIterator[R], may_be: Callable[[R], bool], possible: list[R]) -> bool:
-    """Collect what may be the write's; return False if the list is longer than what was read."""
+    """Collect what may be the write's.
+
+    Return False if the list is longer than what was read.
+    """
     order = Order()
     async for item in newest:
         order.note(item.created)
@@ -144,7 +158,10 @@ def _flaw(listed: AsyncIterator[R]) -> str:
 
 
 def _list_of_another(look: LookupContext, sought: Search) -> Finding | None:
-    """Return the finding for a list that tells another account than asked for, else None."""
+    """Return the finding for another account's list.
+
+    The list tells another account than asked for. None if it does not.
+    """
     for payload in look.payloads:
         told = payload.get("account_id") if isinstance(payload, dict) else None
         if told is not None and (strange := sought.elsewhere(account_id=str(told))):
@@ -153,7 +170,9 @@ def _list_of_another(look: LookupContext, sought: Search) -> Finding | None:
 
 
 def _has_list(payload: JsonValue) -> bool:
-    """Return True if a page really holds a list, if only an empty one.
+    """Return True if a page really holds a list.
+
+    An empty list is one, too.
 
     Anything else reads like an empty one, too.
     """
@@ -164,7 +183,10 @@ def _has_list(payload: JsonValue) -> bool:
 
 
 def _is_list(value: JsonValue) -> bool:
-    """Return True for a list, or a map of objects by their ids."""
+    """Return True for a list, or a map by ids.
+
+    The map holds objects by their ids.
+    """
     return isinstance(value, list) or (
         isinstance(value, dict) and bool(value) and all(isinstance(item, dict) for item in value.values())
     )

@@ -1,4 +1,4 @@
-"""The look-up of each write, or the reason why there is none."""
+"""The look-up of each write, or why none."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ LOOKUPS: Mapping[str, Lookup | str] = MappingProxyType(
         compliance.ONBOARD_ENTITY.name: _AGAIN,
     }
 )
-"""By the operation's name."""
+"""Look-up of each operation, by its name."""

@@ -165,7 +165,10 @@ def _another(what: str, differs: str, found: Invoice | Escrow, advice: str = "")
 
 
 def _difference(sought: Search, invoice: Invoice) -> str:
-    """Name what an invoice tells otherwise than the write; empty if it agrees as far as it tells."""
+    """Name how an invoice differs from the write.
+
+    Empty if it agrees as far as it tells.
+    """
     if not sought.allows(account_id=invoice.account_id):
         return "account_id"
     for name in ("reference_type", "reference_id"):
@@ -185,7 +188,10 @@ def _difference(sought: Search, invoice: Invoice) -> str:
 
 
 def _sums_agree(sought: Search, summary: Summary | None) -> bool:
-    """Return False for totals of another amount; a tax that is told may come on top."""
+    """Return False for totals of another amount.
+
+    A tax that is told may come on top.
+    """
     if summary is None:
         return True
     subtotal = None if summary.subtotal is None else summary.subtotal.total_amount
@@ -198,7 +204,10 @@ def _sums_agree(sought: Search, summary: Summary | None) -> bool:
 
 
 def _difference_in_entry(sought: Search, entry: JsonObject) -> str:
-    """Name what an entry tells otherwise than the write in fields that its model may lack."""
+    """Name how an entry differs from the write.
+
+    It looks at fields that the entry's model may lack.
+    """
     held = entry.get("escrow_invoice")
     entries = [entry, held] if isinstance(held, dict) else [entry]
     named = ((name, each.get(name)) for each in entries for name in _IDENTIFYING)
@@ -206,7 +215,7 @@ def _difference_in_entry(sought: Search, entry: JsonObject) -> str:
 
 
 def _any(_: object) -> bool:
-    """Of a list that was asked for by the reference."""
+    """Return any item, of a list searched by reference."""
     return True
 
 
@@ -237,7 +246,10 @@ async def invoice_paid(look: LookupContext, sought: Search) -> Finding:
 
 
 def _trace_of_payment(invoice: Invoice) -> str:
-    """Name what tells that an invoice was paid, whatever its state; empty for nothing."""
+    """Name the trace of an invoice's payment.
+
+    What tells that it was paid, whatever its state; empty for nothing.
+    """
     if invoice.state == InvoiceState.FAILED:
         # A payment that failed leaves its traces, too.
         return ""
@@ -250,7 +262,10 @@ def _trace_of_payment(invoice: Invoice) -> str:
 
 
 def _trace_in_escrow(progress: Progress, escrow: Escrow) -> str:
-    """Name what tells that an escrow was moved on, whatever its status; empty for nothing."""
+    """Name the trace of an escrow's move.
+
+    What tells that it was moved on, whatever its status; empty for nothing.
+    """
     names = ["commit_invoice_id", "cancel_invoice_id"]
     if escrow.status in progress.failed and progress.invoice in names:
         # What was tried has an invoice, too.
@@ -315,7 +330,9 @@ def _is_a_page(payouts: list[Payout]) -> bool:
 
 
 def _may_be(sought: Search, payout: Payout) -> bool:
-    """Return True if it may be the write's, whatever it comes to.
+    """Return True for what may be the write's.
+
+    It does not matter what it comes to.
 
     It may be credited in another currency, in parts, or without a fee.
     """
@@ -344,7 +361,10 @@ async def payout_cancelled(look: LookupContext, sought: Search) -> Finding:
 
 
 def _trace_of_reversal(payout: Payout, look: LookupContext) -> str:
-    """Name what tells that a payout may be cancelled, whatever its status; empty for nothing."""
+    """Name the trace of a payout's cancellation.
+
+    What tells that it may be cancelled, whatever its status; empty for nothing.
+    """
     # It may come as a list of one.
     payload = look.payload[0] if isinstance(look.payload, list) and look.payload else look.payload
     if isinstance(payload, dict) and payload.get("reverse_invoice_id"):
@@ -407,7 +427,10 @@ def _refunds_it(sought: Search, refund: object) -> bool:
 
 
 def _hidden(found: InvoiceRefunds, refunds: list[Refund]) -> str:
-    """Name the trace of a refund that the answer does not show; empty if there is none."""
+    """Name the trace of a hidden refund.
+
+    One that the answer does not show; empty if there is none.
+    """
     if found.is_fully_refunded is None:
         return "the answer does not say whether the invoice is refunded"
     if {*found.refund_invoice_ids} - {refund.refund_invoice_id for refund in refunds}:

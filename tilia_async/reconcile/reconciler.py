@@ -26,7 +26,9 @@ from tilia_async.wire.refusal import refuse
 T = TypeVar("T")
 
 UNDER_WAY: Final = timedelta(minutes=2)
-"""The longest that a request may be under way after its call's end.
+"""Longest time under way after its call's end.
+
+The longest that a request may be under way then.
 
 Inferred: servers and proxies commonly give up after 30 or 60 seconds; Tilia documents nothing.
 """
@@ -97,7 +99,9 @@ async def reconcile(
 
 
 def _name(subject: errors.TiliaError | Operation[object]) -> str:
-    """Return the write's name; empty if an error does not know.
+    """Return the write's name.
+
+    Empty if an error does not know.
 
     Raises:
         InvalidRequestError: it is neither an error of this package nor a write.
@@ -138,7 +142,9 @@ def _said(error: errors.TiliaError) -> Reconciliation | None:
 
 
 def _has_key_in_use(error: errors.TiliaError) -> bool:
-    """Return True for a write that was refused for another call's with the same key.
+    """Return True for a write with a used key.
+
+    It was refused for another call's with the same key.
 
     This request had no effect; the write that the key stands for may have had it, or have it yet.
     """
@@ -147,7 +153,10 @@ def _has_key_in_use(error: errors.TiliaError) -> bool:
 
 
 def _of_another_call(finding: Finding) -> Finding:
-    """Return what a look-up tells of the write under a key that is in use."""
+    """Return the finding on another call's key.
+
+    What a look-up tells of the write under a key that is in use.
+    """
     why = (
         "the idempotency key is in use, so this request had no effect, but the call that has the key may have it, or "
         "have had it: wait for what comes of that, and do not send it under another key, which would make another "
@@ -158,7 +167,10 @@ def _of_another_call(finding: Finding) -> Finding:
 
 
 def _is_believed(error: errors.TiliaError) -> bool:
-    """Return True if an error can know that there was no effect."""
+    """Return True if an error's word is believed.
+
+    It can know that there was no effect.
+    """
     if isinstance(error, errors.OutcomeUnknownError):
         return False
     refused = isinstance(error, errors.ApiError) and 400 <= error.status < 500
@@ -175,7 +187,10 @@ _CERTAIN: Final = (
     errors.LedgerError,
     errors.WebhookError,
 )
-"""Errors that never mean anything else, so one that has lost its operation is believed as well."""
+"""Errors that never mean anything else.
+
+So one that has lost its operation is believed as well.
+"""
 
 
 def _began(call: CallRecord | None, since: datetime | None) -> datetime | None:
@@ -220,7 +235,10 @@ async def _look_up(look: LookupContext, sought: Search) -> Finding:
 
 
 async def _confirmed(look: LookupContext, sought: Search) -> Reconciliation:
-    """Look at what Tilia confirmed: nothing that is seen makes it undone."""
+    """Look at what Tilia confirmed.
+
+    Nothing that is seen makes it undone.
+    """
     try:
         finding = await _look_up(look, sought)
     except errors.TiliaError as error:

@@ -19,31 +19,50 @@ from tilia_async.models.token_exchanges import TokenExchange
 Resource: TypeAlias = (
     Account | AccountBlocks | Escrow | Invoice | InvoiceRefunds | PaymentMethod | Payout | Refund | TokenExchange
 )
-"""A thing that a write makes or changes, as Tilia tells it."""
+"""Resource that a write makes or changes.
+
+As Tilia tells it.
+"""
 
 
 class Verdict(Enum):
-    """The effect of this very write, as far as Tilia's answers tell."""
+    """Effect of this very write.
+
+    As far as Tilia's answers tell.
+    """
 
     NO_EFFECT = "no effect"
-    """The error says so already: it was refused, nothing was sent, or it only reads. Tilia was not asked. A refusal
-    because the idempotency key is in use does not say it of the write that has the key, so Tilia is asked."""
+    """The error already says that nothing was done.
+
+    It was refused, nothing was sent, or it only reads. Tilia was not asked. A refusal because the idempotency key is in
+    use does not say it of the write that has the key, so Tilia is asked.
+    """
     TOOK_EFFECT = "took effect"
-    """This write did it: Tilia's answer said Success, or what it made is there, and no other write can have made it."""
+    """Effect of this write, for certain.
+
+    Tilia's answer said Success, or what it made is there, and no other write can have made it.
+    """
     NOT_SEEN = "not seen"
-    """Nothing that it could have done is seen. That is no proof: it may be under way, and look-ups may lag behind;
-    ``decide_from`` says until when."""
+    """Nothing that it could have done is seen.
+
+    That is not proof: it may be under way, and look-ups may lag behind; ``decide_from`` says until when.
+    """
     CANNOT_BE_KNOWN = "cannot be known"
-    """There is no look-up, its answer proves nothing, or what it shows may be another write's; that is in
-    ``candidates``, and ``done`` says whether it is what this write would do."""
+    """Undecidable with what Tilia tells.
+
+    There is no look-up, its answer proves nothing, or what it shows may be another write's; that is in ``candidates``,
+    and ``done`` says whether it is what this write would do.
+    """
 
 
 @attrs.frozen
 class Reconciliation:
-    """The answer to the question of what became of a write.
+    """Result of a reconciliation.
+
+    The answer to the question of what became of a write.
 
     Attributes:
-        verdict: whether this very write took effect, see :class:`Verdict`.
+        verdict: whether this very write took effect, see ``Verdict``.
         resource: with ``TOOK_EFFECT``, what it made or changed, as Tilia tells it now; with ``NOT_SEEN``, what it would
             have changed. None if that was not found.
         reason: what the verdict rests on, and what to do.

@@ -78,7 +78,10 @@ class Search:
         )
 
     def elsewhere(self, **found: str | None) -> Finding | None:
-        """Return the finding for an answer about other ids, else None."""
+        """Return the finding for an answer about other ids.
+
+        None if it is about these.
+        """
         for name, value in found.items():
             asked = self.reference.get(name)
             if value and asked and value != asked:
@@ -97,7 +100,10 @@ class Search:
 
 @attrs.frozen
 class Ages:
-    """Resources by their age, seen from the start of the call."""
+    """Resources by their age.
+
+    Seen from the start of the call.
+    """
 
     before: tuple[Resource, ...]
     unclear: tuple[Resource, ...]

@@ -20,7 +20,10 @@ _DATED: Final = "created"
 
 
 class Age(Enum):
-    """The age of something, seen from the start of a call."""
+    """Age of something.
+
+    Seen from the start of a call.
+    """
 
     BEFORE = "before"
     AFTER = "after"
@@ -40,7 +43,10 @@ class ServerClock:
         self._vague: dict[datetime, timedelta] = {}
 
     def note(self, date: str | None, asked_at: datetime, answered_at: datetime) -> None:
-        """Note the header of an answer that came between two moments."""
+        """Note the header of an answer.
+
+        It came between two moments.
+        """
         try:
             told = parsedate_to_datetime(date or "")
             # The header is in GMT; read without a zone it would be taken for local time.
@@ -73,7 +79,10 @@ class ServerClock:
         self._vague[time] = max(vague, self._vague.get(time, vague))
 
     def age(self, made_at: datetime | None, since: datetime | None) -> Age:
-        """Compare a time that Tilia tells with a moment of our clock."""
+        """Compare Tilia's time with our clock.
+
+        A time that Tilia tells with a moment of our clock.
+        """
         if made_at is None or since is None or not self._heard:
             return Age.UNCLEAR
         spare = MARGIN + self._vague.get(made_at, timedelta(0))
@@ -87,7 +96,10 @@ class ServerClock:
 
 
 def _has_zone(text: str) -> bool:
-    """Return True if a text that is a time tells its zone."""
+    """Return True if a time tells its zone.
+
+    A text that is a time.
+    """
     if text.endswith("UTC"):
         return True
     return datetime.fromisoformat(text.replace(" +", "+").upper()).tzinfo is not None

@@ -1,4 +1,6 @@
-"""An embedded Tilia: a real HTTP server on loopback with state, scopes and faults.
+"""An embedded Tilia.
+
+A real HTTP server on loopback with state, scopes and faults.
 
 It shares the operations' declarations with the client, so the two agree on paths and scopes, and nothing of the
 client's transport, so one cannot hide the other's faults. What no fact sheet tells is decided in one place each and

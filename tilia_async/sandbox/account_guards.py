@@ -1,4 +1,4 @@
-"""Who takes part in a transaction, and may they."""
+"""Guards: the accounts of a transaction, and their rights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tilia_async.sandbox.state.accounts import SandboxAccount
 
 
 def account_of_path(call: SandboxRequest) -> SandboxAccount:
-    """The user of the path's ``account_id``.
+    """Return the user of the path's ``account_id``.
 
     Raises:
         Refused: 404.
@@ -22,7 +22,7 @@ def account_of_path(call: SandboxRequest) -> SandboxAccount:
 
 
 def account_of_body(call: SandboxRequest, account_id: str, field: str = "account_id") -> SandboxAccount:
-    """The user that a body names.
+    """Return the user that a body names.
 
     Raises:
         Refused: 400, where no 404 is documented.
@@ -34,7 +34,9 @@ def account_of_body(call: SandboxRequest, account_id: str, field: str = "account
 
 
 def refuse_blocked(call: SandboxRequest, account_ids: Iterable[str]) -> None:
-    """Whoever is blocked neither pays nor receives.
+    """Refuse blocked accounts.
+
+    Whoever is blocked neither pays nor receives.
 
     That recipients are refused as well is inferred from "blocked accounts are unable to conduct transactions". Money
     that goes back to a buyer is the publisher's transaction, and is not refused.

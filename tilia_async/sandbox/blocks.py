@@ -77,13 +77,19 @@ def merge(call: SandboxRequest) -> SandboxResponse:
 
 
 def block_account(world: World, account: SandboxAccount, issuer: str, note: str = "") -> None:
-    """Block an account and notify; a second block of one issuer changes nothing."""
+    """Block an account and notify.
+
+    A second block of one issuer changes nothing.
+    """
     if issuer not in account.blocks:
         world.notify(*messages.block_changed(account, world.block(account, issuer, note)))
 
 
 def capabilities(account: SandboxAccount) -> JsonObject:
-    """``blocked_capabilities`` of user-info; what stands in it for a blocked account is inferred."""
+    """Return ``blocked_capabilities`` of user-info.
+
+    What stands in it for a blocked account is inferred.
+    """
     return {LOGIN: True} if account.is_blocked else {}
 
 
@@ -97,12 +103,18 @@ ROUTES = (
 
 
 def _foremost(account: SandboxAccount) -> Block | None:
-    """The one block that an answer has room for; inferred: Tilia's, which weighs more."""
+    """Return the block that an answer has room for.
+
+    It has room for one; inferred: Tilia's, which weighs more.
+    """
     return account.blocks.get(TILIA) or account.blocks.get(PUBLISHER)
 
 
 def _same_kind(world: World, wallet: SandboxWallet, heir: SandboxAccount) -> SandboxWallet:
-    """Where a wallet's tokens go; inferred: from wallets of the publisher's own types to the standard wallet."""
+    """Return the wallet that takes a wallet's tokens.
+
+    Inferred: from wallets of the publisher's own types to the standard wallet.
+    """
     for kind in (wallet.kind, STANDARD):
         found = world.wallet_of_kind(heir.account_id, kind, wallet.currency)
         if found is not None:

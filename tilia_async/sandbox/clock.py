@@ -8,7 +8,10 @@ from email.utils import formatdate
 
 
 class SandboxClock:
-    """Runs with the real time, and can be put forward so that tokens expire and wallets appear."""
+    """The sandbox's clock.
+
+    Runs with the real time, and can be put forward so that tokens expire and wallets appear.
+    """
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -24,23 +27,35 @@ class SandboxClock:
         self._ahead += seconds
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return time.time() + self._ahead
 
     def rfc3339(self, at: float | None = None) -> str:
-        """A time, by default now, as accounts and invoices write it, e.g. ``2020-07-03T01:05:59.494680Z``."""
+        """Return a time as accounts and invoices write it.
+
+        The time is now by default, e.g. ``2020-07-03T01:05:59.494680Z``.
+        """
         return self._utc(at).isoformat().replace("+00:00", "Z")
 
     def http_date(self, ahead: float = 0.0) -> str:
-        """The time, or one some seconds ahead, as ``Date`` has it, e.g. ``Fri, 03 Jul 2020 01:05:59 GMT``."""
+        """Return a time as ``Date`` has it.
+
+        Now, or some seconds ahead, e.g. ``Fri, 03 Jul 2020 01:05:59 GMT``.
+        """
         return formatdate(self.now() + ahead, usegmt=True)
 
     def plain(self) -> str:
-        """The time as payment methods write it, without a zone: ``2020-08-21 09:03:39``."""
+        """Return the time as payment methods write it.
+
+        It has no zone: ``2020-08-21 09:03:39``.
+        """
         return self._utc().strftime("%Y-%m-%d %H:%M:%S")
 
     def with_microseconds(self) -> str:
-        """The time as payouts write it, without a zone: ``2020-09-10 16:15:42.343045``."""
+        """Return the time as payouts write it.
+
+        It has no zone: ``2020-09-10 16:15:42.343045``.
+        """
         return self._utc().strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def _utc(self, at: float | None = None) -> datetime:

@@ -49,7 +49,7 @@ def onboard_entity(call: SandboxRequest) -> SandboxResponse:
 
 
 def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str | None) -> None:
-    """Set how far the check of a user is, and notify."""
+    """Set a user's KYC status, and notify."""
     level = _LEVELS.get(state, PiiLevel.BASIC) if pii_level is None else pii_level
     account.kyc = Kyc(account.kyc.kyc_id or world.new_id("kyc"), state, str(level))
     world.notify(messages.KYC, _to_json(account))

@@ -1,4 +1,7 @@
-"""Answers that lie: what becomes of a true one by the faults that Tilia's documentation leaves room for."""
+"""Answers that lie.
+
+What becomes of a true one by the faults that Tilia's documentation leaves room for.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +41,15 @@ _UNDER_WAY: Final[Mapping[str, str]] = {
 
 
 def contradicting(answer: SandboxResponse) -> SandboxResponse:
-    """The same answer, but for a flag or a state that says that it was not done; an envelope says Success as before."""
+    """Return the answer with a contradiction in it.
+
+    The same answer, but for a flag or a state that says that it was not done; an envelope says Success as before.
+    """
     return _with(answer, _each_object(orjson.loads(answer.body), _undone))
 
 
 def lying(answer: SandboxResponse, lies: Mapping[Fault, float], asked: Collection[str]) -> SandboxResponse:
-    """The same answer, spoiled by lies.
+    """Return the answer, spoiled by lies.
 
     Args:
         lies: with the seconds of each.
@@ -65,7 +71,7 @@ def lying(answer: SandboxResponse, lies: Mapping[Fault, float], asked: Collectio
 
 
 def turned_around(answer: SandboxResponse) -> SandboxResponse:
-    """The same answer, its list in the opposite order."""
+    """Return the answer with its list reversed."""
     body: JsonValue = orjson.loads(answer.body)
     if isinstance(body, dict) and isinstance(listed := body.get("payload"), list):
         return _with(answer, {**body, "payload": listed[::-1]})
@@ -73,7 +79,7 @@ def turned_around(answer: SandboxResponse) -> SandboxResponse:
 
 
 def another(name: str) -> str:
-    """An id or username that differs in its last character."""
+    """Return an id or username with another last character."""
     return name[:-1] + ("b" if name.lower().endswith("a") else "a")
 
 
@@ -82,7 +88,10 @@ def _with(answer: SandboxResponse, body: JsonValue) -> SandboxResponse:
 
 
 def _each_object(value: JsonValue, change: Callable[[JsonObject], JsonObject]) -> JsonValue:
-    """A value with each of its objects changed, the innermost first."""
+    """Return a value with each object changed.
+
+    The innermost first.
+    """
     if isinstance(value, dict):
         return change({name: _each_object(part, change) for name, part in value.items()})
     return [_each_object(part, change) for part in value] if isinstance(value, list) else value
@@ -98,7 +107,7 @@ def _undone(to_json: JsonObject) -> JsonObject:
 
 
 def _renamed(to_json: JsonObject, words: Mapping[str, str]) -> JsonObject:
-    """An object with other words for its state."""
+    """Return an object with other words for its state."""
     for name in ("state", "status"):
         if isinstance(word := to_json.get(name), str):
             to_json[name] = words.get(word, word)
@@ -167,7 +176,10 @@ def _split(body: JsonValue) -> JsonValue:
 
 
 def _parts(value: JsonValue) -> list[JsonValue]:
-    """The two halves of a refund; anything else as it is."""
+    """Return the two halves of a refund.
+
+    Anything else as it is.
+    """
     if not isinstance(value, dict) or not _is_refund(value):
         return [value]
     amount, refund_id = value["amount"], value["refund_id"]

@@ -1,4 +1,6 @@
-"""Who may come in: programs that mean this sandbox, and no web page that a browser of this machine shows.
+"""The door of the sandbox.
+
+It opens to programs that mean this sandbox, and to no web page that a browser of this machine shows.
 
 A page of any site can have its browser post to 127.0.0.1, and by DNS rebinding read the answers, too. Such requests
 have another ``Host``, or an ``Origin``, or say in ``Sec-Fetch-Site`` where they come from.
@@ -18,13 +20,15 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 
 
 class Door:
-    """Lets in what is meant for this sandbox, and says why not to the rest.
+    """A guard that admits requests for this sandbox.
+
+    It says why not to the rest.
 
     Args:
         allowed_hosts: further names and addresses by which clients reach it, without a port; any port goes with them.
 
     Raises:
-        ValueError: one of them is no name of a host.
+        ValueError: one of them is not a name of a host.
     """
 
     def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
@@ -33,7 +37,10 @@ class Door:
         self._allowed = frozenset(_checked(host) for host in allowed_hosts)
 
     def refusal(self, headers: Mapping[str, str], port: int) -> str | None:
-        """The sentence that refuses a request; None if it may come in."""
+        """Return the sentence that refuses a request.
+
+        None if it may come in.
+        """
         host = headers.get("Host", "")
         if not self._is_ours(host, port):
             return (

@@ -1,4 +1,7 @@
-"""Escrows (fact sheet "money", D7). While one is held, its money lies in a wallet of Tilia's."""
+"""Escrows (fact sheet "money", D7).
+
+While one is held, its money lies in a wallet of Tilia's.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +139,10 @@ def _release(world: World, deal: SandboxEscrow, movements: Iterable[Movement], f
 
 
 def _follow_up(world: World, deal: SandboxEscrow, kind: Kind) -> SandboxInvoice:
-    """The invoice of what becomes of the money; its line items are its own."""
+    """Make the invoice that moves the held money on.
+
+    What becomes of the money; its line items are its own.
+    """
     held = deal.escrow
     items = [attrs.evolve(item, line_item_id=world.new_uuid()) for item in held.items]
     bill = world.bills.add(world.new_bill(kind, held.account_id, held.currency, items, held.wording))

@@ -14,7 +14,7 @@ from tilia_async.errors import InvalidRequestError
 
 
 class Fault(Enum):
-    """What can go wrong with a request.
+    """A kind of failure of a request.
 
     The server errors, the rate limit and those "before commit" leave the state as it was. Those that come after the
     commit wait for a request that has one: a refused request does not meet them. A request meets one of these at most.
@@ -29,13 +29,22 @@ class Fault(Enum):
     DROP_BEFORE_COMMIT = "drop before commit"
     """The connection is dropped and nothing was done."""
     DROP_AFTER_COMMIT = "drop after commit"
-    """It was done, and the connection is dropped before the answer."""
+    """Done, but the connection is dropped before the answer."""
     HANG_BEFORE_COMMIT = "hang before commit"
-    """Nothing was done, and no answer comes for as long as the client waits."""
+    """Nothing was done, and no answer comes.
+
+    For as long as the client waits.
+    """
     HANG_AFTER_COMMIT = "hang after commit"
-    """It was done, and no answer comes for as long as the client waits."""
+    """Done, but no answer comes.
+
+    For as long as the client waits.
+    """
     SLOW_BODY = "slow body"
-    """It was done, and the body of the answer dribbles in for ``seconds``."""
+    """Done, but the answer's body takes ``seconds``.
+
+    The body dribbles in.
+    """
     RATE_LIMITED = "rate limited"
     """429 with ``Retry-After``."""
     SERVER_ERROR_EMPTY = "server error, empty"
@@ -43,61 +52,120 @@ class Fault(Enum):
     SERVER_ERROR_HTML = "server error, html"
     """500 with a proxy's HTML page."""
     BAD_GATEWAY = "bad gateway"
-    """It was done, and a proxy that did not wait for the answer says 502 with an HTML page."""
+    """Done, but a proxy says 502.
+
+    With an HTML page; it did not wait for the answer.
+    """
     GATEWAY_BEFORE_COMMIT = "gateway before commit"
-    """Nothing was done, and a gateway says ``status`` with an HTML page: 408, 499, 504, a redirection…"""
+    """Nothing was done, and a gateway says ``status``.
+
+    It has an HTML page: 408, 499, 504, a redirection…
+    """
     GATEWAY_AFTER_COMMIT = "gateway after commit"
-    """It was done, and a gateway that gave up waiting says ``status`` with an HTML page."""
+    """Done, but a gateway says ``status``.
+
+    With an HTML page; it gave up waiting.
+    """
     PROXY_NOT_FOUND = "proxy's not found"
-    """404 with the HTML page of a proxy that knows no such route; nothing was looked at."""
+    """404 of a proxy that knows no such route.
+
+    With an HTML page; nothing was looked at.
+    """
     TRUNCATED_JSON = "truncated json"
-    """It was done, and the JSON of the answer ends in the middle."""
+    """Done, but the JSON ends in the middle."""
     WRONG_CONTENT_TYPE = "wrong content type"
-    """It was done, and the answer is an HTML page under the status of success."""
+    """Done, but the answer is a successful HTML page.
+
+    Its status is that of success.
+    """
     OTHER_BODY_BEFORE_COMMIT = "other body before commit"
-    """Nothing was done, and the answer is 200 with ``body``: one that says no, or nothing."""
+    """Nothing was done, and the answer is 200 with ``body``.
+
+    One that says no, or nothing.
+    """
     OTHER_BODY_AFTER_COMMIT = "other body after commit"
-    """It was done, and the answer is 200 with ``body``: one that says no, or nothing."""
+    """Done, but the answer is 200 with ``body``.
+
+    One that says no, or nothing.
+    """
     CONTRADICTION_BEFORE_COMMIT = "contradiction before commit"
-    """Nothing was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block, or a
-    paid invoice that is open."""
+    """Nothing was done, and the answer contradicts itself.
+
+    It says Success and the opposite in one, as ``is_blocked: false`` to a block, or a paid invoice that is open.
+    """
     CONTRADICTION_AFTER_COMMIT = "contradiction after commit"
-    """It was done, and the answer says Success and the opposite in one, as ``is_blocked: false`` to a block, or a
-    paid invoice that is open."""
+    """Done, but the answer contradicts itself.
+
+    It says Success and the opposite in one, as ``is_blocked: false`` to a block, or a paid invoice that is open.
+    """
     TOKEN_OUTAGE = "token outage"  # noqa: S105 - no password
     """The token endpoint answers 503; for the operation ``auth.token``."""
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - no password
     """The request's token is revoked before it is looked at."""
 
     STALE_READ = "stale read"
-    """A lie: a look-up sees the state as it was ``seconds`` ago, as a replica that lags behind would.
+    """A lie: a look-up sees an older state.
+
+    As it was ``seconds`` ago, as a replica that lags behind would.
 
     Nothing from before the fault was added is hidden. The seconds run on the sandbox's clock, and are right to a
     hundredth of them. While the fault waits, a hundred copies of the whole state are kept at most.
     """
     WRONG_DATE = "wrong date"
-    """A lie: the header ``Date`` of any answer is ``seconds`` ahead of the clock that stamps ``created``; behind it if
-    they are negative."""
+    """A lie: the header ``Date`` is ``seconds`` ahead.
+
+    In any answer, of the clock that stamps ``created``; behind it if they are negative.
+    """
     TIMES_WITHOUT_ZONE = "times without zone"
-    """A lie: no time has a zone, as with some of Tilia's (money, 0.8), and all are ``seconds`` ahead of UTC."""
+    """A lie: no time has a zone.
+
+    As with some of Tilia's (money, 0.8), and all are ``seconds`` ahead of UTC.
+    """
     OTHER_ID = "other id"
-    """A lie: the answer is about another id or username than the one that was asked for."""
+    """A lie: the answer is about another resource.
+
+    It is about another id or username than the one that was asked for.
+    """
     OTHER_ENVELOPE = "other envelope"
-    """A lie: an answer comes bare that has an envelope, or the other way around. Tilia does both (money, 0.3)."""
+    """A lie: an envelope is missing or added.
+
+    An answer comes bare that has an envelope, or the other way around. Tilia does both (money, 0.3).
+    """
     WRONG_ORDER = "wrong order"
-    """A lie: a list comes in the opposite order, ascending although descending was asked for."""
+    """A lie: a list comes in the opposite order.
+
+    Ascending although descending was asked for.
+    """
     OTHER_CURRENCY = "other currency"
-    """A lie: refunds and payouts are told in EUR, 95 for 100, as in the sample of a refund (money, D8)."""
+    """A lie: refunds and payouts are in EUR.
+
+    They are told as 95 for 100, as in the sample of a refund (money, D8).
+    """
     LESS_FEE = "less a fee"
-    """A lie: refunds and payouts are told net of a fee of 5 %. Payouts have a field for it, refunds have not."""
+    """A lie: refunds and payouts are net of 5 %.
+
+    They are told net of that fee. Payouts have a field for it, refunds have not.
+    """
     SPLIT = "split"
-    """A lie: each refund is told as two, of half the amount each."""
+    """A lie: each refund is told as two.
+
+    Each of the two has half the amount.
+    """
     PENDING = "pending"
-    """A lie: what was done is told as still under way. The word for such a refund is inferred."""
+    """A lie: what was done is still under way.
+
+    It is told as such. The word for such a refund is inferred.
+    """
     LISTED_ELSEWHERE = "listed elsewhere"
-    """A lie: refunds stand in the maps by their id alone, and not under the payments."""
+    """A lie: refunds stand by their id alone.
+
+    In the maps, and not under the payments.
+    """
     CLOSED_WHEN_IDLE = "closed when idle"
-    """A lie: the connection is closed ``seconds`` after the answer, which promised to keep it."""
+    """A lie: an idle connection is closed early.
+
+    ``seconds`` after the answer, which promised to keep it.
+    """
 
 
 AFTER_COMMIT: Final = frozenset(
@@ -129,7 +197,7 @@ LIES: Final = frozenset(
         Fault.CLOSED_WHEN_IDLE,
     }
 )
-"""Those that a request can meet besides others."""
+"""Faults that a request can meet besides others."""
 
 _OF_CONTENT: Final = LIES - {Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE}
 _TOKEN: Final = "auth.token"  # noqa: S105 - no password
@@ -163,7 +231,10 @@ MADE_FOR: Final[Mapping[Fault, Collection[str]]] = {
     Fault.LISTED_ELSEWHERE: _REFUNDS,
     Fault.PENDING: _REFUNDS | _PAYOUTS | _ESCROWS | {"invoices.pay", "invoices.get", "invoices.list"},
 }
-"""The operations that a fault is made for; those that are not in it are made for all."""
+"""Operations by the fault that is made for them.
+
+Faults that are not in it are made for all operations.
+"""
 
 
 @attrs.frozen
@@ -203,7 +274,10 @@ class ScheduledFault:
 
 
 class FaultScript:
-    """Which requests go wrong, and how. Faults of one operation are met in the order they were added."""
+    """The requests that go wrong, each with its fault.
+
+    Faults of one operation are met in the order they were added.
+    """
 
     def __init__(self, known: KnownOperations) -> None:
         self._known = known
@@ -235,7 +309,7 @@ class FaultScript:
 
         Raises:
             InvalidRequestError: there is no such operation or fault, the fault is not made for the operation, the
-                body is no text, or a number is out of its range. It is a ``ValueError``.
+                body is not a text, or a number is out of its range. It is a ``ValueError``.
         """
         problems: dict[str, list[str]] = {}
         chosen = _fault(fault)
@@ -265,11 +339,13 @@ class FaultScript:
 
     @property
     def pending(self) -> int:
-        """How many faults wait for a request."""
+        """Number of faults that wait for a request."""
         return len(self._scheduled)
 
     def next(self, operation: str, *, revoking: bool = False) -> ScheduledFault | None:
-        """The fault that waits for a request of this operation; it is met when :meth:`meet` says so.
+        """Return the next fault of this operation.
+
+        It waits for a request, and is met when ``meet`` says so.
 
         Args:
             operation: the name.
@@ -284,7 +360,10 @@ class FaultScript:
         return None
 
     def lies(self, operation: str) -> dict[Fault, ScheduledFault]:
-        """The lies that wait for a request of this operation, the first of each kind."""
+        """Return the lies for a request of this operation.
+
+        These are the lies that wait, the first of each kind.
+        """
         found: dict[Fault, ScheduledFault] = {}
         for scheduled in self._scheduled:
             if scheduled.fault in LIES and self._is_for(scheduled, operation):
@@ -292,11 +371,14 @@ class FaultScript:
         return found
 
     def most_seconds(self, fault: Fault) -> float | None:
-        """Return the most seconds of the faults of this kind that wait for a request, None if there is none."""
+        """Return the most seconds of this kind of fault.
+
+        It looks at the faults that wait for a request; None if there is none.
+        """
         return max((scheduled.seconds for scheduled in self._scheduled if scheduled.fault is fault), default=None)
 
     def meet(self, scheduled: ScheduledFault) -> None:
-        """A request meets the fault."""
+        """Mark a fault as met by a request."""
         if scheduled.left is not None:
             scheduled.left -= 1
             if scheduled.left == 0:
@@ -311,7 +393,10 @@ class FaultScript:
         return made_for is None or operation in made_for
 
     def _misplaced(self, operation: str, fault: Fault) -> dict[str, list[str]]:
-        """Say that a fault would never be met; nobody should wait for it."""
+        """Refuse a fault that would never be met.
+
+        Nobody should wait for it.
+        """
         made_for = self._made_for(fault)
         if made_for is None or not made_for.isdisjoint(self._known.same_route(operation)):
             return {}

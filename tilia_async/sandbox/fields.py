@@ -1,4 +1,7 @@
-"""Reads the fields of a body, and collects what is wrong with them."""
+"""Reading of a body's fields.
+
+Collects what is wrong with them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,18 @@ from tilia_async.sandbox.requests import ErrorResponse
 from tilia_async.sandbox.responses import invalid
 
 MOST = 10**15
-"""The largest amount, of a whole invoice as well. Inferred that there is one: far above anything that is paid."""
+"""The largest amount, of a whole invoice as well.
+
+Inferred that there is one: far above anything that is paid.
+"""
 _FLAGS: dict[bool | str, bool] = {True: True, False: False, "true": True, "false": False}
 
 
 class Fields:
-    """One object of a body. Its parts report their problems to it, each with its place."""
+    """An object of a body.
+
+    Its parts report their problems to it, each with its place.
+    """
 
     def __init__(self, values: JsonObject, place: str = "", problems: dict[str, list[str]] | None = None) -> None:
         self._values = values
@@ -29,21 +38,24 @@ class Fields:
         return self._values.get(name)
 
     def text(self, name: str) -> str:
-        """A text, empty if it is missing."""
+        """Return a text, empty if it is missing."""
         value = self._values.get(name)
         if value is not None and not isinstance(value, str):
             self.refuse(name, "must be a string")
         return value if isinstance(value, str) else ""
 
     def required(self, name: str, *, longest: int = LONGEST_ID) -> str:
-        """A text that has to be there, by default an id."""
+        """Return a text that has to be there.
+
+        It is an id by default.
+        """
         value = self.text(name)
         if not 0 < len(value) <= longest:
             self.refuse(name, f"is required, with at most {longest} characters")
         return value
 
     def amount(self, name: str = "amount", *, least: int = 1) -> int:
-        """A whole number of a currency's smallest unit."""
+        """Return a whole number of a currency's smallest unit."""
         value = self._values.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             self.refuse(name, f"must be an integer of at least {least}")
@@ -60,7 +72,10 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool | None:
-        """A flag; a sample of Tilia's has it as a string. None if it is missing."""
+        """Return a flag.
+
+        A sample of Tilia's has it as a string. None if it is missing.
+        """
         value = self._values.get(name)
         if value is None:
             return None
@@ -70,7 +85,10 @@ class Fields:
         return _FLAGS[value]
 
     def fraction(self, name: str) -> Fraction:
-        """A number from 0 to 1, exactly as it is written."""
+        """Return a number from 0 to 1.
+
+        It is exact, as it is written.
+        """
         value = self._values.get(name)
         if value is None:
             return Fraction(0)
@@ -80,7 +98,7 @@ class Fields:
         return Fraction(str(value))
 
     def parts(self, name: str) -> list[Fields]:
-        """The objects of a list."""
+        """Return the objects of a list."""
         value = self._values.get(name)
         if value is None:
             return []
@@ -93,7 +111,7 @@ class Fields:
         return [Fields(each, f"{self._place}{name}[{index}].", self._problems) for index, each in enumerate(objects)]
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts."""
+        """Return a list of texts."""
         value = self._values.get(name)
         found = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
         if value is not None and (not isinstance(value, list) or len(found) < len(value)):

@@ -12,14 +12,17 @@ from tilia_async.sandbox.responses import SandboxResponse, bare, failure
 
 @attrs.define
 class _Use:
-    """A key in use. Without an answer its request is still under way."""
+    """A key in use.
+
+    Without an answer its request is still under way.
+    """
 
     body: bytes = attrs.field(repr=False)
     answer: SandboxResponse | None = None
 
 
 class IdempotencyStore:
-    """Which keys were used, by operation, and what was answered then.
+    """The used keys by operation, with their answers.
 
     How long Tilia keeps a key is not documented; here it is as long as the sandbox runs.
     """
@@ -28,7 +31,9 @@ class IdempotencyStore:
         self._uses: dict[tuple[str, str], _Use] = {}
 
     def enter(self, operation: str, key: str, body: bytes) -> SandboxResponse | None:
-        """Take a key into use; an answer is to be given at once, without doing anything.
+        """Take a key into use.
+
+        An answer that it returns is to be given at once, without doing anything.
 
         That the same key with the same body gets the first answer again is inferred: an error is documented for
         everything else.
@@ -44,7 +49,10 @@ class IdempotencyStore:
         return use.answer or _refusal(409, "idempotency key is in use. resource already exists")
 
     def leave(self, operation: str, key: str, answer: SandboxResponse | None) -> None:
-        """The request is over: keep its answer, or forget the key if nothing was done."""
+        """Keep the answer of a request that is over.
+
+        It forgets the key if nothing was done.
+        """
         if answer is None and isinstance(sys.exception(), Exception):
             # A handler that failed may have moved money before. Doing it once more would be worse than a lasting 500.
             answer = failure(500, None, message=("encountered an unexpected error",), codes=("SERVER_ERROR",))

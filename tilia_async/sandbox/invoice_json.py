@@ -20,7 +20,9 @@ def display(world: World, amount: int, currency: str) -> str:
 
 
 def to_json(world: World, bill: SandboxInvoice, *, clock: SandboxClock | None = None) -> JsonObject:
-    """An invoice, with maps where the request had lists.
+    """Return an invoice as an answer tells it.
+
+    With maps where the request had lists.
 
     Args:
         clock: writes the real times; None: the zero times that create, pay and get were seen to answer.
@@ -46,7 +48,10 @@ def to_json(world: World, bill: SandboxInvoice, *, clock: SandboxClock | None = 
 
 
 def webhook_message(world: World, bill: SandboxInvoice) -> JsonObject:
-    """The message of "invoice-completed", with lists where the answers of the API have maps."""
+    """Return the message of "invoice-completed".
+
+    With lists where the answers of the API have maps.
+    """
     payments = [_payment(world, bill, payment) for payment in bill.payments]
     items = [line_item(world, bill, item, order) for order, item in enumerate(bill.items)]
     lists: JsonObject = {"payment_methods": [*payments], "line_items": [*items], "subitems": []}
@@ -54,12 +59,15 @@ def webhook_message(world: World, bill: SandboxInvoice) -> JsonObject:
 
 
 def notify(world: World, bill: SandboxInvoice) -> None:
-    """Its payment succeeded or failed."""
+    """Notify that the payment succeeded or failed."""
     world.notify(messages.INVOICE, webhook_message(world, bill))
 
 
 def summary(world: World, total: int, currency: str) -> JsonObject:
-    """The totals. The sandbox knows no taxes."""
+    """Return the totals.
+
+    The sandbox knows no taxes.
+    """
     whole: JsonObject = {
         "total_amount": total,
         "total_amount_usd": total if currency == "USD" else 0,
@@ -93,7 +101,10 @@ def line_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) ->
 
 
 def authorized_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
-    """A line item of an authorized invoice, which tells the recipients besides."""
+    """Return a line item of an authorized invoice.
+
+    It tells the recipients besides.
+    """
     recipients: list[JsonValue] = [_recipient(item, share) for share in item.shares]
     return {**line_item(world, bill, item, order), "recipients": recipients or None}
 
@@ -175,6 +186,9 @@ def _reference(wording: Reference) -> JsonObject:
 
 
 def _suffix(bill: SandboxInvoice) -> str:
-    """What answers append to the types of a request, e.g. ``_escrow_virtual``."""
+    """Return the suffix of a type in answers.
+
+    What answers append to the types of a request, e.g. ``_escrow_virtual``.
+    """
     escrow = "_escrow" if bill.kind is Kind.ESCROW else ""
     return f"{escrow}_virtual" if bill.virtual else escrow

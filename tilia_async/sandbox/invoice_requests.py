@@ -18,11 +18,14 @@ from tilia_async.sandbox.state.wallets import CONVERTIBLE, CUSTOM, REGISTRATION,
 from tilia_async.sandbox.world import World
 
 _MOST_BY_CARD = 1_000_000
-"""In cents: Tilia's default for one payment (fact sheet "money", B7)."""
+"""Most of one card payment, in cents.
+
+Tilia's default for one payment (fact sheet "money", B7).
+"""
 
 
 def read_invoice(call: SandboxRequest, body: JsonObject, kind: Kind, *, unpaid: bool = False) -> SandboxInvoice:
-    """An open invoice, not yet among the others.
+    """Return an open invoice, not yet among the others.
 
     Args:
         unpaid: what it is paid with is chosen later, in Tilia's pages.
@@ -60,7 +63,9 @@ def read_invoice(call: SandboxRequest, body: JsonObject, kind: Kind, *, unpaid: 
 
 
 def draw_tokens(world: World, bill: SandboxInvoice) -> tuple[Payment, ...]:
-    """What a purchase in tokens takes from the buyer's wallets: the convertible one first, the publisher's types last.
+    """Return what a purchase takes from the buyer's wallets.
+
+    A purchase in tokens: the convertible one first, the publisher's types last.
 
     All of them count as spendable. What they have not stands on the standard wallet, so that paying is refused. A
     wallet that is drawn from a second time keeps its ids.
@@ -84,7 +89,10 @@ def draw_tokens(world: World, bill: SandboxInvoice) -> tuple[Payment, ...]:
 
 
 def default_wallet(world: World, account_id: str, currency: str) -> SandboxWallet | None:
-    """The wallet in which an account receives: its convertible one for tokens."""
+    """Return the wallet in which an account receives.
+
+    Its convertible one for tokens.
+    """
     if account_id == world.publisher.account_id:
         return world.publisher_wallet(currency)
     kind = CONVERTIBLE if currency == world.settings.token_currency else REGISTRATION
@@ -93,7 +101,9 @@ def default_wallet(world: World, account_id: str, currency: str) -> SandboxWalle
 
 
 def usable_method(call: SandboxRequest, payment_method_id: str, account_id: str | None) -> SandboxPaymentMethod:
-    """An active payment method, of the account if one is given.
+    """Return an active payment method.
+
+    It is the account's if one is given.
 
     Raises:
         Refused: 400 in the words captured on staging.
@@ -106,12 +116,18 @@ def usable_method(call: SandboxRequest, payment_method_id: str, account_id: str 
 
 
 def over_card_limit(method: SandboxPaymentMethod, amount: int, currency: str) -> bool:
-    """Whether Tilia rejects a payment for its height. The limit is in dollars, so it says nothing of other money."""
+    """Return True if Tilia rejects a payment's height.
+
+    The limit is in dollars, so it says nothing of other money.
+    """
     return method.provider == CARD and currency == "USD" and amount > _MOST_BY_CARD
 
 
 def _method_of(world: World, wallet: SandboxWallet) -> SandboxPaymentMethod:
-    """The payment method of a wallet. One of the publisher's types may have none, and is told with one of its own."""
+    """Return the payment method of a wallet.
+
+    One of the publisher's types may have none, and is told with one of its own.
+    """
     method = of_wallet(world.methods.of(wallet.account_id), wallet)
     return method or for_wallet(world.new_id("pm"), wallet, world.clock.plain())
 
@@ -182,7 +198,10 @@ def _wallet(world: World, wallet_id: str) -> SandboxWallet:
 
 
 def _payments(call: SandboxRequest, sources: Sequence[Fields], bill: SandboxInvoice) -> tuple[Payment, ...]:
-    """What each payment method gives; of several exactly one has amount 0, which stands for the remainder."""
+    """Return what each payment method gives.
+
+    Of several exactly one has amount 0, which stands for the remainder.
+    """
     asked: list[tuple[SandboxPaymentMethod, int]] = []
     for source in sources:
         payment_method_id = source.required("payment_method_id")

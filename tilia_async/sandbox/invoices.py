@@ -113,7 +113,9 @@ def get_authorized(call: SandboxRequest) -> SandboxResponse:
 
 
 def draft(call: SandboxRequest, kind: Kind) -> SandboxInvoice:
-    """An open invoice, of the body or of what was authorized, with the payment methods of the body.
+    """Draft an open invoice.
+
+    It is made of the body or of what was authorized, with the payment methods of the body.
 
     Raises:
         Refused: Tilia would refuse it; 400: there is no such authorized invoice for this, or it was used before.
@@ -135,7 +137,9 @@ def draft(call: SandboxRequest, kind: Kind) -> SandboxInvoice:
 
 
 def charge(call: SandboxRequest, bill: SandboxInvoice, then: Iterable[Movement] = ()) -> None:
-    """Let the buyer pay, and make the movements that follow from it: all together, or the invoice fails. Notify.
+    """Charge the buyer, and move the money.
+
+    Makes the movements that follow from it: all together, or the invoice fails. Notifies.
 
     Raises:
         Refused: 403. That the invoice ends as FAILED, and cannot be paid any more, is inferred.
@@ -170,7 +174,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _unusable(authorized: Authorized, kind: Kind) -> str:
-    """Why nothing can be made of an authorized invoice; empty if it can."""
+    """Return why an authorized invoice is unusable.
+
+    Why nothing can be made of it; empty if it can.
+    """
     if authorized.is_escrow is not (kind is Kind.ESCROW):
         return "is for an escrow" if authorized.is_escrow else "is not for an escrow"
     return "was used before" if authorized.used else ""

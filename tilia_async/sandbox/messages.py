@@ -1,4 +1,7 @@
-"""What the sandbox's notifications say (fact sheet "compliance-webhooks", A.3 and A.4)."""
+"""Messages of the sandbox's notifications.
+
+Source: fact sheet "compliance-webhooks", A.3 and A.4.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ def registered(account: SandboxAccount) -> tuple[str, JsonObject]:
 
 
 def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObject]:
-    """Name and message of the event "an account was blocked or unblocked".
+    """Return the block event's name and message.
+
+    The event "an account was blocked or unblocked".
 
     What stands in ``blocks`` after an unblocking is inferred: the block that was lifted.
     """
@@ -61,7 +66,10 @@ def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObjec
 
 
 def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
-    """A single block, although the page speaks of a list; empty, inferred, while nothing is blocked."""
+    """Return the blocks as a notification tells them.
+
+    A single block, although the page speaks of a list; empty, inferred, while nothing is blocked.
+    """
     to_json: JsonObject = {}
     if block is not None:
         to_json = {
@@ -75,7 +83,7 @@ def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
 
 
 def email(account: SandboxAccount) -> JsonObject:
-    """The e-mail address as registrations tell it."""
+    """Return the e-mail address as registrations tell it."""
     return {
         "email_id": account.email_id,
         "address": account.email or "",
@@ -85,5 +93,5 @@ def email(account: SandboxAccount) -> JsonObject:
 
 
 def platforms(account: SandboxAccount) -> JsonObject:
-    """The ids on external platforms as registrations tell them."""
+    """Return the external platforms' ids as registrations tell them."""
     return {name: {"user_id": user_id} for name, user_id in account.external_platforms.items()}

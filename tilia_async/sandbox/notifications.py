@@ -1,4 +1,6 @@
-"""Notifications: posted to the registered URLs in the background, and again when they are not taken.
+"""Notifications, posted in the background.
+
+To the registered URLs, and again when they are not taken.
 
 The envelope is that of the fact sheet "compliance-webhooks", A.2. Inferred are the value of ``bucket_key``, that one
 URL gets its notifications in order, and the schedule: at Tilia it is a setting of the destination, here it is over
@@ -26,7 +28,10 @@ from tilia_async.sandbox.messages import EVENT_NAMES
 from tilia_async.secret import Secret
 
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Seconds before each repetition; after the last one the notification is given up."""
+"""Seconds before each repetition.
+
+After the last one the notification is given up.
+"""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 
 
@@ -46,7 +51,7 @@ class SentNotification:
 
     @property
     def taken(self) -> bool:
-        """The last attempt was answered, and not with 400 or more."""
+        """True if the last attempt was answered with under 400."""
         status = self.answers[-1] if self.answers else None
         return status is not None and status < 400
 
@@ -62,7 +67,7 @@ class _Destination:
 
 @attrs.define(eq=False)
 class _Run:
-    """From a start to the end that follows.
+    """A run, from a start to its end.
 
     Attributes:
         handing: how many notifications other threads have handed over that the loop has not yet taken.
@@ -98,7 +103,8 @@ class Notifier:
         """Deliver to a URL from now on.
 
         Raises:
-            ConfigurationError: it is no http URL on loopback, or an event has another name; ``basic_auth`` is no pair.
+            ConfigurationError: it is not an http URL on loopback, or an event has another name;
+                ``basic_auth`` is not a pair.
         """
         if problem := _url_problem(url.reveal()):
             raise ConfigurationError(f"url: {problem}")
@@ -118,7 +124,10 @@ class Notifier:
         self._run.idle.set()
 
     def notify(self, event_name: str, message: JsonObject) -> None:
-        """Tell all who want to know it. Any thread may call this."""
+        """Tell all who want to know it.
+
+        Any thread may call this.
+        """
         envelope = {
             "event_name": event_name,
             "bucket_key": "sandbox",

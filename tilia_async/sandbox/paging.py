@@ -14,7 +14,9 @@ T = TypeVar("T")
 def page_of(
     call: SandboxRequest, items: Sequence[T], sort_field: str, orders: Mapping[str, Callable[[T], int]]
 ) -> Sequence[T]:
-    """The part of a list that a query asks for; newest first by default.
+    """Return the part of a list for a query.
+
+    Newest first by default.
 
     Args:
         sort_field: the query's name for the field to sort by, which differs between lists.

@@ -1,4 +1,7 @@
-"""The states that the sandbox was in, for look-ups that lag behind."""
+"""The past states of the sandbox.
+
+Look-ups that lag behind see them.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,25 @@ import attrs
 from tilia_async.sandbox.world import World, tell_nobody
 
 _STATES_AT_ONCE: Final = 100
-"""How many states are kept for a lag at most, evenly over its time: each is a copy of everything."""
+"""States that are kept for a lag, at most.
+
+They lie evenly over its time: each is a copy of everything.
+"""
 
 
 @attrs.define
 class Past:
-    """Earlier states, each with the moment of the sandbox's clock up to which it held."""
+    """Earlier states, each with its end.
+
+    The moment of the sandbox's clock up to which it held.
+    """
 
     _states: list[tuple[float, World]] = attrs.field(factory=list[tuple[float, World]], repr=False)
 
     def keep(self, world: World, seconds: float) -> None:
-        """Remember the state that a write is about to change, unless another of almost the same time is there.
+        """Remember the state before a write changes it.
+
+        It does not if another of almost the same time is there.
 
         Args:
             seconds: how far anybody looks back.
@@ -31,7 +42,10 @@ class Past:
             self._states.append((now, copy_of(world)))
 
     def at(self, moment: float, world: World) -> World:
-        """The state at a moment, the present one if nothing has changed since."""
+        """Return the state at a moment.
+
+        The present one if nothing has changed since.
+        """
         return next((state for until, state in self._states if until > moment), world)
 
     def __len__(self) -> int:
@@ -43,7 +57,10 @@ class Past:
 
 
 def copy_of(world: World) -> World:
-    """A copy that may be changed and tells nobody; clock and chance are those of the original."""
+    """Return a copy of the state that tells nobody.
+
+    It may be changed; clock and chance are those of the original.
+    """
     shared = (world.clock, world.random, world.settings, world.notify)
     made = copy.deepcopy(world, {id(each): each for each in shared})
     made.notify = tell_nobody

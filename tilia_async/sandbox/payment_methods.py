@@ -1,4 +1,7 @@
-"""Payment methods (fact sheet "money", B). Tilia has no operation that adds a card: the sandbox has a method."""
+"""Payment methods (fact sheet "money", B).
+
+Tilia has no operation that adds a card: the sandbox has a method.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,10 @@ def create_custom_wallet(call: SandboxRequest) -> SandboxResponse:
 
 
 def add_card(world: World, account: SandboxAccount, currency: str, state: str) -> SandboxPaymentMethod:
-    """A card, with the fields of a captured one. Their ``state`` is that of the address, not of the card."""
+    """Add a card.
+
+    It has the fields of a captured one. Their ``state`` is that of the address, not of the card.
+    """
     details: JsonObject = {
         "first_name": "Test",
         "last_name": "User",
@@ -115,12 +121,15 @@ def add_paypal(world: World, account: SandboxAccount, currency: str, state: str)
 
 
 def add_pobo(world: World, account: SandboxAccount, platform: str, user_id: str) -> SandboxPaymentMethod:
-    """What an external platform's user pays with; ``method_class`` and text are inferred."""
+    """Add an external platform user's payment method.
+
+    What that user pays with; ``method_class`` and text are inferred.
+    """
     return _add(world, account, POBO, platform, f"{platform} {user_id}", "USD", "ACTIVE", {})
 
 
 def notify(world: World, method: SandboxPaymentMethod) -> None:
-    """It was added or changed."""
+    """Notify that it was added or changed."""
     world.notify(
         messages.PAYMENT_METHOD,
         {"account_id": method.account_id, "payment_method_id": method.id, "state": method.state},
@@ -191,7 +200,10 @@ def _add(
 
 
 def _make_default(world: World, method: SandboxPaymentMethod, name: str, *, wanted: bool) -> None:
-    """An account has one default of each kind, marked by a tag."""
+    """Make it the default of its kind.
+
+    An account has one default of each kind, marked by a tag.
+    """
     for other in world.methods.of(method.account_id):
         if wanted or other is method:
             other.tags.pop(name, None)

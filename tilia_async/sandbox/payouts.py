@@ -1,4 +1,7 @@
-"""Payouts (fact sheet "money", E). They go on by themselves, as the sandbox's clock does."""
+"""Payouts (fact sheet "money", E).
+
+They go on by themselves, as the sandbox's clock does.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from tilia_async.sandbox.world import World
 
 SECONDS_IN_ESCROW = 3600.0
 SECONDS_ON_THE_WAY = 600.0
-"""Inferred, like the order of the statuses that no sample shows."""
+"""Seconds of a payout on its way.
+
+Inferred, like the order of the statuses that no sample shows.
+"""
 
 _HELD = {PayoutStatus.FUNDS_IN_ESCROW, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD}
 
@@ -92,7 +98,10 @@ def hold(world: World, payout: SandboxPayout) -> None:
 
 
 def settle(world: World) -> None:
-    """Let all payouts go on as far as the clock says."""
+    """Let all payouts go on.
+
+    As far as the clock says.
+    """
     for payout in world.payouts.values():
         while payout.moves_at is not None and payout.moves_at <= world.clock.now():
             _step(world, payout, payout.moves_at)
@@ -147,7 +156,10 @@ def _payout(call: SandboxRequest) -> SandboxPayout:
 
 
 def _answer(payload: JsonValue, status: int = 200) -> SandboxResponse:
-    """The guides of this part spell the key ``messages``."""
+    """Return an answer with the key ``messages``.
+
+    The guides of this part spell it so.
+    """
     return bare({"status": "Success", "messages": [], "codes": [], "payload": payload}, status)
 
 

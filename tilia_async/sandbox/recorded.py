@@ -1,4 +1,4 @@
-"""What arrived at the sandbox."""
+"""Records of requests to the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tilia_async.json_value import JsonValue
 
 @attrs.frozen
 class RecordedRequest:
-    """A request as it arrived. ``headers`` and ``body`` are true, for tests; ``repr`` leaves them out.
+    """A request as it arrived.
+
+    ``headers`` and ``body`` are true, for tests; ``repr`` leaves them out.
 
     Attributes:
         operation: the name of the operation whose route it took, or None.

@@ -14,7 +14,7 @@ from tilia_async.sandbox.world import World
 
 
 def refunds_to_json(world: World, bill: SandboxInvoice, status: str) -> JsonObject:
-    """What was refunded of an invoice, without an envelope."""
+    """Return an invoice's refunds, without an envelope."""
     made = [each for each in world.repayments if each.original is bill and each.status == status]
     done = dict.fromkeys(each.refund_bill.invoice_id for each in made)
     return {
@@ -28,7 +28,7 @@ def refunds_to_json(world: World, bill: SandboxInvoice, status: str) -> JsonObje
 
 
 def notify(world: World, made: Sequence[SandboxRefund]) -> None:
-    """The message of "refund-completed", in which amounts are strings."""
+    """Notify with "refund-completed", whose amounts are strings."""
     first = made[0]
     to_json: dict[bool, list[JsonValue]] = {True: [], False: []}
     for each in made:

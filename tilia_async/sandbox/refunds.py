@@ -1,4 +1,7 @@
-"""Refunds (fact sheet "money", D8). They come out of the publisher's account, not out of the recipients' wallets."""
+"""Refunds (fact sheet "money", D8).
+
+They come out of the publisher's account, not out of the recipients' wallets.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,10 @@ def _words(fields: Fields) -> tuple[str, str, str]:
 
 
 def _refundable(call: SandboxRequest, bill: SandboxInvoice) -> bool:
-    """Paid purchases can be, and escrows once they are committed: before that they are cancelled."""
+    """Return whether an invoice can be refunded.
+
+    Paid purchases can be, and escrows once they are committed: before that they are cancelled.
+    """
     if bill.kind is Kind.ESCROW:
         return any(
             deal.escrow is bill and deal.status is EscrowStatus.COMMITTED for deal in call.world.escrows.values()
@@ -106,7 +112,10 @@ def _refundable(call: SandboxRequest, bill: SandboxInvoice) -> bool:
 
 
 def _spread(bill: SandboxInvoice, chosen: tuple[str, ...], amount: int) -> list[tuple[Payment, int]]:
-    """An amount over payment methods in the order of the caller, none getting more than it gave."""
+    """Spread an amount over payment methods.
+
+    In the order of the caller, none getting more than it gave.
+    """
     by_id = {payment.method.id: payment for payment in bill.payments}
     unused = [each for each in chosen if each not in by_id]
     if unused:
@@ -129,7 +138,10 @@ def _repay(
     shares: list[tuple[Payment, int]],
     words: tuple[str, str, str],
 ) -> bool:
-    """Give the buyer back what each payment method gave, and record it; False if the publisher has not enough."""
+    """Give the buyer back what each method gave.
+
+    Each payment method, and record it; False if the publisher has not enough.
+    """
     world = call.world
     publisher = world.publisher_wallet(bill.currency)
     try:

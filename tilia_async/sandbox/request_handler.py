@@ -1,4 +1,7 @@
-"""Takes requests, commits the faults that wait for them, and answers."""
+"""The handler of requests.
+
+Takes requests, commits the faults that wait for them, and answers.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,19 @@ _LARGEST_BODY = 1_048_576
 _MOST_RECORDED_BYTES = 67_108_864
 _BODY_SECONDS = 30.0
 _REQUEST_BYTES = 1_024
-"""What a request takes beside its body, about."""
+"""Size of a request beside its body, about."""
 _LOOK_SECONDS = 0.02
 _MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE})
-"""The lies that a request meets before there is an answer."""
+"""Lies that a request meets before its answer.
+
+Before there is an answer.
+"""
 NO_LIES: Mapping[Fault, ScheduledFault] = MappingProxyType({})
 
 
 @attrs.define(eq=False)
 class RequestHandler:
-    """Where requests arrive.
+    """A handler at which requests arrive.
 
     Attributes:
         door: who may come in. Of others nothing is read and nothing remembered.
@@ -105,7 +111,10 @@ class RequestHandler:
         return self._response(await _spoiled(request, fault, answer), ahead)
 
     def _around(self, request: web.BaseRequest, lies: Mapping[Fault, ScheduledFault]) -> float:
-        """The lies that any answer meets; returns how far ahead its date is, in seconds."""
+        """Add the lies that any answer meets.
+
+        Returns how far ahead its date is, in seconds.
+        """
         idle, date = lies.get(Fault.CLOSED_WHEN_IDLE), lies.get(Fault.WRONG_DATE)
         if idle is not None and request.transport is not None:
             self.faults.meet(idle)
@@ -123,7 +132,7 @@ class RequestHandler:
         lies: Mapping[Fault, ScheduledFault],
         answer: SandboxResponse,
     ) -> SandboxResponse:
-        """The lies that a success meets."""
+        """Return the lies that a success meets."""
         to_json = {fault: lie for fault, lie in lies.items() if fault not in _MET_BEFORE}
         if not to_json:
             return answer
@@ -135,7 +144,10 @@ class RequestHandler:
         return lying(answer, seconds, _asked(request, target, body))
 
     def _refusal(self, request: web.BaseRequest, match: Match) -> SandboxResponse | None:
-        """The 401 that a request gets for its token. It meets no other fault then: nothing was looked at."""
+        """Return the 401 for a rejected token, if any.
+
+        The request meets no other fault then: nothing was looked at.
+        """
         authorization = request.headers.get("Authorization", "")
         operation = match.route.operation
         revocation = self.faults.next(operation.name, revoking=True)
@@ -153,7 +165,7 @@ class RequestHandler:
         *,
         pretend: bool = False,
     ) -> SandboxResponse:
-        """What a request leads to.
+        """Return the answer to a request.
 
         Args:
             pretend: do it in a copy of the state, and notify nobody.
@@ -171,7 +183,10 @@ class RequestHandler:
             return refused.answer
 
     def _world_of(self, target: Match, stale: ScheduledFault | None) -> World:
-        """The state that a request works on: for a look-up that lags behind, an earlier one."""
+        """Return the state that a request works on.
+
+        It is an earlier one for a look-up that lags behind.
+        """
         seconds = self.faults.most_seconds(Fault.STALE_READ)
         if seconds is None:
             self._past.forget()
@@ -185,7 +200,10 @@ class RequestHandler:
     async def _before(
         self, request: web.BaseRequest, fault: ScheduledFault | None, target: Match | int | None, body: bytes
     ) -> SandboxResponse | None:
-        """The part of a fault that comes before the request has an effect; an answer ends the request."""
+        """Do the part of a fault before the effect.
+
+        Before the request has an effect; an answer ends the request.
+        """
         if fault is None or fault.fault in AFTER_COMMIT:
             return None
         if fault.fault is Fault.CONTRADICTION_BEFORE_COMMIT:
@@ -211,7 +229,10 @@ class RequestHandler:
     async def _dribble(
         self, request: web.BaseRequest, answer: SandboxResponse, seconds: float, ahead: float
     ) -> web.StreamResponse:
-        """Send the body byte by byte, or in as many parts as the time has hundredths of a second."""
+        """Send the body in many small parts.
+
+        They are single bytes, or as many parts as the time has hundredths of a second.
+        """
         whole = self._response(answer, ahead)
         slow = web.StreamResponse(status=whole.status, headers=whole.headers)
         slow.content_length = len(answer.body)
@@ -226,7 +247,10 @@ class RequestHandler:
         return slow
 
     def _response(self, answer: SandboxResponse, ahead: float = 0.0) -> web.Response:
-        """With the time of the sandbox's own clock, as that of Tilia's would be, or some seconds ahead of it."""
+        """Return the response with the sandbox's time.
+
+        That of its own clock, as that of Tilia's would be, or some seconds ahead of it.
+        """
         return web.Response(
             status=answer.status,
             body=answer.body,
@@ -235,13 +259,19 @@ class RequestHandler:
         )
 
     def _target(self, method: str, service: str, path: str) -> Match | int | None:
-        """The route of a request, the status that refuses it, or None for the token endpoint, which has no route."""
+        """Return the route of a request.
+
+        It may be the status that refuses it, or None for the token endpoint, which has no route.
+        """
         if (method, service, path) == (TOKEN.method, TOKEN.service, TOKEN.path):
             return None
         return self._router.find(method, service, path)
 
     def _refused(self, answer: SandboxResponse) -> web.Response:
-        """The answer to a request whose body is not wanted, or not any more."""
+        """Return the answer to an unwanted request.
+
+        A request whose body is not wanted, or not any more.
+        """
         response = self._response(answer)
         response.force_close()
         return response
@@ -257,7 +287,10 @@ class RequestHandler:
             self._forget()
 
     def _forget(self) -> None:
-        """The oldest, until half of the bytes are left."""
+        """Forget the oldest requests.
+
+        Until half of the bytes are left.
+        """
         self._recorded_bytes = left = sum(map(_size, self.requests))
         number = 0
         while left > _MOST_RECORDED_BYTES // 2 and number < len(self.requests) - 1:
@@ -277,7 +310,10 @@ def _port_of(request: web.BaseRequest) -> int:
 
 
 def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tuple[str, str] | None:
-    """The operation and its key, if it takes one and got one."""
+    """Return the operation and its key.
+
+    There is one if the operation takes one and got one.
+    """
     key = request.headers.get("Idempotency-Key")
     if not isinstance(target, Match) or key is None or target.route.operation.repeat is not Repeat.KEYED:
         return None
@@ -285,7 +321,10 @@ def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tu
 
 
 def _asked(request: web.BaseRequest, target: Match | int | None, body: bytes) -> set[str]:
-    """The ids and usernames that a request is about."""
+    """Return the ids and usernames of a request.
+
+    The request is about them.
+    """
     asked = {request.query.get("username", "")}
     if isinstance(target, Match):
         asked |= {*target.path.values()}
@@ -300,12 +339,18 @@ def _asked(request: web.BaseRequest, target: Match | int | None, body: bytes) ->
 
 
 def _turned_around(query: Mapping[str, str]) -> Mapping[str, str]:
-    """A query that asks for the opposite order; descending is the default."""
+    """Return a query for the opposite order.
+
+    Descending is the default.
+    """
     return {**query, "sort": "desc" if query.get("sort") == "asc" else "asc"}
 
 
 async def _read(request: web.BaseRequest) -> bytes | int:
-    """The body; a status if it is too large or too slow, or not packed as it says."""
+    """Return the body, or a refusing status.
+
+    A status if it is too large or too slow, or not packed as it says.
+    """
     if request.content_length is not None and request.content_length > _LARGEST_BODY:
         return 413
     body = bytearray()
@@ -328,13 +373,19 @@ def _drop(request: web.BaseRequest) -> None:
 
 
 async def _hang(request: web.BaseRequest) -> None:
-    """Until the client has gone; at the end of the sandbox it is cancelled."""
+    """Hang until the client has gone.
+
+    At the end of the sandbox it is cancelled.
+    """
     while request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for a client that has gone
         await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _instead(fault: ScheduledFault) -> SandboxResponse | None:
-    """What is answered to a request that is not looked at."""
+    """Return the answer to an ignored request.
+
+    One that is not looked at.
+    """
     match fault.fault:
         case Fault.RATE_LIMITED:
             return SandboxResponse(429, b"", headers={"Retry-After": fault.retry_after})
@@ -355,7 +406,10 @@ def _instead(fault: ScheduledFault) -> SandboxResponse | None:
 
 
 async def _spoiled(request: web.BaseRequest, fault: ScheduledFault, answer: SandboxResponse) -> SandboxResponse:
-    """What becomes of an answer by a fault that comes after the request had its effect."""
+    """Return an answer, spoiled by a fault.
+
+    One that comes after the request had its effect.
+    """
     match fault.fault:
         case Fault.DROP_AFTER_COMMIT:
             _drop(request)

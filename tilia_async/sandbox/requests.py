@@ -1,4 +1,7 @@
-"""What a handler of the sandbox gets, and how it is found."""
+"""Requests and routes of the sandbox's handlers.
+
+What a handler gets, and how it is found.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from tilia_async.sandbox.world import World
 from tilia_async.wire.operation import Operation
 
 _DEEPEST = 100
-"""How many levels a body may have: far more than any real one, and far fewer than an answer could be written with."""
+"""Most levels of a body.
+
+Far more than any real one, and far fewer than an answer could be written with.
+"""
 
 
 class ErrorResponse(Exception):  # noqa: N818 - not an error of the sandbox: it is the answer
@@ -27,7 +33,7 @@ class ErrorResponse(Exception):  # noqa: N818 - not an error of the sandbox: it 
 
 @attrs.frozen
 class SandboxRequest:
-    """One request, understood."""
+    """A request, understood."""
 
     world: World
     path: Mapping[str, str]
@@ -35,7 +41,7 @@ class SandboxRequest:
     body: bytes = attrs.field(repr=False)
 
     def json(self) -> JsonObject:
-        """The body, which has to be a JSON object.
+        """Return the body, which has to be a JSON object.
 
         Raises:
             Refused: it is none, or none that an answer could repeat; the key of the error is inferred, since the
@@ -53,12 +59,18 @@ class SandboxRequest:
         return value
 
     def texts(self) -> Texts:
-        """How the envelope writes that there is no message: Tilia does it in all these ways, so the sandbox draws."""
+        """Draw the form of a missing message.
+
+        How the envelope writes that there is no message: Tilia does it in all these ways, so the sandbox draws.
+        """
         drawn: Texts = self.world.random.choices((*Texts,), weights=(4, 4, 1, 1))[0]
         return drawn
 
     def coin(self) -> bool:
-        """A draw between two forms of an answer that both occur."""
+        """Draw between two forms of an answer.
+
+        Both occur.
+        """
         return self.world.random.random() < 0.5
 
 
@@ -67,7 +79,7 @@ Handler: TypeAlias = Callable[[SandboxRequest], SandboxResponse]
 
 @attrs.frozen
 class Route:
-    """Where a handler is reached.
+    """The route to a handler.
 
     Attributes:
         other_paths: templates of the same operation that Tilia serves as well.
@@ -79,7 +91,7 @@ class Route:
 
 
 def _repeatable(value: JsonObject) -> bool:
-    """Whether an answer can tell it again."""
+    """Return whether an answer can be repeated."""
     level: list[JsonValue] = [value]
     # Level by level and not by recursion, which would itself end at some depth.
     for _ in range(_DEEPEST):
@@ -96,6 +108,9 @@ def _repeatable(value: JsonObject) -> bool:
 
 
 def _parts(value: JsonValue) -> Iterable[JsonValue]:
-    """The lists and objects right in a list or an object."""
+    """Return the parts right in a list or object.
+
+    The parts are lists and objects.
+    """
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return (each for each in inner if isinstance(each, dict | list))

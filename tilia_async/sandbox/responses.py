@@ -14,7 +14,7 @@ from tilia_async.json_value import JsonObject, JsonValue
 
 @attrs.frozen
 class SandboxResponse:
-    """What the sandbox says to a request."""
+    """The sandbox's response to a request."""
 
     status: int
     body: bytes
@@ -28,7 +28,10 @@ def bare(body: JsonValue, status: int = 200) -> SandboxResponse:
 
 
 class Texts(Enum):
-    """A way to write that there is no message and no code: all occur in Tilia's pages."""
+    """A form without message and code.
+
+    A way to write that there is none: all occur in Tilia's pages.
+    """
 
     EMPTY = "[]"
     NULL = "null"
@@ -47,24 +50,33 @@ _TEXTS: Mapping[Texts, JsonObject] = MappingProxyType(
 
 
 def success(payload: JsonValue, *, status: int = 200, texts: Texts = Texts.EMPTY) -> SandboxResponse:
-    """An envelope that says Success."""
+    """Return an envelope that says Success."""
     return bare({"status": "Success", **_TEXTS[texts], "payload": payload}, status)
 
 
 def without_payload() -> SandboxResponse:
-    """Success, the key ``payload`` left out altogether, as after a merge or a full refund."""
+    """Return a Success without the key ``payload``.
+
+    The key is left out altogether, as after a merge or a full refund.
+    """
     return bare({"status": "Success", "message": None, "codes": None})
 
 
 def without_texts(payload: JsonValue, status: int = 200) -> SandboxResponse:
-    """Success, the keys ``message`` and ``codes`` left out, as with token exchanges."""
+    """Return a Success without ``message`` and ``codes``.
+
+    The keys are left out, as with token exchanges.
+    """
     return success(payload, status=status, texts=Texts.ABSENT)
 
 
 def failure(
     status: int, payload: JsonValue, *, message: tuple[str, ...] = (), codes: tuple[str, ...] = ()
 ) -> SandboxResponse:
-    """An envelope that says Failure; the payload is a text, an object or a whole resource."""
+    """Return an envelope that says Failure.
+
+    The payload is a text, an object or a whole resource.
+    """
     return bare({"status": "Failure", "message": list(message), "codes": list(codes), "payload": payload}, status)
 
 
@@ -85,10 +97,16 @@ def blocked(account_id: str) -> SandboxResponse:
 
 
 def rejected() -> SandboxResponse:
-    """403 for a transaction that could not be made, in the words of the reference; the shape is inferred."""
+    """Return 403 for a transaction that was rejected.
+
+    It could not be made; in the words of the reference; the shape is inferred.
+    """
     return error(403, "The transaction was rejected")
 
 
 def not_found(what: str) -> SandboxResponse:
-    """404; its body is inferred from that of an unknown invoice."""
+    """Return 404.
+
+    Its body is inferred from that of an unknown invoice.
+    """
     return failure(404, f"{what} not found", message=("",), codes=(f"{what.removesuffix('_id').upper()}_NOT_FOUND",))

@@ -1,4 +1,4 @@
-"""From method and path to the operation."""
+"""Routing from method and path to the operation."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ class Router:
             templates.sort(key=lambda template: sum(segment.startswith("{") for segment in template.segments))
 
     def find(self, method: str, service: str, path: str) -> Match | int:
-        """The route that serves a request; 404 if no route has the path, 405 if none has the method."""
+        """Return the route that serves a request.
+
+        404 if no route has the path, 405 if none has the method.
+        """
         segments = tuple(path.split("/"))
         status = 404
         for template in self._templates.get(service, ()):
@@ -99,7 +102,9 @@ class Router:
 
 
 def names_of_route(name: str) -> frozenset[str]:
-    """All operations that share the route of this one: to the server they are the same.
+    """Return the operations that share its route.
+
+    To the server they are the same.
 
     Raises:
         ValueError: there is no operation of that name.

@@ -124,7 +124,7 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """Where it listens.
+        """The port on which it listens.
 
         Raises:
             RuntimeError: it does not run.
@@ -136,7 +136,10 @@ class Sandbox:
 
     @property
     def environment(self) -> Environment:
-        """For a client: the services are told apart by the first segment of the path."""
+        """The environment for a client of this sandbox.
+
+        The services are told apart by the first segment of the path.
+        """
         return Environment.at(f"http://127.0.0.1:{self.port}/{{service}}")
 
     @property
@@ -146,23 +149,31 @@ class Sandbox:
 
     @property
     def publisher_account_id(self) -> str:
-        """The account that fees, refunds and your share of sales come from and go to; ``fund`` takes it, too."""
+        """The publisher's own account.
+
+        Fees, refunds and your share of sales come from and go to it; ``fund`` takes it, too.
+        """
         return self._world.publisher.account_id
 
     @property
     def publisher_wallets(self) -> Mapping[str, SandboxWallet]:
-        """The publisher's wallets by currency. They have no payment methods, so no listing shows their ids."""
+        """The publisher's wallets by currency.
+
+        They have no payment methods, so no listing shows their ids.
+        """
         return {wallet.currency: wallet for wallet in self._world.ledger.of(self.publisher_account_id)}
 
     @property
     def notifications(self) -> list[SentNotification]:
-        """What was posted to registered URLs, in order, with the answers."""
+        """Notifications to registered URLs, in order, with the answers."""
         return self._notifier.sent
 
     def register_webhook(
         self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
     ) -> None:
-        """Post notifications to a URL, and again a few times within a second when the answer is 400 or more.
+        """Post notifications to a URL.
+
+        They are posted again a few times within a second when the answer is 400 or more.
 
         Args:
             url: on loopback.
@@ -176,13 +187,18 @@ class Sandbox:
         self._notifier.register(url, events, basic_auth)
 
     async def notified(self) -> None:
-        """Wait until each notification so far was taken by its URL, or given up."""
+        """Wait until each notification was taken or given up.
+
+        It waits for each notification so far, and its URL.
+        """
         # What went on by itself while the clock was put forward is told now, and not with the next request.
         payouts.settle(self._world)
         await self._notifier.settled()
 
     def block_as_tilia(self, account_id: str) -> None:
-        """Block an account as Tilia itself does; a publisher cannot lift that.
+        """Block an account as Tilia itself does.
+
+        A publisher cannot lift that.
 
         Raises:
             KeyError: there is no such account.
@@ -197,7 +213,9 @@ class Sandbox:
         currency: str = "USD",
         state: str = PaymentMethodState.ACTIVE,
     ) -> str:
-        """Add a way to pay from outside, as a user does in Tilia's web pages.
+        """Add a way to pay from outside.
+
+        A user does so in Tilia's web pages.
 
         Args:
             kind: a card pays; a PayPal account pays and can be paid out to.
@@ -218,7 +236,9 @@ class Sandbox:
         return method.id
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
-        """Decide about a user's data, as Tilia's compliance does. Payouts take ``ACCEPT`` with ``FULL``.
+        """Decide about a user's data, as Tilia's compliance does.
+
+        Payouts take ``ACCEPT`` with ``FULL``.
 
         Args:
             pii_level: None: ``FULL`` for ``ACCEPT``, ``NONE`` for ``NODATA``, else ``BASIC``.
@@ -229,7 +249,9 @@ class Sandbox:
         decide_kyc(self._world, self.accounts[account_id], str(state), pii_level)
 
     def sign_tos(self, account_id: str) -> None:
-        """Let a user accept Tilia's terms of service, which is done in Tilia's web pages.
+        """Let a user accept Tilia's terms of service.
+
+        This is done in Tilia's web pages.
 
         Raises:
             KeyError: there is no such account.
@@ -237,7 +259,9 @@ class Sandbox:
         self.accounts[account_id].signed_tos = True
 
     def hold_payout(self, payout_status_id: str) -> None:
-        """Put a payout in escrow on hold: it does not go on by itself, and can still be cancelled.
+        """Put a payout in escrow on hold.
+
+        It does not go on by itself, and can still be cancelled.
 
         Raises:
             KeyError: there is no such payout.
@@ -290,7 +314,10 @@ class Sandbox:
         self._notifier.start()
 
     async def aclose(self) -> None:
-        """Stop listening, and drop the connections there are. A second close does nothing."""
+        """Stop listening, and drop the connections there are.
+
+        A second close does nothing.
+        """
         await self._notifier.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:

@@ -29,7 +29,10 @@ from tilia_async.sandbox.state.wallets import (
 from tilia_async.sandbox.world import World
 
 _FEE_PERCENT = 5
-"""What Tilia and the publisher each take of a purchase; inferred: fees are agreed on. A conversion is free."""
+"""Fees of a purchase, in percent each.
+
+What Tilia and the publisher each take; inferred: fees are agreed on. A conversion is free.
+"""
 
 
 def start_purchase(call: SandboxRequest) -> SandboxResponse:
@@ -180,7 +183,9 @@ def _open(call: SandboxRequest, direction: ExchangeDirection) -> SandboxExchange
 
 
 def _execute(call: SandboxRequest, exchange: SandboxExchange, *paid: Movement) -> None:
-    """The user pays, and gets the other currency from the publisher.
+    """Exchange the user's money with the publisher's.
+
+    The user pays, and gets the other currency from the publisher.
 
     Raises:
         Refused: 403: one of the two has not enough, or a card would pay too much. Inferred: the exchange stays open.
@@ -224,7 +229,10 @@ def _to_json(world: World, exchange: SandboxExchange) -> JsonObject:
 
 
 def _notified(world: World, exchange: SandboxExchange) -> JsonObject:
-    """The message of "token-exchange-completed", which tells the two amounts a second time by what they are."""
+    """Return the message of "token-exchange-completed".
+
+    It tells the two amounts a second time by what they are.
+    """
     buys = exchange.direction is ExchangeDirection.TOKEN_PURCHASE
     dollars, tokens = (exchange.net, exchange.received) if buys else (exchange.received, exchange.paid)
     to_json = _to_json(world, exchange)

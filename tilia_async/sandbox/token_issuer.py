@@ -22,7 +22,9 @@ class _Issued:
 
 @attrs.define
 class TokenIssuer:
-    """Issues tokens to one client, and knows which of them are good.
+    """An issuer of tokens to one client.
+
+    It knows which of them are good.
 
     Attributes:
         scopes: what the credentials may ask for.
@@ -37,7 +39,10 @@ class TokenIssuer:
     _tokens: dict[str, _Issued] = attrs.field(factory=dict[str, _Issued], repr=False)
 
     def issue(self, query: Mapping[str, str], body: bytes) -> SandboxResponse:
-        """Answer a token request. Tilia takes the parameters from the query string as well as from a form."""
+        """Answer a token request.
+
+        Tilia takes the parameters from the query string as well as from a form.
+        """
         fields = {**dict(parse_qsl(body.decode(errors="replace"))), **query}
         known = hmac.compare_digest(fields.get("client_id", "").encode(), self.client_id.encode())
         right = Secret(fields.get("client_secret", "")) == self.client_secret
@@ -71,7 +76,10 @@ class TokenIssuer:
         )
 
     def refusal(self, authorization: str, needed: frozenset[str]) -> SandboxResponse | None:
-        """The 401 that a request gets for its token; None if the token is good."""
+        """Return the 401 for a request's token.
+
+        None if the token is good.
+        """
         kind, _, value = authorization.partition(" ")
         issued = self._tokens.get(value)
         if kind != "Bearer" or issued is None:
@@ -84,7 +92,10 @@ class TokenIssuer:
         return None
 
     def _forget_old(self) -> None:
-        """Those that ended long ago: their users have been told."""
+        """Forget tokens that ended long ago.
+
+        Their users have been told.
+        """
         now = self.clock.now()
         self._tokens = {value: each for value, each in self._tokens.items() if now < each.ends_at + self.lifetime}
 

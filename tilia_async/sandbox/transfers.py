@@ -1,4 +1,7 @@
-"""Balance transfers (fact sheet "money", A8). The server looks after their ``Idempotency-Key``."""
+"""Balance transfers (fact sheet "money", A8).
+
+The server looks after their ``Idempotency-Key``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from tilia_async.sandbox.world import World
 
 @attrs.frozen
 class _Move:
-    """One item of a transfer."""
+    """An item of a transfer."""
 
     source: SandboxWallet
     destination: SandboxWallet
@@ -82,7 +85,10 @@ def _reference(fields: Fields) -> Reference:
 
 
 def _move(world: World, part: Fields, account_id: str) -> _Move | None:
-    """One item; None if it has problems, which are on record then."""
+    """Return one item.
+
+    None if it has problems, which are on record then.
+    """
     amount, currency = part.amount(), part.currency()
     kind, description = part.text("transfer_item_type"), part.text("description")
     wallets = [_wallet(world, part, name, currency) for name in ("source_wallet_id", "destination_wallet_id")]

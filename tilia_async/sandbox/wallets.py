@@ -37,7 +37,9 @@ def create_custom(call: SandboxRequest) -> SandboxResponse:
 
 
 def open_custom(call: SandboxRequest) -> SandboxWallet:
-    """The wallet that both ways to make one of a publisher's own types make.
+    """Open a wallet of a publisher's own type.
+
+    Both ways to make one use it.
 
     Raises:
         Refused: a field is wrong, the type is not set up, or the account is unknown or blocked.
@@ -69,7 +71,7 @@ def to_json(wallet: SandboxWallet) -> JsonObject:
 
 
 def balances_of(world: World, account_id: str, currency: str = "", *, as_text: bool = True) -> JsonObject:
-    """What an account has, by currency.
+    """Return an account's balances, by currency.
 
     Args:
         currency: only this one; empty: all.

@@ -29,7 +29,7 @@ CUSTOM_WALLETS: Mapping[str, str] = MappingProxyType({"publisher_hosted": "USD"}
 
 @attrs.frozen
 class Settings:
-    """What a sandbox is made with; see ``Sandbox``."""
+    """The settings of a sandbox; see ``Sandbox``."""
 
     wallet_delay: float = 0.5
     token_currency: str = "TOK"  # noqa: S105 - no password
@@ -44,7 +44,9 @@ def tell_nobody(event_name: str, message: JsonObject) -> None:
 
 @attrs.define
 class World:
-    """Everything the sandbox knows. Its methods keep it whole: one change, all at once.
+    """Everything the sandbox knows.
+
+    Its methods keep it whole: one change, all at once.
 
     Attributes:
         nonces: for each redirect or user token that was issued, whom it lets in.
@@ -76,11 +78,14 @@ class World:
             self.ledger.move([Movement(None, self.publisher_wallet(currency), amount)])
 
     def new_id(self, prefix: str) -> str:
-        """An id of the newer kind, e.g. ``acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b``."""
+        """Return an id of the newer kind.
+
+        E.g. ``acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b``.
+        """
         return f"{prefix}_2" + "".join(self.random.choices(_BASE62, k=26))
 
     def new_uuid(self) -> str:
-        """An id of the older kind."""
+        """Return an id of the older kind."""
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     def create_account(
@@ -93,7 +98,10 @@ class World:
         tracking_id: str = "",
         metadata: str = "",
     ) -> SandboxAccount:
-        """Add an account and its wallets, which appear after the wallets' delay."""
+        """Add an account and its wallets.
+
+        They appear after the wallets' delay.
+        """
         account = SandboxAccount(
             self.new_id("acct"),
             username,
@@ -140,46 +148,61 @@ class World:
         return Tag(self.new_id(prefix), resource_id, resource_type, namespace, name, self.clock.rfc3339())
 
     def wallets_of(self, account_id: str) -> tuple[SandboxWallet, ...]:
-        """The wallets of an account that have appeared."""
+        """Return an account's wallets that have appeared."""
         account = self.people.find(account_id)
         if account is None or self.clock.now() < account.wallets_at:
             return ()
         return self.ledger.of(account_id)
 
     def wallet(self, wallet_id: str) -> SandboxWallet | None:
-        """A wallet that has appeared."""
+        """Return a wallet that has appeared."""
         wallet = self.ledger.wallets.get(wallet_id)
         return wallet if wallet is not None and wallet in self.wallets_of(wallet.account_id) else None
 
     def methods_of(self, account_id: str) -> tuple[SandboxPaymentMethod, ...]:
-        """The payment methods of an account, without those of wallets that have not appeared yet."""
+        """Return the payment methods of an account.
+
+        Methods of wallets that have not appeared yet are left out.
+        """
         wallets = self.wallets_of(account_id)
         return tuple(
             method for method in self.methods.of(account_id) if method.wallet is None or method.wallet in wallets
         )
 
     def method(self, payment_method_id: str) -> SandboxPaymentMethod | None:
-        """A payment method that has appeared."""
+        """Return a payment method that has appeared."""
         method = self.methods.find(payment_method_id)
         return method if method is not None and method in self.methods_of(method.account_id) else None
 
     def wallet_of_kind(self, account_id: str, kind: str, currency: str) -> SandboxWallet | None:
-        """The first wallet of a kind, whether it has appeared or not."""
+        """Return the first wallet of a kind.
+
+        Whether it has appeared or not.
+        """
         fitting = (
             wallet for wallet in self.ledger.of(account_id) if (wallet.kind, wallet.currency) == (kind, currency)
         )
         return next(fitting, None)
 
     def publisher_wallet(self, currency: str) -> SandboxWallet:
-        """The publisher's own wallet, which Tilia tags "hos"; it has no payment method."""
+        """Return the publisher's own wallet.
+
+        Tilia tags it "hos"; it has no payment method.
+        """
         return self._house_wallet(self.publisher, "hos", currency)
 
     def tilia_wallet(self, purpose: str, currency: str) -> SandboxWallet:
-        """A wallet of Tilia's, e.g. for money in escrow."""
+        """Return a wallet of Tilia's.
+
+        E.g. for money in escrow.
+        """
         return self._house_wallet(self.tilia, purpose, currency)
 
     def fund(self, account_id: str, amount: Money, kind: str) -> None:
-        """Put money or tokens into an account's wallet, out of nowhere."""
+        """Put money or tokens into an account's wallet.
+
+        It comes out of nowhere.
+        """
         wallet = self.wallet_of_kind(account_id, kind, amount.currency)
         if wallet is None:
             raise LookupError(f"the account has no {kind} wallet for {amount.currency}")
@@ -199,7 +222,7 @@ class World:
         *,
         into: SandboxWallet | None = None,
     ) -> SandboxInvoice:
-        """An open invoice, not yet among the others."""
+        """Make an open invoice, not yet among the others."""
         virtual = currency == self.settings.token_currency
         wallet = into or self.publisher_wallet(currency)
         wording, now, number = wording or Reference(), self.clock.now(), self.bills.next_number()
@@ -215,7 +238,10 @@ class World:
     def record(
         self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, wording: Reference
     ) -> SandboxInvoice:
-        """Add an invoice of one line for something that is not bought: a refund, a payout, a transfer."""
+        """Add an invoice of one line.
+
+        For something that is not bought: a refund, a payout, a transfer.
+        """
         item = self.new_item(amount.minor_units, amount.currency, str(kind), wording)
         bill = self.bills.add(self.new_bill(kind, account_id, amount.currency, [item], wording))
         self.bills.settle(bill, state, self.clock.now())

@@ -1,4 +1,7 @@
-"""Access tokens: fetched once for many, kept by scope, shared by tasks, threads, loops and clients."""
+"""Access tokens, shared and kept by scope.
+
+Fetched once for many; shared by tasks, threads, loops and clients.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -9,11 +9,17 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MOST: Final = 256
-"""A program asks for a dozen scope sets; one that makes up its scopes shall not fill the memory."""
+"""Most entries of a cache.
+
+A program asks for a dozen scope sets; one that makes up its scopes shall not fill the memory.
+"""
 
 
 def put(entries: MutableMapping[K, V], key: K, value: V) -> None:
-    """Set an entry; of too many, those that were set longest ago go."""
+    """Set an entry, within the limit.
+
+    Of too many, those that were set longest ago go.
+    """
     entries.pop(key, None)
     while len(entries) >= MOST:
         entries.pop(next(iter(entries)), None)

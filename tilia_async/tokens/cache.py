@@ -1,4 +1,7 @@
-"""The token cache: one shelf for each identity, shared by whatever uses it."""
+"""The token cache.
+
+One shelf for each identity, shared by whatever uses it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from tilia_async.tokens.token import Identity
 
 
 class TokenCache:
-    """Tokens shared by everything in a process that has the same identity.
+    """Cache of tokens, shared in a process.
+
+    By everything that has the same identity.
 
     Clients that are given none share one per process. A token whose scopes are a superset of those needed serves.
 
@@ -36,7 +41,7 @@ class TokenCache:
         self._generations = itertools.count(1)
 
     def shelf(self, identity: Identity) -> IdentityTokens:
-        """The tokens of one identity."""
+        """Return the tokens of one identity."""
         with self._lock:
             shelf = self._shelves.get(identity)
             if shelf is None:
@@ -61,7 +66,7 @@ _shared: Final = _Shared()
 
 
 def shared_cache() -> TokenCache:
-    """The one cache of this process."""
+    """Return the one cache of this process."""
     with _shared.lock:
         if _shared.cache is None:
             _shared.cache = TokenCache()

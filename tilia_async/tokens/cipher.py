@@ -1,4 +1,7 @@
-"""Tokens closed with a key, so that a disk holds nothing that can be used (extra ``store``)."""
+"""Encryption of stored tokens (extra ``store``).
+
+They are closed with a key, so that a disk holds nothing that can be used.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ _PURPOSE: Final = "tilia-sdk token store 1"
 
 
 class TokenCipher:
-    """Closes and opens the tokens of one identity. Its key comes from the user's or from the client's secret.
+    """Closes and opens the tokens of one identity.
+
+    Its key comes from the user's or from the client's secret.
 
     Attributes:
         name: of the identity, for those who have the key; it tells nothing to others.
@@ -33,11 +38,14 @@ class TokenCipher:
         self._key = Secret(urlsafe_b64encode(_derive(material, "key", whose)).decode())
 
     def name_of(self, scopes: frozenset[str]) -> str:
-        """A name for a scope set of this identity, fit for a file."""
+        """Return a file's name for this identity's scope set."""
         return hashlib.sha256(f"{self.name}\0{','.join(sorted(scopes))}".encode()).hexdigest()[:32]
 
     def close(self, tokens: Iterable[AccessToken]) -> str:
-        """The tokens as text that only :meth:`open` can read."""
+        """Encrypt the tokens as text.
+
+        Only ``open`` can read it.
+        """
         return (
             Fernet(self._key.reveal())
             .encrypt(orjson.dumps([(t.value, sorted(t.scopes), t.lifetime, t.expires_at.timestamp()) for t in tokens]))
@@ -45,7 +53,10 @@ class TokenCipher:
         )
 
     def open(self, closed: str) -> Sequence[AccessToken]:
-        """The tokens; none if the text was damaged."""
+        """Decrypt the tokens.
+
+        None if the text was damaged.
+        """
         try:
             rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(closed))
         except InvalidToken:

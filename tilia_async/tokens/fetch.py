@@ -24,15 +24,24 @@ from tilia_async.wire.request import FORM, WireRequest
 from tilia_async.wire.retry import backoff
 
 DEFAULT_LIFETIME: Final = 3600.0
-"""Seconds; documented for every token, so taken when the answer does not say."""
+"""Lifetime of a token by default, in seconds.
+
+Documented for every token, so taken when the answer does not say.
+"""
 
 TOKEN: Final = Operation("auth.token", "POST", Service.AUTH, "/token", AccessToken, scopes=(), repeat=Repeat.SAFE)
-"""Not one of the client's operations: its answer has no envelope and its body is a form."""
+"""Declaration of the token request.
+
+Not one of the client's operations: its answer has no envelope and its body is a form.
+"""
 
 _HEADERS: Final = HiddenFields({"Content-Type": FORM})
 _LONGEST_TEXT: Final = 300
 _LONGEST_LIFETIME: Final = timedelta(days=3650).total_seconds()
-"""Seconds; what is said beyond is no date that a calendar can hold."""
+"""Longest believable lifetime, in seconds.
+
+What is said beyond is not a date that a calendar can hold.
+"""
 
 Exchange = Callable[[WireRequest], Awaitable[RawResponse | NoResponse]]
 
@@ -49,7 +58,7 @@ class TokenFetcher:
     timeout: float
 
     async def __call__(self, scopes: frozenset[str], generation: int) -> AccessToken:
-        """A new token.
+        """Fetch a new token.
 
         Raises:
             TokenError: the endpoint refused, or its answer cannot be used.
@@ -152,7 +161,10 @@ def _refusal(answer: RawResponse, body: JsonValue, scopes: frozenset[str], secre
 
 
 def _quoted(text: JsonValue, secret: Secret) -> str | None:
-    """A text of the endpoint, which might echo the form that it got."""
+    """Return a text of the endpoint, safely quoted.
+
+    It might echo the form that it got.
+    """
     if not isinstance(text, str):
         return None
     text = Redactor.of([secret]).text(text)
@@ -160,7 +172,10 @@ def _quoted(text: JsonValue, secret: Secret) -> str | None:
 
 
 def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: int) -> AccessToken | str:
-    """The token of an answer, or what is wrong with it. A token in a message would be a leak, so none is quoted."""
+    """Return the token of an answer, or its problem.
+
+    A token in a message would be a leak, so none is quoted.
+    """
     if not isinstance(body, dict):
         return "its body is no JSON object"
     kind, granted, lifetime = body.get("token_type"), body.get("scope"), _seconds(body.get("expires_in"))
@@ -201,7 +216,10 @@ def _seconds(value: JsonValue) -> float | None:
 
 
 def _granted(value: JsonValue, asked: frozenset[str]) -> frozenset[str]:
-    """Comma-separated as Tilia answers, or separated by blanks as OAuth 2 has it."""
+    """Return the scopes that were granted.
+
+    Comma-separated as Tilia answers, or separated by blanks as OAuth 2 has it.
+    """
     if not isinstance(value, str) or not value.strip():
         return asked
     return frozenset(value.replace(",", " ").split())

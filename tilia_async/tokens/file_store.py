@@ -28,14 +28,19 @@ _log = logging.getLogger("tilia_async")
 
 
 class _Section(NamedTuple):
-    """The tokens of one identity, closed; and when the last of them ends, in seconds since 1970, for all to see."""
+    """The encrypted tokens of one identity.
+
+    It says when the last of them ends, in seconds since 1970, for all to see.
+    """
 
     until: float
     closed: str
 
 
 class FileTokenStore:
-    """Shares tokens between the processes of a machine: gunicorn workers, Celery, cron jobs.
+    """Token store that a machine's processes share.
+
+    gunicorn workers, Celery, cron jobs.
 
     The file holds the tokens encrypted, with a key made from the client's secret, or from yours. It is the user's alone
     (mode 0600), is replaced as a whole, and a lock next to it (in a directory of its name with ``.locks``) keeps
@@ -74,7 +79,7 @@ class FileTokenStore:
         return f"<FileTokenStore at {self._path}>" if hasattr(self, "_path") else "<FileTokenStore, not configured>"
 
     def load(self, identity: Identity) -> Sequence[AccessToken]:
-        """The tokens of an identity.
+        """Return the tokens of an identity.
 
         Raises:
             ConfigurationError: the file is a symbolic link, of another user, or open to others.
@@ -89,10 +94,12 @@ class FileTokenStore:
         return _tokens(sections, seal)
 
     def save(self, identity: Identity, token: AccessToken) -> None:
-        """Keep a token, unless one with the same scopes is there that was issued later.
+        """Keep a token, unless a newer one is there.
+
+        One with the same scopes that was issued later.
 
         Raises:
-            ConfigurationError, OSError: as :meth:`load`; a lock that others hold too long is an ``OSError``.
+            ConfigurationError, OSError: as ``load``; a lock that others hold too long is an ``OSError``.
         """
 
         def add(kept: Sequence[AccessToken]) -> Sequence[AccessToken]:
@@ -106,14 +113,16 @@ class FileTokenStore:
         """Forget that token, and no other.
 
         Raises:
-            ConfigurationError, OSError: as :meth:`save`.
+            ConfigurationError, OSError: as ``save``.
         """
         # Most often another process was here first, or has a newer one: no reason to stand in line.
         if any(other.value == token.value for other in self.load(identity)):
             self._change(identity, lambda kept: [other for other in kept if other.value != token.value])
 
     def claim(self, identity: Identity, scopes: frozenset[str]) -> Claim | None:
-        """The right to ask for these scopes; None while another process, or another cache of this one, has it.
+        """Return the right to ask for these scopes.
+
+        None while another process, or another cache of this one, has it.
 
         The system takes it from a process that ends, however that happens.
 
@@ -151,11 +160,13 @@ class FileTokenStore:
             private_file.replace(self._path, orjson.dumps({name: tuple(section) for name, section in sections.items()}))
 
     def _sections(self) -> dict[str, _Section]:
-        """What the file holds, by the names that the seals gave.
+        """Return the file's sections.
+
+        By the names that the ciphers gave.
 
         Raises:
             ValueError: nothing that can be read.
-            ConfigurationError, OSError: as :meth:`load`.
+            ConfigurationError, OSError: as ``load``.
         """
         content = private_file.read(self._path)
         if not content:

@@ -1,4 +1,7 @@
-"""The tokens of one identity: kept by scopes, one flight per scope set, no lock on a hit."""
+"""The tokens of one identity.
+
+Kept by scopes, one flight per scope set, no lock on a hit.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ _inherited: Final[list[SingleFlight]] = []
 
 @attrs.frozen
 class _Turn:
-    """What one caller gets: a token, a flight to wait for or to start, or the refusal of an earlier one."""
+    """The turn of one caller.
+
+    It gets a token, a flight to wait for or to start, or the refusal of an earlier one.
+    """
 
     token: AccessToken | None = None
     flight: SingleFlight | None = None
@@ -57,19 +63,24 @@ class IdentityTokens:
         self.suspects: dict[frozenset[str], RejectedToken] = {}
 
     def find(self, scopes: frozenset[str]) -> AccessToken | None:
-        """The token for these scopes, if there is one that needs no refresh: no lock, no await."""
+        """Return the fresh token for these scopes.
+
+        If there is one that needs no refresh: no lock, no await.
+        """
         entry = self._hot.get(scopes)
         if entry is not None and self._clock() < entry[0]:
             return entry[1]
         return None
 
     def usable(self, scopes: frozenset[str]) -> AccessToken | None:
-        """The token that :meth:`acquire` would serve without waiting."""
+        """Return the token that ``acquire`` would serve at once."""
         with self._lock:
             return self._search(scopes, self._clock())
 
     async def acquire(self, scopes: frozenset[str], fetch: Fetch, owner: Owner) -> AccessToken:
-        """A token for these scopes: kept, being fetched, or fetched now.
+        """Acquire a token for these scopes.
+
+        Kept, being fetched, or fetched now.
 
         Raises:
             ClientClosedError: the owner is closed.
@@ -94,14 +105,19 @@ class IdentityTokens:
                 raise copy.copy(outcome)
 
     def alias(self, scopes: frozenset[str], together: frozenset[str]) -> None:
-        """Serve what is served for some scopes for fewer of them as well."""
+        """Serve fewer scopes from a wider token.
+
+        What is served for some scopes is served for fewer of them as well.
+        """
         with self._lock:
             entry = self._hot.get(together)
             if entry is not None and entry[1].scopes >= scopes:
                 put(self._hot, scopes, entry)
 
     def refuse(self, token: AccessToken, needed: frozenset[str], *, expired: bool) -> bool:
-        """Drop exactly that token, because Tilia refused it. False if asking for another now would not help.
+        """Drop exactly that token, because Tilia refused it.
+
+        False if asking for another now would not help.
 
         The token that replaced a refused one stays when it is refused at once for the same scopes: then the
         credentials are at fault, and fifty calls that find out together must not ask for fifty tokens.
@@ -128,11 +144,17 @@ class IdentityTokens:
         return True
 
     def accept(self, needed: frozenset[str]) -> None:
-        """Tilia took a token for these scopes, so the last refusal was the token's fault and is forgotten."""
+        """Note that Tilia took a token.
+
+        For these scopes: so the last refusal was the token's fault and is forgotten.
+        """
         self.suspects.pop(needed, None)
 
     async def release(self, owner: Owner) -> None:
-        """End the flights of a client that is being closed; whoever else waits for them starts anew."""
+        """End the flights of a closing client.
+
+        Whoever else waits for them starts anew.
+        """
         with self._lock:
             ended = [(key, flight) for key, flight in self._flights.items() if flight.owner is owner]
             for key, _ in ended:
@@ -173,7 +195,10 @@ class IdentityTokens:
         return _Turn(token, flight, starts=True)
 
     def _search(self, scopes: frozenset[str], now: float) -> AccessToken | None:
-        """The usable token with all these scopes that lasts longest; or the one that was given when they were asked."""
+        """Search the best usable token for these scopes.
+
+        The one with all of them that lasts longest; or the one that was given when they were asked.
+        """
         entry = self._hot.get(scopes)
         known = [] if entry is None else [entry[1]]
         kept = [token for token in self._tokens.values() if token.scopes >= scopes]
@@ -201,7 +226,7 @@ class IdentityTokens:
                 return await fetch(scopes, generation)
             return await self._stored.find_or_fetch(scopes, fetch, generation, fresh=at_hand is not None)
         except ClientClosedError:
-            # Its client was closed. That is no answer for the other clients that wait.
+            # Its client was closed. That is not an answer for the other clients that wait.
             return ABANDONED
         except TiliaError as error:
             return copy.copy(error)

@@ -1,4 +1,7 @@
-"""What was refused lately: scope sets by the token endpoint, tokens by the API."""
+"""Cache of recent refusals.
+
+Scope sets refused by the token endpoint, tokens refused by the API.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,34 @@ from tilia_async.tokens.bounded import put
 from tilia_async.tokens.token import AccessToken
 
 REFUSAL_SECONDS: Final = 5.0
-"""How long a refusal by the token endpoint is remembered for its scope set if it does not say, and how long a token
-that replaced a refused one is not replaced again."""
+"""Seconds that a refusal is remembered by default.
+
+A refusal by the token endpoint, for its scope set, if it does not say; also how long a token that replaced a refused
+one is not replaced again.
+"""
 LONGEST_REFUSAL_SECONDS: Final = 60.0
-"""How long at most, whatever the endpoint says: what it said by mistake must not stop a program for a day."""
+"""Longest memory of a refusal, in seconds.
+
+It holds whatever the endpoint says: what it said by mistake must not stop a program for a day.
+"""
 
 
 @attrs.frozen
 class Refusal:
-    """A refusal by the token endpoint, and until when it counts."""
+    """A refusal by the token endpoint, with its end.
+
+    Until then it counts.
+    """
 
     at: float
     until: float
     error: TokenError
 
     def as_of(self, now: float) -> TokenError:
-        """The error for one who asks now: of the seconds to wait, some have passed."""
+        """Return the error for one who asks now.
+
+        Of the seconds to wait, some have passed.
+        """
         error = copy.copy(self.error)
         if error.retry_after is not None:
             error.retry_after = max(0.0, error.retry_after - (now - self.at))
@@ -36,13 +51,19 @@ class Refusal:
 
 
 class NegativeCache:
-    """The scope sets that the token endpoint refused: for seconds, and each for itself."""
+    """Scope sets that the token endpoint refused.
+
+    Each counts for seconds, and for itself.
+    """
 
     def __init__(self) -> None:
         self._refusals: dict[frozenset[str], Refusal] = {}
 
     def remember(self, scopes: frozenset[str], outcome: TiliaError, now: float) -> None:
-        """A refusal, or a passing state that says how long it lasts. What may pass at any moment is not remembered."""
+        """Cache a refusal, or a failure with Retry-After.
+
+        A passing state is cached if it says how long it lasts. What may pass at any moment is not remembered.
+        """
         if not isinstance(outcome, TokenError) or outcome.status is None:
             return
         if outcome.retry_after is not None:
@@ -54,14 +75,16 @@ class NegativeCache:
         put(self._refusals, scopes, Refusal(now, now + seconds, outcome))
 
     def recall(self, scopes: frozenset[str], now: float) -> Refusal | None:
-        """The refusal that still counts."""
+        """Return the refusal that still counts."""
         refusal = self._refusals.get(scopes)
         return refusal if refusal is not None and now < refusal.until else None
 
 
 @attrs.frozen
 class RejectedToken:
-    """A scope set for which the API refused a token, which was then replaced.
+    """A scope set whose token the API refused.
+
+    The token was then replaced.
 
     Attributes:
         since: when the refused token was dropped.
@@ -72,5 +95,8 @@ class RejectedToken:
     value: Secret
 
     def covers(self, token: AccessToken, now: float) -> bool:
-        """The token is the replacement, and the refusal is not long ago."""
+        """Return True for a fresh replacement of the token.
+
+        The token is the replacement, and the refusal is not long ago.
+        """
         return now - self.since < REFUSAL_SECONDS and token.issued_at >= self.since

@@ -1,4 +1,7 @@
-"""A file that its owner alone can read, replaced as a whole."""
+"""A private file, replaced as a whole.
+
+Its owner alone can read it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _AS_IT_IS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) |
 
 
 def read(path: Path) -> bytes | None:
-    """The content; None if there is no such file.
+    """Return the content.
+
+    None if there is no such file.
 
     Raises:
         ConfigurationError: it is a symbolic link, of somebody else, open to others, or no file at all.
@@ -36,7 +41,9 @@ def read(path: Path) -> bytes | None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put new content in its place, at once: whoever reads sees the old content or the new one. One writer at a time.
+    """Replace the content at once.
+
+    Whoever reads sees the old content or the new one. One writer at a time.
 
     Raises:
         OSError: it cannot be written.
@@ -51,7 +58,9 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """A directory in which nobody else can put or take away files.
+    """Make a directory that only its owner changes.
+
+    Nobody else can put or take away files there.
 
     Raises:
         ConfigurationError: it is there, and others can.

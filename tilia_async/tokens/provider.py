@@ -31,7 +31,9 @@ class TokenProvider:
     )
 
     async def acquire(self, scopes: frozenset[str]) -> AccessToken:
-        """A token for these scopes, waiting for the token endpoint if need be.
+        """Return a token for these scopes.
+
+        Waiting for the token endpoint if need be.
 
         A union that the token endpoint refuses is tried once with the scopes that are needed, so that one scope which
         was never granted does not stop the operations that do without it.
@@ -49,12 +51,18 @@ class TokenProvider:
         return await self.shelf.acquire(scopes, self.fetch, self)
 
     def _wants_union(self, scopes: frozenset[str]) -> bool:
-        """A token of less than the union serves until its end: it is there because the union is not to be had."""
+        """Return True if the union should be asked for.
+
+        A token of less than the union serves until its end: it is there because the union is not to be had.
+        """
         token = self.shelf.usable(scopes)
         return token is None or token.scopes >= self.together
 
     def refuse(self, token: AccessToken, needed: frozenset[str], *, expired: bool) -> bool:
-        """Drop a token that Tilia refused; False if a new one would not help."""
+        """Drop a token that Tilia refused.
+
+        Returns False if a new one would not help.
+        """
         return self.shelf.refuse(token, needed, expired=expired)
 
     def accept(self, needed: frozenset[str]) -> None:

@@ -1,4 +1,7 @@
-"""One exchange with the token endpoint, however many wait for it."""
+"""A shared exchange with the token endpoint.
+
+There is one, however many wait for it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ class Fetch(Protocol):
 
 
 class Owner(Protocol):
-    """Whoever starts flights, and ends them when it is closed."""
+    """Owner of flights.
+
+    Whoever starts flights, and ends them when it is closed.
+    """
 
     @property
     def closed(self) -> bool: ...
@@ -31,7 +37,10 @@ class _Abandoned(Enum):
 
 
 ABANDONED: Final = _Abandoned.ABANDONED
-"""The flight ended without a result, because its client was closed or its loop ended: whoever waits starts anew."""
+"""Result of a flight that ended without one.
+
+Its client was closed or its loop ended: whoever waits starts anew.
+"""
 
 Outcome: TypeAlias = "AccessToken | TiliaError | _Abandoned"
 
@@ -42,7 +51,9 @@ _PATIENCE: Final = 2
 
 
 class SingleFlight:
-    """It belongs to nobody who waits for it: a cancelled waiter cancels only itself.
+    """A shared token request.
+
+    It belongs to nobody who waits for it: a cancelled waiter cancels only itself.
 
     ``join`` and ``settle`` are called under the shelf's lock; waiting is not.
 
@@ -70,7 +81,10 @@ class SingleFlight:
         return waiter
 
     async def wait(self, waiter: asyncio.Future[Outcome]) -> Outcome:
-        """What it ends with, for one who has joined."""
+        """Wait for the result.
+
+        For one who has joined.
+        """
         if self.loop is asyncio.get_running_loop():
             return await waiter
         stalled = 0
@@ -85,7 +99,10 @@ class SingleFlight:
         return waiter.result()
 
     def settle(self, outcome: Outcome) -> None:
-        """Tell all who wait, each in its own loop. A second call tells nobody."""
+        """Tell all who wait, each in its own loop.
+
+        A second call tells nobody.
+        """
         waiters, self._waiters = self._waiters, []
         for loop, waiter in waiters:
             # A loop that ended has nobody left who waits.
@@ -93,7 +110,10 @@ class SingleFlight:
                 loop.call_soon_threadsafe(_tell, waiter, outcome)
 
     def cancel(self) -> asyncio.Task[Outcome] | None:
-        """End it; the task to wait for, if it runs in the loop of the caller."""
+        """Cancel the flight.
+
+        Returns the task to wait for, if it runs in the loop of the caller.
+        """
         if self.task is None or self.dead:
             return None
         if self.loop is asyncio.get_running_loop():
@@ -106,12 +126,18 @@ class SingleFlight:
 
     @property
     def dead(self) -> bool:
-        """Its loop is closed, or does not run any more, or not here, so it will not settle by itself."""
+        """True if it will not settle by itself.
+
+        Its loop is closed, or does not run any more, or not here.
+        """
         return self.left_behind or self.loop.is_closed() or self.is_inherited
 
     @property
     def is_inherited(self) -> bool:
-        """It is of the process that this one was forked from."""
+        """True if it belongs to the parent process.
+
+        The one that this process was forked from.
+        """
         return self._process != os.getpid()
 
 

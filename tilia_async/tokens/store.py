@@ -1,4 +1,4 @@
-"""Where tokens are kept beyond the memory of one cache."""
+"""Stores of tokens beyond one cache's memory."""
 
 from __future__ import annotations
 
@@ -9,30 +9,42 @@ from tilia_async.tokens.token import AccessToken, Identity
 
 
 class TokenStore(Protocol):
-    """Keeps tokens for several :class:`~tilia_async.tokens.TokenCache`.
+    """Keeps tokens for several ``TokenCache``.
 
     A cache asks it only when it is about to ask the token endpoint, and tells it what came of that. The methods are
     called from event loops, so they must be quick; for one identity one call at a time, for several perhaps from
     several threads. Whatever they raise is logged and the call goes on without the store; only a
     ``ConfigurationError`` of ``load`` reaches the caller. Mind that a token is a secret: it is not pickled, so keep its
-    ``value`` and its other fields, sealed as :class:`~tilia_async.tokens.FileTokenStore` does.
+    ``value`` and its other fields, sealed as ``FileTokenStore`` does.
     """
 
     def load(self, identity: Identity) -> Iterable[AccessToken]:
-        """The tokens of an identity, expired ones included. Their ``issued_at`` is not looked at."""
+        """Return the tokens of an identity.
+
+        Expired ones included. Their ``issued_at`` is not looked at.
+        """
         ...
 
     def save(self, identity: Identity, token: AccessToken) -> None:
-        """Keep a token; one with the same scopes is replaced, unless it was issued later."""
+        """Keep a token.
+
+        One with the same scopes is replaced, unless it was issued later.
+        """
         ...
 
     def discard(self, identity: Identity, token: AccessToken) -> None:
-        """Forget that token, and no other, if it is still there."""
+        """Forget that token, and no other.
+
+        If it is still there.
+        """
         ...
 
 
 class Claim(Protocol):
-    """The right to ask for a token, while others wait for what comes of it."""
+    """The right to ask for a token.
+
+    Others wait for what comes of it meanwhile.
+    """
 
     def release(self) -> None:
         """Let the next one ask."""
@@ -41,15 +53,24 @@ class Claim(Protocol):
 
 @runtime_checkable
 class SharedTokenStore(TokenStore, Protocol):
-    """A store that lets one process at a time ask for a token, so that a fleet that starts asks once."""
+    """A store that lets one process ask.
+
+    One at a time may ask for a token, so that a fleet that starts asks once.
+    """
 
     def claim(self, identity: Identity, scopes: frozenset[str]) -> Claim | None:
-        """The right to ask for these scopes; None while somebody else has it. It ends with the process."""
+        """Return the right to ask for these scopes.
+
+        None while somebody else has it. It ends with the process.
+        """
         ...
 
 
 class MemoryTokenStore:
-    """Keeps tokens in this process, one for each identity and set of granted scopes: for several caches, and tests."""
+    """Token store in this process's memory.
+
+    One token for each identity and set of granted scopes: for several caches, and tests.
+    """
 
     def __init__(self) -> None:
         self._tokens: dict[Identity, dict[frozenset[str], AccessToken]] = {}

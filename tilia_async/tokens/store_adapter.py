@@ -1,4 +1,7 @@
-"""A shelf's view of a token store: what others fetched serves, and what is fetched is stored for them."""
+"""An adapter between a cache and a store.
+
+A shelf's view of a token store: what others fetched serves, and what is fetched is stored for them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.02
 _LOOKS: Final = 500
-"""Ten seconds: whoever asks on behalf of the others may wait out an outage, or be stopped without being dead."""
+"""Number of looks: ten seconds in all.
+
+Whoever asks on behalf of the others may wait out an outage, or be stopped without being dead.
+"""
 _CLOCK_TOLERANCE: Final = 5.0
 _NOTHING: Final[tuple[AccessToken, ...]] = ()
 
@@ -30,14 +36,20 @@ _log = logging.getLogger("tilia_async")
 
 
 class _Unclaimed:
-    """For a store that leaves it to each process to ask."""
+    """Claim of a store that gives none.
+
+    Such a store leaves it to each process to ask.
+    """
 
     def release(self) -> None:
-        """Nobody waits."""
+        """Do nothing: nobody waits."""
 
 
 class StoreAdapter:
-    """The tokens of one identity in a store. The store's failures are its own: they stop no call."""
+    """The tokens of one identity in a store.
+
+    The store's failures are its own: they stop no call.
+    """
 
     def __init__(self, store: TokenStore, identity: Identity, clock: Callable[[], float]) -> None:
         self._store = store
@@ -48,7 +60,7 @@ class StoreAdapter:
         self._refused: dict[Secret, None] = {}
 
     async def find_or_fetch(self, scopes: frozenset[str], fetch: Fetch, generation: int, *, fresh: bool) -> AccessToken:
-        """A token of the store, or a new one.
+        """Return a token of the store, or a new one.
 
         Args:
             fresh: one that wants a refresh will not do, because the caller has one.
@@ -112,7 +124,9 @@ class StoreAdapter:
 
     @staticmethod
     def _quietly(what: str, step: Callable[[], T], *, otherwise: T, refusals_count: bool = False) -> T:
-        """What a step of the store brings, or something else when it fails.
+        """Return a store step's result, or a substitute.
+
+        The substitute when the step fails.
 
         Args:
             what: the step in words, for the warning.
@@ -130,7 +144,9 @@ class StoreAdapter:
 
 
 def _on_this_clock(token: AccessToken, now: float, wall: datetime) -> AccessToken | None:
-    """A token as this process sees it: the monotonic clock of the one that stored it says nothing here.
+    """Return a token as this process sees it.
+
+    The monotonic clock of the one that stored it says nothing here.
 
     None if it was issued in the future: a wall clock was put back, so nobody knows when it ends.
     """

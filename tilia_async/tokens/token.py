@@ -16,7 +16,9 @@ _HARD = 0.95
 
 @attrs.frozen
 class Identity:
-    """Whose tokens they are: two clients with the same identity share them.
+    """Identity of the tokens' owner.
+
+    Two clients with the same identity share them.
 
     Attributes:
         secret_digest: SHA-256 of the client's secret. A file of tokens without a key of its own is sealed with it, so
@@ -40,7 +42,7 @@ class Identity:
 class AccessToken(InProcess):
     """A token of the ``client_credentials`` grant (fact sheet "accounts", A1).
 
-    It is not pickled: a store of your own keeps :attr:`value` and the other fields, sealed as ``FileTokenStore`` does.
+    It is not pickled: a store of your own keeps ``value`` and the other fields, sealed as ``FileTokenStore`` does.
 
     Attributes:
         scopes: what it was granted, which may be less than was asked for.
@@ -61,26 +63,40 @@ class AccessToken(InProcess):
 
     @property
     def value(self) -> str:
-        """The token's text. It is not shown; use it in place."""
+        """The token's text.
+
+        It is not shown; use it in place.
+        """
         return self._value.reveal()
 
     @property
     def issued_on(self) -> datetime:
-        """When, by the calendar: for those who do not share the monotonic clock."""
+        """Time of issue, by the calendar.
+
+        For those who do not share the monotonic clock.
+        """
         return self.expires_at - timedelta(seconds=self.lifetime)
 
     @property
     def refresh_at(self) -> float:
-        """From then on it is served while a new one is fetched. A fraction of the lifetime, so short ones work too."""
+        """Time from which a new one is fetched.
+
+        It is served meanwhile. A fraction of the lifetime, so short ones work too.
+        """
         return self.issued_at + self.lifetime * _SOFT
 
     @property
     def unusable_at(self) -> float:
-        """From then on it is not served any more: it might end on its way to Tilia."""
+        """Time from which it is not served any more.
+
+        It might end on its way to Tilia.
+        """
         return self.issued_at + self.lifetime * _HARD
 
     def replaces(self, other: AccessToken) -> bool:
-        """Whether a store keeps this one instead: unless the other was issued later.
+        """Return True if a store keeps this one instead.
+
+        It does unless the other was issued later.
 
         One that was issued in the future dates from before the clock was put back, and is replaced as well.
         """

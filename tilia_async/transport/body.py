@@ -1,4 +1,7 @@
-"""The body of an answer, read to its end within limits."""
+"""The body of an answer.
+
+It is read to its end within limits.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _FEW: Final = 10_000
 
 
 def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int) -> bytes | None:
-    """The body, if it is short, plain and there as a whole, as most are when their headers are; None: see :func:`read`.
+    """Return a short, plain body that is there as a whole.
+
+    Most are when their headers are. None: see ``read``.
 
     Nothing is taken from the content unless the body is returned.
     """
@@ -33,7 +38,10 @@ def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: in
 async def read(
     headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int
 ) -> tuple[bytes | None, str, str | None]:
-    """The body; or None, why there is none, and the exception behind that as text."""
+    """Return the body, or why there is none.
+
+    None instead of the body if there is none; why; and the exception behind that as text.
+    """
     try:
         body, defect = await _read(headers, content, limit)
     except zlib.error:
@@ -46,9 +54,12 @@ async def read(
 
 
 async def _read(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int) -> tuple[bytes | None, str]:
-    """The body, or why there is none. aiohttp's own way to unpack is not asked: in some releases it knows no limit."""
+    """Read the body, or say why not.
+
+    aiohttp's own way to unpack is not used: in some releases it knows no limit.
+    """
     encoding, stated = headers.get("Content-Encoding", "identity").lower(), headers.get("Content-Length")
-    # The parser refuses what is no number.
+    # The parser refuses what is not a number.
     length = None if stated is None else int(stated)
     if encoding not in {"identity", "gzip"}:
         return None, "it came in an encoding that was not asked for"
@@ -71,7 +82,11 @@ async def _read(headers: Mapping[str, str], content: aiohttp.StreamReader, limit
 
 
 def _too_dense(body: bytes, limit: int) -> str:
-    """What an answer has too much of for its size. What stands in texts is counted, too: counting has to be cheap."""
+    """Return why an answer's body is too dense.
+
+    It holds too much for its size; empty if it does not. What stands in texts is counted, too: counting has to be
+    cheap.
+    """
     containers = body.count(b"{") + body.count(b"[")
     most = max(_FEW, limit // _BYTES_OF_A_CONTAINER)
     if containers > most:

@@ -7,7 +7,9 @@ import sys
 
 
 class ConnectionLimiter:
-    """So many in all, and so many to one host, in one event loop.
+    """Limit of connections, in total and per host.
+
+    Each limiter is for one event loop.
 
     A place that is given back goes to whoever has waited longest of those who may have it. It is handed over, and
     not only announced: who is cancelled with a place in hand gives it back, so that none is lost. (aiohttp announces.
@@ -32,11 +34,14 @@ class ConnectionLimiter:
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """Number of waiters for a place."""
         return len(self._waiting)
 
     def try_acquire(self, host: str) -> bool:
-        """Take a place, if one is free: then nobody waits who could have it."""
+        """Take a place, if one is free.
+
+        Then nobody waits who could have it.
+        """
         taken = self._taken_to.get(host, 0)
         if self.in_use >= self._in_all or taken >= self._per_host:
             return False
@@ -45,7 +50,10 @@ class ConnectionLimiter:
         return True
 
     async def acquire(self, host: str) -> None:
-        """Wait for a place that is given back, and take it."""
+        """Wait for a place, and take it.
+
+        It is given back by another.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[turn] = host
         try:

@@ -10,7 +10,9 @@ _NEVER: Final = float("inf")
 
 
 class Deadlines:
-    """They share one timer, since hardly a call lives until its deadline: setting one for each costs more than they do.
+    """The deadlines of a loop, on one timer.
+
+    Hardly a call lives until its deadline: setting a timer for each costs more than the calls do.
 
     It is set for the earliest deadline that there was when it was set. When it rings, it may find that call gone, and
     is set for the earliest that there is then.
@@ -73,9 +75,11 @@ class Deadlines:
 
 
 class Deadline:
-    """``with`` it: raises TimeoutError when the time is up, or when it is ended from outside.
+    """A deadline to be entered by ``with``.
 
-    It cancels the task, and tells its own cancellation from those of others as :func:`asyncio.timeout` does.
+    It raises TimeoutError when the time is up, or when it is ended from outside.
+
+    It cancels the task, and tells its own cancellation from those of others as ``asyncio.timeout`` does.
 
     Attributes:
         ends_at: on the loop's clock.
@@ -116,6 +120,9 @@ class Deadline:
             raise TimeoutError from exc
 
     def end(self) -> None:
-        """The time is up. Only while the call is under way, and once."""
+        """End the call: the time is up.
+
+        Only while the call is under way, and once.
+        """
         self._over = True
         self._task.cancel()

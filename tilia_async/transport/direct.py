@@ -1,11 +1,13 @@
-"""One request written on a connection of the session's pool, and its answer read from there.
+"""A request written directly on a pooled connection.
+
+The connection is of the session's pool; the answer is read from there.
 
 ``ClientSession.request`` does for each request what ours never ask for: redirects, cookies, credentials in URLs,
 parameters, timers, traces. That costs more than all the rest of a call. The pool, its connections, TLS, limits, the
 proxies of a connector and the parser are aiohttp's all the same.
 
 ``BaseConnector.connect`` and ``Connection`` are documented; what is used beside them is not, although it has kept its
-names and meaning for years. :meth:`Direct.of` looks whether all of it is there, and :meth:`Direct.takes` whether
+names and meaning for years. ``Direct.of`` looks whether all of it is there, and ``Direct.takes`` whether
 somebody watches or replaces what ``ClientSession`` does: then the session is asked, as anybody would ask it.
 """
 
@@ -47,7 +49,10 @@ _FINAL: Final = 200
 
 
 class Server(ClientRequest):
-    """Names a server to the connector, which asks a request for that; one for all requests to it."""
+    """Name of a server for the connector.
+
+    The connector asks a request for it; there is one for all requests to the server.
+    """
 
     def __init__(self, url: URL, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__("GET", url, loop=loop, session=session, headers={})
@@ -55,12 +60,17 @@ class Server(ClientRequest):
 
     @property
     def connection_key(self) -> ConnectionKey:
-        """Which connections lead there. It is asked for with every request."""
+        """Key of the connections that lead there.
+
+        It is asked for with every request.
+        """
         return self._at
 
 
 class Direct:
-    """A session's connections, for requests that need nothing else of it.
+    """Connections of a session for plain requests.
+
+    Such requests need nothing else of it.
 
     Args:
         headers: sent with every request, unless the request has its own of that name.
@@ -89,7 +99,10 @@ class Direct:
 
     @classmethod
     def of(cls, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> Self | None:
-        """The direct way through a session; None if aiohttp is not as it is known, or the session does more."""
+        """Return the direct way through a session.
+
+        None if aiohttp is not as it is known, or the session does more.
+        """
         connector = session.connector
         if connector is None or session.trust_env or not _is_known(connector):
             return None
@@ -102,7 +115,10 @@ class Direct:
         return direct if _is_shipped(direct._request) and _is_shipped(direct._request_itself) else None
 
     def takes(self, request: WireRequest) -> bool:
-        """The request is a plain one, and nobody has replaced or watches what the session would do with it."""
+        """Return True for a request that can go directly.
+
+        It is a plain one, and nobody has replaced or watches what the session would do with it.
+        """
         url = request.url
         return (
             aiohttp.ClientSession.request is self._request
@@ -171,7 +187,7 @@ class Direct:
         return found
 
     def _written(self, request: WireRequest, target: str, server: _Origin, token: AccessToken | None) -> bytes:
-        """The whole of a request."""
+        """Return the whole of a request."""
         if token is not self._token:
             self._token, self._end = token, _end(token).reveal
         method, body, lines = request.method, request.body, server.lines
@@ -202,17 +218,20 @@ class _Origin:
 
 
 def _end(token: AccessToken | None) -> HiddenBytes:
-    """The last header of a request, and the end of its head."""
+    """Return the last header of a request, and its end."""
     return HiddenBytes(b"\r\n" if token is None else f"Authorization: Bearer {token.value}\r\n\r\n".encode())
 
 
 def _is_shipped(way: object) -> bool:
-    """It is aiohttp's own function."""
+    """Return True for a function of aiohttp's own."""
     return isinstance(way, FunctionType) and way.__code__.co_filename == aiohttp.client.__file__
 
 
 def _is_known(connector: aiohttp.BaseConnector) -> bool:
-    """What is used of aiohttp is there."""
+    """Return True if all that is used is there.
+
+    All that this module uses of aiohttp.
+    """
     parameters = inspect.signature(ResponseHandler.set_response_params).parameters
     return (
         KNOWN

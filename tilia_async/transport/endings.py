@@ -1,4 +1,7 @@
-"""The end of a session: with its client, with its event loop, or after that."""
+"""The end of a session.
+
+With its client, with its event loop, or after that.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import aiohttp
 
 
 async def close_with_loop(sessions: list[aiohttp.ClientSession]) -> AsyncGenerator[None, None]:
-    """Close sessions when the event loop ends, or nobody refers to the generator any more.
+    """Close sessions when the event loop ends.
+
+    They are closed, too, when nobody refers to the generator any more.
 
     A loop closes the asynchronous generators that it has left before it is closed: ``asyncio.run`` sees to that, and so
     does whatever else runs loops to their end. It is the one public way to be told.
@@ -25,7 +30,10 @@ async def close_with_loop(sessions: list[aiohttp.ClientSession]) -> AsyncGenerat
 
 
 async def begin(watch: AsyncGenerator[None, None]) -> bool:
-    """Let the running loop know of a generator, and return False if it is ending already, so it is too late."""
+    """Let the running loop know of a generator.
+
+    Returns False if the loop is ending already, so it is too late.
+    """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ResourceWarning)
         await anext(watch)
@@ -33,7 +41,9 @@ async def begin(watch: AsyncGenerator[None, None]) -> bool:
 
 
 def drop(session: aiohttp.ClientSession) -> None:
-    """Close the sockets of a session whose loop was closed without having been run to its end.
+    """Close the sockets of a dead loop's session.
+
+    Its loop was closed without having been run to its end.
 
     Whoever calls ``loop.close()`` alone leaves transports behind that cannot be closed any more: their own ways ask the
     loop. What is used instead of them is not public; where it is missing, the garbage collector closes the sockets.

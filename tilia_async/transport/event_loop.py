@@ -1,4 +1,7 @@
-"""The event loop of a call, which has to be asyncio's."""
+"""The event loop of a call.
+
+It has to be asyncio's.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def running_loop() -> asyncio.AbstractEventLoop:
 
 
 def _other_library() -> str | None:
-    """Return the name of the asynchronous library that runs here, if it is another than asyncio."""
+    """Return another asynchronous library's name.
+
+    The one that runs here, if it is another than asyncio.
+    """
     try:
         import sniffio  # noqa: PLC0415 - whoever runs trio has it
     except ImportError:

@@ -1,4 +1,7 @@
-"""What is used of an aiohttp session that the client was given, and what is refused because it would be lost."""
+"""The use of a session that the client was given.
+
+What is used of an aiohttp session, and what is refused because it would be lost.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ _Differs = Callable[[Any], object]
 
 @attrs.frozen
 class _Lost:
-    """A setting of a session that requests of the client's own would not have.
+    """A setting that would be lost.
+
+    Requests of the client's own would not have what the session has.
 
     Attributes:
         attribute: where the session keeps it; one that a release of aiohttp has not is not looked at.
@@ -61,14 +66,17 @@ _LOST: Final = (
 
 @attrs.frozen
 class Adopted:
-    """What decides where the requests of a session go, beside its connector."""
+    """The adopted settings of a session.
+
+    Beside its connector, they decide where its requests go.
+    """
 
     proxy: Proxy | None
     trust_env: bool
 
 
 def adopt(session: aiohttp.ClientSession) -> Adopted:
-    """What is used of a session.
+    """Return what is used of a session.
 
     Raises:
         ConfigurationError: it has a setting that cannot be used.
@@ -90,7 +98,10 @@ def adopt(session: aiohttp.ClientSession) -> Adopted:
 
 
 def _find_lost(session: aiohttp.ClientSession) -> _Lost | None:
-    """The first setting that would be lost. Its value may be a secret, so the error is raised where nobody holds it."""
+    """Return the first setting that would be lost.
+
+    Its value may be a secret, so the error is raised where nobody holds it.
+    """
     for lost in _LOST:
         value = getattr(session, lost.attribute, None)
         if value is not None and lost.differs(value):
@@ -104,7 +115,10 @@ def _other_request(kind: type[aiohttp.ClientSession]) -> bool:
 
 
 def _proxy_of(session: aiohttp.ClientSession) -> Proxy | ConfigurationError | None:
-    """The proxy of a session. aiohttp keeps it where nobody else is meant to look: there is no other place to ask."""
+    """Return the proxy of a session.
+
+    aiohttp keeps it where nobody else is meant to look: there is no other place to ask.
+    """
     url, login = getattr(session, "_default_proxy", None), getattr(session, "_default_proxy_auth", None)
     if url is None:
         return None
@@ -117,7 +131,7 @@ def _proxy_of(session: aiohttp.ClientSession) -> Proxy | ConfigurationError | No
 
 
 def loop_of(session: aiohttp.ClientSession) -> object:
-    """The event loop that a session belongs to."""
+    """Return the event loop of a session."""
     with warnings.catch_warnings():
         # Deprecated because one's own session has the running loop; there is no other public way for someone else's.
         warnings.simplefilter("ignore", DeprecationWarning)

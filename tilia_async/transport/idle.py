@@ -1,4 +1,7 @@
-"""A look at a connection before a request is written on it: the server may have ended it meanwhile."""
+"""A look at an idle connection before its use.
+
+The server may have ended it meanwhile, before a request is written on it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,16 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
 _LOOKS: Final = 16
-"""The loop needs two of its turns to read what has come."""
+"""Turns of the loop that a look takes.
+
+The loop needs two of its turns to read what has come.
+"""
 
 
 class UnusableConnectionError(aiohttp.ClientConnectionError):
-    """Nothing was written on a connection, because the server had ended it or spoken on it before.
+    """A connection that could not be used.
+
+    Nothing was written on it, because the server had ended it or spoken on it before.
 
     Attributes:
         idle: it had served a request before, so another one may do; else the server refuses.
@@ -32,18 +40,25 @@ class EndedConnectionError(UnusableConnectionError):
 
 
 class UnsolicitedResponseError(UnusableConnectionError):
-    """Something came on which nothing was asked: it would be taken for the next request's answer."""
+    """A response that nothing asked for.
+
+    It would be taken for the next request's answer.
+    """
 
 
 Used: TypeAlias = WeakKeyDictionary[ResponseHandler, Callable[[int], object]]
-"""The connections on which something was written, each with what returns something if there is something to read.
+"""Connections that were used, each with its look.
 
-It is given the milliseconds to wait, and is made once: to register a socket costs more than to ask.
+A look at the socket returns something if there is something to read. It is given the milliseconds to wait, and is made
+once: to register a socket costs more than to ask.
 """
 
 
 def is_quiet(protocol: ResponseHandler, used: Used) -> bool:
-    """Return True if a connection was used before, and nothing has come on it since: most looks end here."""
+    """Return True for a used connection on which nothing came since.
+
+    Most looks end here.
+    """
     readable, transport = used.get(protocol), protocol.transport
     if readable is None or transport is None:
         return False
@@ -51,10 +66,12 @@ def is_quiet(protocol: ResponseHandler, used: Used) -> bool:
 
 
 async def look(connection: Connection, used: Used) -> bool:
-    """Make sure that a request can be written on a connection, and return True if one was before.
+    """Make sure that a connection can be written on.
+
+    Returns True if a request was written on it before.
 
     That is as far as this end can know. An end that the server has sent is not seen before the loop reads it, and a
-    loop that slept has not: then it is given the time to. Over TLS something to read is no bad sign by itself, as
+    loop that slept has not: then it is given the time to. Over TLS something to read is not a bad sign by itself, as
     servers send tickets.
 
     Args:
@@ -89,7 +106,10 @@ async def look(connection: Connection, used: Used) -> bool:
 
 
 def _look_at(transport: asyncio.BaseTransport) -> Callable[[int], object]:
-    """What returns something if the socket holds bytes, an end or an error to read."""
+    """Return a look at a socket.
+
+    It returns something if the socket holds bytes, an end or an error to read.
+    """
     socket = transport.get_extra_info("socket")
     descriptor = -1 if socket is None else socket.fileno()
     return _nothing if descriptor < 0 else _watch(descriptor)

@@ -1,4 +1,4 @@
-"""What went wrong with a connection, as text."""
+"""Reasons of a failed connection, as text."""
 
 from __future__ import annotations
 
@@ -41,10 +41,13 @@ _WORDS_OF_PROXIES: Final[Mapping[int, str]] = {
 }
 _BROKEN_OFF: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError, HttpProcessingError)
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""A proxy that says so may say otherwise a moment later."""
+"""Statuses of a proxy that may pass.
+
+A proxy that says so may say otherwise a moment later.
+"""
 
 _DEEPEST: Final = 8
-"""How far the exceptions behind an exception are followed."""
+"""Depth to which exceptions behind an exception are followed."""
 
 # By these a server refuses a client for its certificate, or for having none.
 _CLIENT_REFUSED: Final = (
@@ -59,7 +62,10 @@ _CLIENT_REFUSED: Final = (
 
 
 class ProxyLoginError(aiohttp.ClientError):
-    """A proxy wants a login, or another one, for a request that it was to pass on."""
+    """A proxy's demand for a login.
+
+    It wants one, or another one, for a request that it was to pass on.
+    """
 
     status = 407
 
@@ -72,7 +78,9 @@ class AttemptTimeoutError(aiohttp.ClientError):
 
 
 def not_answered(error: Exception, send_state: SendState, proxy: Proxy | None, *, tls: bool) -> NoResponse:
-    """What an attempt came to that ended with a library's exception.
+    """Return the result of an attempt that failed.
+
+    It ended with a library's exception.
 
     Args:
         passed: how far it got.
@@ -91,7 +99,9 @@ def not_answered(error: Exception, send_state: SendState, proxy: Proxy | None, *
 
 
 def told(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str:
-    """What happened, as text: the exception itself holds frames in which the token stands.
+    """Return what happened, as text.
+
+    The exception itself holds frames in which the token stands.
 
     Args:
         proxy: what the request went through.
@@ -112,7 +122,10 @@ def told(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str
 
 
 def _of_proxy(error: Exception, proxy: Proxy, sent: bool) -> str:
-    """What a proxy has to do with it; an empty text if nothing."""
+    """Return the proxy's part in a failure.
+
+    An empty text if it has none.
+    """
     if isinstance(error, aiohttp.ClientHttpProxyError | ProxyLoginError):
         words = _WORDS_OF_PROXIES.get(error.status, "ask whoever runs it")
         return f"the proxy {proxy.url} answered {error.status} and sent nothing on: {words}"
@@ -135,26 +148,38 @@ def _unverified(error: aiohttp.ClientConnectorCertificateError) -> str:
 
 
 def _would_come_again(error: Exception) -> bool:
-    """Return True if a moment later it would be the same, until somebody changes something."""
+    """Return True if it would happen again.
+
+    A moment later it would be the same, until somebody changes something.
+    """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status not in _PASSING
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def _refuses_certificate(error: BaseException) -> bool:
-    """Return True if the server ended TLS for the certificate of this client, or for want of one."""
+    """Return True if the server refuses the certificate.
+
+    It ended TLS for the certificate of this client, or for want of one.
+    """
     return any(name in _alert(error) for name in _CLIENT_REFUSED)
 
 
 def _is_silent(error: Exception) -> bool:
-    """Return True if the other end went away without a word, as some do for want of a certificate."""
+    """Return True if the other end went away silently.
+
+    Some do for want of a certificate.
+    """
     if isinstance(error, aiohttp.ClientConnectorError):
         return isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError)
     return isinstance(error, aiohttp.ServerDisconnectedError | EndedConnectionError | OSError)
 
 
 def _alert(error: BaseException | None) -> str:
-    """How OpenSSL names the end of TLS; an empty text if it was not that."""
+    """Return OpenSSL's name for the end of TLS.
+
+    An empty text if it was not that.
+    """
     looked = 0
     while error is not None and looked < _DEEPEST:
         # aiohttp's own are of this class, and without a reason.
@@ -165,7 +190,10 @@ def _alert(error: BaseException | None) -> str:
 
 
 def cause(error: Exception) -> str:
-    """Type, place and message of a library's exception; whoever knows the secrets masks them."""
+    """Return a library exception's type, place and message.
+
+    Whoever knows the secrets masks them.
+    """
     place, trace = "", error.__traceback__
     while trace is not None:
         place, trace = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}", trace.tb_next

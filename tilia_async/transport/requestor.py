@@ -1,4 +1,4 @@
-"""One call from start to end, under one deadline."""
+"""A call from start to end, under one deadline."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ _NO_OPTIONS = RequestOptions()
 
 
 class Waiting(Enum):
-    """What a call can be waiting for; the value says it in words."""
+    """State of a waiting call.
+
+    The value says in words what the call is waiting for.
+    """
 
     TOKEN = "a token"  # noqa: S105 - no password
     ANSWER = "an answer"
@@ -51,7 +54,9 @@ class Waiting(Enum):
 
 
 class TokenWatch(Protocol):
-    """Whoever makes many calls, and sees more than one of them does.
+    """Watcher of many calls.
+
+    Whoever makes them sees more than one of them does.
 
     Attributes:
         generation: of the token that the call carried last.
@@ -60,13 +65,16 @@ class TokenWatch(Protocol):
     generation: int
 
     def may_renew(self) -> bool:
-        """The token was refused, and has not expired: whether to ask for another and try once more."""
+        """Return True to try once more with another token.
+
+        The token was refused, and has not expired.
+        """
         ...
 
 
 @attrs.define(eq=False)
 class _Call(Generic[T]):
-    """How far one call has come.
+    """Progress of one call.
 
     Attributes:
         watch: is told of its token, and asked whether a refused one is to be replaced.
@@ -114,7 +122,7 @@ class _Call(Generic[T]):
         )
 
     def record(self) -> CallRecord:
-        """The call so far."""
+        """Return the record of the call so far."""
         elapsed = monotonic() - self.started
         return CallRecord(
             self.operation.name,
@@ -151,13 +159,15 @@ class Requestor:
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
     ) -> T:
-        """The value of an operation's answer; a corrected declaration of it is used instead.
+        """Return the value of an operation's answer.
+
+        A corrected declaration of the operation is used instead of it.
 
         Args:
             watch: is told which token is used, and asked whether a refused one is to be replaced; None: it is.
 
         Raises:
-            TiliaError: as :meth:`send` does.
+            TiliaError: as ``send`` does.
         """
         before = sys.exception()
         call: _Call[T] | None = None
@@ -183,7 +193,9 @@ class Requestor:
         body: Body | None = None,
         options: RequestOptions | None = None,
     ) -> Response[T]:
-        """Call an operation and wait for its answer, at most as long as the call may last.
+        """Call an operation and wait for its answer.
+
+        It waits at most as long as the call may last.
 
         Raises:
             InvalidRequestError: the request was refused here.
@@ -247,7 +259,7 @@ class Requestor:
     async def _again(
         self, call: _Call[T], part: LoopState, policy: RetryPolicy, token: AccessToken, judged: errors.TiliaError
     ) -> Success[T]:
-        """After a first failure, try again as long as that may help."""
+        """Try again as long as that may help."""
         outcome: Success[T] | errors.TiliaError = judged
         del judged
         while not isinstance(outcome, Success):
@@ -270,7 +282,7 @@ class Requestor:
         return outcome
 
     def _decided(self, call: _Call[T], policy: RetryPolicy, failure: errors.TiliaError) -> float | None:
-        """How many seconds to wait before the next attempt; None: there is none."""
+        """Return the seconds until the next attempt; None: there is none."""
         decision = decide(
             call.operation,
             policy,
@@ -295,7 +307,10 @@ class Requestor:
     def _attempt(
         self, call: _Call[T], part: LoopState, token: AccessToken, policy: RetryPolicy
     ) -> Awaitable[RawResponse | NoResponse | errors.TiliaError]:
-        """Give the request to the network once; an error says why it could not be given."""
+        """Give the request to the network once.
+
+        An error says why it could not be given.
+        """
         session = part.find()
         if session is None:
             return self._first_attempt(call, part, token, policy)
@@ -324,7 +339,10 @@ class Requestor:
     def _judged(
         self, call: _Call[T], token: AccessToken, answer: RawResponse | NoResponse | errors.TiliaError
     ) -> Success[T] | errors.TiliaError:
-        """What an attempt came to. It raises nothing, because its frame holds the answer as it came."""
+        """Return what an attempt came to.
+
+        It raises nothing, because its frame holds the answer as it came.
+        """
         if isinstance(answer, errors.TiliaError):
             return answer
         judged = (well(call.operation, call.request, answer) if isinstance(answer, RawResponse) else None) or _judge(
@@ -337,7 +355,10 @@ class Requestor:
         return _judge(call, answer, Redactor.of((Secret(token.value), *call.request.secrets)))
 
     def _reauthorize(self, call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> bool:
-        """After the first refusal of the token, whether a new one is worth a try."""
+        """Return True if a new token is worth a try.
+
+        It is asked after the first refusal of the token.
+        """
         if call.replaced_tokens or not isinstance(failure, errors.ApiError):
             return False
         expired = envelope.token_expired(failure.payload)
@@ -349,7 +370,10 @@ class Requestor:
         return True
 
     def _late(self, call: _Call[T]) -> errors.TiliaError:
-        """The error for a call whose time is up, or whose client was closed."""
+        """Return the error for a call out of time.
+
+        Its time is up, or its client was closed.
+        """
         trying = call.waits_for is Waiting.ANSWER
         send_state = call.send_state if trying else None
         sent = send_state is not None and send_state.sent
@@ -379,7 +403,10 @@ def _judge(call: _Call[T], answer: RawResponse | NoResponse, mask: Redactor) -> 
 
 
 def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
-    """Leave a word about a write that was cut off after it was sent: no error says so, and nobody may look."""
+    """Warn of a write that was cut off.
+
+    It was cut off after it was sent: no error says so, and nobody may look.
+    """
     if call is None or call.operation.reads or isinstance(error, Exception):
         return
     sent = call.waits_for is Waiting.ANSWER and call.send_state is not None and call.send_state.sent
@@ -410,14 +437,20 @@ def _cause(failure: errors.TiliaError) -> str | None:
 
 
 def _in_doubt(call: _Call[T], failure: errors.TiliaError) -> errors.TiliaError:
-    """What stopped a call before its next attempt does not undo what an earlier one may have done."""
+    """Add the doubt that earlier attempts left.
+
+    What stopped a call before its next attempt does not undo what an earlier one may have done.
+    """
     if not call.doubtful or call.operation.reads:
         return failure
     return no_answer(call.operation, call.request, NoResponse(False, str(failure)), doubtful=True)
 
 
 def _explained(call: _Call[T], token: AccessToken, failure: errors.TiliaError) -> errors.TiliaError:
-    """A fresh token that is refused lacks a scope: Tilia says 401 to that, too (fact sheet "accounts", D3)."""
+    """Return a fresh token's 401 as a missing scope.
+
+    A fresh token that is refused lacks a scope: Tilia says 401 to that, too (fact sheet "accounts", D3).
+    """
     if isinstance(failure, errors.UnauthorizedError) and not envelope.token_expired(failure.payload):
         missing = envelope.missing_scope(failure, needed=call.operation.scopes, granted=token.scopes)
         admit_inference(call.operation, missing)

@@ -30,7 +30,9 @@ class Routes:
         self._found: dict[str, Proxy | None] = {}
 
     async def find(self, origin: str) -> Proxy | None:
-        """The proxy for the scheme, host and port of a URL; None: there is none.
+        """Return the proxy for a URL.
+
+        For its scheme, host and port; None: there is none.
 
         Raises:
             ConfigurationError: a variable of the environment names a proxy that cannot be used.
@@ -47,7 +49,10 @@ class Routes:
 
 
 def login_of(auth: object) -> Secret:
-    """The header for what aiohttp keeps as a ``BasicAuth``."""
+    """Return the header for an aiohttp ``BasicAuth``.
+
+    Its login is what aiohttp keeps.
+    """
     return basic_login(Secret(getattr(auth, "login", "")), Secret(getattr(auth, "password", "")))
 
 

@@ -1,4 +1,7 @@
-"""One request on the wire, and its answer read to the end."""
+"""A request on the wire, and its answer read.
+
+It is one request; the answer is read to the end.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.request import WireRequest
 
 _AFTER_SCHEME: Final = len("https://")
-"""Of the shortest host behind ``http://``, that is its end."""
+"""Index behind the scheme of every URL.
+
+With ``http://`` it lies in the host, whose shortest has one character.
+"""
 
 
 async def send_once(
@@ -34,7 +40,9 @@ async def send_once(
     response_bytes: int,
     routes: Routes | None = None,
 ) -> RawResponse | NoResponse:
-    """Send a request once and read the answer. Every failure that is the network's comes back as a value.
+    """Send a request once and read the answer.
+
+    Every failure that is the network's comes back as a value.
 
     Args:
         direct: the shorter way to the session's connections; None: there is none.
@@ -134,7 +142,10 @@ async def _ask(
 
 
 def _login(proxy: Proxy | None) -> dict[str, str]:
-    """The header for the proxy. Not in its URL, which stands in aiohttp's errors."""
+    """Return the header for the proxy.
+
+    It is not in the proxy's URL, which stands in aiohttp's errors.
+    """
     if proxy is None or proxy.authorization is None:
         return {}
     return {"Proxy-Authorization": proxy.authorization.reveal()}

@@ -1,4 +1,7 @@
-"""One request's way through a session, which tells whether it may have reached Tilia."""
+"""The state of one request's way through a session.
+
+It tells whether the request may have reached Tilia.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from tilia_async.transport.idle import Used, look
 
 
 class SendState:
-    """One request's way through a session: it takes a place, and is sent.
+    """A request's way through a session.
+
+    It takes a place, and is sent.
 
     Attributes:
         places: of the running event loop.
@@ -42,17 +47,25 @@ current_send: ContextVar[SendState | None] = ContextVar("tilia_passage", default
 KNOWN: Final = hasattr(ClientRequest, "send")
 """aiohttp sends requests as its version 3 does."""
 CAN_LOOK: Final = KNOWN or hasattr(ClientRequest, "_send")
-"""A connection is looked at before a request is written on it."""
+"""True if a connection can be looked at first.
+
+It is looked at before a request is written on it.
+"""
 
 
 class TrackedRequest(ClientRequest):
-    """Tells the passage when a connection is there that can be used, which decides what a failure may have caused.
+    """A request that tracks its sending.
+
+    It tells the send state when a connection is there that can be used, which decides what a failure may have caused.
 
     aiohttp 4 will give both methods names with an underscore.
     """
 
     async def write_bytes(self, *args: Any, **settings: Any) -> None:
-        """Write the body, in a task of its own, so what interrupts the loop there passes no frame of a call."""
+        """Write the body, in a task of its own.
+
+        What interrupts the loop there passes no frame of a call.
+        """
         try:
             await super().write_bytes(*args, **settings)
         except BaseException as error:  # whatever ends the writing; it is raised again
@@ -98,7 +111,9 @@ def _trace() -> aiohttp.TraceConfig:
 
 
 SENT: Final = _trace()
-"""Tells the passage what :class:`TrackedRequest` would not, should aiohttp send by a method of yet another name.
+"""Tracing that marks a request as sent.
+
+It tells the send state what ``TrackedRequest`` would not, should aiohttp send by a method of yet another name.
 
 It is aiohttp's documented way to learn of a request that is sent, and comes before the first byte.
 """

@@ -1,4 +1,7 @@
-"""The aiohttp sessions of a client: one for each event loop that it is used from."""
+"""The aiohttp sessions of a client.
+
+One for each event loop that it is used from.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ if hasattr(os, "register_at_fork"):
 
 @attrs.define(eq=False)
 class LoopState:
-    """What a client has in one event loop.
+    """The state of a client in one event loop.
 
     Attributes:
         places: those of ``session``.
@@ -76,11 +79,14 @@ class LoopState:
     watch: AsyncGenerator[None, None] | None = None
 
     def find(self) -> aiohttp.ClientSession | None:
-        """The session, if its connections can be used. It is closed by whoever closes its client, which calls learn."""
+        """Return the session, if its connections can be used.
+
+        It is closed by whoever closes its client, which calls learn.
+        """
         return None if self.connector is None or self.connector.closed else self.session
 
     async def close(self) -> None:
-        """In its loop: close the session."""
+        """Close the session, in its loop."""
         try:
             if self.session is not None:
                 await self.session.close()
@@ -90,21 +96,29 @@ class LoopState:
                 await self.watch.aclose()
 
     def drop(self) -> None:
-        """After its loop was closed: close what is left."""
+        """Close what is left after its loop was closed."""
         if self.session is not None:
             drop(self.session)
 
     def deadline(self, seconds: float) -> Deadline:
-        """Bound a call, and end it when the client is closed: then its time is up at once."""
+        """Bound a call, and end it with the client.
+
+        When the client is closed, its time is up at once.
+        """
         return Deadline(self.deadlines, seconds)
 
     def current_send(self, seconds: float | None = None) -> SendState:
-        """A way for one request, which may take so long."""
+        """Return the send state of one request.
+
+        It may take so long.
+        """
         return SendState(self.places, self.used, seconds)
 
 
 class SessionPool:
-    """Opens a session on the first call in each event loop, and closes what it opened.
+    """Pool of sessions.
+
+    It opens a session on the first call in each event loop, and closes what it opened.
 
     Args:
         session: of the user's, to be used through its connector.
@@ -171,7 +185,7 @@ class SessionPool:
         return sum(part.places.in_use for part in list(self._parts.values()))
 
     def for_running_loop(self) -> LoopState:
-        """What there is in the running event loop."""
+        """Return the state in the running event loop."""
         if self._forks != _forks:
             self._leave_to_parent()
         loop = running_loop()
@@ -189,7 +203,9 @@ class SessionPool:
         return part
 
     async def session(self) -> aiohttp.ClientSession:
-        """The session of the running event loop, opened if need be.
+        """Return the session of the running event loop.
+
+        It is opened if need be.
 
         Raises:
             ClientClosedError: the pool is closed.
@@ -221,7 +237,7 @@ class SessionPool:
         token: AccessToken | None,
         send_state: SendState,
     ) -> Awaitable[RawResponse | NoResponse]:
-        """Send a request once and read the answer; see :func:`tilia_async.transport.send_once.send_once`.
+        """Send a request once and read the answer; see ``tilia_async.transport.send_once.send_once``.
 
         Args:
             part: that of the running event loop.
@@ -230,7 +246,10 @@ class SessionPool:
         return send_once(session, direct, request, token, send_state, self.limits.response_bytes, part.routes)
 
     async def drain(self, seconds: float) -> None:
-        """Wait for the calls under way, in all loops that run, so long at most."""
+        """Wait for the calls under way.
+
+        It waits in all loops that run, so long at most.
+        """
         if self._process != os.getpid():
             self._leave_to_parent()
         here = asyncio.get_running_loop()
@@ -248,7 +267,10 @@ class SessionPool:
                 each.cancel()
 
     async def aclose(self) -> None:
-        """End the calls under way, and close the sessions of all loops. One that the client was given stays open."""
+        """End the calls under way, and close all sessions.
+
+        They are closed in all loops. One that the client was given stays open.
+        """
         self.closed = self.ended = True
         if self._process != os.getpid():
             self._leave_to_parent()
@@ -269,7 +291,10 @@ class SessionPool:
             await asyncio.wait(closing)
 
     def _drop_ended(self) -> None:
-        """A client that lives through many short loops keeps no session of those that ended."""
+        """Drop the sessions of loops that ended.
+
+        A client that lives through many short loops keeps none of them.
+        """
         with self._lock:
             ended = [self._parts.pop(loop) for loop in list(self._parts) if loop.is_closed()]
         for part in ended:
@@ -321,7 +346,10 @@ class SessionPool:
         return connector
 
     def _leave_to_parent(self) -> None:
-        """After a fork the connections are the parent's; they are neither used, closed nor collected here."""
+        """Leave the connections to the parent process.
+
+        After a fork the connections are the parent's; they are neither used, closed nor collected here.
+        """
         _inherited.append(self._parts)
         self._end.detach()
         self._parts = {}
@@ -343,11 +371,17 @@ def _end_there(part: LoopState) -> None:
 
 
 _closing: set[asyncio.Task[None]] = set()
-"""Sessions on their way to be closed; a loop itself keeps its tasks weakly."""
+"""Sessions on their way to be closed.
+
+A loop itself keeps its tasks weakly.
+"""
 
 
 def _drop_all(parts: dict[asyncio.AbstractEventLoop, LoopState]) -> None:
-    """Whose client is garbage: what is in loops that still run is closed there, by its watch."""
+    """Drop all sessions of a client that is garbage.
+
+    What is in loops that still run is closed there, by its watch.
+    """
     for loop, part in list(parts.items()):
         if loop.is_closed():
             part.drop()

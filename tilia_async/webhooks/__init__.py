@@ -1,6 +1,6 @@
 """Notifications from Tilia: read, check, hand over (fact sheet "compliance-webhooks", A).
 
-``parse_event`` reads a delivery and is all that a server of your own needs; :class:`WebhookReceiver` does the rest.
+``parse_event`` reads a delivery and is all that a server of your own needs; ``WebhookReceiver`` does the rest.
 """
 
 from tilia_async.webhooks.account_events import (

@@ -38,7 +38,10 @@ class AccountBlockChanged(Event):
 
     @staticmethod
     def reshape(message: JsonValue) -> JsonValue:
-        """One block becomes a list of one; what has none of a block's fields is a map of blocks."""
+        """Turn the payload's block or map into a list.
+
+        One block becomes a list of one; what has none of a block's fields is a map of blocks.
+        """
         blocks = message.get("blocks") if isinstance(message, dict) else None
         if isinstance(message, dict) and isinstance(blocks, dict) and not _BLOCK_FIELDS.isdisjoint(blocks):
             return {**message, "blocks": [blocks]}
@@ -80,7 +83,9 @@ class PaymentMethodUpdated(Event):
 
 @attrs.frozen(kw_only=True)
 class KycStateChanged(Event):
-    """What Tilia knows of who a user is has changed (A.4.11, operationId kycStatus).
+    """Change of what Tilia knows of a user's identity.
+
+    Source: A.4.11, operationId kycStatus.
 
     Where Tilia does not name the check, which older answers do not, the event is about the account.
     """
@@ -105,7 +110,9 @@ class KycStateChanged(Event):
 
 @attrs.frozen(kw_only=True)
 class KybStatusChanged(Event):
-    """What Tilia knows of a business has changed (A.4.12, operationId kybStatusChange).
+    """Change of what Tilia knows of a business.
+
+    Source: A.4.12, operationId kybStatusChange.
 
     Its ``event_name`` is not documented; the message is known by its shape.
 

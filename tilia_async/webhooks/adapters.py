@@ -1,4 +1,7 @@
-"""How a receiver is mounted in aiohttp and in ASGI: reads the body, within its limit, and answers."""
+"""Adapters that mount a receiver in aiohttp and ASGI.
+
+They read the body, within its limit, and answer.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,9 @@ async def serve_aiohttp(receiver: _Receiver, request: web.Request) -> web.Respon
 
 
 class AsgiApplication:
-    """A receiver as an ASGI application, for a server as it is or to be mounted.
+    """A receiver as an ASGI application.
+
+    For a server as it is or to be mounted.
 
     An object, because servers take a bound method for an application of ASGI 2, and frameworks take a function for one
     that answers a request of theirs.
@@ -74,7 +79,9 @@ class AsgiApplication:
         self._receiver = receiver
 
     async def __call__(self, scope: Mapping[str, object], receive: Receive, send: Send) -> None:
-        """Answer what a server asks: a request, a start and an end, or a websocket, which is not taken.
+        """Answer what a server asks.
+
+        A request, a start and an end, or a websocket, which is not taken.
 
         Raises:
             ConfigurationError: the server runs no event loop of asyncio.
@@ -170,7 +177,10 @@ async def _serve_http(receiver: _Receiver, asked: HiddenFields[object], receive:
 
 
 async def _asgi_status(receiver: _Receiver, asked: HiddenFields[object], body: _Body) -> HTTPStatus | None:
-    """The status to answer with; None if nobody waits for it."""
+    """Return the status to answer with.
+
+    None if nobody waits for it.
+    """
     method, path = str(asked.reveal()["method"]), Secret(str(asked.reveal().get("path", "")))
     authorization, length = _hidden(_header(asked, b"authorization")), _header(asked, b"content-length")
     content_length = None if length is None else read_length(length)
@@ -227,7 +237,10 @@ async def _handled(
 
 
 async def _read(chunks: AsyncIterator[bytes], receiver: _Receiver) -> bytes | HTTPStatus:
-    """A whole body; the status that refuses it as soon as it is too large or takes too long."""
+    """Read a whole body, or return the refusing status.
+
+    The status refuses it as soon as it is too large or takes too long.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(receiver.body_timeout):

@@ -47,11 +47,14 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 
 Facts: TypeAlias = Mapping[str, object]
-"""What the API says, by the names that the event's fields have."""
+"""The API's facts, by the names of event fields."""
 
 _ENVELOPE: Final = frozenset(field.name for field in attrs.fields(Event))
 _NEVER_CONFIRMED: Final = frozenset({"line_items", "payment_methods", "subitems", "tags", "updated"})
-"""Lists whose entries have no documented form, and a time that moves with changes that no event tells."""
+"""Fields that cannot be confirmed.
+
+Lists whose entries have no documented form, and a time that moves with changes that no event tells.
+"""
 
 
 class ContradictedError(WebhookError):
@@ -89,7 +92,9 @@ async def confirm(tilia: TiliaClient, event: Event) -> Event:
 
 
 def subject(event: Event) -> Hashable | None:
-    """Name the look-up that confirms an event; None if there is none.
+    """Name the look-up that confirms an event.
+
+    None if there is none.
 
     Events that a look-up tells apart are handled one after the other, whatever else they say.
     """
@@ -100,7 +105,7 @@ def subject(event: Event) -> Hashable | None:
 
 @attrs.frozen
 class Check:
-    """How the events of a class are confirmed.
+    """The way to confirm the events of a class.
 
     Attributes:
         named: the field with the id to look up.
@@ -121,7 +126,10 @@ def _compare_fields(event: Event, facts: Facts, partial: frozenset[str]) -> None
 
 
 def _stated(event: Event, facts: Facts, asked_at: datetime) -> Event:
-    """The event that the API's answer makes: the same whatever was posted of it, and in whichever order it answers."""
+    """Return the event that the API's answer makes.
+
+    The same whatever was posted of it, and in whichever order it answers.
+    """
     kind = type(event)
     message = {name: _ordered(facts[name]) for name in _told(kind) if _is_set(facts.get(name))}
     stated = decode(message, kind)
@@ -129,12 +137,18 @@ def _stated(event: Event, facts: Facts, asked_at: datetime) -> Event:
 
 
 def _told(kind: type[Event]) -> list[str]:
-    """The fields that a message of this class and the API both have."""
+    """Return the fields common to message and API.
+
+    A message of this class and the API both have them.
+    """
     return [field.name for field in attrs.fields(kind) if field.name not in _ENVELOPE | _NEVER_CONFIRMED]
 
 
 def _ordered(value: object) -> JsonValue:
-    """As JSON has it; the entries of a list in an order of their own, since the API promises none."""
+    """Return JSON values with lists in a fixed order.
+
+    The API promises no order of their entries.
+    """
     plain: JsonValue = _plain(value)
     is_list_of_models = isinstance(value, tuple) and isinstance(plain, list)
     return sorted(plain, key=_sorting) if is_list_of_models and isinstance(plain, list) else plain
@@ -145,7 +159,9 @@ def _sorting(entry: JsonValue) -> bytes:
 
 
 def _compare(name: str, told: object, known: object, partial: frozenset[str]) -> None:
-    """Let pass what is told and known alike, and what nobody can compare.
+    """Refuse an event that the facts contradict.
+
+    What is told and known alike may pass, and what nobody can compare.
 
     Raises:
         ContradictedError: something else is known.
@@ -166,7 +182,10 @@ def _compare(name: str, told: object, known: object, partial: frozenset[str]) ->
 
 
 def _compare_model(name: str, told: object, known: object) -> None:
-    """A part of an event that is an object: the event may have it as it came, or as a model."""
+    """Compare a part of an event that is an object.
+
+    The event may have it as it came, or as a model.
+    """
     read = told
     if isinstance(told, Mapping):
         try:
@@ -197,7 +216,7 @@ def _is_set(value: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """As JSON has it."""
+    """Return the value as JSON has it."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
@@ -210,7 +229,7 @@ def _plain(value: object) -> Any:
 
 
 def _fields(model: Any) -> Facts:
-    """What a model says, by its own names."""
+    """Return the fields of a model, by its own names."""
     return {name: value for name in _names(model) if _is_set(value := getattr(model, name))}
 
 
@@ -225,7 +244,7 @@ def _check(
     read: Callable[[TiliaClient, E], Awaitable[Facts]],
     *partial: str,
 ) -> tuple[type[Event], Check]:
-    """A row of the table, see :class:`Check`."""
+    """Return a row of the table, see ``Check``."""
 
     async def read_of(tilia: TiliaClient, event: Event) -> Facts:
         return await read(tilia, event) if isinstance(event, kind) else {}
@@ -300,7 +319,7 @@ async def _refund(tilia: TiliaClient, event: RefundCompleted) -> Facts:
 async def _refunds(
     tilia: TiliaClient, payment_invoice_id: str, status: RefundStatus
 ) -> tuple[Sequence[Refund], set[str]]:
-    """The refunds of a status, and the ids of their invoices."""
+    """Return the refunds of a status, with their invoices' ids."""
     listed = await tilia.refunds.list(payment_invoice_id, status)
     refunds = [*listed.refunds, *(refund for payment in listed.payments for refund in payment.refunds)]
     refunds = [refund for refund in refunds if refund.status in {None, "", status}]
@@ -336,4 +355,7 @@ CHECKS: Final[Mapping[type[Event], Check]] = MappingProxyType(
         )
     )
 )
-"""How an event of each class is confirmed. To add one, add its row."""
+"""Check of the events of each class.
+
+To add one, add its row.
+"""

@@ -1,4 +1,7 @@
-"""What a receiver decides without waiting for anything: the same for the asynchronous and the synchronous one."""
+"""Decisions of a receiver that wait for nothing.
+
+The same for the asynchronous and the synchronous one.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ DEFAULT_MAX_BODY: Final = 1_048_576
 DEFAULT_BODY_TIMEOUT: Final = 30.0
 DEFAULT_REMEMBERED: Final = 10_000
 TURN_TIMEOUT: Final = 30.0
-"""Seconds that a delivery waits for an earlier one of the same entity, where no other limit is set."""
+"""Seconds that a delivery waits for an earlier one.
+
+It holds for an earlier one of the same entity, where no other limit is set.
+"""
 
 _log = logging.getLogger("tilia_async")
 
@@ -55,7 +61,10 @@ class _Handler(Generic[E, R]):
     handle: Callable[[E], R]
 
     def step(self, event: Event, /) -> Callable[[], R] | None:
-        """What handles the event; None if it is of another class."""
+        """Return the step that handles the event.
+
+        None if it is of another class.
+        """
         return functools.partial(self.handle, event) if isinstance(event, self.kind) else None
 
 
@@ -65,9 +74,9 @@ class Core(Generic[R]):
     A step is what has to be done for an event: to enter it in the ledger, to handle it. ``R`` is what calling one
     returns: something to await, or nothing of interest.
 
-    A receiver that asks for no secret warns of it in the log, which Python shows also where no log was set up. It is no
-    exception, and no warning of Python's own, which a test run turns into one: behind a proxy that asks for credentials
-    such a receiver is right.
+    A receiver that asks for no secret warns of it in the log, which Python shows also where no log was set up. It is
+    not an exception, and no warning of Python's own, which a test run turns into one: behind a proxy that asks for
+    credentials such a receiver is right.
 
     Args:
         gate: who may deliver.
@@ -76,7 +85,7 @@ class Core(Generic[R]):
         confirms: each event is confirmed before it is handled.
 
     Raises:
-        ConfigurationError: ``remembered`` is no whole number ≥ 1.
+        ConfigurationError: ``remembered`` is not a whole number ≥ 1.
     """
 
     def __init__(
@@ -97,11 +106,14 @@ class Core(Generic[R]):
             self.subscribe(AccountBlockChanged, apply)
 
     def subscribe(self, kind: type[E], handle: Callable[[E], R]) -> None:
-        """Call a handler for the events of a class and of its subclasses."""
+        """Call a handler for the events of a class.
+
+        It is called for subclasses, too.
+        """
         self._subscriptions.append(_Handler(kind, handle))
 
     def read(self, raw_body: RawBody) -> Event | HTTPStatus:
-        """The event of a delivery, or the status that refuses it."""
+        """Return the event of a delivery, or the refusing status."""
         try:
             body = bytes_of(raw_body)
             if len(body) > self.gate.max_body:
@@ -112,34 +124,44 @@ class Core(Generic[R]):
             return HTTPStatus.BAD_REQUEST
 
     def turn(self, event: Event) -> Hashable:
-        """The key under which events are handled one after the other: one for each thing that they are about.
+        """Return the key of the events handled in turn.
+
+        Events of one key are handled one after the other: one key for each thing that they are about.
 
         Of an event that has yet to be confirmed it is the look-up, since nobody knows what else is true of it.
         """
         return (subject(event) if self._confirms else event.entity) or object()
 
     def steps(self, event: Event) -> list[Callable[[], R]]:
-        """What to do for an event, in order; nothing for one that nobody wants."""
+        """Return the steps for an event, in order.
+
+        Nothing for one that nobody wants.
+        """
         return [step for each in self._subscriptions if (step := each.step(event)) is not None]
 
     def is_repetition(self, event: Event) -> bool:
-        """The event says what was handled last of its entity."""
+        """Return True if the event repeats its entity's last.
+
+        It says what was handled last of its entity.
+        """
         known = self.memory.knows(event)
         if known:
             _log.debug("%s: the same was handled before", type(event).__name__)
         return known
 
     def begins(self, event: Event) -> None:
-        """The steps are about to be done."""
+        """Note that the steps are about to be done."""
         self.memory.forget(event)
 
     def succeeded(self, event: Event) -> HTTPStatus:
-        """All steps were done."""
+        """Note that all steps were done."""
         self.memory.remember(event)
         return HTTPStatus.NO_CONTENT
 
     def failed(self, event: Event, error: BaseException) -> HTTPStatus:
-        """A step failed: the status, from 400 on so that Tilia repeats the notification.
+        """Return the status for a step that failed.
+
+        From 400 on, so that Tilia repeats the notification.
 
         409 for one that Tilia's API contradicts: read a moment later, it may agree. 500 for all else.
         """
@@ -151,13 +173,19 @@ class Core(Generic[R]):
 
 
 def busy(event: Event) -> HTTPStatus:
-    """Another event of the same entity takes too long: the status, with which Tilia repeats this one."""
+    """Return the status for an entity that is busy.
+
+    Another event of the same entity takes too long; with this status Tilia repeats this one.
+    """
     _log.warning("%s was not handled: an earlier one of the same entity still is", type(event).__name__)
     return HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def is_coroutine_function(handler: object) -> bool:
-    """Calling it makes a coroutine: a function, a method, a partial of one, or an object whose ``__call__`` is one."""
+    """Return True if calling it makes a coroutine.
+
+    A function, a method, a partial of one, or an object whose ``__call__`` is one.
+    """
     while isinstance(handler, functools.partial):
         handler = handler.func
     call: object = type(handler).__call__ if callable(handler) else None
@@ -168,7 +196,7 @@ def check_kind(kind: object) -> None:
     """Refuse what no handler can be registered for.
 
     Raises:
-        ConfigurationError: it is no class of events.
+        ConfigurationError: it is not a class of events.
     """
     if not isinstance(kind, type) or not issubclass(kind, Event):
         raise ConfigurationError(f"receiver.on() takes a class of events such as AccountBlockChanged, not {kind!r}")

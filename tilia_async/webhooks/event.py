@@ -1,4 +1,4 @@
-"""What all notifications have in common, and the one that nobody knows."""
+"""The base of all notifications, and the unknown one."""
 
 from __future__ import annotations
 
@@ -33,9 +33,15 @@ class Event:
     """
 
     NAME: ClassVar[str | None] = None
-    """The documented ``event_name``; None where Tilia's pages do not tell it."""
+    """The documented ``event_name``.
+
+    None where Tilia's pages do not tell it.
+    """
     SHAPE: ClassVar[frozenset[str]] = frozenset()
-    """The fields by which a message without a known ``event_name`` is recognised."""
+    """Fields that identify the message by its shape.
+
+    They serve a message without a known ``event_name``.
+    """
     ENTITY: ClassVar[tuple[str, ...]] = ()
     """The fields that say what the event is about."""
 
@@ -50,7 +56,10 @@ class Event:
 
     @property
     def entity(self) -> EntityKey | None:
-        """What the event is about, e.g. ``("EscrowTransactionUpdated", "esc_…")``; None if the message does not say."""
+        """The entity that the event is about.
+
+        E.g. ``("EscrowTransactionUpdated", "esc_…")``; None if the message does not say.
+        """
         named = [getattr(self, field) for field in self.ENTITY]
         if not named or not all(isinstance(each, str) and each for each in named):
             return None
@@ -74,7 +83,10 @@ def _digest(message: Mapping[str, JsonValue]) -> bytes:
 
 
 def frozen_object(value: JsonObject) -> JsonObject:
-    """The same object, which nobody can change, at any depth. It is written as JSON and pickled like any other."""
+    """Return the same object, which nobody can change.
+
+    It cannot be changed at any depth. It is written as JSON and pickled like any other.
+    """
     return _FrozenObject({key: _frozen(each) for key, each in value.items()})
 
 

@@ -1,4 +1,4 @@
-"""Which notifications there are (fact sheet "compliance-webhooks", A.3)."""
+"""The notifications (fact sheet "compliance-webhooks", A.3)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ DOCUMENTED: Final[tuple[type[Event], ...]] = (
     KybStatusChanged,
     WalletBalanceAlert,
 )
-"""All notifications that Tilia documents, in the order of its table."""
+"""The notifications that Tilia documents.
+
+All of them, in the order of its table.
+"""
 
 BY_NAME: Final[Mapping[str, type[Event]]] = {kind.NAME: kind for kind in DOCUMENTED if kind.NAME is not None}
 """The classes by ``event_name``; two have none that is documented."""

@@ -1,4 +1,6 @@
-"""Who may deliver, and how much: decided before a body is read.
+"""The limits on deliveries: senders and sizes.
+
+Decided before a body is read.
 
 Tilia documents no signature (fact sheet "compliance-webhooks", A.2). What a publisher can rely on is what it enters in
 Tilia Tools: the credentials of HTTP's basic authentication, or a URL that nobody else knows. The credentials are the
@@ -30,7 +32,9 @@ _EXTRA_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
 
 
 class Gate:
-    """Compares what a request brings with what is expected, in constant time.
+    """The gate for requests.
+
+    Compares what a request brings with what is expected, in constant time.
 
     It keeps digests, so that no ``repr``, pickle or crash report can show a secret.
 
@@ -58,7 +62,9 @@ class Gate:
     def refusal(
         self, method: str, path: str | None, authorization: str | None, content_length: int | None
     ) -> HTTPStatus | None:
-        """The status that refuses a request; None if its body may be read.
+        """Return the status that refuses a request.
+
+        None if its body may be read.
 
         A wrong path is told nothing else, not even that another method would do.
         """
@@ -74,14 +80,20 @@ class Gate:
 
 
 def read_length(header: str) -> int | None:
-    """The number of a ``Content-Length``; None if it is none. One of many digits is larger than any limit."""
+    """Return the number of a ``Content-Length``.
+
+    None if it is not a number. One of many digits is larger than any limit.
+    """
     if not (header.isascii() and header.isdecimal()):
         return None
     return int(header) if len(header) <= 18 else sys.maxsize
 
 
 def headers_of(status: int) -> dict[str, str]:
-    """The headers that an answer of this status has beside those of its body."""
+    """Return the headers for an answer of this status.
+
+    Those of its body come beside them.
+    """
     return dict(_EXTRA_HEADERS.get(status, {}))
 
 
@@ -93,7 +105,10 @@ def _matches(given: bytes | None, expected: Iterable[bytes]) -> bool:
 
 
 def _text(given: str | None) -> str:
-    """What a request brings; what is no text, whatever the annotation says, is nothing: an error would hold it."""
+    """Return the text that a request brings.
+
+    What is not text, whatever the annotation says, is nothing: an error would hold it.
+    """
     return given if isinstance(given, str) else ""
 
 
@@ -102,7 +117,10 @@ def _last_segment(path: str) -> bytes:
 
 
 def _credentials(authorization: str) -> bytes | None:
-    """``user:password`` of a basic ``Authorization`` header; None if it is none."""
+    """Return ``user:password`` of a basic ``Authorization`` header.
+
+    None if it is not one.
+    """
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -113,12 +131,15 @@ def _credentials(authorization: str) -> bytes | None:
 
 
 def _bytes(text: str) -> bytes:
-    # Servers hand over bytes that are no UTF-8 as lone surrogates.
+    # Servers hand over bytes that are not UTF-8 as lone surrogates.
     return text.encode("utf-8", "surrogatepass")
 
 
 def hidden_paths(secrets: PathSecrets) -> tuple[Secret, ...] | None:
-    """Path secrets as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
+    """Path secrets as what no frame shows.
+
+    What is none is empty, which ``Gate`` refuses.
+    """
     if secrets is None:
         return None
     if isinstance(secrets, str | Secret):
@@ -127,7 +148,10 @@ def hidden_paths(secrets: PathSecrets) -> tuple[Secret, ...] | None:
 
 
 def hidden_pairs(pairs: BasicAuth) -> tuple[tuple[Secret, Secret], ...] | None:
-    """Users and passwords as what no frame shows. What is none is empty, which :class:`Gate` refuses."""
+    """Users and passwords as what no frame shows.
+
+    What is none is empty, which ``Gate`` refuses.
+    """
     if pairs is None:
         return None
     if _is_pair(pairs):

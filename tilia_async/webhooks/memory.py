@@ -1,4 +1,4 @@
-"""What was handled already, and what is being handled now."""
+"""Memory of handled events, and turns of running ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ L = TypeVar("L")
 
 
 class Memory:
-    """The last state that was handled of each entity; of the most recent ones, so it does not grow for ever.
+    """The last handled state of each entity.
+
+    Only the most recent entities are kept, so it does not grow for ever.
 
     Only the last one counts: blocked, unblocked, blocked are three events and not two with a repetition.
     """
@@ -27,19 +29,25 @@ class Memory:
         self._lock = ProcessLock()
 
     def knows(self, event: Event) -> bool:
-        """Whether the event says what was handled last of its entity. Without an entity nobody can tell: no."""
+        """Return True if the event repeats its entity's last.
+
+        What was handled last of its entity. Without an entity nobody can tell: False.
+        """
         key = _key(event)
         return key is not None and self._last.get(key) == event.digest
 
     def forget(self, event: Event) -> None:
-        """The event is about to be handled, which may end halfway: until it is done, nothing is its entity's state."""
+        """Forget the entity of an event about to be handled.
+
+        It may end halfway: until it is done, nothing is its entity's state.
+        """
         key = _key(event)
         if key is not None:
             with self._lock:
                 self._last.pop(key, None)
 
     def remember(self, event: Event) -> None:
-        """The event was handled to its end."""
+        """Remember an event that was handled to its end."""
         key = _key(event)
         if key is None:
             return
@@ -54,13 +62,18 @@ class Memory:
 
 
 def _key(event: Event) -> bytes | None:
-    """Of one size, however long the ids in a message are."""
+    """Return a key of fixed size for an entity.
+
+    Its size does not depend on how long the ids in a message are.
+    """
     entity = event.entity
     return None if entity is None else hashlib.sha256(repr(entity).encode()).digest()
 
 
 class Turns(Generic[L]):
-    """A lock for each entity whose event is being handled, and none for the others.
+    """Locks of the entities that are being handled.
+
+    One for each entity whose event is being handled, and none for the others.
 
     Args:
         new_lock: makes one; ``asyncio.Lock`` or ``threading.Lock``.
@@ -74,7 +87,10 @@ class Turns(Generic[L]):
 
     @contextmanager
     def lock(self, key: Hashable) -> Generator[L, None, None]:
-        """The lock of this key, kept for as long as anybody holds it or waits for it."""
+        """Return the lock of this key.
+
+        Kept for as long as anybody holds it or waits for it.
+        """
         with self._guard:
             if self._process != os.getpid():
                 # Nobody here would release those of the process that this one was forked from.

@@ -89,7 +89,9 @@ class EscrowTransactionUpdated(Event):
 
 @attrs.frozen(kw_only=True)
 class InvoiceCompleted(Event):
-    """An invoice came to its end, which may be a failure (A.4.6, operationId invoiceComplete).
+    """The end of an invoice.
+
+    It may be a failure (A.4.6, operationId invoiceComplete).
 
     Attributes:
         account_id: the buyer.
@@ -121,7 +123,9 @@ class InvoiceCompleted(Event):
 
 @attrs.frozen(kw_only=True)
 class PayoutCompleted(Event):
-    """A payout came to its end, which may be a failure (A.4.7, operationId payoutComplete).
+    """The end of a payout.
+
+    It may be a failure (A.4.7, operationId payoutComplete).
 
     Tilia documents no ``account_id`` here, and looking a payout up needs one: keep your own record of which account a
     ``payout_status_id`` belongs to. Its ``event_name`` is not documented either; the message is known by its shape.

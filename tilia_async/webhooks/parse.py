@@ -1,4 +1,4 @@
-"""From the bytes of a delivery to its event."""
+"""The way from a delivery's bytes to its event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ RawBody: TypeAlias = bytes | bytearray | memoryview | str
 """A body as servers hand it over."""
 
 MOST_CONTAINERS: Final = 50_000
-"""Lists and objects in a notification. To read a megabyte of nothing else takes most of a second, in one piece."""
+"""Lists and objects in a notification.
+
+To read a megabyte of nothing else takes most of a second, in one piece.
+"""
 
 _NAMELESS: Final = tuple(kind for kind in DOCUMENTED if kind.NAME is None)
 
@@ -27,13 +30,13 @@ def parse_event(raw: RawBody) -> Event:
 
     The class is that of the documented ``event_name``. Under a name that is not documented, the two notifications
     whose name Tilia's pages do not tell (payout, KYB) are known by the shape of their message; without a name, all are.
-    What cannot be told is an :class:`UnknownEvent`. A field that cannot be read is None.
+    What cannot be told is an ``UnknownEvent``. A field that cannot be read is None.
 
     Args:
         raw: the body of the request, as it came: UTF-8, with or without a byte order mark.
 
     Raises:
-        WebhookError: it is no notification, whatever it is. Its text holds nothing of the body. No other error is
+        WebhookError: it is not a notification, whatever it is. Its text holds nothing of the body. No other error is
             raised.
 
     Source: fact sheet "compliance-webhooks", A.2 to A.4.
@@ -63,10 +66,12 @@ def parse_event(raw: RawBody) -> Event:
 
 
 def bytes_of(raw: RawBody) -> bytes:
-    """The bytes of a body, in whatever form it was handed over.
+    """Return the bytes of a body.
+
+    In whatever form it was handed over.
 
     Raises:
-        WebhookError: it is no body, or a text that is no Unicode.
+        WebhookError: it is not a body, or a text that is not Unicode.
     """
     # Not raised where it is found: the error's context would hold the whole body.
     try:

@@ -38,11 +38,14 @@ E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 _READ_AT_ONCE: Final = 65_536
-"""Bytes of a body that are read in less time than a thread's switch takes, whatever they are."""
+"""Bytes of a body that are read at once.
+
+Read in less time than a thread's switch takes, whatever they are.
+"""
 
 
 class EventLedger(Protocol):
-    """What keeps the record of blocks."""
+    """The ledger that keeps the record of blocks."""
 
     def apply(self, event: AccountBlockChanged, /) -> Awaitable[object]:
         """Enter a block or unblock that Tilia reported."""
@@ -50,7 +53,9 @@ class EventLedger(Protocol):
 
 
 class WebhookReceiver:
-    """Receives Tilia's notifications and calls the handlers of their events.
+    """Receiver of Tilia's notifications.
+
+    It calls the handlers of their events.
 
     ::
 
@@ -66,7 +71,7 @@ class WebhookReceiver:
     handlers have succeeded; if one fails, the answer is 500, Tilia repeats the delivery, and all are called again.
 
     Tilia documents no signature. Without ``basic_auth`` or ``path_secret`` anybody who finds the URL can post events,
-    and a warning in the log says so. ``confirm`` is no substitute: it proves that something is so now, and not that
+    and a warning in the log says so. ``confirm`` is not a substitute: it proves that something is so now, and not that
     Tilia has just sent word of it, so a stranger can have a true event handled again. With both a secret and
     credentials, both are asked for.
 
@@ -77,7 +82,7 @@ class WebhookReceiver:
 
     Args:
         tilia: the client that ``confirm`` asks.
-        ledger: its ``apply`` is called with each :class:`AccountBlockChanged`, before the handlers.
+        ledger: its ``apply`` is called with each ``AccountBlockChanged``, before the handlers.
         max_body: the largest body that is read, in bytes.
         basic_auth: user and password of HTTP's basic authentication; several pairs while you change them.
         path_secret: what the last segment of the path has to be; several while you change it. It stands in the access
@@ -87,7 +92,7 @@ class WebhookReceiver:
             differently is refused with 409; the handlers and the ledger get what the API says, and nothing else, so
             that it is one event however often and in which parts it is posted. An event for which there is no look-up
             is refused with 500 and never handled. It takes the scopes of the look-ups; for an
-            :class:`AccountBlockChanged` these are ``search_accounts`` and ``read_accounts``.
+            ``AccountBlockChanged`` these are ``search_accounts`` and ``read_accounts``.
         handler_timeout: seconds that each handler may take; None: any number. One that takes longer is cancelled and
             has failed. It is also how long an event waits for an earlier one of its entity.
         body_timeout: seconds that the body of a request may take to arrive, from its first byte to its last.
@@ -132,14 +137,16 @@ class WebhookReceiver:
 
     @property
     def body_timeout(self) -> float:
-        """How long the body of a request may take to arrive, in seconds."""
+        """Seconds that a request's body may take to arrive."""
         return self._core.gate.body_timeout
 
     def on(self, kind: type[E]) -> Callable[[Callable[[E], Awaitable[object]]], Callable[[E], Awaitable[object]]]:
-        """Register a handler for the events of a class; of ``Event``, for all. They are called in this order.
+        """Register a handler for the events of a class.
+
+        With ``Event`` it is called for all. Handlers are called in this order.
 
         Raises:
-            ConfigurationError: it is no class of events, or the handler is no coroutine function.
+            ConfigurationError: it is not a class of events, or the handler is not a coroutine function.
         """
         check_kind(kind)
 
@@ -158,11 +165,16 @@ class WebhookReceiver:
         authorization: str | None = None,
         content_length: int | None = None,
     ) -> HTTPStatus | None:
-        """The status that refuses a request before its body is read; None if it may be read."""
+        """Return the status that refuses a request.
+
+        Before its body is read; None if it may be read.
+        """
         return self._core.gate.refusal(method, path, authorization, content_length)
 
     async def handle(self, raw_body: bytes, *, path: str | None = None, authorization: str | None = None) -> HTTPStatus:
-        """Check, read and handle a delivery: what all the ways to mount a receiver come down to.
+        """Check, read and handle a delivery.
+
+        What all the ways to mount a receiver come down to.
 
         Args:
             raw_body: the body, byte for byte.
@@ -193,7 +205,10 @@ class WebhookReceiver:
                 turn.release()
 
     async def aiohttp_handler(self, request: web.Request) -> web.Response:
-        """A handler for a route of aiohttp: ``app.router.add_post("/tilia", receiver.aiohttp_handler)``."""
+        """Handle a route of aiohttp.
+
+        ``app.router.add_post("/tilia", receiver.aiohttp_handler)``.
+        """
         served = adapters.serve_aiohttp(self, request)
         # It shows its path, which may be a secret: frames can be printed with their variables.
         del request
@@ -201,7 +216,9 @@ class WebhookReceiver:
 
     @property
     def asgi(self) -> adapters.AsgiApplication:
-        """An ASGI application, for a server as it is (``uvicorn module:receiver.asgi``) or to be mounted.
+        """The receiver as an ASGI application.
+
+        For a server as it is (``uvicorn module:receiver.asgi``) or to be mounted.
 
         ::
 
@@ -212,8 +229,11 @@ class WebhookReceiver:
         return adapters.AsgiApplication(self)
 
     async def _read(self, raw_body: RawBody) -> Event | HTTPStatus:
-        """The event of a body, or the status that refuses it. To read a large one takes time, so a thread does it."""
-        # Callers may have no checker for types, and what is no body at all is refused when it is read.
+        """Return the event of a body, or the refusing status.
+
+        To read a large one takes time, so a thread does it.
+        """
+        # Callers may have no checker for types, and what is not a body at all is refused when it is read.
         if isinstance(raw_body, bytes) and len(raw_body) > _READ_AT_ONCE:
             return await asyncio.to_thread(self._core.read, raw_body)
         return self._core.read(raw_body)
@@ -250,7 +270,9 @@ class WebhookReceiver:
 
 
 def _leave_if_cancelled(error: BaseException) -> None:
-    """Go on with a cancellation of the request. A handler may also meet one of something that it waits for: it fails.
+    """Go on with a cancellation of the request.
+
+    A handler may also meet one of something that it waits for: it fails.
 
     Raises:
         asyncio.CancelledError: the request was cancelled.

@@ -1,4 +1,7 @@
-"""What stands in the fields of notifications and nowhere else (fact sheet "compliance-webhooks", A.4)."""
+"""Values of notifications alone (fact sheet "compliance-webhooks", A.4).
+
+They stand in the fields of notifications and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import attrs
 
 
 class EntityStatus(StrEnum):
-    """What came of checking a business."""
+    """The result of checking a business."""
 
     ACCEPT = "ACCEPT"
     CANCEL = "CANCEL"
@@ -20,7 +23,10 @@ class EntityStatus(StrEnum):
 
 @attrs.frozen
 class NotifiedRefund:
-    """One refund of a line item. The amount is in the smallest unit of the currency."""
+    """A refund of a line item.
+
+    The amount is in the smallest unit of the currency.
+    """
 
     refund_id: str | None = None
     amount: int | None = None

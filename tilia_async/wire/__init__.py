@@ -1,1 +1,4 @@
-"""The pure part of a call: values in, bytes out, and back. No socket, no clock, no task."""
+"""The pure part of a call.
+
+Values in, bytes out, and back. No socket, no clock, no task.
+"""

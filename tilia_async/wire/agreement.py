@@ -1,4 +1,6 @@
-"""Agreement of an answer with its request: it carries a result, is about the same thing, and does not say the opposite.
+"""Agreement of an answer with its request.
+
+It carries a result, is about the same thing, and does not say the opposite.
 
 What an answer leaves out contradicts nothing, and neither does the other id of an account that was merged.
 """
@@ -18,7 +20,10 @@ from tilia_async.wire.envelope import SUCCESS, Opened
 from tilia_async.wire.operation import Operation, Said
 
 _FOLDED: Final = "username"
-"""It is not documented that letter case makes a difference in it."""
+"""Fields that are compared without regard to case.
+
+It is not documented that letter case makes a difference in them.
+"""
 
 _MERGES: Final = "account_merge"
 """The namespace of the tags on accounts that were merged (fact sheet "accounts", C1 and C9)."""
@@ -27,7 +32,10 @@ _MERGED_FROM: Final = "merged_from"
 
 
 def needed(operation: Operation[object]) -> tuple[str, ...]:
-    """The required fields of a model for which :func:`agrees` can be sure; empty if it cannot."""
+    """Return the required fields of a model.
+
+    ``agrees`` can be sure of them; empty if it cannot.
+    """
     known = _fields(operation.returns)  # type: ignore[arg-type]  # a type can be hashed
     return () if known is None or operation.essential else known.required
 
@@ -35,14 +43,16 @@ def needed(operation: Operation[object]) -> tuple[str, ...]:
 def agrees(
     operation: Operation[object], asked: Mapping[str, str], value: object, required: tuple[str, ...], payload: JsonValue
 ) -> bool:
-    """Return True if an answer plainly agrees with its request, as most do; False: it has to be looked at.
+    """Return True if an answer plainly agrees.
 
-    Where it is sure, :func:`refusal` and :func:`shortfall` find nothing either; they know all that an answer may say or
+    With its request, as most do; False: it has to be looked at.
+
+    Where it is sure, ``refusal`` and ``shortfall`` find nothing either; they know all that an answer may say or
     lack. tests/contract/test_short_ways.py holds them together.
 
     Args:
         value: the answer as it was read: a model.
-        required: its :func:`needed` fields; there are some.
+        required: its ``needed`` fields; there are some.
         payload: what it was read from. Its envelope says Success.
     """
     for name in required:
@@ -54,7 +64,9 @@ def agrees(
 
 
 def shortfall(operation: Operation[object], opened: Opened, value: object) -> str | None:
-    """Say what an answer lacks that could be read all the same; None if it lacks nothing.
+    """Say what a readable answer lacks.
+
+    None if it lacks nothing.
 
     An envelope that says Success is a yes. Without one, only a body that carries the result is.
 
@@ -85,7 +97,10 @@ class _Fields:
 
 @functools.cache
 def _fields(returns: type[object]) -> _Fields | None:
-    """Return the fields of a model; None for what is no model."""
+    """Return the fields of a model.
+
+    None for what is not a model.
+    """
     if not attrs.has(returns):
         return None
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(returns)
@@ -98,7 +113,10 @@ def _is_list(returns: object) -> bool:
 
 
 def _blank(fields: _Fields, value: object) -> str | None:
-    """Name a required text that is empty, as text that is not set is at Tilia."""
+    """Name a required text that is empty.
+
+    Text that is not set is empty at Tilia.
+    """
     for name in fields.required:
         if getattr(value, name, None) == "":
             return f"required field {name} is empty"
@@ -132,7 +150,9 @@ def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened, 
 def contradiction(
     operation: Operation[object], asked: Mapping[str, str], value: object, payload: JsonValue
 ) -> str | None:
-    """Say in what an answer contradicts its request; None if it does not.
+    """Say in what an answer contradicts its request.
+
+    None if it does not.
 
     Args:
         value: the answer as it was read, or its payload if it could not be.
@@ -158,7 +178,9 @@ def contradiction(
 
 
 def refusal(operation: Operation[object], opened: Opened) -> str | None:
-    """Say in what an answer to a write says no beside its yes; None if it does not.
+    """Say in what an answer refuses a write.
+
+    It says no beside its yes; None if it does not.
 
     A model has fields of its own for that, and a documented failure in them is an answer. Where there is no model,
     nobody but this looks at the answer.
@@ -200,7 +222,7 @@ def _failure_in(body: JsonValue) -> str | None:
 
 
 class _Names(Enum):
-    """What a field may be, by its name."""
+    """The meanings that a field's name may have."""
 
     STATE = "a state"
     VERDICT = "a verdict"
@@ -209,7 +231,10 @@ class _Names(Enum):
 
 @functools.lru_cache
 def _named(name: str) -> _Names | None:
-    """Return what a field is that may say no, as hardly any does."""
+    """Return the meaning of a field that may refuse.
+
+    Hardly any field does.
+    """
     folded = name.casefold()
     if folded in _STATES:
         return _Names.STATE
@@ -242,7 +267,10 @@ def _only(payload: JsonValue) -> JsonValue:
 def _is_about_another(
     name: str, wanted: str, fields: tuple[str, ...], value: object, payload: JsonValue, *, all_of_them: bool
 ) -> bool:
-    """Return True if none of the ids is the one that was asked for, or not every one of those that a read lists."""
+    """Return True if the answer is about another.
+
+    None of the ids is the one that was asked for, or not every one of those that a read lists.
+    """
     told = [said for field in fields for said in _found(field, value, payload)]
     # Where one of several fields has it, each that is missing may be the one.
     unsaid = len(fields) > 1 and len(told) < len(fields)
@@ -268,7 +296,9 @@ def _is_uuid(text: str) -> bool:
 
 
 def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
-    """Return True if the account that was asked for was merged into this one.
+    """Return True if the account was merged into this.
+
+    The account that was asked for.
 
     Of a name the answer does not say which.
     """
@@ -282,7 +312,10 @@ def _was_merged(name: str, wanted: str, payload: JsonValue) -> bool:
 
 
 def _found(field: str, value: object, payload: JsonValue) -> Iterator[object]:
-    """Yield the values of a field: mostly one, of a list several, none if it is left out."""
+    """Yield the values of a field.
+
+    Mostly one, of a list several, none if it is left out.
+    """
     if isinstance(value, list | tuple):
         for each in cast("Iterable[object]", value):
             yield from _found(field, each, None)
@@ -312,7 +345,10 @@ _WORDS: Final[Mapping[str, object]] = {"true": True, "false": False}
 
 
 def _folded(value: object) -> object:
-    """Return the same thing for all ways to write a state, a truth value, or nothing in a list."""
+    """Return one form for all ways to write it.
+
+    A state, a truth value, or nothing in a list.
+    """
     if isinstance(value, str):
         text = str.__str__(value).casefold()
         return _WORDS.get(text, text)

@@ -1,4 +1,6 @@
-"""From the JSON of an answer to the typed models, tolerant exactly where the facts say.
+"""The codec from an answer's JSON to typed models.
+
+It is tolerant exactly where the facts say.
 
 * a field that has a default and cannot be read takes it; any other makes the answer undecodable
 * an unknown value of an enumeration stays a string; unknown fields are left out
@@ -32,11 +34,17 @@ T = TypeVar("T")
 _Hook = Callable[[Any, Any], Any]
 
 _MOST_ODD_ITEMS: Final = 1_000
-"""A list with more than these is taken for unreadable as a whole, which costs less."""
+"""Odd items of a list, at most.
+
+A list with more than these is taken for unreadable as a whole, which costs less.
+"""
 
 
 class PayloadError(ValueError):
-    """A payload has another shape than its model. The message gives the places as JSON paths."""
+    """A payload has another shape than its model.
+
+    The message gives the places as JSON paths.
+    """
 
 
 def decode(payload: JsonValue, target: type[T]) -> T:
@@ -58,7 +66,10 @@ def decode(payload: JsonValue, target: type[T]) -> T:
 
 
 def is_loaded() -> bool:
-    """Return True if what reads answers is at hand, so that reading one loads nothing."""
+    """Return True if reading an answer loads nothing.
+
+    What reads answers is at hand then.
+    """
     return _converter.cache_info().currsize > 0
 
 
@@ -68,7 +79,10 @@ def load() -> None:
 
 
 def _explain(payload: JsonValue, target: type[object]) -> str:
-    """Read it again with cattrs' detailed errors, which cost too much for the answers that are well."""
+    """Explain why an answer cannot be read.
+
+    It is read again with cattrs' detailed errors, which cost too much for the answers that are well.
+    """
     from cattrs import transform_error  # noqa: PLC0415 - see _converter()
 
     try:
@@ -79,9 +93,11 @@ def _explain(payload: JsonValue, target: type[object]) -> str:
 
 
 def read_time(value: JsonValue) -> datetime | None:
-    """A time in any of the documented forms, as an aware UTC datetime (fact sheet "money", 0.8).
+    """Read a time in any of the documented forms.
 
-    None for the zero time of Go, for an empty string, and for what is no time.
+    Returns an aware UTC datetime (fact sheet "money", 0.8).
+
+    None for the zero time of Go, for an empty string, and for what is not a time.
     """
     if not isinstance(value, str):
         return None
@@ -100,7 +116,10 @@ def read_time(value: JsonValue) -> datetime | None:
 
 
 def _read_go_time(value: str) -> datetime | None:
-    """A time as Go prints it, ``2022-10-07 16:39:19.1 +0000 UTC m=+0.01``, or in lower case, as RFC 3339 allows."""
+    """Read a time as Go prints it.
+
+    ``2022-10-07 16:39:19.1 +0000 UTC m=+0.01``, or in lower case, as RFC 3339 allows.
+    """
     text = value.strip().partition(" m=")[0]
     head, _, zone = text.rpartition(" ")
     if zone.isalpha() and zone.isascii() and (zone in {"UTC", "GMT"} or head[-5:-4] in {"+", "-"}):
@@ -137,7 +156,10 @@ def _converter(*, detailed: bool) -> Converter:
 
 @functools.cache
 def _reader(target: Any) -> _Hook:
-    """What reads an answer as a whole, without cattrs' own look-up, which costs more than the reading."""
+    """Return the reader of an answer as a whole.
+
+    Without cattrs' own look-up, which costs more than the reading.
+    """
     read = _converter(detailed=False).get_structure_hook(target)
     if not _is_sequence(target):
         return read
@@ -208,9 +230,11 @@ def _sequence_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _items_of(item_type: Any) -> Callable[[list[Any] | dict[str, Any]], Iterable[Any]]:
-    """What gives the items of a list, or of a map, whose keys are the items' ids: their models' first field.
+    """Return a function that gives a list's items.
 
-    What has no field of the model is no item, and cannot be read: a key alone would make one of any object.
+    It takes a map, too, whose keys are the items' ids: their models' first field.
+
+    What has no field of the model is not an item, and cannot be read: a key alone would make one of any object.
     """
     names = [field.name for field in attrs.fields(item_type)] if attrs.has(item_type) else []
 
@@ -255,7 +279,10 @@ def _model_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _object(value: Any, _: Any) -> dict[str, Any]:
-    """What comes as a list of one, or as it should."""
+    """Read an object that may come in a list.
+
+    It comes as a list of one, or as it should.
+    """
     found = value[0] if isinstance(value, list) and len(value) == 1 else value
     if not isinstance(found, dict):
         raise TypeError(f"expected an object, got {type(found).__name__}")
@@ -263,7 +290,10 @@ def _object(value: Any, _: Any) -> dict[str, Any]:
 
 
 def _explaining(target: Any, converter: Converter) -> _Hook:
-    """What reads the fields of a model as cattrs does, whose errors tell the places of all that is wrong."""
+    """Return a reader that explains every mistake.
+
+    It reads the fields of a model as cattrs does, whose errors tell the places of all that is wrong.
+    """
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415 - see _converter()
 
     optional: dict[str, Any] = {
@@ -276,7 +306,10 @@ def _explaining(target: Any, converter: Converter) -> _Hook:
 
 
 def _quick(target: Any, converter: Converter) -> _Hook:
-    """What reads the fields of a model alike, and takes those that have their type already without a call."""
+    """Return a quick reader of a model's fields.
+
+    It reads the same, and takes those that have their type already without a call.
+    """
     rules = (_rule(field, converter) for field in attrs.fields(target) if field.init)
     return model_reader(target, rules, _object)
 
@@ -294,7 +327,10 @@ def _rule(field: attrs.Attribute[Any], converter: Converter) -> FieldRule:
 
 
 def _as_it_is(target: Any) -> type | None:
-    """The type itself, if all its values are taken as they come."""
+    """Return the type if its values need no reading.
+
+    The type itself, if all its values are taken as they come.
+    """
     return target if target in {str, bool, int, float} else None
 
 
@@ -330,7 +366,10 @@ def _union_hook(target: Any, *, converter: Converter) -> _Hook:
 
 
 def _item_by_item(target: Any, converter: Converter) -> _Hook | None:
-    """For an optional list or map: an odd item is left out, and takes the others with it no more than it must."""
+    """Return a reader that leaves odd items out.
+
+    For an optional list or map: an odd item takes the others with it no more than it must.
+    """
     if _is_mapping(target):
         return _map_hook(get_args(target)[1], converter)
     return _list_hook(get_origin(target), get_args(target)[0], converter) if _is_sequence(target) else None
@@ -377,7 +416,10 @@ def _readable(items: Iterable[tuple[Any, Any]], read: _Hook, item_type: Any) -> 
 
 
 def _without_none(target: Any) -> Any:
-    """``X`` of ``X | None``: None is dealt with before the rest is read."""
+    """Return ``X`` of ``X | None``.
+
+    None is dealt with before the rest is read.
+    """
     members = tuple(member for member in get_args(target) if member is not types.NoneType)
     return Union[members] if _is_union(target) else target  # noqa: UP007 - the members are known at run time only
 

@@ -24,7 +24,7 @@ from tilia_async.wire.operation import Operation
 
 
 class AttemptResult(Enum):
-    """What became of one attempt."""
+    """The result of one attempt."""
 
     NOT_SENT = "not sent"
     NO_ANSWER = "no answer"
@@ -47,12 +47,17 @@ _TABLE: dict[AttemptResult, bool | None] = {
 REFUSALS: Final = frozenset(
     {400, 401, 403, 404, 405, 407, 409, 410, 411, 412, 413, 414, 415, 417, 421, 422, 425, 426, 428, 429, 431, 451}
 )
-"""The statuses that say: this was not done. Of the others some are sent when somebody gave up waiting for an answer
-(408, 444, 460, 499), some when the answer could not be written (406), and some mean to each server what it likes."""
+"""The statuses that say: this was not done.
+
+Of the others some are sent when somebody gave up waiting for an answer (408, 444, 460, 499), some when the answer could
+not be written (406), and some mean to each server what it likes.
+"""
 
 
 def took_effect(operation: Operation[object], happened: AttemptResult, *, doubtful: bool = False) -> bool | None:
-    """True, False, or None where nobody can know.
+    """Return the effect: True, False, or None for unknown.
+
+    None where nobody can know.
 
     Args:
         doubtful: an earlier attempt of the same call may have taken effect.
@@ -64,7 +69,7 @@ def took_effect(operation: Operation[object], happened: AttemptResult, *, doubtf
 
 
 def answered(status: int, *, success: bool) -> AttemptResult:
-    """The row of the table for an answer that could be read."""
+    """Return the table's row for a readable answer."""
     if 200 <= status < 300:
         return AttemptResult.SUCCEEDED if success else AttemptResult.UNCLEAR
     return AttemptResult.REFUSED if status in REFUSALS else AttemptResult.UNCLEAR

@@ -1,4 +1,6 @@
-"""From status and body to the payload, or to the error that they mean.
+"""Reading of envelopes: the payload, or the error.
+
+Both come from status and body.
 
 The shapes are those of the fact sheets "accounts" (D2, D3) and "money" (0.3, 0.4): answers with and without an
 envelope, ``message`` and ``codes`` as list, list with nulls, null or absent, and seven shapes of errors.
@@ -29,7 +31,10 @@ _BLOCKED: Final = "account is blocked ("
 _LONGEST_TEXT: Final = 2_000
 _LARGEST_KEPT: Final = 262_144
 _MOST_TEXTS: Final = 100
-"""An error is for people. What is larger is clipped, because masking it would hold up the loop."""
+"""An error is for people.
+
+What is larger is clipped, because masking it would hold up the loop.
+"""
 
 _ERRORS: Final[Mapping[int, type[errors.ApiError]]] = {
     400: errors.BadRequestError,
@@ -99,10 +104,10 @@ class Opened:
 
 
 def read_json(answer: RawResponse) -> JsonValue:
-    """The body as JSON.
+    """Return the body as JSON.
 
     Raises:
-        ValueError: it could not be read to its end, is no JSON, or is nested too deeply.
+        ValueError: it could not be read to its end, is not JSON, or is nested too deeply.
     """
     if answer.body is None:
         raise ValueError(answer.defect)
@@ -112,9 +117,11 @@ def read_json(answer: RawResponse) -> JsonValue:
 
 
 def payload_of(body: JsonValue) -> JsonValue:
-    """Return the payload of an envelope that says Success and nothing else, as most do; None if this is none.
+    """Return the payload of a plain success.
 
-    :func:`open_envelope` finds the same payload in it, and no code. It is asked about all others, of which null is one.
+    The envelope says Success and nothing else, as most do; None if it does not.
+
+    ``open_envelope`` finds the same payload in it, and no code. It is asked about all others, of which null is one.
     """
     if type(body) is not dict or body.get("status") != SUCCESS or body.get("codes") or not body.keys() <= _ENVELOPE:
         return None
@@ -155,7 +162,10 @@ def open_envelope(body: JsonValue, *, success: bool = True) -> Opened:
 
 
 def _complains(part: JsonValue) -> bool:
-    """It has an error in it, or says Failure, whatever else it says: an error that is empty is none."""
+    """Return True if the envelope complains.
+
+    It has an error in it, or says Failure, whatever else it says: an error that is empty does not count.
+    """
     if not isinstance(part, dict):
         return False
     if part.get("status") in _FAILURES:
@@ -167,7 +177,10 @@ def _complains(part: JsonValue) -> bool:
 
 
 def token_expired(payload: JsonValue) -> bool:
-    """Tilia says that the token is expired; it is not documented under which status (fact sheet "guides", G1)."""
+    """Return True if Tilia calls the token expired.
+
+    It is not documented under which status (fact sheet "guides", G1).
+    """
     return isinstance(payload, dict) and payload.get("error") == TOKEN_EXPIRED
 
 
@@ -180,7 +193,10 @@ def api_error(
     doubtful: bool = False,
     mask: Redactor = NO_REDACTION,
 ) -> errors.ApiError:
-    """The error that an answer means. Its HTTP status decides the class."""
+    """Return the error that an answer means.
+
+    Its HTTP status decides the class.
+    """
     says_no = False
     try:
         body = read_json(answer)
@@ -246,7 +262,9 @@ def undecodable(
     doubtful: bool = False,
     mask: Redactor = NO_REDACTION,
 ) -> errors.ResponseDecodeError:
-    """The error for a 2xx that cannot be read, or cannot be believed.
+    """Return the error for an unusable 2xx.
+
+    It cannot be read, or cannot be believed.
 
     Args:
         why: what is wrong with it, without what it must not repeat.
@@ -270,7 +288,10 @@ def undecodable(
 
 
 def _kept(payload: JsonValue, answer: RawResponse, mask: Redactor) -> JsonValue:
-    """The payload as an error keeps it: masked, or only its beginning as text."""
+    """Return the payload as an error keeps it.
+
+    Masked, or only its beginning as text.
+    """
     is_large = answer.body is not None and len(answer.body) > _LARGEST_KEPT
     return mask.beginning(answer.body, _LONGEST_TEXT) if is_large else mask.json(payload)
 
@@ -278,7 +299,10 @@ def _kept(payload: JsonValue, answer: RawResponse, mask: Redactor) -> JsonValue:
 def missing_scope(
     error: errors.UnauthorizedError, *, needed: Iterable[str], granted: Iterable[str]
 ) -> errors.MissingScopeError:
-    """The refusal of a fresh token, told as what it most likely is."""
+    """Return the error for a fresh token's refusal.
+
+    Told as what it most likely is.
+    """
     missing = errors.MissingScopeError(
         needed=needed,
         granted=granted,
@@ -301,12 +325,17 @@ _PASSING: Final = frozenset({408, 425, 429, 444, 460, 499, 500, 502, 503, 504})
 
 
 def may_succeed_later(status: int) -> bool:
-    """A status that tells of a passing state, not of this request."""
+    """Return True for a status that may pass.
+
+    It tells of a passing state, not of this request.
+    """
     return status in _PASSING
 
 
 def may_be_answered_later(operation: Operation[object], status: int, effect: bool | None) -> bool:
-    """A status that tells of a passing state of this operation.
+    """Return True for an operation's status that may pass.
+
+    It tells of a passing state of this operation.
 
     A key is "in use" (409) as long as an earlier attempt is worked on, although its connection is gone. A 2xx that
     leaves a write in doubt says too little, as one that cannot be read does.
@@ -316,7 +345,10 @@ def may_be_answered_later(operation: Operation[object], status: int, effect: boo
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that a ``Retry-After`` asks for, given as a number or as a date; None if it cannot be read."""
+    """Return the seconds that ``Retry-After`` asks for.
+
+    Given as a number or as a date; None if it cannot be read.
+    """
     value = headers.get("Retry-After", "").strip()
     if not value:
         return None
@@ -342,7 +374,10 @@ def _texts(value: JsonValue) -> tuple[str, ...]:
 
 
 def _complaints(payload: JsonValue) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """The texts, and the texts by field, that the payload of a failure holds."""
+    """Return the texts in a failure's payload.
+
+    The texts, and the texts by field.
+    """
     if isinstance(payload, str):
         return _texts(payload), {}
     if not isinstance(payload, dict):

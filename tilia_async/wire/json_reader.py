@@ -1,4 +1,7 @@
-"""How deep JSON may be nested in JSON."""
+"""Reading of JSON with bounded nesting.
+
+The bound is on how deep JSON may be nested in JSON.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,22 @@ import orjson
 from tilia_async.json_value import JsonValue
 
 DEEPEST: Final = 128
-"""Levels. What Tilia documents has eight; a few hundred are more than Python can pickle."""
+"""Levels.
+
+What Tilia documents has eight; a few hundred are more than Python can pickle.
+"""
 
 _CONTAINERS: Final = frozenset({dict, list})
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 def loads(text: bytes | str) -> JsonValue:
-    """Read JSON that can be printed, pickled and written again. A byte order mark before it is left out.
+    """Read JSON that can be printed, pickled and written again.
+
+    A byte order mark before it is left out.
 
     Raises:
-        ValueError: it is no JSON, or is nested too deeply.
+        ValueError: it is not JSON, or is nested too deeply.
     """
     # orjson.JSONDecodeError is a ValueError.
     text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(_BOM)

@@ -1,4 +1,6 @@
-"""Functions written for one model each, which read an answer's fields into it.
+"""Generated readers, each for one model.
+
+The functions are written for one model each, and read an answer's fields into it.
 
 They do what a loop over the fields would do; for most fields that loop costs more than the reading.
 """
@@ -11,19 +13,22 @@ from typing import Any, Final
 import attrs
 
 NOTHING: Final = object()
-"""Stands for the default of a field that has none, and is what its reader gets if the field is not there."""
+"""Placeholder for a missing default or field.
+
+Stands for the default of a field that has none, and is what its reader gets if the field is not there.
+"""
 
 Read = Callable[[Any, Any], Any]
 
 
 @attrs.frozen
 class FieldRule:
-    """How one field of a model is read.
+    """The rule for reading a field of a model.
 
     Attributes:
         name: in the answer.
         keyword: the parameter of the model's constructor, if it is not given by its position.
-        default: what the field is if it is not there, or null; :data:`NOTHING`: that is for :attr:`read` to say.
+        default: what the field is if it is not there, or null; ``NOTHING``: that is for ``read`` to say.
         as_it_is: the type of which any value is taken as it comes; None: there is no such type.
         read: reads any other value.
     """
@@ -36,7 +41,9 @@ class FieldRule:
 
 
 def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read) -> Read:
-    """Write the function that makes a model of a mapping, its fields in the order of the rules.
+    """Write the function that makes a model.
+
+    It makes it of a mapping, its fields in the order of the rules.
 
     For a field ``email: str | None = None`` it has the lines ::
 

@@ -1,4 +1,4 @@
-"""What an operation of the API is: one immutable declaration."""
+"""An operation of the API, as an immutable declaration."""
 
 from __future__ import annotations
 
@@ -19,14 +19,23 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Repeat(Enum):
-    """Whether an operation may be sent again when it is not known what became of it."""
+    """Repeatability of an operation with an unknown outcome.
+
+    Whether it may be sent again when it is not known what became of it.
+    """
 
     SAFE = "safe"
-    """It reads, or writes the same final state however often it is sent."""
+    """Safe to repeat: the final state is the same.
+
+    It reads, or writes the same final state however often it is sent.
+    """
     KEYED = "keyed"
     """Tilia takes an ``Idempotency-Key``: one key stands for one effect."""
     NEVER = "never"
-    """It is sent again only if certainly nothing was sent, or if it was refused for its token."""
+    """Repeatable only if certainly nothing was sent.
+
+    It may also be repeated if it was refused for its token.
+    """
 
 
 def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
@@ -68,12 +77,17 @@ class Said(Enum):
     """A stand-in among the values of ``Operation.denials``."""
 
     ANYTHING = "anything"
-    """Any value but false and an empty text: that the field is there is what says no."""
+    """Any value but false and an empty text.
+
+    That the field is there is what says no.
+    """
 
 
 @attrs.frozen
 class Evidence:
-    """What is not documented of an operation and had to be inferred.
+    """Facts of an operation that had to be inferred.
+
+    They are not documented.
 
     Attributes:
         inferred: the parts that are inferred: any of ``path``, ``host``, ``scope``, ``body``, ``answer``.
@@ -86,7 +100,9 @@ class Evidence:
 
 @attrs.frozen
 class Operation(Generic[T_co]):
-    """One operation of Tilia's API, declared once for client, sandbox, mirror, docs and tests.
+    """An operation of Tilia's API.
+
+    Declared once for client, sandbox, mirror, docs and tests.
 
     Attributes:
         name: ``service.method``, as errors, logs and faults name it.
@@ -136,11 +152,17 @@ class Operation(Generic[T_co]):
 
     @property
     def reads(self) -> bool:
-        """It changes nothing at Tilia, so no failure of it can have had an effect."""
+        """True if it changes nothing at Tilia.
+
+        Then no failure of it can have had an effect.
+        """
         return self.method == "GET"
 
     def longest(self, parameter: str) -> int:
-        """How many characters a path parameter may have."""
+        """Return the longest value of a path parameter.
+
+        It is in characters.
+        """
         return LONGEST_REFERENCE if parameter in self.references else LONGEST_ID
 
     @property

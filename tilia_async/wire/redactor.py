@@ -1,4 +1,6 @@
-"""Masks secrets in answers that repeat them, and what answers themselves hold under the name of a secret.
+"""Masking of secrets in answers.
+
+In answers that repeat them, and of what answers themselves hold under the name of a secret.
 
 A proxy's page may show the request that it could not pass on, and Tilia has fields such as ``password`` in its own.
 """
@@ -19,7 +21,10 @@ from tilia_async.secret import MASK, Secret
 
 _LONGEST_CAUSE: Final = 400
 _SHORTEST_KEY: Final = 6
-"""A shorter secret could be a part of a field's name by chance; Tilia's passwords have 6 characters at least."""
+"""Shortest secret that field names are searched for.
+
+A shorter secret could be a part of a field's name by chance; Tilia's passwords have 6 characters at least.
+"""
 
 
 _NAMES: Final = (
@@ -30,7 +35,10 @@ _WHOLE_NAMES: Final = frozenset({"token", "nonce", "nonceauthid", "redirect", "a
 _ENDS: Final = tuple(name.replace("_", "") for name in _NAMES)
 _MOST_FOUND: Final = 100
 _BY_FIELD: Final = frozenset({"error", "errors"})
-"""Under these a field's name stands before what is wrong with the field."""
+"""Keys that hold problems by field.
+
+Under these a field's name stands before what is wrong with the field.
+"""
 
 _NAME: Final = (
     rf"(?:\w*(?:{'|'.join(name.replace('_', '[_-]?') for name in _NAMES)})|nonce_auth_id|nonce|token|redirect)"
@@ -44,13 +52,19 @@ _WRITTEN: Final = re.compile(
 
 
 def is_named_secret(name: str) -> bool:
-    """Return True if what has this name is a secret, however the name is written."""
+    """Return True for the name of a secret.
+
+    It may be written in any way.
+    """
     plain = name.casefold().replace("_", "").replace("-", "")
     return plain in _WHOLE_NAMES or plain.endswith(_ENDS)
 
 
 def named_secrets(value: JsonValue) -> Iterator[Secret]:
-    """Yield the texts that an answer holds under the names of secrets, at most a hundred."""
+    """Yield the secrets that an answer holds by name.
+
+    The texts under the names of secrets, at most a hundred.
+    """
     left: list[tuple[JsonValue, bool, bool]] = [(value, False, False)]
     found = 0
     while left and found < _MOST_FOUND:
@@ -69,7 +83,10 @@ def named_secrets(value: JsonValue) -> Iterator[Secret]:
 
 @attrs.frozen
 class Redactor:
-    """Puts ``***`` for some secrets, also where they stand escaped for JSON, HTML or a URL."""
+    """A redactor that puts ``***`` for some secrets.
+
+    They are found, too, where they stand escaped for JSON, HTML or a URL.
+    """
 
     _forms: tuple[str, ...] = attrs.field(default=(), repr=False)
 
@@ -85,17 +102,23 @@ class Redactor:
         return Redactor(tuple(sorted({*self._forms, *more}, key=len, reverse=True))) if more else self
 
     def text(self, text: str) -> str:
-        """The text, masked."""
+        """Return the text, masked."""
         for form in self._forms:
             text = text.replace(form, MASK)
         return text
 
     def cause(self, text: str | None) -> str | None:
-        """What a library's exception says, masked and clipped; in this order, since half a secret is not found."""
+        """Return a library's exception as masked, clipped text.
+
+        In this order, since half a secret is not found.
+        """
         return None if text is None else self.text(text)[:_LONGEST_CAUSE]
 
     def beginning(self, body: bytes | None, longest: int) -> str | None:
-        """The beginning of a body that is no JSON, masked; None if there is none."""
+        """Return the masked beginning of a body.
+
+        The body is not JSON; None if there is none.
+        """
         if not body:
             return None
         # A character has four bytes at most, and a secret may lie across the end.
@@ -106,7 +129,9 @@ class Redactor:
         return tuple(_without_named(self.text(text)) for text in texts)
 
     def json(self, value: JsonValue) -> JsonValue:
-        """JSON with its texts masked, and what has the name of a secret.
+        """Return JSON with its secrets masked.
+
+        Its texts are masked, and so is what has the name of a secret.
 
         Level by level and not by recursion, which would itself end at some depth.
         """
@@ -124,7 +149,10 @@ class Redactor:
         return top[0]
 
     def _masked(self, value: JsonValue, *, under: int | str) -> JsonValue:
-        """A text masked; a list or an object as a copy, its keys masked and its values still to do."""
+        """Return a masked text, or an unfinished copy.
+
+        A list or an object as a copy, its keys masked and its values still to do.
+        """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
@@ -164,7 +192,7 @@ def _put(parent: list[JsonValue] | dict[str, JsonValue], key: int | str, value: 
 
 
 def _written(secret: Secret) -> Iterator[str]:
-    """The ways in which a secret may be written."""
+    """Return the ways in which a secret may be written."""
     text = secret.reveal()
     if not text:
         return

@@ -13,7 +13,9 @@ T = TypeVar("T")
 
 
 def refuse(operation: str, problems: Mapping[str, Iterable[str]]) -> None:
-    """Raise for the fields that have problems; return if none has any.
+    """Raise if any field has problems.
+
+    Return if none has any.
 
     Raises:
         InvalidRequestError: with every problem of every field.
@@ -24,7 +26,9 @@ def refuse(operation: str, problems: Mapping[str, Iterable[str]]) -> None:
 
 
 def listed(operation: str, field: str, values: Iterable[T], kind: type[T]) -> tuple[T, ...]:
-    """What a caller gives as several, once, whatever can be iterated.
+    """Return a caller's items as a list.
+
+    What a caller gives as several is iterated over once, whatever can be iterated.
 
     Raises:
         InvalidRequestError: it cannot, is a text, or holds something of another kind.

@@ -1,4 +1,7 @@
-"""From a declaration and its parameters to the request, once for all attempts."""
+"""Building of requests, once for all attempts.
+
+From a declaration and its parameters.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ _NONE: Final[Mapping[str, Any]] = types.MappingProxyType({})
 
 @attrs.define
 class WireRequest:
-    """A request as it goes on the wire, all of it but the token.
+    """A request as it goes on the wire.
+
+    All of it but the token.
 
     It stands in the frames of a call as long as that lasts, and there is code that reads every slot of every object.
 
@@ -69,11 +74,11 @@ def build(
     body: Body | None = None,
     options: RequestOptions | None = None,
 ) -> WireRequest:
-    """The request for an operation.
+    """Build the request for an operation.
 
     Raises:
         InvalidRequestError: a path parameter is missing, unknown, empty, too long or a path of its own; the body is
-            not JSON; an idempotency key is no UUID4 or the operation takes none.
+            not JSON; an idempotency key is not a UUID4 or the operation takes none.
     """
     # Bodies and headers are in no variable here but hidden: frames can be printed with their variables.
     body = None if body is None else hide_body(body)
@@ -107,7 +112,10 @@ def build(
 
 
 def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
-    """The parameters that an answer repeats, as they are sent; of those with the same name the last."""
+    """Return the parameters that an answer repeats.
+
+    As they are sent; of those with the same name the last.
+    """
     asked: dict[str, str] = {}
     for name, _ in operation.echoes:
         for parameters in given:
@@ -125,7 +133,7 @@ def _headers(options: RequestOptions | None, key: str | None, own: HiddenFields[
 
 
 def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
-    """The values of headers that no error may repeat.
+    """Return the header values that errors must not repeat.
 
     One of the caller's own may be a key to a gateway; short ones are words that answers are full of.
     """
@@ -136,7 +144,10 @@ def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
 
 
 def _secrets(body: HiddenFields[JsonInput] | None) -> Iterator[Secret]:
-    """What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth."""
+    """Return the secrets of a request.
+
+    What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth.
+    """
     left: list[JsonInput] = [_fields(body)]
     while left:
         value = left.pop()
@@ -159,7 +170,10 @@ def _refuse_kinds(operation: Operation[object], **given: object) -> None:
 
 
 def _is_mapping(given: object) -> bool:
-    """Return True for None, too: nothing is given. Of a dictionary no registry is asked."""
+    """Return True for None, too: nothing is given.
+
+    Of a dictionary no registry is asked.
+    """
     return given is None or type(given) is dict or isinstance(given, Mapping)
 
 
@@ -171,7 +185,10 @@ def _query_value(operation: Operation[object], name: str, value: object) -> str:
 
 
 def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
-    """The path with its parameters, each of them one quoted segment."""
+    """Return the path with its parameters.
+
+    Each of them is one quoted segment.
+    """
     url, found = "", 0
     for literal, name in operation.segments:
         url += literal
@@ -208,10 +225,10 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
 
 
 def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> HiddenBytes:
-    """The body as JSON."""
+    """Encode the body as JSON."""
     try:
         content = HiddenBytes(orjson.dumps(body.reveal(), default=_plain))
-        # What is no number at all is written as null, which would be sent as something else than was given.
+        # What is not a number at all is written as null, which would be sent as something else than was given.
         if b"null" not in content.reveal() or not _has_no_number(body):
             return content
         reason = "it has a number that is not finite"
@@ -235,12 +252,19 @@ def _has_no_number(body: HiddenFields[JsonInput]) -> bool:
 
 
 def _plain(value: Secret | Mapping[object, object]) -> str | dict[object, object]:
-    """A secret, or a mapping that is no dict, e.g. a read-only one. Anything else is a TypeError, as it should be."""
+    """Return a plain value for JSON's encoder.
+
+    It takes a secret, or a mapping that is not a dict, e.g. a read-only one. Anything else is a TypeError, as it should
+    be.
+    """
     return value.reveal() if isinstance(value, Secret) else {**value}
 
 
 def idempotency_key(operation: Operation[object], options: RequestOptions | None) -> str | None:
-    """The key for one logical call, the same for all its attempts; None for an operation that takes none."""
+    """Return the key for one logical call.
+
+    The same for all its attempts; None for an operation that takes none.
+    """
     given = None if options is None else options.idempotency_key
     if operation.repeat is not Repeat.KEYED:
         if given is not None:
@@ -272,7 +296,10 @@ def _fields(body: HiddenFields[JsonInput] | None) -> Mapping[str, JsonInput]:
 
 
 def _sum(parts: JsonInput) -> dict[str, str]:
-    """Return the amount that the parts add up to, and its currency; empty if they are of several."""
+    """Return the sum of the parts, with its currency.
+
+    Empty if they are of several currencies.
+    """
     entries = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
     amounts = [amount for part in entries if isinstance(amount := part.get("amount"), int)]
     currencies = {currency for part in entries if isinstance(currency := part.get("currency"), str)}
@@ -286,7 +313,10 @@ def _told(value: str | int) -> str:
 
 
 def described(operation: Operation[object], request: WireRequest) -> str:
-    """What is sent, in words: the names of its fields and not their values, which may be a user's secrets."""
+    """Describe what is sent, in words.
+
+    The names of its fields and not their values, which may be a user's secrets.
+    """
     words = f"{request.method} {operation.service} {operation.path}"
     if request.body is not None:
         # No variable here holds its values.

@@ -1,4 +1,7 @@
-"""What one attempt came to: a value, or the error that is true."""
+"""Interpretation of one attempt's response.
+
+A value, or the error that is true.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ class Response(Generic[T]):
 
 @attrs.define
 class Success(Generic[T]):
-    """The typed value of an answer, beside the payload it was read from."""
+    """The typed value of an answer, with its payload.
+
+    The payload that it was read from.
+    """
 
     value: T
     payload: JsonValue = attrs.field(repr=False)
@@ -55,9 +61,11 @@ class Success(Generic[T]):
 
 
 def well(operation: Operation[T], request: WireRequest, answer: RawResponse) -> Success[T] | None:
-    """The value of an answer that is plainly as it should be, as most are; None: it is for :func:`judge` to say.
+    """Return the value of a plainly good answer.
 
-    What this returns, :func:`judge` returns, too; but that has to know all the ways in which an answer may be odd.
+    Most are; None: it is for ``interpret`` to say.
+
+    What this returns, ``judge`` returns, too; but that has to know all the ways in which an answer may be odd.
     """
     required = needed(operation)
     if answer.status != _OK or not answer.body or not required:
@@ -86,7 +94,7 @@ def interpret(
     doubtful: bool,
     mask: Redactor = NO_REDACTION,
 ) -> Success[T] | errors.TiliaError:
-    """The value that an attempt brought, or the error.
+    """Return the value of an attempt, or the error.
 
     Args:
         attempts: how many times the request was sent, this time included.
@@ -100,14 +108,20 @@ def interpret(
 
 
 def admit_inference(operation: Operation[object], error: errors.TiliaError) -> None:
-    """Say in the error which facts of the operation are only inferred, where they may be what went wrong."""
+    """Say in the error which facts are only inferred.
+
+    The facts of the operation, where they may be what went wrong.
+    """
     suspects = frozenset[str]() if operation.evidence is None else operation.evidence.inferred & _suspects(error)
     if operation.evidence is not None and suspects:
         error.admit(suspects, operation.evidence.note)
 
 
 def _suspects(error: errors.TiliaError) -> frozenset[str]:
-    """The facts of a declaration that such a failure may be due to."""
+    """Return the facts that may explain such a failure.
+
+    The facts of a declaration that it may be due to.
+    """
     if isinstance(error, errors.ApiError):
         return _BY_STATUS.get(error.status, frozenset())
     if isinstance(error, errors.ResponseDecodeError):
@@ -157,7 +171,7 @@ def _judge(
 
 @attrs.frozen
 class _Odd:
-    """An answer that is no value.
+    """An answer that is not a value.
 
     Attributes:
         denied: it says the opposite, or is about something else, so its envelope's word is worth nothing.
@@ -185,7 +199,10 @@ def _read(operation: Operation[T], request: WireRequest, answer: RawResponse, op
 
 
 def _opened(operation: Operation[object], answer: RawResponse) -> Opened:
-    """An operation that returns nothing may be answered with nothing, where that is its documented success."""
+    """Open an envelope, which may be empty.
+
+    An operation that returns nothing may be answered with nothing, where that is its documented success.
+    """
     if answer.body == b"" and operation.returns is type(None) and answer.status in operation.success & _WITHOUT_BODY:
         return Opened(True, None, confirmed=True)
     return envelope.open_envelope(envelope.read_json(answer))
@@ -212,7 +229,7 @@ def _refusal(
 def no_answer(
     operation: Operation[T], request: WireRequest, ended: NoResponse, *, doubtful: bool, mask: Redactor = NO_REDACTION
 ) -> errors.TransportError:
-    """The error for an attempt without an answer."""
+    """Return the error for an attempt without answer."""
     happened = AttemptResult.NO_ANSWER if ended.sent else AttemptResult.NOT_SENT
     effect = took_effect(operation, happened, doubtful=doubtful)
     error: type[errors.TransportError]
@@ -235,7 +252,7 @@ def no_answer(
 def out_of_time(
     operation: Operation[T], request: WireRequest, ended: NoResponse, *, doubtful: bool
 ) -> errors.TransportError:
-    """The error for a call whose time ran out."""
+    """Return the error for a call out of time."""
     happened = AttemptResult.NO_ANSWER if ended.sent else AttemptResult.NOT_SENT
     effect = took_effect(operation, happened, doubtful=doubtful)
     error = errors.OutcomeUnknownError if effect is None else errors.DeadlineExceededError

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is followed by another, and after how long."""
+"""Decisions on retries: whether, and after how long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from tilia_async.wire.operation import Operation, Repeat
 
 @attrs.frozen
 class Decision:
-    """Wait that many seconds and send again, or stop (None), and why."""
+    """Decision to send again, or to stop.
+
+    Wait that many seconds and send again, or stop (None), and why.
+    """
 
     wait: float | None
     why: str
@@ -51,7 +54,10 @@ def decide(
 
 
 def backoff(policy: RetryPolicy, attempt: int, draw: float) -> float:
-    """The wait after that attempt: even between 0 and a limit that doubles each time."""
+    """Return the wait after that attempt.
+
+    It is evenly distributed between 0 and a limit that doubles each time.
+    """
     # The exponent is bounded because 2.0 ** 1024 overflows.
     return draw * min(policy.maximum, policy.initial * 2.0 ** min(attempt - 1, 64))
 

@@ -1,4 +1,7 @@
-"""What a service needs of the transport."""
+"""The protocol between services and the transport.
+
+What a service needs of the transport.
+"""
 
 from __future__ import annotations
 

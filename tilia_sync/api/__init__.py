@@ -1,4 +1,7 @@
-"""The services, mirrored from ``tilia_async.api``: one module per noun of Tilia's API."""
+"""The services, mirrored from ``tilia_async.api``.
+
+There is one module per noun of Tilia's API.
+"""
 
 from tilia_async.api import OPERATIONS
 

@@ -21,7 +21,10 @@ from tilia_sync.loop_thread import LoopHandle
 
 @attrs.frozen(eq=False)
 class Escrows:
-    """``tilia.escrow``: hold the buyer's money until a deal is done. Created, paid, then committed or cancelled."""
+    """``tilia.escrow``: hold the buyer's money until a deal is done.
+
+    Created, paid, then committed or cancelled.
+    """
 
     _service: escrow.Escrows
     _lease: LoopHandle
@@ -35,13 +38,13 @@ class Escrows:
         options: RequestOptions | None = None,
         **details: Unpack[InvoiceDetails],
     ) -> Escrow:
-        """Draft an escrow. Nothing is charged until :meth:`pay`.
+        """Draft an escrow. Nothing is charged until ``pay``.
 
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
             payment_methods: what to pay with; left out for tokens. Of several exactly one has amount 0, the remainder.
-            details: references of yours, description and the like, see :class:`InvoiceDetails`.
+            details: references of yours, description and the like, see ``InvoiceDetails``.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules; its name says where.
@@ -53,7 +56,9 @@ class Escrows:
             return run(self._service.create(account_id, line_items, payment_methods, options=options, **details))
 
     def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Charge the buyer; Tilia holds the money. A charge that failed is an answer, not an error: see ``status``.
+        """Charge the buyer; Tilia holds the money.
+
+        A charge that failed is an answer, not an error: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -70,7 +75,9 @@ class Escrows:
             return run(self._service.pay(escrow_id, options=options))
 
     def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Pay the sellers out of an escrow that was paid. It may fail: see ``status``.
+        """Pay the sellers out of an escrow that was paid.
+
+        It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -87,7 +94,9 @@ class Escrows:
             return run(self._service.commit(escrow_id, options=options))
 
     def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Give the buyer the whole sum back, out of an escrow that was paid. It may fail: see ``status``.
+        """Give the buyer the whole sum back.
+
+        It is taken out of an escrow that was paid. It may fail: see ``status``.
 
         Args:
             escrow_id: at most 36 characters.
@@ -119,7 +128,9 @@ class Escrows:
             return run(self._service.get(escrow_id, options=options))
 
     def find_by_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> Escrow:
-        """Look an escrow up by its escrow, commit or cancel invoice.
+        """Find an escrow by one of its invoices.
+
+        Its escrow, commit or cancel invoice.
 
         Args:
             invoice_id: any of the three, at most 36 characters.
@@ -143,13 +154,15 @@ class Escrows:
         *,
         options: RequestOptions | None = None,
     ) -> Iterator[Escrow]:
-        """Iterate over the escrows with a reference of yours. Pages are fetched as they are needed.
+        """Iterate over the escrows with a reference of yours.
+
+        Pages are fetched as they are needed.
 
         A list that changes while it is read lets escrows slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[escrow for escrow in …]``.
 
         Args:
-            reference_id: as it was given at :meth:`create`. It becomes a part of the URL: no slash, at most 255
+            reference_id: as it was given at ``create``. It becomes a part of the URL: no slash, at most 255
                 characters.
             status: only these; none: all.
             sort_field: None: Tilia's default, ``updated``.

@@ -19,7 +19,10 @@ from tilia_sync.loop_thread import LoopHandle
 
 @attrs.frozen(eq=False)
 class PaymentMethods:
-    """``tilia.payment_methods``: what a user can pay with. Adding one is done in Tilia's web pages."""
+    """``tilia.payment_methods``: what a user can pay with.
+
+    Adding one is done in Tilia's web pages.
+    """
 
     _service: payment_methods.PaymentMethods
     _lease: LoopHandle
@@ -66,7 +69,9 @@ class PaymentMethods:
         *,
         options: RequestOptions | None = None,
     ) -> dict[str, JsonValue]:
-        """Rename a payment method, or make it the default. What is None stays as it is.
+        """Rename a payment method, or make it the default.
+
+        What is None stays as it is.
 
         Args:
             payment_method_id: at most 36 characters.
@@ -98,7 +103,9 @@ class PaymentMethods:
         *,
         options: RequestOptions | None = None,
     ) -> TransactionMethods:
-        """List what an account can pay with, be paid to, and has.
+        """List an account's methods for its transactions.
+
+        What it can pay with, be paid to, and has.
 
         Args:
             account_id: at most 36 characters.
@@ -117,7 +124,9 @@ class PaymentMethods:
     def create_custom_wallet(
         self, account_id: str, wallet_type: str, tags: Sequence[str] = (), *, options: RequestOptions | None = None
     ) -> CustomWallet:
-        """Make a wallet of a type that Tilia set up for you, with a payment method to pay with.
+        """Make a wallet, with a payment method for it.
+
+        The wallet is of a type that Tilia set up for you; the payment method is there to pay with.
 
         Args:
             account_id: at most 36 characters.

@@ -18,7 +18,10 @@ from tilia_sync.loop_thread import LoopHandle
 
 @attrs.frozen(eq=False)
 class Registration:
-    """``tilia.registration``: the older registration, in two steps; ``accounts.register`` does it in one."""
+    """``tilia.registration``: the older registration, in two steps.
+
+    ``accounts.register`` does it in one.
+    """
 
     _service: registration.Registration
     _lease: LoopHandle
@@ -34,7 +37,7 @@ class Registration:
         *,
         options: RequestOptions | None = None,
     ) -> StartedRegistration:
-        """Create a temporary profile, which :meth:`complete` turns into an account.
+        """Create a temporary profile, which ``complete`` turns into an account.
 
         Args:
             username: unique, in the form of an e-mail address, at most 254 characters.
@@ -56,10 +59,12 @@ class Registration:
             return run(self._service.start(username, password, email, tos, tracking_id, metadata, options=options))
 
     def complete(self, registration_id: str, *, options: RequestOptions | None = None) -> CompletedRegistration:
-        """Turn a temporary profile into an account. Its wallets appear a moment later.
+        """Turn a temporary profile into an account.
+
+        Its wallets appear a moment later.
 
         Args:
-            registration_id: from :meth:`start`, at most 36 characters.
+            registration_id: from ``start``, at most 36 characters.
 
         Raises:
             InvalidRequestError: the id cannot be one.

@@ -17,7 +17,10 @@ from tilia_sync.loop_thread import LoopHandle
 
 @attrs.frozen(eq=False)
 class TokenExchanges:
-    """``tilia.token_exchanges``: buy tokens, and turn earned ones into money. Each is started, then executed."""
+    """``tilia.token_exchanges``: buy tokens, and turn earned ones into money.
+
+    Each is started, then executed.
+    """
 
     _service: token_exchanges.TokenExchanges
     _lease: LoopHandle
@@ -33,12 +36,12 @@ class TokenExchanges:
         *,
         options: RequestOptions | None = None,
     ) -> TokenExchange:
-        """Ask what tokens would cost. Nothing is paid until :meth:`execute_purchase`.
+        """Ask what tokens would cost. Nothing is paid until ``execute_purchase``.
 
         Args:
             payment_method_id: what to pay with, at most 36 characters.
             amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
-            currency: the token's code, three characters, with an amount that is no ``Money``.
+            currency: the token's code, three characters, with an amount that is not a ``Money``.
             destination_account_id: who gets them; None: the owner of the payment method.
             tax_inclusive: taxes are part of the price; None: Tilia's default, they are added.
             location: where the buyer is, for taxes.
@@ -67,7 +70,7 @@ class TokenExchanges:
         """Pay for the tokens of a purchase that was started.
 
         Args:
-            token_exchange_id: from :meth:`start_purchase`, at most 36 characters.
+            token_exchange_id: from ``start_purchase``, at most 36 characters.
 
         Raises:
             InvalidRequestError: the id cannot be one.
@@ -90,7 +93,9 @@ class TokenExchanges:
         *,
         options: RequestOptions | None = None,
     ) -> TokenExchange:
-        """Start a purchase and execute it at once, at whatever it costs.
+        """Start a purchase and execute it at once.
+
+        At whatever it costs.
 
         An error of the second step carries the exchange in ``reference["token_exchange_id"]``: it is started already,
         so do not buy again but ask what became of it. ``options`` hold for each of the two calls. Where this may be
@@ -100,7 +105,7 @@ class TokenExchanges:
         Args:
             payment_method_id: what to pay with, at most 36 characters.
             amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
-            currency: the token's code, three characters, with an amount that is no ``Money``.
+            currency: the token's code, three characters, with an amount that is not a ``Money``.
             destination_account_id: who gets them; None: the owner of the payment method.
             tax_inclusive: taxes are part of the price; None: Tilia's default, they are added.
             location: where the buyer is, for taxes.
@@ -133,7 +138,7 @@ class TokenExchanges:
         *,
         options: RequestOptions | None = None,
     ) -> TokenExchange:
-        """Ask what earned tokens would bring. Nothing moves until :meth:`execute_conversion`.
+        """Ask what earned tokens would bring. Nothing moves until ``execute_conversion``.
 
         Args:
             account_id: whose tokens, at most 36 characters; the user must have passed KYC.
@@ -151,10 +156,12 @@ class TokenExchanges:
             return run(self._service.start_conversion(account_id, amount, currency, options=options))
 
     def execute_conversion(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
-        """Turn the tokens of a conversion that was started into money.
+        """Turn the tokens of a conversion into money.
+
+        The conversion was started before.
 
         Args:
-            token_exchange_id: from :meth:`start_conversion`, at most 36 characters.
+            token_exchange_id: from ``start_conversion``, at most 36 characters.
 
         Raises:
             InvalidRequestError: the id cannot be one.

@@ -1,4 +1,7 @@
-"""Accounts, what they are kept from, and what Tilia knows of the people behind them."""
+"""Accounts, their blocks, and the people behind them.
+
+What accounts are kept from, and what Tilia knows of the people.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ ACCOUNT_CLOSE = "account_close"
 
 @attrs.frozen
 class Block:
-    """What keeps an account from something. Each issuer has at most one."""
+    """A block of an account.
+
+    It keeps the account from something. Each issuer has at most one.
+    """
 
     block_id: str
     issuer: str
@@ -27,7 +33,10 @@ class Block:
 
 @attrs.frozen
 class Tag:
-    """A mark that Tilia puts on an account, a payment method or an exchange."""
+    """A mark that Tilia puts on resources.
+
+    The resource is an account, a payment method or an exchange.
+    """
 
     tag_id: str
     resource_id: str
@@ -37,13 +46,19 @@ class Tag:
     created: str
 
     def to_json(self) -> JsonObject:
-        """It as an answer tells it, but for the account that has it."""
+        """Return it as an answer tells it.
+
+        But for the account that has it.
+        """
         return {**attrs.asdict(self), "status": "ACTIVE", "integrator": INTEGRATOR, "updated": self.created}
 
 
 @attrs.frozen
 class Kyc:
-    """How far the check of a user is; a user who never submitted anything has NODATA."""
+    """KYC status of a user.
+
+    A user who never submitted anything has NODATA.
+    """
 
     kyc_id: str = ""
     state: str = KycState.NODATA
@@ -51,12 +66,15 @@ class Kyc:
 
     @property
     def passed(self) -> bool:
-        """It is enough for a conversion of tokens."""
+        """True if it is enough to convert tokens."""
         return self.state == KycState.ACCEPT
 
     @property
     def payable(self) -> bool:
-        """It is enough for a standard payout, which asks for the whole of the data as well."""
+        """True if it is enough for a standard payout.
+
+        That asks for the whole of the data as well.
+        """
         return self.passed and self.pii_level == PiiLevel.FULL
 
 
@@ -93,7 +111,10 @@ class SandboxAccount:
 
 @attrs.frozen
 class StartedRegistration:
-    """A registration between its two steps. The password is checked and not kept."""
+    """A registration between its two steps.
+
+    The password is checked and not kept.
+    """
 
     registration_id: str
     username: str
@@ -104,7 +125,10 @@ class StartedRegistration:
 
 @attrs.define
 class Accounts:
-    """The accounts of users, and those of the publisher and of Tilia."""
+    """The accounts of users and of the house.
+
+    The house: the publisher and Tilia.
+    """
 
     users: dict[str, SandboxAccount] = attrs.field(factory=dict[str, SandboxAccount])
     registrations: dict[str, StartedRegistration] = attrs.field(factory=dict[str, StartedRegistration])
@@ -116,7 +140,10 @@ class Accounts:
         self._by_username[account.username] = account.account_id
 
     def add_house(self, account: SandboxAccount) -> None:
-        """Add an account that is no user's: it is not listed, and nobody can block it."""
+        """Add an account that is not a user's.
+
+        It is not listed, and nobody can block it.
+        """
         self._house[account.account_id] = account
 
     def named(self, username: str) -> SandboxAccount | None:
@@ -124,5 +151,5 @@ class Accounts:
         return None if account_id is None else self.users[account_id]
 
     def find(self, account_id: str) -> SandboxAccount | None:
-        """A user's account, or one of the house."""
+        """Return a user's account, or one of the house."""
         return self.users.get(account_id) or self._house.get(account_id)

@@ -1,4 +1,7 @@
-"""What takes more than one step: exchanges of tokens, escrows, payouts, refunds."""
+"""Transactions of more than one step.
+
+Exchanges of tokens, escrows, payouts, refunds.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class SandboxExchange:
 
     @property
     def net(self) -> int:
-        """What is paid without the fees."""
+        """The amount that is paid without the fees."""
         return self.paid - self.tilia_fee - self.publisher_fee
 
 
@@ -93,7 +96,10 @@ class SandboxPayout:
 
 @attrs.frozen
 class SandboxRefund:
-    """What goes back to one payment method, or failed to."""
+    """A refund to one payment method.
+
+    It goes back there, or failed to.
+    """
 
     refund_id: str
     refund_bill: SandboxInvoice

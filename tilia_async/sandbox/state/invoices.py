@@ -15,7 +15,10 @@ from tilia_async.sandbox.state.wallets import Movement, SandboxWallet
 
 
 class Kind(StrEnum):
-    """The types of invoices that the sandbox makes; those for tokens have ``_virtual`` at their end (money, D)."""
+    """Types of the sandbox's invoices.
+
+    Those for tokens have ``_virtual`` at their end (money, D).
+    """
 
     PURCHASE = "user_purchase"
     ESCROW = "user_purchase_escrow"
@@ -31,7 +34,10 @@ class Kind(StrEnum):
     TRANSFER = "balance_transfer"
 
     def in_tokens(self, *, virtual: bool) -> str:
-        """The word for it in an answer; exchanges, payouts and transfers have one word for money and tokens."""
+        """Return the word for it in an answer.
+
+        Exchanges, payouts and transfers have one word for money and tokens.
+        """
         return f"{self}_virtual" if virtual and self in _WITH_TOKENS else str(self)
 
 
@@ -40,7 +46,7 @@ _WITH_TOKENS = frozenset({Kind.PURCHASE, Kind.ESCROW, Kind.COMMIT, Kind.CANCEL, 
 
 @attrs.frozen
 class Reference:
-    """What the caller said of an invoice or of a part of it."""
+    """The caller's words about an invoice or its part."""
 
     reference_type: str = ""
     reference_id: str = ""
@@ -52,7 +58,7 @@ class Reference:
 
 @attrs.frozen
 class Recipient:
-    """What one recipient gets of a line item.
+    """A recipient's share of a line item.
 
     Attributes:
         amount: the fee included.
@@ -93,13 +99,13 @@ class LineItem:
 
     @property
     def left(self) -> int:
-        """What was not refunded yet."""
+        """The amount that was not refunded yet."""
         return self.amount - self.refunded
 
 
 @attrs.define(eq=False)
 class Payment:
-    """What one payment method gives.
+    """A payment method's part of a payment.
 
     Attributes:
         subitem_id: of the movement of money that it is.
@@ -113,7 +119,7 @@ class Payment:
 
     @property
     def left(self) -> int:
-        """What was not refunded yet."""
+        """The amount that was not refunded yet."""
         return self.amount - self.refunded
 
 
@@ -150,7 +156,10 @@ class SandboxInvoice:
 
     @property
     def total(self) -> int:
-        """A balance transfer may have items in another currency as well; those are not in it."""
+        """The total in the invoice's currency.
+
+        A balance transfer may have items in another currency as well; those are not in it.
+        """
         return sum(item.amount for item in self.items if item.currency == self.currency)
 
     @property
@@ -163,30 +172,42 @@ class SandboxInvoice:
 
     @property
     def paid_out(self) -> bool:
-        """Its recipients have received their shares. An escrow's are paid by the invoice of its commit."""
+        """True if its recipients have their shares.
+
+        An escrow's are paid by the invoice of its commit.
+        """
         return self.state is InvoiceState.SUCCESS and self.kind is not Kind.ESCROW
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """The ids of the accounts that receive something, in the order of their shares."""
+        """The ids of the accounts that receive something.
+
+        They are in the order of their shares.
+        """
         return tuple(dict.fromkeys(share.destination.account_id for share in self.shares))
 
     def charge(self) -> list[Movement]:
-        """The buyer pays."""
+        """Take the payment from the buyer."""
         return [Movement(payment.method.wallet, self.into, payment.amount) for payment in self.payments]
 
     def give_back(self) -> list[Movement]:
-        """The buyer gets everything back from where it went."""
+        """Give the buyer everything back.
+
+        From where it went.
+        """
         return [Movement(self.into, payment.method.wallet, payment.amount) for payment in self.payments]
 
     def distribute(self, publisher: SandboxWallet) -> list[Movement]:
-        """The recipients are paid; fees, and what nobody receives, stay with the publisher."""
+        """Pay the recipients.
+
+        Fees, and what nobody receives, stay with the publisher.
+        """
         return [Movement(publisher, share.destination, share.received) for share in self.shares]
 
 
 @attrs.define
 class SandboxInvoices:
-    """All invoices."""
+    """The invoices of the sandbox."""
 
     by_id: dict[str, SandboxInvoice] = attrs.field(factory=dict[str, SandboxInvoice])
     _by_item: dict[str, SandboxInvoice] = attrs.field(factory=dict[str, SandboxInvoice])
@@ -210,7 +231,10 @@ class SandboxInvoices:
         return self._by_item.get(line_item_id)
 
     def of(self, account_id: str, *, received: bool) -> Iterator[SandboxInvoice]:
-        """An account's invoices; those that it received from only if asked for, and only paid ones."""
+        """Return an account's invoices.
+
+        Those that it received from are there only if asked for, and only paid ones.
+        """
         for bill in self.by_id.values():
             if bill.account_id == account_id or (received and bill.paid_out and account_id in bill.recipients):
                 yield bill
@@ -218,7 +242,9 @@ class SandboxInvoices:
 
 @attrs.define(eq=False)
 class Authorized:
-    """An invoice that the user pays in Tilia's own pages: what was asked for, checked and kept.
+    """An invoice to be paid in Tilia's pages.
+
+    By the user: what was asked for, checked and kept.
 
     Attributes:
         is_escrow: it is for an escrow alone, else for an invoice alone.

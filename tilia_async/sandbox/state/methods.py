@@ -1,4 +1,7 @@
-"""Payment methods: wallets, cards, PayPal, and paying on behalf of a user of another platform."""
+"""Payment methods.
+
+Wallets, cards, PayPal, and paying on behalf of a user of another platform.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ class SandboxPaymentMethod:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What it can be used for. Payouts go to PayPal alone; deposits are not documented."""
+        """The uses of the method.
+
+        Payouts go to PayPal alone; deposits are not documented.
+        """
         if self.provider == WALLET and self.currency != "USD":
             # Tokens are spent without naming a payment method.
             return frozenset()
@@ -56,7 +62,7 @@ class SandboxPaymentMethod:
 
 @attrs.define
 class PaymentMethods:
-    """All payment methods."""
+    """The payment methods of the sandbox."""
 
     _by_id: dict[str, SandboxPaymentMethod] = attrs.field(factory=dict[str, SandboxPaymentMethod])
     _of: dict[str, list[SandboxPaymentMethod]] = attrs.field(factory=dict[str, list[SandboxPaymentMethod]])
@@ -74,12 +80,12 @@ class PaymentMethods:
 
 
 def of_wallet(methods: Iterable[SandboxPaymentMethod], wallet: SandboxWallet) -> SandboxPaymentMethod | None:
-    """The payment method that stands for a wallet."""
+    """Return the payment method that stands for a wallet."""
     return next((method for method in methods if method.wallet is wallet), None)
 
 
 def for_wallet(method_id: str, wallet: SandboxWallet, now: str) -> SandboxPaymentMethod:
-    """A payment method that stands for a wallet."""
+    """Make a payment method that stands for a wallet."""
     description, currency = wallet.description, wallet.currency
     return SandboxPaymentMethod(
         method_id, wallet.account_id, wallet.kind, WALLET, description, wallet.wallet_id, currency, now, now, wallet

@@ -1,4 +1,7 @@
-"""Wallets, and the one way in which money moves between them."""
+"""Wallets, and the movement of money.
+
+There is one way in which money moves between them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class SandboxWallet:
 
 @attrs.frozen
 class Movement:
-    """Money that goes from one wallet to another. None stands for the world outside: cards, PayPal, funding."""
+    """Money that goes from one wallet to another.
+
+    None stands for the world outside: cards, PayPal, funding.
+    """
 
     source: SandboxWallet | None
     destination: SandboxWallet | None
@@ -57,8 +63,8 @@ class OverdrawnError(Exception):
 class Wallets:
     """Holds all wallets.
 
-    Money enters and leaves by :meth:`move` alone, so for each currency the wallets together hold exactly what
-    :attr:`entered` says.
+    Money enters and leaves by ``move`` alone, so for each currency the wallets together hold exactly what
+    ``entered`` says.
     """
 
     def __init__(self) -> None:
@@ -68,12 +74,15 @@ class Wallets:
 
     @property
     def entered(self) -> Mapping[str, int]:
-        """By currency, what came in from outside less what went out."""
+        """The money from outside, by currency.
+
+        What came in less what went out.
+        """
         return MappingProxyType(self._entered)
 
     @property
     def wallets(self) -> Mapping[str, SandboxWallet]:
-        """All wallets by id."""
+        """The wallets by id."""
         return MappingProxyType(self._wallets)
 
     def open(self, wallet: SandboxWallet) -> SandboxWallet:
@@ -89,7 +98,10 @@ class Wallets:
         return wallet
 
     def of(self, account_id: str) -> tuple[SandboxWallet, ...]:
-        """The wallets of an account, in the order in which they were opened."""
+        """Return the wallets of an account.
+
+        In the order in which they were opened.
+        """
         return tuple(self._of.get(account_id, ()))
 
     def move(self, movements: Iterable[Movement]) -> None:
