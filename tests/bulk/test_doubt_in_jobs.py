@@ -310,3 +310,28 @@ async def test_a_stopped_job_is_without_effect_only_if_all_its_accounts_are(outc
     stopped = errors.BulkStoppedError("stopped", report=report, cause=cause, job_id="undo-wave", operation="bulk.undo")
     without = {BulkOutcome.NOT_FOUND, BulkOutcome.REFUSED, BulkOutcome.FAILED, BulkOutcome.KEPT}
     assert stopped.took_effect is (False if outcome in without else None)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+async def test_a_job_that_is_cancelled_says_at_most_once_what_is_in_doubt(
+    ledger: BlockLedger, served: BlockingTilia, caplog: pytest.LogCaptureFixture, recorded: bool
+) -> None:
+    """With a ledger it is on record; without one a single line counts it, however many were in flight."""
+
+    async def no_answer(_said: str, _account_id: str) -> Reply | None:
+        await asyncio.Event().wait()
+        return None
+
+    served.after = no_answer
+    async with hostile_server(served.serve) as server:
+        async with client_of(server.template, ledger=ledger if recorded else None) as tilia:
+            job = asyncio.create_task(tilia.bulk.block(ids(20), job_id="wave" if recorded else None, concurrency=8))
+            await until(lambda: len(served.blocked) == 8)
+            job.cancel()
+            await asyncio.wait([job])
+            assert job.cancelled()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == (0 if recorded else 1)
+    assert all(each.startswith("bulk.block: cancelled with 8 accounts in doubt") for each in told)
+    if recorded:
+        assert list((await states(ledger, "wave")).values()).count(RecordState.UNKNOWN) == 8

@@ -41,6 +41,7 @@ The first, and the longest, for accounts that another run has in hand.
 """
 
 _log = logging.getLogger("tilia_async")
+_calls = logging.getLogger("tilia_async.calls")
 
 
 class Run:
@@ -254,9 +255,16 @@ class Run:
 
         Others may go on at once then.
         """
-        if self._record is None:
-            return
         unknown = [work for work in self._settling.sent if work.in_flight or work.doubtful]
+        if self._record is None:
+            if unknown and self._job.action != "lookup":
+                _calls.warning(
+                    "bulk.%s: cancelled with %d accounts in doubt: they were under way, and nobody knows whether "
+                    "it took effect. Run it again for all; with a ledger it would be on record which they are",
+                    self._job.action,
+                    len(unknown),
+                )
+            return
         with anyio.move_on_after(FAREWELL_SECONDS):
             try:
                 await self._record.end(unknown)

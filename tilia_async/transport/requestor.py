@@ -409,6 +409,9 @@ def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
     """
     if call is None or call.operation.reads or isinstance(error, Exception):
         return
+    if call.watch is not None:
+        # A job has many under way, and tells of them itself.
+        return
     sent = call.waits_for is Waiting.ANSWER and call.send_state is not None and call.send_state.sent
     if not sent and not call.doubtful:
         return
