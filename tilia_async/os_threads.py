@@ -6,6 +6,7 @@ They are so even where gevent or eventlet have put greenlets in their place.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import importlib.util
 import os
 import sys
@@ -110,6 +111,31 @@ class DaemonThread(threading.Thread):
                 alone.release()
 
 
+class OneTimeEvent:
+    """An event that is set once, and is waited for in threads of the operating system."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        # Held until it is set.
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Let all go on that wait. A second time does nothing."""
+        if self._is_set:
+            return
+        self._is_set = True
+        # Two threads may come here at once: one of them is enough.
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set; False if that took longer than so many seconds."""
+        if not self._is_set and self._lock.acquire(timeout=seconds):
+            self._lock.release()
+        return self._is_set
+
+
 class ProcessLock:
     """A re-entrant lock that is free after a fork.
 
@@ -123,15 +149,23 @@ class ProcessLock:
         self._locks: dict[int, _Lock] = {}
 
     def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        """Wait until no other thread of this process holds it."""
         process = os.getpid()
         lock = self._locks.get(process)
         if lock is None:
             lock = self._locks.setdefault(process, _new_rlock())
         lock.acquire()
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Let others in; in a process that was forked while it was held there is nothing to let go."""
         lock = self._locks.get(os.getpid())
         if lock is not None:
             lock.release()

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from support.greenlets import needs
 from support.settings import running_sandbox
 
 celery = pytest.importorskip("celery")
@@ -33,7 +34,7 @@ def block(account_id):
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])
 def test_tasks_of_one_worker_wait_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str) -> None:
-    pytest.importorskip(pool)
+    needs(pool)
     with socket.socket() as probe:
         if probe.connect_ex(BROKER):
             pytest.skip("no RabbitMQ here")

@@ -3,42 +3,17 @@
 import re
 import subprocess
 import sys
-import textwrap
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.scripts import PRELUDE, unix
+from support.greenlets import greenlets, needs
+from support.scripts import unix
 
 from tilia_sync import Sandbox
 
 pytestmark = unix
-
-PATCH = {
-    "gevent": "import gevent.monkey; gevent.monkey.patch_all()\n",
-    "eventlet": "import eventlet; eventlet.monkey_patch()\n",
-}
-
-
-def greenlets(sandbox: Sandbox, script: str, library: str, *, late: bool = False, loop: str = "uvloop") -> str:
-    """What a script prints in a process that is patched before or after all imports; it ends within its time."""
-    pytest.importorskip(library)
-    slow = "" if loop == "uvloop" else "import sys; sys.modules['uvloop'] = None\n"
-    patch, settings = PATCH[library], (sandbox.client_id, sandbox.client_secret, sandbox.port)
-    known = textwrap.dedent(f"""
-        ID, SECRET, PORT = {settings!r}
-
-        def client(**settings):
-            return TiliaClient(ID, SECRET, f"http://127.0.0.1:{{PORT}}/{{{{service}}}}", **settings)
-        warnings.filterwarnings("error", module="tilia")
-    """)
-    # eventlet says that it is deprecated, and gevent that it comes late.
-    patch = f"import warnings\nwith warnings.catch_warnings():\n  warnings.simplefilter('ignore'); {patch}"
-    whole = slow + ("" if late else patch) + PRELUDE + (patch if late else "") + known + textwrap.dedent(script)
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +143,7 @@ def test_a_handler_that_gevents_hub_runs_may_call(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("preload", [False, True])
 def test_gunicorn(tmp_path: Path, sandbox: Sandbox, preload: bool) -> None:
     pytest.importorskip("gunicorn")
-    pytest.importorskip("gevent")
+    needs("gevent")
     (tmp_path / "application.py").write_text(
         """
 import os

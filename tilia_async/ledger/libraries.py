@@ -11,12 +11,12 @@ import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
-from threading import RLock, Thread
 from typing import Final
 
 from tilia_async.errors import LedgerError, readable
 from tilia_async.ledger.system_failures import advice
 from tilia_async.ledger.url import Kind
+from tilia_async.os_threads import DaemonThread, ProcessLock
 
 _ROOMS: Final = ("database", "journal", "jobs", "queries", "reported_blocks", "standing", "statements")
 """Modules of this package that need SQLAlchemy.
@@ -40,16 +40,18 @@ _DIALECTS: Final = {
 
 _loaded: Final = set[Kind]()
 
-_importing: Final = RLock()
+_importing: Final = ProcessLock()
 """Held while a thread imports.
 
 A process that is forked meanwhile would have modules locked for ever.
 """
 
+_importers: Final = set[int]()
+"""Processes in which a thread imports; a forked one that finds its parent here has such locks."""
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
-    )
+    # The lock of the parent is none of the child's.
+    os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release)
 
 
 def lacking(kind: Kind) -> str | None:
@@ -81,6 +83,11 @@ async def load(kind: Kind) -> None:
     """
     if kind in _loaded:
         return
+    if _importers - {os.getpid()}:
+        raise LedgerError(
+            "the process was forked while the libraries of the ledger were loaded, by what runs none of Python's fork "
+            "hooks, so they cannot be loaded here: use the ledger once before forking, or start a new process"
+        )
     loop = asyncio.get_running_loop()
     loaded: asyncio.Future[None] = loop.create_future()
 
@@ -91,7 +98,7 @@ async def load(kind: Kind) -> None:
             loop.call_soon_threadsafe(_settle, loaded, failure)
 
     try:
-        Thread(target=work, daemon=True, name="tilia-ledger-import").start()
+        DaemonThread(work, "tilia-ledger-import").start()
     except RuntimeError as error:
         raise _not_loaded(error) from None
     await loaded
@@ -100,8 +107,13 @@ async def load(kind: Kind) -> None:
 def _load(kind: Kind) -> LedgerError | None:
     try:
         with _importing:
-            for name in (*(f"tilia_async.ledger.{room}" for room in _ROOMS), *_DIALECTS[kind]):
-                import_module(name)
+            process = os.getpid()
+            _importers.add(process)
+            try:
+                for name in (*(f"tilia_async.ledger.{room}" for room in _ROOMS), *_DIALECTS[kind]):
+                    import_module(name)
+            finally:
+                _importers.discard(process)
     except Exception as error:  # noqa: BLE001 - a library that is imported may raise what it likes
         return _not_loaded(error)
     # Not before: a module that is still being imported is known already, and who imports it waits.

@@ -10,7 +10,6 @@ import errno
 import os
 import sqlite3
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 from urllib.request import url2pathname
@@ -19,6 +18,7 @@ import attrs
 
 from tilia_async.errors import LedgerError
 from tilia_async.ledger.sqlite_locks import SLICE_SECONDS, LedgerFile, Patience, primary_code
+from tilia_async.os_threads import ProcessLock
 
 _OWNER_ONLY: Final = 0o600
 """Mode of a new file, for its owner only.
@@ -26,7 +26,7 @@ _OWNER_ONLY: Final = 0o600
 It says who was blocked and why. SQLite gives the mode to the files beside it, too.
 """
 
-_making: Final = Lock()
+_making: Final = ProcessLock()
 """Lock that keeps making and opening apart.
 
 To close a file ends all of SQLite's locks on it in this process, so nobody opens one while another makes it.

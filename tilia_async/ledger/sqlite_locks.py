@@ -8,9 +8,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from itertools import chain, repeat
-from threading import Event
 from time import monotonic
 from typing import Any, Final, Self, TypeVar
+
+from tilia_async.os_threads import OneTimeEvent
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Patience:
 
     def __init__(self, seconds: float = BUSY_SECONDS) -> None:
         self._seconds = seconds
-        self._ended = Event()
+        self._ended = OneTimeEvent()
 
     def end(self) -> None:
         """End all waiting, from any thread.

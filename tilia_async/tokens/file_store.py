@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonValue
+from tilia_async.os_threads import are_greenlets
 from tilia_async.secret import Secret, hide
 from tilia_async.tokens import private_file
 from tilia_async.tokens.cipher import TokenCipher
@@ -138,9 +139,17 @@ class FileTokenStore:
 
     def _lock(self, name: str, *, seconds: float) -> FileLock:
         private_file.make_directory(self._locks)
-        return FileLock(
-            self._locks / name, timeout=seconds, mode=0o600, thread_local=False, poll_interval=_LOCK_POLL_SECONDS
-        )
+        try:
+            return FileLock(
+                self._locks / name, timeout=seconds, mode=0o600, thread_local=False, poll_interval=_LOCK_POLL_SECONDS
+            )
+        except RuntimeError:
+            if not are_greenlets():
+                raise
+            # eventlet has replaced one half of a lock of the library's, and it cannot be used any more.
+            raise ConfigurationError(
+                "its locks were made before eventlet.monkey_patch(): call that before anything else is imported"
+            ) from None
 
     def _change(self, identity: Identity, change: Callable[[Sequence[AccessToken]], Sequence[AccessToken]]) -> None:
         seal = TokenCipher(identity, self._key)
