@@ -18,6 +18,7 @@ from tilia_async.bulk.failure_policy import state_of
 from tilia_async.bulk.ledger_run import Admitted, LedgerRun
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.ledger import BlockLedger, RecordState, journal
+from tilia_async.ledger.journal import Journal
 from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.record import state_after
 
@@ -264,9 +265,12 @@ async def test_nothing_is_sent_while_the_lease_is_not_live(
     """A process that slept longer than its lease: another may have its accounts in hand."""
     renewed, hold = asyncio.Event(), asyncio.Event()
 
-    async def slow_renewal(*_arguments: object) -> None:
+    renew = Journal.renew_run
+
+    async def slow_renewal(journal: Journal, run_id: str, job_id: str, lease: float, *, replaced: str | None) -> None:
         renewed.set()
         await hold.wait()
+        await renew(journal, run_id, job_id, lease, replaced=replaced)
 
     monkeypatch.setattr("tilia_async.ledger.journal.Journal.renew_run", slow_renewal)
     begin = LedgerRun.begin

@@ -6,7 +6,9 @@ The children are forks of one that has imported all.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
+import os
 from multiprocessing.process import BaseProcess
 
 import attrs
@@ -22,6 +24,9 @@ class Order:
     """An order for a child.
 
     With the sandbox of its parent.
+
+    Attributes:
+        lapses: a file that gets a line whenever the lease of a child ran out while it was alive.
     """
 
     client_id: str
@@ -31,6 +36,7 @@ class Order:
     accounts: tuple[str, ...]
     concurrency: int
     lease: float
+    lapses: str = os.devnull
 
 
 def start(order: Order) -> BaseProcess:
@@ -47,6 +53,9 @@ def start(order: Order) -> BaseProcess:
 
 def work(order: Order) -> None:
     """Work in the child."""
+    lapses = logging.FileHandler(order.lapses)
+    lapses.addFilter(lambda record: record.module == "ledger_run")
+    logging.getLogger("tilia_async").addHandler(lapses)
     asyncio.run(block(order))
 
 

@@ -6,6 +6,7 @@ What it claims, what it settles, and how long others keep off.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,8 @@ _MOST_WAITING: Final = 0.75
 
 More of what may be unsettled at once would leave too few under way.
 """
+
+_log = logging.getLogger("tilia_async")
 
 
 @attrs.frozen
@@ -65,8 +68,12 @@ class LedgerRun:
         self._run_id = ""
         self._live_until = float("-inf")
         self._renewing = asyncio.Lock()
-        self._unsent: set[str] = set()
+        self._unsent: dict[str, str] = {}
         self._enough = max(1, int(concurrency * _MOST_WAITING))
+
+    def has_claimed(self, work: WorkItem) -> bool:
+        """Return whether the claim is this run's; it is not if the lease ran out since."""
+        return work.run_id == self._run_id
 
     def is_live(self, now: float) -> bool:
         """Return True while nobody can have taken its claims over."""
@@ -109,7 +116,8 @@ class LedgerRun:
         """
         while True:
             await asyncio.sleep(self._ledger.lease / 3)
-            await self._renew()
+            async with self._renewing:
+                await self._renew()
 
     async def revive(self) -> None:
         """Renew the lease now, if it has run out.
@@ -132,9 +140,12 @@ class LedgerRun:
         Raises:
             LedgerError: they are not on record.
         """
-        claims = await self._opened().claim(self._run_id, self._intent, [work.key for work in works])
+        run_id = self._run_id
+        claims = await self._opened().claim(run_id, self._intent, [work.key for work in works])
+        for work in works:
+            self._unsent.pop(work.key, None)
         # What an earlier run had may have been sent by that one.
-        self._unsent.update(claims.mine.keys() - claims.doubtful)
+        self._unsent.update(dict.fromkeys(claims.mine.keys() - claims.doubtful, run_id))
         mine: list[WorkItem] = []
         settled: list[tuple[WorkItem, ExistingRecord]] = []
         held: list[WorkItem] = []
@@ -142,7 +153,8 @@ class LedgerRun:
             found = claims.others.get(work.key)
             if work.key in claims.mine:
                 work.record_id = claims.mine[work.key]
-                work.doubtful = work.key in claims.doubtful
+                work.run_id = run_id
+                work.doubtful = work.doubtful or work.key in claims.doubtful
                 self._set_beside(work, claims.beside.get(work.key, ()))
                 mine.append(work)
             elif found is not None and found.settled:
@@ -175,9 +187,9 @@ class LedgerRun:
             waiting: how many are answered and not on record; if they are many, it is put there at once.
         """
         # From here on nobody says any more that it was not sent, whether or not this can be written.
-        self._unsent.discard(work.key)
+        self._unsent.pop(work.key, None)
         settlement = RecordedOutcome(work.key, state, error, work.record_id)
-        self._opened().settle_in_time(self._run_id, settlement, told, urgent=waiting >= self._enough)
+        self._opened().settle_in_time(work.run_id, settlement, told, urgent=waiting >= self._enough)
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
         """End the claims, and sort out the rest.
@@ -189,18 +201,40 @@ class LedgerRun:
         """
         if self._journal is None:
             return
+        ended: dict[str, list[RecordedOutcome]] = {self._run_id: []}
         why = "the job was cancelled before the answer came"
-        settlements = [RecordedOutcome(work.key, RecordState.UNKNOWN, why, work.record_id) for work in unknown]
+        for work in unknown:
+            self._unsent.pop(work.key, None)
+            ended.setdefault(work.run_id, []).append(
+                RecordedOutcome(work.key, RecordState.UNKNOWN, why, work.record_id)
+            )
         why = "the job ended before this took effect"
-        unsent = self._unsent.difference(work.key for work in unknown)
-        settlements += [RecordedOutcome(key, RecordState.FAILED, why) for key in unsent]
-        await self._journal.settle(self._run_id, *settlements)
+        for key, run_id in self._unsent.items():
+            ended.setdefault(run_id, []).append(RecordedOutcome(key, RecordState.FAILED, why))
+        for run_id, settlements in ended.items():
+            await self._journal.settle(run_id, *settlements)
         await self._journal.end_run(self._run_id)
 
     async def _renew(self) -> None:
+        """Renew the lease; if it has run out, go on as another run, since others may have taken over what this had."""
+        journal, lease = self._opened(), self._ledger.lease
         asked = monotonic()
-        await self._opened().renew_run(self._run_id, self._job_id, self._ledger.lease)
-        self._live_until = asked + self._ledger.lease
+        if self.is_live(asked):
+            await journal.renew_run(self._run_id, self._job_id, lease)
+            # What came late may have come after others looked.
+            if self.is_live(monotonic()):
+                self._live_until = asked + lease
+                return
+        _log.warning(
+            "the lease of the bulk job %r ran out while it was under way: what was in flight may be sent again by "
+            "another process. Open the ledger with a longer lease than %g seconds",
+            self._job_id,
+            lease,
+        )
+        replaced, self._run_id = self._run_id, new_run_id()
+        asked = monotonic()
+        await journal.renew_run(self._run_id, self._job_id, lease, replaced=replaced)
+        self._live_until = asked + lease
 
     def _opened(self) -> Journal:
         if self._journal is None:

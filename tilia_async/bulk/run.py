@@ -195,9 +195,35 @@ class Run:
                 await self._settling.finish(work, RecordState.FAILED, refusal)
                 await self._judge.judge_if_idle()
             elif await self._turns.take(work):
-                await self._send(work)
+                if self._record is None or self._record.has_claimed(work):
+                    await self._send(work)
+                else:
+                    self._turns.answered()
+                    self._turns.settled(work)
+                    await self._claim_again(self._record, work)
             else:
                 self._line.put_back(work)
+
+    async def _claim_again(self, record: LedgerRun, work: WorkItem) -> None:
+        """Claim an account whose claim ended with a lease: another run may have it in hand, or have settled it."""
+        pause, longest = _POLLS
+        while not self._stop.called:
+            try:
+                admitted = await record.admit([work])
+            except errors.LedgerError as error:
+                self._stop.call(error)
+                break
+            if admitted.mine:
+                break
+            for _, found in admitted.settled:
+                self._settling.sent.discard(work)
+                await self._settling.finish_as_found(work, found)
+                self._line.finished()
+                await self._judge.judge_if_idle()
+                return
+            await self._stop.pause(pause)
+            pause = min(pause * 2, longest)
+        self._line.put_back(work)
 
     def _hindrance(self, now: float) -> Awaitable[object] | None:
         """Return the reason that holds the next request back.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import attrs
 import orjson
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, ExistingRecord, RecordedOutcome
@@ -47,6 +47,19 @@ class _Settled:
     settlement: RecordedOutcome
 
 
+@attrs.frozen
+class _Renewed:
+    """A run whose claims live on.
+
+    And the one that it goes on from, whose claims end.
+    """
+
+    run_id: str
+    job_id: str
+    lease: float
+    replaced: str | None
+
+
 @attrs.define(eq=False)
 class _Look:
     """An account whose block is undone, with its others.
@@ -73,6 +86,9 @@ class _Claiming:
     claims: Claims = NO_CLAIMS
 
 
+_Entry: TypeAlias = _Intended | _Settled | _Claiming | _Renewed
+
+
 class Journal:
     """Journal of intents and outcomes.
 
@@ -81,7 +97,7 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._entries = GroupCommit[_Intended | _Settled | _Claiming](self._write)
+        self._entries = GroupCommit[_Entry](self._write)
         self._looks = GroupCommit[_Look](self._look)
 
     async def aclose(self) -> None:
@@ -198,21 +214,20 @@ class Journal:
         await self._looks.add(look)
         return look.others
 
-    async def renew_run(self, run_id: str, job_id: str, lease: float) -> None:
+    async def renew_run(self, run_id: str, job_id: str, lease: float, *, replaced: str | None = None) -> None:
         """Prolong the claims of a run.
 
         They live that much longer, in seconds from now, by the database's clock.
 
+        It shares the transaction of what is claimed and settled: a run that gets that on record keeps its claims, too.
+
+        Args:
+            replaced: a run whose claims end, because this one goes on in its place.
+
         Raises:
             LedgerError: it is not on record.
         """
-        renewal = update(RUNS).where(RUNS.c.run_id == run_id).values(expires_at=database_now() + lease)
-
-        async def work(connection: AsyncConnection) -> None:
-            if (await connection.execute(renewal)).rowcount == 0:
-                await _enter_run(connection, run_id, job_id, lease)
-
-        await self.database.write(work)
+        await self._entries.add(_Renewed(run_id, job_id, lease, replaced))
 
     async def end_run(self, run_id: str) -> None:
         """End the claims of a run.
@@ -228,7 +243,7 @@ class Journal:
 
         await self.database.write(work)
 
-    async def _write(self, entries: Sequence[_Intended | _Settled | _Claiming]) -> None:
+    async def _write(self, entries: Sequence[_Entry]) -> None:
         await self.database.transact(lambda transaction: _enter(transaction, entries))
 
     async def _look(self, looks: Sequence[_Look]) -> None:
@@ -239,7 +254,7 @@ class Journal:
             each.others = account.blocks(without=each.undone, unblocked_by=each.unblocked_by)
 
 
-def _enter(transaction: Transaction, entries: Sequence[_Intended | _Settled | _Claiming]) -> None:
+def _enter(transaction: Transaction, entries: Sequence[_Entry]) -> None:
     known = statements(transaction.dialect)
     intents = [each for each in entries if isinstance(each, _Intended)]
     settled = [each for each in entries if isinstance(each, _Settled)]
@@ -248,6 +263,11 @@ def _enter(transaction: Transaction, entries: Sequence[_Intended | _Settled | _C
         # See _lock_undoing. It comes before any row is locked.
         transaction.run(known.lock_undoing, {"lock": _UNDO_LOCK})
     now = _now(transaction, known)
+    for each in entries:
+        if isinstance(each, _Renewed):
+            transaction.run(known.renew_run, {"run": each.run_id, "job": each.job_id, "lease": each.lease})
+            if each.replaced is not None:
+                transaction.run(known.end_run, {"run": each.replaced})
     for each in intents:
         transaction.run(known.intend, _row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id))
     _settle(transaction, known, settled, now)

@@ -16,12 +16,14 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
+    Double,
     Executable,
     FromClause,
     Insert,
     Text,
     bindparam,
     case,
+    delete,
     func,
     insert,
     or_,
@@ -104,6 +106,8 @@ class Statements:
             parameters are the columns of an intent.
         look: the records of ``job`` and ``what`` (an action) with those names.
         live_runs: the runs of ``job`` that are under way, and when their claims end.
+        renew_run: lets the claims of ``run``, of ``job``, live ``lease`` seconds from now.
+        end_run: ends those of ``run``.
         settle: sets ``new_state`` and ``at`` of the records with these ``ids``, a JSON list, that ``run`` has in hand.
         settle_with_error: does so for one ``id``, with ``new_error``.
         settle_account: does so for one ``account``, with ``new_error``.
@@ -117,6 +121,8 @@ class Statements:
     claim: Prepared
     look: Prepared
     live_runs: Prepared
+    renew_run: Prepared
+    end_run: Prepared
     settle: Prepared
     settle_with_error: Prepared
     settle_account: Prepared
@@ -147,6 +153,8 @@ def statements(dialect: str) -> Statements:
             dialect,
         ),
         live_runs=prepare(LIVE_RUNS, dialect),
+        renew_run=prepare(_renew_run(dialect), dialect),
+        end_run=prepare(delete(RUNS).where(RUNS.c.run_id == bindparam("run")), dialect),
         settle=prepare(outcome.where(_is_among(_R.id, ids, dialect)).values(error=None), dialect),
         settle_with_error=prepare(told.where(_R.id == bindparam("record")), dialect),
         settle_account=prepare(told.where(_R.account_id == bindparam("account")), dialect),
@@ -197,6 +205,15 @@ def _enter(dialect: str, names: FromClause) -> postgresql.Insert | sqlite.Insert
     chosen = select(*values).select_from(names).where(true())
     enter = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return enter(RECORDS).from_select([column.name for column in INTENT_COLUMNS], chosen)
+
+
+def _renew_run(dialect: str) -> Executable:
+    enter = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    until = database_now() + bindparam("lease", type_=Double)
+    renewed = enter(RUNS).values(run_id=bindparam("run"), job_id=bindparam("job"), expires_at=until)
+    return renewed.on_conflict_do_update(
+        index_elements=[RUNS.c.run_id], set_={"expires_at": renewed.excluded.expires_at}
+    )
 
 
 def _claim(dialect: str, names: FromClause) -> Executable:
