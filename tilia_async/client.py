@@ -292,15 +292,17 @@ class TiliaClient:
         if self._ledger is None or action is None:
             return await self._requestor.send(operation, path=path, query=query, body=body, options=options)
 
-        async def send(chosen: RequestOptions) -> Response[T]:
-            return await self._requestor.send(operation, path=path, query=query, body=body, options=chosen)
-
         expect("options", options, RequestOptions, type(None))
         # What cannot be sent is refused before it is on record.
         build(operation, self._environment, path=path, query=query, body=body, options=options)
         intent, account_id = Intent(action, reason_of(body)), account_of(operation, path, body)
         recorded = RecordedCall(operation.name, intent, account_id, self._requestor.timeout, options)
-        return await recorded_call(self._ledger, recorded, send)
+        with self._requestor.under_way(operation.name) as requestor:
+
+            async def send(chosen: RequestOptions) -> Response[T]:
+                return await requestor.send(operation, path=path, query=query, body=body, options=chosen)
+
+            return await recorded_call(self._ledger, recorded, send)
 
     async def reconcile(
         self,
@@ -351,7 +353,9 @@ class TiliaClient:
     async def aclose(self, grace: float = 0.0) -> None:
         """Close what the client opened. A second close does nothing.
 
-        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops.
+        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops; one
+        with a ``job_id`` goes on where it stopped when it is run again. A list that is read ends with an error at its
+        next page. A recorded block that waits for its ledger and a ``reconcile`` are calls under way as a whole.
 
         Args:
             grace: seconds that calls under way have to end; then they end with an error.

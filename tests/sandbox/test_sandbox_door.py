@@ -34,7 +34,9 @@ def send(port: int, body: bytes = b"{}", **headers: str) -> tuple[int, str]:
         connection.close()
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "127.1.2.3", "LocalHost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "[::1]", "127.1.2.3", "LocalHost", "localhost.", "[::1%25lo]"]
+)
 def test_the_names_of_this_machine_come_in(host: str) -> None:
     assert Door().refusal({"Host": f"{host}:{PORT}"}, PORT) is None
     assert Door().refusal({"Host": f"{host}:{PORT}", "Origin": f"http://{host}:{PORT}"}, PORT) is None
@@ -45,7 +47,8 @@ def test_the_names_of_this_machine_come_in(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     ["evil.example:8411", "localhost:1", "localhost", "127.0.0.1.evil.example:8411", "evil@localhost:8411", "", ":8411",
-     "localhost:8411/x", "localhost:x", "[::1", "192.168.0.1:8411", "localhost.evil.example:8411", "\x1b[2J"],
+     "localhost:8411/x", "localhost:x", "[::1", "192.168.0.1:8411", "localhost.evil.example:8411", "\x1b[2J",
+     "[::1]x:8411", "localhost..:8411", "127.0.0.1:8411.", "[fe80::1%25lo]:8411", "127.0.0.1:8411, evil", "localhost\t:8411"],
 )  # fmt: skip
 def test_other_names_do_not(host: str) -> None:
     refusal = Door().refusal({"Host": host}, PORT)
@@ -54,9 +57,13 @@ def test_other_names_do_not(host: str) -> None:
     assert refusal.isprintable()
 
 
+def test_the_port_nought_is_not_the_one_that_is_left_out() -> None:
+    assert Door().refusal({"Host": "127.0.0.1:0"}, 80) is not None
+
+
 @pytest.mark.parametrize(
     "page",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:3000"},
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "localhost:8411"}, {"Origin": ""}, {"Origin": "http://localhost:3000"},
      {"Origin": "https://localhost:8411"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}],
 )  # fmt: skip
 def test_pages_of_others_do_not(page: dict[str, str]) -> None:
@@ -70,6 +77,7 @@ def test_names_of_users() -> None:
         "HOST.docker.internal",
         "[fd00::1]:1",
         "10.0.0.7:8411",
+        "host.docker.internal.:9000",
         f"localhost:{PORT}",
     ):
         assert door.refusal({"Host": host}, PORT) is None

@@ -493,14 +493,16 @@ class Accounts:
         refuse(operation.name, {"account_id": checks.identifier(account_id), **intent.problems()})
         path = {"account_id": account_id} if operation.parameters else None
 
-        async def send(chosen: RequestOptions | None) -> T:
-            return await self._sender.value(operation, path=path, body=body, options=chosen)
-
         if self._ledger is None:
-            return await send(options)
+            return await self._sender.value(operation, path=path, body=body, options=options)
         expect("options", options, RequestOptions, type(None))
         recorded = RecordedCall(operation.name, intent, account_id, self._sender.timeout, options)
-        return await recorded_call(self._ledger, recorded, send)
+        with self._sender.under_way(operation.name) as sender:
+
+            async def send(chosen: RequestOptions) -> T:
+                return await sender.value(operation, path=path, body=body, options=chosen)
+
+            return await recorded_call(self._ledger, recorded, send)
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:

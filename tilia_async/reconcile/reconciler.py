@@ -77,10 +77,23 @@ async def reconcile(
     said = None if error is None else _said(error)
     if said is not None:
         return said
+    with caller.under_way(name) as begun:
+        return await _ask(begun, name, error, reference=reference, since=since, options=options)
+
+
+async def _ask(
+    caller: Requestor,
+    name: str,
+    error: errors.TiliaError | None,
+    *,
+    reference: Mapping[str, str] | None,
+    since: datetime | None,
+    options: RequestOptions | None,
+) -> Reconciliation:
     call = None if error is None else error.call
     began = _began(call, since)
     clocked = _ClockedCaller(
-        caller.environment, caller.pool, caller.tokens, caller.timeout, caller.retry, caller.corrected
+        caller.environment, caller.pool, caller.tokens, caller.timeout, caller.retry, caller.corrected, caller.begun
     )
     known: Mapping[str, str] = {} if error is None else error.reference
     sought = Search(name, {**known, **(reference or {})}, began, clocked.clock)

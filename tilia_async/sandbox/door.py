@@ -48,7 +48,7 @@ class Door:
                 "Pass allowed_hosts to Sandbox for a name of yours, e.g. host.docker.internal"
             )
         origin = headers.get("Origin")
-        if origin is not None and origin.removeprefix("http://") != host:
+        if origin is not None and origin != f"http://{host}":
             return f"the sandbox answers no page of {origin!r}"
         site = headers.get("Sec-Fetch-Site")
         if site is not None and site not in _SAME:
@@ -61,9 +61,16 @@ class Door:
             name, given = parts.hostname or "", parts.port
         except ValueError:
             return False
-        if parts.netloc != host or parts.username is not None or not name:
+        if (
+            parts.netloc != host
+            or parts.username is not None
+            or not name
+            or host.partition("]")[2][:1] not in {"", ":"}
+        ):
             return False
-        return name in self._allowed or (_is_loopback(name) and (given or _HTTP_PORT) == port)
+        # The full name, with the dot at its end, is the same name.
+        bare = name.removesuffix(".")
+        return bare in self._allowed or (_is_loopback(bare) and (_HTTP_PORT if given is None else given) == port)
 
 
 def _is_loopback(name: str) -> bool:

@@ -28,13 +28,27 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self.rings_at = _NEVER
         self.draining: list[asyncio.Future[None]] = []
+        self._kept = 0
 
     def __len__(self) -> int:
         return len(self.running)
 
+    def keep(self) -> None:
+        """Count something that is under way without a deadline.
+
+        Between the requests of one call, for example.
+        """
+        self._kept += 1
+
+    def release(self) -> None:
+        """End what ``keep`` began."""
+        self._kept -= 1
+        if self.draining and not self.running:
+            self.tell_drained()
+
     async def drained(self) -> None:
-        """Wait until no call is under way."""
-        if self.running:
+        """Wait until nothing is under way."""
+        if self.running or self._kept:
             over = self.loop.create_future()
             self.draining.append(over)
             await over
@@ -67,7 +81,9 @@ class Deadlines:
             self.ring_at(min(each.ends_at for each in self.running))
 
     def tell_drained(self) -> None:
-        """Wake those who wait until no call is under way."""
+        """Wake those who wait, if nothing is under way."""
+        if self._kept or self.running:
+            return
         waiting, self.draining = self.draining, []
         for over in waiting:
             if not over.done():

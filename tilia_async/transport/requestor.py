@@ -6,11 +6,12 @@ import asyncio
 import logging
 import random
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -140,6 +141,7 @@ class Requestor:
 
     Attributes:
         corrected: declarations that replace those of the same name.
+        begun: its requests belong to a call that is under way, and may begin while the client waits for that to end.
     """
 
     environment: Environment
@@ -148,6 +150,25 @@ class Requestor:
     timeout: float
     retry: RetryPolicy
     corrected: Mapping[str, Operation[Any]] = attrs.field(factory=dict[str, Operation[Any]])
+    begun: bool = False
+
+    @contextmanager
+    def under_way(self, operation: str) -> Iterator[Self]:
+        """Count a call of several steps as under way, and yield what sends its requests until the client's grace ends.
+
+        Args:
+            operation: its name, for the error.
+
+        Raises:
+            ClientClosedError: the client is closed.
+        """
+        self._check_open(operation)
+        deadlines = self.pool.for_running_loop().deadlines
+        deadlines.keep()
+        try:
+            yield attrs.evolve(self, begun=True)
+        finally:
+            deadlines.release()
 
     async def value(
         self,
@@ -228,7 +249,7 @@ class Requestor:
         options: RequestOptions | None,
     ) -> _Call[T]:
         if self.pool.closed:
-            raise errors.ClientClosedError("the client is closed", operation=operation.name)
+            self._check_open(operation.name)
         timeout = self.timeout
         if options is not None:
             expect("options", options, RequestOptions)
@@ -236,6 +257,10 @@ class Requestor:
         body = None if body is None else hide_body(body)
         request = build(operation, self.environment, path=path, query=query, body=body, options=options)
         return _Call(operation, request, monotonic(), timeout)
+
+    def _check_open(self, operation: str) -> None:
+        if self.pool.ended if self.begun else self.pool.closed:
+            raise errors.ClientClosedError("the client is closed", operation=operation)
 
     async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
         part = self.pool.for_running_loop()

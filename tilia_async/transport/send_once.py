@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tilia_async.config import Proxy
+from tilia_async.errors import TiliaError
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import read
 from tilia_async.transport.direct import Direct
@@ -78,6 +79,10 @@ async def send_once(
     except RuntimeError as error:
         # aiohttp's words for a session that was closed while the call was on its way to it.
         if not session.closed:
+            raise
+        ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
+    except Exception as error:  # noqa: BLE001 - a connector of the user's has errors of its own, as SOCKS has
+        if send_state.sent or isinstance(error, TiliaError) or type(session.connector) is aiohttp.TCPConnector:
             raise
         ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
     finally:

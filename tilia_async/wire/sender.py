@@ -6,6 +6,7 @@ What a service needs of the transport.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from tilia_async.config import RequestOptions
@@ -21,6 +22,14 @@ class Sender(Protocol):
     @property
     def timeout(self) -> float:
         """Seconds for a whole call whose options do not say."""
+        ...
+
+    def under_way(self, operation: str) -> AbstractContextManager[Sender]:
+        """Count a call of several steps as under way, and yield what sends its requests until the client's grace ends.
+
+        Raises:
+            ClientClosedError: the client is closed.
+        """
         ...
 
     async def value(
