@@ -179,8 +179,6 @@ def run_script(body: str, loop: str, scheme: str, tmp_path: Path) -> None:
 def test_nothing_is_left_open(name: str, loop: str, scheme: str, tmp_path: Path, way: str) -> None:
     if way == "session":
         pytest.skip("the connections are the same")
-    if scheme == "https" and "generator" in name:
-        pytest.skip("TLS takes some turns to close, and a loop that ends has none left")
     run_script(SCRIPTS[name], loop, scheme, tmp_path)
 
 

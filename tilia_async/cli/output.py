@@ -68,7 +68,8 @@ def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
         table.add_column(name)
     for row in shown:
         table.add_row(*row.values())
-    console.print(table, width=width)
+    # What is no terminal has no width of its own: nothing is cut there.
+    Screen(width=width).print(table)
 
 
 def _show_lines(console: Screen, fields: Mapping[str, str]) -> None:

@@ -76,19 +76,30 @@ async def send_once(
                     raise
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
         ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
-    except RuntimeError as error:
-        # aiohttp's words for a session that was closed while the call was on its way to it.
-        if not session.closed:
-            raise
-        ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
-    except Exception as error:  # noqa: BLE001 - a connector of the user's has errors of its own, as SOCKS has
-        if send_state.sent or isinstance(error, TiliaError) or type(session.connector) is aiohttp.TCPConnector:
+    except Exception as error:  # a connector of the user's has errors of its own, as one for SOCKS; others are raised
+        if not _is_of_connection(error, session, send_state):
             raise
         ended = not_answered(error, send_state, proxy, tls=url.startswith("https:"))
     finally:
         places.release(origin)
     send_state.sent = ended.sent
     return ended
+
+
+def _is_of_connection(error: Exception, session: aiohttp.ClientSession, send_state: SendState) -> bool:
+    """Return True for an error of no known kind that tells of the way to the server."""
+    if session.closed:
+        # aiohttp's words for a session that was closed while the call was on its way to it.
+        return isinstance(error, RuntimeError)
+    if send_state.sent or isinstance(error, TiliaError):
+        return False
+    # A connector of another library, which the user has brought, raises errors of that library's own.
+    makers = {_package_of(kind) for kind in type(session.connector).__mro__} - {"aiohttp", "builtins"}
+    return _package_of(type(error)) in makers
+
+
+def _package_of(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 async def _within(seconds: float, asking: Coroutine[Any, Any, RawResponse]) -> RawResponse:

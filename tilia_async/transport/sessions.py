@@ -67,6 +67,8 @@ class LoopState:
         routes: the proxies of ``session``; None: it has none.
         used: connections that served a request.
         watch: closes ``session`` when the loop ends.
+        lasts: False for a session that was opened as the loop was ending already.
+        last_requests: under way on a session that does not last.
     """
 
     deadlines: Deadlines
@@ -77,6 +79,8 @@ class LoopState:
     routes: Routes | None = None
     used: Used = attrs.field(factory=Used)
     watch: AsyncGenerator[None, None] | None = None
+    lasts: bool = True
+    last_requests: int = 0
 
     def find(self) -> aiohttp.ClientSession | None:
         """Return the session, if its connections can be used.
@@ -222,8 +226,9 @@ class SessionPool:
             return session
         opened: list[aiohttp.ClientSession] = []
         watch = close_with_loop(opened)
-        # Nothing closes what a loop opens at its end, so no connection is kept then.
-        session = self._open(kept=await begin(watch))
+        # Nothing closes what a loop opens at its end, so its calls close it themselves.
+        part.lasts = await begin(watch)
+        session = self._open()
         opened.append(session)
         # That of a session that somebody else closed has nothing left to do.
         part.watch = watch
@@ -243,7 +248,8 @@ class SessionPool:
             part: that of the running event loop.
         """
         direct = part.direct if part.session is session else None
-        return send_once(session, direct, request, token, send_state, self.limits.response_bytes, part.routes)
+        asking = send_once(session, direct, request, token, send_state, self.limits.response_bytes, part.routes)
+        return asking if part.lasts else _close_after(asking, session, part)
 
     async def drain(self, seconds: float) -> None:
         """Wait for the calls under way.
@@ -300,10 +306,10 @@ class SessionPool:
         for part in ended:
             part.drop()
 
-    def _open(self, *, kept: bool) -> aiohttp.ClientSession:
+    def _open(self) -> aiohttp.ClientSession:
         if self.ended:
             raise ClientClosedError("the client is closed")
-        connector = self._connector(kept=kept)
+        connector = self._connector()
         session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=self._foreign is None,
@@ -330,11 +336,11 @@ class SessionPool:
                 session.trace_configs[:] = [SENT, *self._foreign.trace_configs]
         return session
 
-    def _connector(self, *, kept: bool) -> aiohttp.BaseConnector:
+    def _connector(self) -> aiohttp.BaseConnector:
         if self._foreign is None:
             # Places are what limits it. What cannot be looked at before it is used again is not used again.
             ssl = True if self._ssl is None else self._ssl
-            return aiohttp.TCPConnector(limit=0, force_close=not (kept and CAN_LOOK), ssl=ssl)
+            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK, ssl=ssl)
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
@@ -356,6 +362,19 @@ class SessionPool:
         self._end = weakref.finalize(self, _drop_all, self._parts)
         self._forks = _forks
         self._process = os.getpid()
+
+
+async def _close_after(
+    asking: Awaitable[RawResponse | NoResponse], session: aiohttp.ClientSession, part: LoopState
+) -> RawResponse | NoResponse:
+    """Close the session after the last request: TLS takes turns to close, which a loop has only while a call waits."""
+    part.last_requests += 1
+    try:
+        return await asking
+    finally:
+        part.last_requests -= 1
+        if not part.last_requests:
+            await session.close()
 
 
 def _begin_to_close(part: LoopState) -> asyncio.Task[None]:
