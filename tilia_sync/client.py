@@ -288,7 +288,9 @@ class TiliaClient:
     def close(self, grace: float = 0.0) -> None:
         """Close what the client opened. A second close does nothing.
 
-        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops.
+        Nothing new is begun from now on. Of a bulk job that is under way, what was sent settles, and the job stops; one
+        with a ``job_id`` goes on where it stopped when it is run again. A list that is read ends with an error at its
+        next page. A recorded block that waits for its ledger and a ``reconcile`` are calls under way as a whole.
 
         Args:
             grace: seconds that calls under way have to end; then they end with an error.
