@@ -76,7 +76,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "blocks.db"
 
 
-@pytest.mark.parametrize("way", ["call", "job", "closing", "sync"])
+@pytest.mark.parametrize("way", [pytest.param("call", marks=pytest.mark.nightly), "job", "closing", "sync"])
 def test_ctrl_c_ends_what_waits_for_another_process(path: Path, way: str) -> None:
     make(path)
     with (
@@ -225,7 +225,15 @@ def until_it_has_open(pid: int, path: Path) -> None:
     raise AssertionError("it never opened the ledger")
 
 
-@pytest.mark.parametrize("command", [["history", "acct_first"], ["pending"], ["blocked"], ["export"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["history", "acct_first"],
+        pytest.param(["pending"], marks=pytest.mark.nightly),
+        pytest.param(["blocked"], marks=pytest.mark.nightly),
+        ["export"],
+    ],
+)
 def test_what_reads_does_not_wait_for_what_writes(path: Path, command: list[str]) -> None:
     make(path)
     with held(path):
@@ -286,7 +294,7 @@ async def test_what_is_written_while_another_process_writes_is_there_when_that_e
 
 @pytest.mark.asyncio
 async def test_patience_has_an_end_that_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tilia_async.ledger.sqlite_locks.Patience.__init__.__defaults__", (0.5,))
+    monkeypatch.setattr("tilia_async.ledger.sqlite_locks.LockWait.__init__.__defaults__", (0.5,))
     async with BlockLedger.open(f"sqlite:///{path}") as ledger:
         journal = await journal_of(ledger)
         with held(path):

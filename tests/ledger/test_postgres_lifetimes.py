@@ -43,7 +43,16 @@ async def counted(way: str, loop: str = "asyncio") -> list[int]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("way", ["run", "late", "cancelled", "interrupted", "failed"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "run",
+        pytest.param("late", marks=pytest.mark.nightly),
+        "cancelled",
+        pytest.param("interrupted", marks=pytest.mark.nightly),
+        "failed",
+    ],
+)
 async def test_the_end_of_a_loop_ends_the_connections_that_were_opened_in_it(way: str) -> None:
     assert await counted(way) == [0, 0, 0]
 

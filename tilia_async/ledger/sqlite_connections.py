@@ -21,7 +21,7 @@ import attrs
 
 from tilia_async.errors import LedgerError
 from tilia_async.ledger.sqlite_files import FileState, open_file
-from tilia_async.ledger.sqlite_locks import LedgerFile, Patience
+from tilia_async.ledger.sqlite_locks import LedgerFile, LockWait
 from tilia_async.os_threads import DaemonThread, original
 
 T = TypeVar("T")
@@ -100,9 +100,9 @@ class SqliteConnection(aiosqlite.Connection):
 
     _tx: _Requests  # which aiosqlite does not tell so exactly
 
-    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection], max_delay: Patience) -> None:
+    def __init__(self, database: str, connect: Callable[[], sqlite3.Connection], lock_wait: LockWait) -> None:
         super().__init__(connect, _ROWS_AT_ONCE)
-        self.max_delay = max_delay
+        self.lock_wait = lock_wait
         self._ended: asyncio.Future[None] | None = None
         # aiosqlite's own are greenlets' where gevent or eventlet have replaced them, and would wait for this very loop.
         self._tx = _new_queue()
@@ -136,7 +136,7 @@ class SqliteConnection(aiosqlite.Connection):
         Returns:
             A future of the running event loop, done when the file is closed; None where the first time was elsewhere.
         """
-        self.max_delay.end()
+        self.lock_wait.end()
         file, self._connection = self._connection, None
         # Of one that does nothing the closing would be interrupted, which empties the log beside the file.
         if file is not None and self._worker.busy:
@@ -206,10 +206,10 @@ class SqliteConnections:
                 worker.close_inherited(database)
                 if worker.file is None:
                     _WORKERS.discard(worker)
-        max_delay = Patience()
+        lock_wait = LockWait()
         if self.is_hurried:
-            max_delay.end()
-        connection = SqliteConnection(database, partial(self._open, database, max_delay, **settings), max_delay)
+            lock_wait.end()
+        connection = SqliteConnection(database, partial(self._open, database, lock_wait, **settings), lock_wait)
         self._known.add(connection)
         try:
             await connection
@@ -218,8 +218,8 @@ class SqliteConnections:
             raise
         return connection
 
-    def _open(self, database: str, max_delay: Patience, **settings: Any) -> LedgerFile:  # as above
-        file, state = open_file(database, max_delay, **settings)
+    def _open(self, database: str, lock_wait: LockWait, **settings: Any) -> LedgerFile:  # as above
+        file, state = open_file(database, lock_wait, **settings)
         if state is not None:
             self._states.add(state)
         return file
@@ -228,7 +228,7 @@ class SqliteConnections:
         """Let nothing wait for locks of other processes any more."""
         self.is_hurried = True
         for connection in list(self._known):
-            connection.max_delay.end()
+            connection.lock_wait.end()
 
     def forget_states(self) -> None:
         """Take files as they are when they are opened next."""

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import attrs
 
 from tilia_async.errors import LedgerError
-from tilia_async.ledger.sqlite_locks import SLICE_SECONDS, LedgerFile, Patience, primary_code
+from tilia_async.ledger.sqlite_locks import SLICE_SECONDS, LedgerFile, LockWait, primary_code
 from tilia_async.os_threads import ProcessLock
 
 _OWNER_ONLY: Final = 0o600
@@ -73,7 +73,7 @@ def path_of(database: str) -> Path | None:
     return Path(url2pathname(parts.path)) if mode == "rwc" else None
 
 
-def open_file(database: str, max_delay: Patience, **settings: Any) -> tuple[LedgerFile, FileState | None]:
+def open_file(database: str, lock_wait: LockWait, **settings: Any) -> tuple[LedgerFile, FileState | None]:
     """Open a file for its owner alone.
 
     It is made if it is new.
@@ -92,7 +92,7 @@ def open_file(database: str, max_delay: Patience, **settings: Any) -> tuple[Ledg
     if path is not None:
         _make(path)
     try:
-        return _connected(database, max_delay, settings), None
+        return _connected(database, lock_wait, settings), None
     except sqlite3.OperationalError as error:
         if primary_code(error) not in _UNWRITABLE or path is None:
             raise
@@ -109,15 +109,15 @@ def open_file(database: str, max_delay: Patience, **settings: Any) -> tuple[Ledg
     try:
         state = FileState.of(path)
         frozen = f"file:{quote(str(path.absolute()))}?immutable=1"
-        return _connected(frozen, max_delay, {**settings, "uri": True}), state
+        return _connected(frozen, lock_wait, {**settings, "uri": True}), state
     except OSError:
         raise failure from None
 
 
-def _connected(database: str, max_delay: Patience, settings: dict[str, Any]) -> LedgerFile:
+def _connected(database: str, lock_wait: LockWait, settings: dict[str, Any]) -> LedgerFile:
     given: dict[str, Any] = {**settings, "timeout": SLICE_SECONDS}
     file = sqlite3.connect(database, factory=LedgerFile, **given)
-    file.max_delay = max_delay
+    file.lock_wait = lock_wait
     try:
         _prepare(file)
     except BaseException:  # whatever it is, the file does not stay open

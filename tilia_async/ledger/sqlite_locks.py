@@ -47,7 +47,7 @@ def primary_code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY
 
 
-class Patience:
+class LockWait:
     """Seconds for which one connection waits for a lock.
 
     It ends earlier if somebody ends all waiting.
@@ -88,15 +88,15 @@ class Patience:
 
 
 class LedgerFile(sqlite3.Connection):
-    """An open file with patience.
+    """An open file that waits for locks.
 
-    Its statements wait for locks as long as its patience lasts.
+    Its statements wait as long as its ``lock_wait`` lasts.
 
     Attributes:
-        patience: how long that is.
+        lock_wait: for how long.
     """
 
-    max_delay: Patience = Patience()
+    lock_wait: LockWait = LockWait()
 
     def cursor(self, factory: object = None) -> sqlite3.Cursor:  # type: ignore[override]  # of any other kind, it would not wait
         """Make a cursor, always of the kind that waits."""
@@ -122,19 +122,19 @@ class LedgerFile(sqlite3.Connection):
 
         A commit that finds readers in its way leaves the transaction as it is, and is made again.
         """
-        self.max_delay.wait_for(super().commit, lambda: self.in_transaction)
+        self.lock_wait.wait_for(super().commit, lambda: self.in_transaction)
 
 
 class _LedgerCursor(sqlite3.Cursor):
     def __init__(self, file: sqlite3.Connection) -> None:
         super().__init__(file)
         self._file = file
-        self._patience = file.max_delay if isinstance(file, LedgerFile) else Patience()
+        self._lock_wait = file.lock_wait if isinstance(file, LedgerFile) else LockWait()
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:  # SQLite's values are of any type
         file, before = self._file, self._file.in_transaction
         # Within a transaction a statement that failed is undone alone; SQLite may also undo all of it, and says so.
-        return self._patience.wait_for(
+        return self._lock_wait.wait_for(
             lambda: super(_LedgerCursor, self).execute(sql, parameters), lambda: file.in_transaction is before
         )
 
@@ -142,7 +142,7 @@ class _LedgerCursor(sqlite3.Cursor):
         file, rows = self._file, list(rows)
         began_here = not file.in_transaction
         # Some rows of a transaction under way may have been written before the one that failed.
-        return self._patience.wait_for(
+        return self._lock_wait.wait_for(
             lambda: super(_LedgerCursor, self).executemany(sql, rows),
             lambda: began_here and not file.in_transaction,
         )
