@@ -201,7 +201,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def types_more(session: nox.Session) -> None:
-    """Check the types that users get with pyrefly and ty, too."""
+    """Check the public types with pyrefly and ty, too."""
     session.install("-q", ".[all]", *group("types_more"))
     python = interpreter_of(session)
     # Copied elsewhere, so that the installed packages are looked at, and not the working tree.

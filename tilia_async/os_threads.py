@@ -112,7 +112,10 @@ class DaemonThread(threading.Thread):
 
 
 class OneTimeEvent:
-    """An event that is set once, and is waited for in threads of the operating system."""
+    """An event that is set once.
+
+    It is waited for in threads of the operating system.
+    """
 
     def __init__(self) -> None:
         self._is_set = False
@@ -121,7 +124,10 @@ class OneTimeEvent:
         self._lock.acquire()
 
     def set(self) -> None:
-        """Let all go on that wait. A second time does nothing."""
+        """Let all go on that wait.
+
+        A second time does nothing.
+        """
         if self._is_set:
             return
         self._is_set = True
@@ -130,7 +136,10 @@ class OneTimeEvent:
             self._lock.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is set; False if that took longer than so many seconds."""
+        """Wait until it is set.
+
+        False if that took longer than so many seconds.
+        """
         if not self._is_set and self._lock.acquire(timeout=seconds):
             self._lock.release()
         return self._is_set
@@ -165,7 +174,10 @@ class ProcessLock:
         lock.acquire()
 
     def release(self) -> None:
-        """Let others in; in a process that was forked while it was held there is nothing to let go."""
+        """Let others in.
+
+        In a process that was forked while it was held there is nothing to let go.
+        """
         lock = self._locks.get(os.getpid())
         if lock is not None:
             lock.release()

@@ -27,7 +27,7 @@ def last_tag() -> str | None:
 
 
 def public_paths(package: griffe.Object, modules: list[str]) -> dict[str, str]:
-    """Return where each exported name is defined, by the name that users import."""
+    """Return each exported name's place, by its public name."""
     found: dict[str, str] = {}
     for name in modules:
         module = package if name == package.path else package[name.removeprefix(f"{package.path}.")]
@@ -60,7 +60,10 @@ def broken(package: str, tag: str, modules: list[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what a release would break; 1 if it would break something."""
+    """Print what a release would break.
+
+    Returns 1 if it would break something.
+    """
     tag = arguments[0] if arguments else last_tag()
     if tag is None:
         print("there is no tag yet, so there is nothing to compare with")

@@ -1,4 +1,4 @@
-"""Runs a script in a process where gevent or eventlet have put greenlets in the place of threads."""
+"""Scripts in processes patched by gevent or eventlet."""
 
 import subprocess
 import sys
@@ -17,13 +17,19 @@ PATCH = {
 
 
 def needs(library: str) -> None:
-    """Skip a test whose library is not installed; not by importing it: eventlet warns in every fork from then on."""
+    """Skip a test whose library is not installed.
+
+    Not by importing it: eventlet warns in every fork from then on.
+    """
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
 
 
 def greenlets(sandbox: Sandbox, script: str, library: str, *, late: bool = False, loop: str = "uvloop") -> str:
-    """What a script prints in a process that is patched before or after all imports; it ends within its time."""
+    """Return what a script prints in a patched process.
+
+    It is patched before or after all imports, and ends within its time.
+    """
     needs(library)
     slow = "" if loop == "uvloop" else "import sys; sys.modules['uvloop'] = None\n"
     patch, settings = PATCH[library], (sandbox.client_id, sandbox.client_secret, sandbox.port)

@@ -1,4 +1,7 @@
-"""A real SOCKS5 proxy (RFC 1928, RFC 1929): passes bytes on, and remembers whom it was asked for."""
+"""A real SOCKS5 proxy (RFC 1928, RFC 1929).
+
+It passes bytes on, and remembers whom it was asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _REFUSED = 5
 
 @attrs.define(eq=False)
 class SocksProxy:
-    """What a proxy does and saw.
+    """Proxy, and what it saw.
 
     Attributes:
         login: user and password that it wants; None: it wants none.

@@ -72,7 +72,10 @@ class LedgerRun:
         self._enough = max(1, int(concurrency * _MOST_WAITING))
 
     def has_claimed(self, work: WorkItem) -> bool:
-        """Return whether the claim is this run's; it is not if the lease ran out since."""
+        """Return True if the claim is this run's.
+
+        It is not if the lease ran out since.
+        """
         return work.run_id == self._run_id
 
     def is_live(self, now: float) -> bool:
@@ -216,7 +219,10 @@ class LedgerRun:
         await self._journal.end_run(self._run_id)
 
     async def _renew(self) -> None:
-        """Renew the lease; if it has run out, go on as another run, since others may have taken over what this had."""
+        """Renew the lease.
+
+        If it has run out, go on as another run, since others may have taken over what this had.
+        """
         journal, lease = self._opened(), self._ledger.lease
         asked = monotonic()
         if self.is_live(asked):

@@ -205,7 +205,10 @@ class Run:
                 self._line.put_back(work)
 
     async def _claim_again(self, record: LedgerRun, work: WorkItem) -> None:
-        """Claim an account whose claim ended with a lease: another run may have it in hand, or have settled it."""
+        """Claim an account whose claim ended with a lease.
+
+        Another run may have it in hand, or have settled it.
+        """
         pause, longest = _POLLS
         while not self._stop.called:
             try:

@@ -47,7 +47,10 @@ A process that is forked meanwhile would have modules locked for ever.
 """
 
 _importers: Final = set[int]()
-"""Processes in which a thread imports; a forked one that finds its parent here has such locks."""
+"""Processes in which a thread imports.
+
+A forked one that finds its parent here has such locks.
+"""
 
 if hasattr(os, "register_at_fork"):
     # The lock of the parent is none of the child's.

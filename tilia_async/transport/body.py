@@ -22,7 +22,7 @@ _FEW: Final = 10_000
 
 
 def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: int) -> bytes | None:
-    """Return a short, plain body that is there as a whole.
+    """Return a short, plain body that is there whole.
 
     Most are when their headers are. None: see ``read``.
 

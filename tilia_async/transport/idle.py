@@ -55,7 +55,9 @@ once: to register a socket costs more than to ask.
 
 
 def is_quiet(protocol: ResponseHandler, used: Used) -> bool:
-    """Return True for a used connection on which nothing came since.
+    """Return True for a quiet connection that was used before.
+
+    Nothing has come on it since.
 
     Most looks end here.
     """

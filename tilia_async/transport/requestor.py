@@ -154,7 +154,9 @@ class Requestor:
 
     @contextmanager
     def under_way(self, operation: str) -> Iterator[Self]:
-        """Count a call of several steps as under way, and yield what sends its requests until the client's grace ends.
+        """Count a call of several steps as under way.
+
+        Yields what sends its requests until the client's grace ends.
 
         Args:
             operation: its name, for the error.
@@ -307,7 +309,7 @@ class Requestor:
         return outcome
 
     def _decided(self, call: _Call[T], policy: RetryPolicy, failure: errors.TiliaError) -> float | None:
-        """Return the seconds until the next attempt; None: there is none."""
+        """Return the seconds until the next attempt; None: none follows."""
         decision = decide(
             call.operation,
             policy,

@@ -87,7 +87,10 @@ async def send_once(
 
 
 def _is_of_connection(error: Exception, session: aiohttp.ClientSession, send_state: SendState) -> bool:
-    """Return True for an error of no known kind that tells of the way to the server."""
+    """Return True for an unknown kind of connection error.
+
+    It tells of the way to the server.
+    """
     if session.closed:
         # aiohttp's words for a session that was closed while the call was on its way to it.
         return isinstance(error, RuntimeError)

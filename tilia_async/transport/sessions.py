@@ -367,7 +367,10 @@ class SessionPool:
 async def _close_after(
     asking: Awaitable[RawResponse | NoResponse], session: aiohttp.ClientSession, part: LoopState
 ) -> RawResponse | NoResponse:
-    """Close the session after the last request: TLS takes turns to close, which a loop has only while a call waits."""
+    """Close the session after the last request.
+
+    TLS takes turns to close, which a loop has only while a call waits.
+    """
     part.last_requests += 1
     try:
         return await asking

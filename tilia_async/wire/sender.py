@@ -25,7 +25,9 @@ class Sender(Protocol):
         ...
 
     def under_way(self, operation: str) -> AbstractContextManager[Sender]:
-        """Count a call of several steps as under way, and yield what sends its requests until the client's grace ends.
+        """Count a call of several steps as under way.
+
+        Yields what sends its requests until the client's grace ends.
 
         Raises:
             ClientClosedError: the client is closed.
