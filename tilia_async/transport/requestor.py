@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import sys
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -153,7 +153,7 @@ class Requestor:
     begun: bool = False
 
     @contextmanager
-    def under_way(self, operation: str) -> Iterator[Self]:
+    def under_way(self, operation: str) -> Generator[Self, None, None]:
         """Count a call of several steps as under way.
 
         Yields what sends its requests until the client's grace ends.
