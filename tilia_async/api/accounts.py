@@ -506,8 +506,10 @@ class Accounts:
 
 
 def _user_ids(operation: str, platforms: Mapping[str, str | Mapping[str, str]] | None) -> dict[str, str]:
+    if platforms is None:
+        return {}
     refuse(operation, {"external_platforms": checks.mapping(platforms)})
-    return {name: _user_id(user) for name, user in (platforms or {}).items()}
+    return {name: _user_id(user) for name, user in platforms.items()}
 
 
 def _user_id(user: str | Mapping[str, str]) -> str:
