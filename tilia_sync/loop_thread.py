@@ -20,7 +20,7 @@ from typing import Final, NoReturn, Protocol, TypeVar
 import attrs
 
 from tilia_async.errors import ClientClosedError
-from tilia_sync import tracebacks as frames
+from tilia_sync import tracebacks
 from tilia_sync.batch_reader import BatchReader
 from tilia_sync.batched_job import BatchedJob, Supply, supplies
 from tilia_sync.call import Call
@@ -94,7 +94,7 @@ class LoopHandle:
 
     def __exit__(self, exc_type: object, exc: BaseException | None, traceback: object) -> None:
         if exc is not None:
-            frames.trim(exc)
+            tracebacks.trim(exc)
 
     def run(self, coroutine: Coroutine[object, object, T]) -> T:
         """Run a coroutine to its end in the thread.
@@ -459,7 +459,7 @@ class LoopThread:
             "a tilia_sync call blocks the event loop that runs in this thread until it returns; "
             "in asynchronous code use tilia_async and await",
             RuntimeWarning,
-            stacklevel=frames.users_level(),
+            stacklevel=tracebacks.users_level(),
         )
 
     def _refuse_to_stay(self) -> NoReturn:
@@ -485,7 +485,7 @@ def _check_progress(runner: LoopRunner, call: Call[T]) -> None:
         raise RuntimeError(
             f"deadlock: the {THREAD_NAME} thread has done nothing for {STALL_SECONDS:g} s, it may wait for a lock that "
             "this thread holds; whether the call takes effect cannot be known\n"
-            + frames.stacks([call.caller, *_ident(runner)])
+            + tracebacks.stacks([call.caller, *_ident(runner)])
         )
 
 
@@ -495,7 +495,7 @@ def _refuse_to_wait_for_itself(runner: LoopRunner) -> NoReturn:
     raise RuntimeError(
         f"a tilia_sync call inside the {THREAD_NAME} thread would wait for itself for ever: "
         "code that runs there is asynchronous, so use tilia_async and await\n"
-        + frames.stacks([*_ident(runner), *(call.caller for call in waiting[:3])])
+        + tracebacks.stacks([*_ident(runner), *(call.caller for call in waiting[:3])])
     )
 
 
@@ -522,4 +522,4 @@ if hasattr(os, "register_at_fork"):
 
 atexit.register(LOOP_THREAD.leave)
 
-frames.hide(__name__)
+tracebacks.hide(__name__)

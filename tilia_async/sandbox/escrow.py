@@ -18,7 +18,7 @@ from tilia_async.models.invoices import InvoiceState
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.invoice_json import notify as notify_invoice
-from tilia_async.sandbox.invoice_json import to_json as invoice_told
+from tilia_async.sandbox.invoice_json import to_json as invoice_to_json
 from tilia_async.sandbox.invoices import charge, draft
 from tilia_async.sandbox.paging import page_of
 from tilia_async.sandbox.requests import ErrorResponse, Route, SandboxRequest
@@ -169,5 +169,5 @@ def _to_json(world: World, deal: SandboxEscrow, *, with_invoice: bool = False) -
         "updated": world.clock.rfc3339(deal.updated),
     }
     if with_invoice:
-        to_json["escrow_invoice"] = invoice_told(world, deal.escrow, clock=world.clock)
+        to_json["escrow_invoice"] = invoice_to_json(world, deal.escrow, clock=world.clock)
     return to_json

@@ -15,7 +15,7 @@ from tilia_async.sandbox.state.accounts import INTEGRATOR, SandboxAccount
 from tilia_async.sandbox.state.methods import CARD, PAYPAL, POBO, SandboxPaymentMethod
 from tilia_async.sandbox.state.wallets import CUSTOM
 from tilia_async.sandbox.wallets import balances_of, open_custom
-from tilia_async.sandbox.wallets import to_json as wallet_told
+from tilia_async.sandbox.wallets import to_json as wallet_to_json
 from tilia_async.sandbox.world import World
 
 _DEFAULTS = ("default_payment", "default_payout")
@@ -86,7 +86,7 @@ def create_custom_wallet(call: SandboxRequest) -> SandboxResponse:
     wallet = open_custom(call)
     method = call.world.add_wallet_method(wallet, method_class=CUSTOM)
     notify(call.world, method)
-    return success({"payment_method": to_json(method), "wallet": wallet_told(wallet)}, texts=Texts.NULL)
+    return success({"payment_method": to_json(method), "wallet": wallet_to_json(wallet)}, texts=Texts.NULL)
 
 
 def add_card(world: World, account: SandboxAccount, currency: str, state: str) -> SandboxPaymentMethod:

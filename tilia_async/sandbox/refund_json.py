@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.refunds import RefundStatus
 from tilia_async.sandbox import messages
-from tilia_async.sandbox.payment_methods import to_json as method_told
+from tilia_async.sandbox.payment_methods import to_json as method_to_json
 from tilia_async.sandbox.state.escrows import SandboxRefund
 from tilia_async.sandbox.state.invoices import Payment, SandboxInvoice
 from tilia_async.sandbox.world import World
@@ -67,7 +67,7 @@ def _payment(bill: SandboxInvoice, payment: Payment, made: Sequence[SandboxRefun
         "created": payment.method.created,
         "updated": payment.method.updated,
         "refunds": [_refund(each) for each in made if each.payment is payment],
-        "payment_method": {"payload": method_told(payment.method)},
+        "payment_method": {"payload": method_to_json(payment.method)},
     }
 
 

@@ -10,7 +10,7 @@ from tilia_async.errors import WebhookError
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object
 from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
-from tilia_async.wire import json_reader as nesting
+from tilia_async.wire import json_reader
 from tilia_async.wire.codec import PayloadError, decode, read_time
 
 RawBody: TypeAlias = bytes | bytearray | memoryview | str
@@ -91,7 +91,7 @@ def _envelope(body: bytes) -> JsonObject:
     fault = ""
     envelope: JsonValue = None
     try:
-        envelope = nesting.loads(body)
+        envelope = json_reader.loads(body)
     except ValueError as error:
         # Not raised here: the error's context would hold the whole body.
         fault = str(error)

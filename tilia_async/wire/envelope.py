@@ -18,7 +18,7 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
-from tilia_async.wire import json_reader as nesting
+from tilia_async.wire import json_reader
 from tilia_async.wire.effect import REFUSALS, AttemptResult, answered, took_effect
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.redactor import NO_REDACTION, Redactor, named_secrets
@@ -113,7 +113,7 @@ def read_json(answer: RawResponse) -> JsonValue:
         raise ValueError(answer.defect)
     if not answer.body:
         raise ValueError("it is empty")
-    return nesting.loads(answer.body)
+    return json_reader.loads(answer.body)
 
 
 def payload_of(body: JsonValue) -> JsonValue:

@@ -13,8 +13,7 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.json_value import JsonValue
-from tilia_async.wire import envelope
-from tilia_async.wire import json_reader as nesting
+from tilia_async.wire import envelope, json_reader
 from tilia_async.wire.agreement import agrees, contradiction, needed, refusal, shortfall
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.effect import AttemptResult, took_effect
@@ -65,13 +64,13 @@ def well(operation: Operation[T], request: WireRequest, answer: RawResponse) -> 
 
     Most are; None: it is for ``interpret`` to say.
 
-    What this returns, ``judge`` returns, too; but that has to know all the ways in which an answer may be odd.
+    What this returns, ``interpret`` returns, too; but that has to know all the ways in which an answer may be odd.
     """
     required = needed(operation)
     if answer.status != _OK or not answer.body or not required:
         return None
     try:
-        payload = envelope.payload_of(nesting.loads(answer.body))
+        payload = envelope.payload_of(json_reader.loads(answer.body))
         if payload is None:
             return None
         value = decode(payload, operation.returns)
