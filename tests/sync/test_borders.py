@@ -141,8 +141,8 @@ def test_tracebacks_start_at_the_users_line_and_end_at_the_cause() -> None:
                     print(sorted({file for file, _ in frames} & {"loop_thread.py", "call.py", "batch_reader.py", "threading.py"}))
     """
     trimmed = (
-        "('<string>', '<module>') user ('requestor.py', '_attempts')\n[]\n"
-        "('<string>', '<module>') users_loop ('requestor.py', '_attempts')\n[]\n"
+        "('<string>', '<module>') user ('requestor.py', '_again')\n[]\n"
+        "('<string>', '<module>') users_loop ('requestor.py', '_again')\n[]\n"
     )
     assert run(script) == trimmed
     full = run('os.environ["TILIA_SYNC_FULL_TRACEBACKS"] = "1"\n' + script.replace("\n        ", "\n")).splitlines()
