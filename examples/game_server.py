@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import random
 import sys
@@ -283,6 +284,8 @@ def main() -> int:
     parser.add_argument("--faults", type=float, default=20.0, help="how many faults a second (20)")
     parser.add_argument("--seed", type=int, default=7, help="makes the choices of both sides repeatable (7)")
     options = parser.parse_args()
+    # A write that is cut off is warned of; this game writes down each of them by itself, and settles it in the end.
+    logging.getLogger("tilia_async.calls").setLevel(logging.ERROR)
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     tilia = spawn.Process(target=tilias_process, args=(theirs, options.seed, options.faults), daemon=True)
