@@ -605,7 +605,8 @@ async def closed(reader: asyncio.StreamReader) -> float:
 
 async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """The head of the answer to one request that keeps its connection."""
-    writer.write(b"GET /accounts/v1/nobody/user-info HTTP/1.1\r\nHost: x\r\n\r\n")
+    port = writer.get_extra_info("peername")[1]
+    writer.write(b"GET /accounts/v1/nobody/user-info HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % port)
     head = await reader.readuntil(b"\r\n\r\n")
     (length,) = re.findall(rb"Content-Length: (\d+)", head)
     await reader.readexactly(int(length))
