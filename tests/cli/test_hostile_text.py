@@ -37,7 +37,7 @@ def account_id(served: tilia_sync.Sandbox, settings: dict[str, str]) -> str:
     return account_id
 
 
-@pytest.mark.parametrize("out", ["file", "terminal"])
+@pytest.mark.parametrize("out", [pytest.param("file", marks=pytest.mark.nightly), "terminal"])
 def test_in_any_command(
     served: tilia_sync.Sandbox, settings: dict[str, str], account_id: str, tmp_path: Path, out: str
 ) -> None:

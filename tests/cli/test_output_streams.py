@@ -69,7 +69,11 @@ def test_every_command_is_tried(commands: dict[str, list[str]]) -> None:
 
 @pytest.mark.parametrize(
     ("out", "status", "told"),
-    [("gone", 141, None), ("full", 1, "No space left on device"), ("closed", 1, "Bad file descriptor")],
+    [
+        ("gone", 141, None),
+        pytest.param("full", 1, "No space left on device", marks=pytest.mark.nightly),
+        pytest.param("closed", 1, "Bad file descriptor", marks=pytest.mark.nightly),
+    ],
 )
 def test_what_cannot_be_printed_ends_in_a_sentence_or_in_none(
     commands: dict[str, list[str]], settings: dict[str, str], tmp_path: Path, out: str, status: int, told: str | None
@@ -89,7 +93,7 @@ def test_what_cannot_be_printed_ends_in_a_sentence_or_in_none(
             assert end.stderr == "", case.arguments
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.nightly)])
 def test_what_has_no_character_is_escaped(
     commands: dict[str, list[str]], settings: dict[str, str], tmp_path: Path, encoding: str
 ) -> None:

@@ -48,9 +48,9 @@ async def counted(way: str, loop: str = "asyncio") -> list[int]:
     [
         "run",
         pytest.param("late", marks=pytest.mark.nightly),
-        "cancelled",
+        pytest.param("cancelled", marks=pytest.mark.nightly),
         pytest.param("interrupted", marks=pytest.mark.nightly),
-        "failed",
+        pytest.param("failed", marks=pytest.mark.nightly),
     ],
 )
 async def test_the_end_of_a_loop_ends_the_connections_that_were_opened_in_it(way: str) -> None:

@@ -36,7 +36,7 @@ class SlowQueue(SimpleQueue):
 
     def get(self, *arguments: object) -> object:
         request = super().get(*arguments)
-        time.sleep(0.03)
+        time.sleep(0.015)
         return request
 
 

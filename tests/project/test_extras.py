@@ -43,7 +43,13 @@ def test_every_package_of_an_extra_is_tried() -> None:
     assert stated - {"tilia-sdk"} <= NEEDED.keys()
 
 
-@pytest.mark.parametrize("missing", NEEDED)
+QUICK = frozenset({"asyncpg", "cryptography", "typer"})
+"""One of each extra that a feature cannot do without; the others are tried at night."""
+
+
+@pytest.mark.parametrize(
+    "missing", [each if each in QUICK else pytest.param(each, marks=pytest.mark.nightly) for each in NEEDED]
+)
 def test_a_feature_without_its_package_names_the_extra(missing: str) -> None:
     done = subprocess.run(
         [sys.executable, HERE.parent / "support" / "optional_features.py", missing],

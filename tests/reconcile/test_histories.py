@@ -227,7 +227,9 @@ def told(world: World, since: float | None) -> tuple[Reconciliation, datetime]:
             raise errors.NotFoundError(status=404, operation=operation.name, codes=("ACCOUNT_NOT_FOUND",))
         return Response(decode(payload, operation.returns), payload, 200, {"Date": date}, 1, 0.0)
 
-    caller: Any = SimpleNamespace(environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={}, begun=False)
+    caller: Any = SimpleNamespace(
+        environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={}, begun=False
+    )
     caller.under_way = lambda _operation: nullcontext(caller)
     with patch.object(reconciler._ClockedCaller, "send", send):
         found = asyncio.run(

@@ -132,7 +132,7 @@ async def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.write(
             f"POST /accounts/v1/x HTTP/1.1\r\nHost: localhost:{sandbox.port}\r\nContent-Length: 9\r\n\r\n{{".encode()
         )
-        answer = await reader.read()
+        answer = await reader.readuntil(b"\r\n")
         assert answer.split()[1] == b"408"
         writer.close()
         await writer.wait_closed()
