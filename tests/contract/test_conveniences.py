@@ -155,8 +155,8 @@ async def test_wait_in_vain(api: Recorder, tilia: TiliaClient) -> None:
     api.succeed([], times=1000)
     begun = time.monotonic()
     with pytest.raises(errors.DeadlineExceededError) as caught:
-        await tilia.wallets.wait_until_ready(ACCOUNT, timeout=0.5)
-    assert 0.4 < time.monotonic() - begun < 5
+        await tilia.wallets.wait_until_ready(ACCOUNT, timeout=1.5)
+    assert 1.4 < time.monotonic() - begun < 10
     assert isinstance(caught.value, TimeoutError)
     assert api.calls
 

@@ -62,7 +62,9 @@ A lease that ends further ahead than any may was given before the clock was set 
 
 LIVE_RUNS: Final = select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == bindparam("job"), IS_LIVE)
 
-_PLANNING: Final = {
+_SETTINGS: Final = {
+    # A process that is stopped in a transaction would have others wait for its rows until they give up, after 30 s.
+    "idle_in_transaction_session_timeout": "15s",
     # All that is repeated looks some records up by their keys. PostgreSQL takes a new table for a small one and reads
     # all of it, and would keep a plan made for an empty one while it grows.
     "enable_seqscan": "off",
@@ -72,11 +74,11 @@ _PLANNING: Final = {
 }
 
 _CLOCK: Final = select(
-    func.clock_timestamp(), *(func.set_config(name, value, true()) for name, value in _PLANNING.items())
+    func.clock_timestamp(), *(func.set_config(name, value, true()) for name, value in _SETTINGS.items())
 )
-"""Select the time, and set the planning of statements.
+"""Select the time, and make the settings of a transaction.
 
-The planning holds until the transaction ends.
+They hold until it ends.
 """
 
 INTENT_COLUMNS: Final = (

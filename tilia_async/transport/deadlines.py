@@ -23,10 +23,10 @@ class Deadlines:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.running: set[Deadline] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self.rings_at = _NEVER
+        self.rings_at: float = _NEVER
         self.draining: list[asyncio.Future[None]] = []
         self._kept = 0
 
@@ -71,7 +71,8 @@ class Deadlines:
     def _end(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer, self.rings_at = None, _NEVER
+            self._timer = None
+            self.rings_at = _NEVER
         for deadline in [each for each in self.running if each.ends_at <= now]:
             self.running.discard(deadline)
             deadline.end()
