@@ -139,6 +139,7 @@ def test_neither_stream_is_there(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.nightly
 def test_a_home_that_is_missing_or_cannot_be_written(
     commands: dict[str, list[str]], settings: dict[str, str], tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_task_in_a_prefork_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert word not in text
 
 
+@pytest.mark.nightly
 def test_what_json_makes_of_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Celery's default serializer keeps the class and the text, and makes the error anew from them."""
     with working(tmp_path, monkeypatch, "json_tasks", "json") as (sandbox, tasks, _, _):

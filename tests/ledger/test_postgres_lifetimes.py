@@ -57,6 +57,7 @@ async def test_the_end_of_a_loop_ends_the_connections_that_were_opened_in_it(way
     assert await counted(way) == [0, 0, 0]
 
 
+@pytest.mark.nightly
 async def test_a_loop_that_is_closed_without_a_word_leaves_no_connection_behind_the_next_use() -> None:
     *used, closed = await counted("bare")
     assert closed == 0

@@ -164,7 +164,9 @@ def test_a_connection_that_comes_after_the_end_of_its_loop_is_closed(
     threads.end()
 
 
-@pytest.mark.parametrize("cancellations", [1, 2, 3])
+@pytest.mark.parametrize(
+    "cancellations", [pytest.param(1, marks=pytest.mark.nightly), 2, pytest.param(3, marks=pytest.mark.nightly)]
+)
 def test_a_closing_that_is_cancelled_goes_on(threads: Threads, path: Path, cancellations: int) -> None:
     async def close() -> None:
         ledger = BlockLedger.open(f"sqlite:///{path}")

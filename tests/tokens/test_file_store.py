@@ -236,6 +236,7 @@ def write_for_ever(path: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+@pytest.mark.nightly
 def test_kill_while_writing_leaves_a_whole_file_and_no_lock(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = FileTokenStore(path)
     for number in range(4):
