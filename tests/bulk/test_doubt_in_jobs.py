@@ -142,7 +142,7 @@ async def test_what_a_killed_run_had_in_hand_may_have_been_sent(
     served.after = hang
     async with (
         hostile_server(served.serve) as server,
-        BlockLedger.open(f"sqlite:///{tmp_path}/b.db", lease=0.2) as ledger,
+        BlockLedger.open(f"sqlite:///{tmp_path}/b.db", lease=1.0) as ledger,
         client_of(server.template, ledger=ledger) as tilia,
     ):
         with monkeypatch.context() as patched:

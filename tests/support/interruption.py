@@ -6,6 +6,7 @@ Ways to do so at its n-th suspension, and to see what a client has left behind.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import stat
@@ -97,6 +98,25 @@ def elsewhere(script: Script, tls: SSLContext | None = None) -> Iterator[Hostile
         thread.join()
 
 
+_others: set[int] = set()
+"""Inodes of sockets that earlier tests left.
+
+They have no peer, and wait for the garbage collector.
+"""
+
+
+def forget_sockets() -> None:
+    """Leave out, from now on, sockets without a peer that are there."""
+    _others.clear()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found = os.fstat(int(name))
+            if stat.S_ISSOCK(found.st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as one:
+                    if one.family == socket.AF_INET and _peer(one) is None:
+                        _others.add(found.st_ino)
+
+
 def sockets_to(port: int) -> int:
     """Count the sockets that lead to that port.
 
@@ -105,7 +125,8 @@ def sockets_to(port: int) -> int:
     found = 0
     for name in os.listdir("/proc/self/fd"):
         try:
-            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+            status = os.fstat(int(name))
+            if not stat.S_ISSOCK(status.st_mode) or status.st_ino in _others:
                 continue
             copy = os.dup(int(name))
         except OSError:

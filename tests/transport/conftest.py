@@ -4,6 +4,7 @@ import os
 
 import pytest
 from aiohttp.client_reqrep import ClientRequest
+from support.interruption import forget_sockets
 
 from tilia_async.transport.direct import Direct
 
@@ -22,3 +23,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(Direct, "takes", lambda _direct, _request: False)
         monkeypatch.setenv(BY_SESSION, "1")
     return chosen
+
+
+@pytest.fixture(autouse=True)
+def counted_from_here() -> None:
+    """What tests before it left to the garbage collector is no socket of a test here."""
+    forget_sockets()
