@@ -106,7 +106,7 @@ They have no peer, and wait for the garbage collector.
 
 
 def forget_sockets() -> None:
-    """Leave out, from now on, sockets without a peer that are there."""
+    """Leave out sockets without a peer from now on."""
     _others.clear()
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
