@@ -64,7 +64,7 @@ def contender(module: str, way: str, loop: Loop) -> Callable[[str], Opened]:
 
 async def token_hits(opened: AsyncExitStack, url: str) -> Callable[[int], Coroutine[None, None, object]]:
     from benchmarks.contenders.tilia import client  # noqa: PLC0415 - the other subjects do without
-    from tilia_async.api.accounts import GET  # noqa: PLC0415
+    from tilia_async.api.accounts import GET  # noqa: PLC0415 - the other subjects do without
 
     tilia = await opened.enter_async_context(client(url))
 
@@ -77,8 +77,8 @@ async def token_hits(opened: AsyncExitStack, url: str) -> Callable[[int], Corout
 
 async def bulk(opened: AsyncExitStack, url: str, *, recorded: bool) -> Callable[[int], Coroutine[None, None, object]]:
     from tilia_async import Limits, TiliaClient  # noqa: PLC0415 - the other subjects do without
-    from tilia_async.ledger import BlockLedger  # noqa: PLC0415
-    from tilia_async.tokens import TokenCache  # noqa: PLC0415
+    from tilia_async.ledger import BlockLedger  # noqa: PLC0415 - the other subjects do without
+    from tilia_async.tokens import TokenCache  # noqa: PLC0415 - the other subjects do without
 
     ledger = None
     if recorded:
@@ -104,7 +104,7 @@ async def bulk(opened: AsyncExitStack, url: str, *, recorded: bool) -> Callable[
 @contextmanager
 def sync_calls(url: str) -> Iterator[WorkItem]:
     from tilia_async.tokens import TokenCache  # noqa: PLC0415 - the other subjects do without
-    from tilia_sync import TiliaClient  # noqa: PLC0415
+    from tilia_sync import TiliaClient  # noqa: PLC0415 - the other subjects do without
 
     with TiliaClient("id", "secret", f"{url}/{{service}}", token_cache=TokenCache()) as tilia:
         yield functools.partial(repeat, lambda: tilia.accounts.get(ACCOUNT_ID))
@@ -113,7 +113,7 @@ def sync_calls(url: str) -> Iterator[WorkItem]:
 @contextmanager
 def requests_calls(url: str) -> Iterator[WorkItem]:
     from benchmarks.answers import ACCOUNT_PATH  # noqa: PLC0415 - the other subjects do without
-    from benchmarks.contenders.requests import client, get  # noqa: PLC0415
+    from benchmarks.contenders.requests import client, get  # noqa: PLC0415 - the other subjects do without
 
     with client() as session:
         yield functools.partial(repeat, lambda: get(session, url + ACCOUNT_PATH))

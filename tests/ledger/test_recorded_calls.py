@@ -18,7 +18,7 @@ from support.hostile import Connection, hostile_server
 from support.scripted import DONE, ONCE, Reply, ScriptedTilia, client_of, failing, ids, people, sandbox_client
 
 # Its libraries are loaded here, and not while a test measures time or counts threads.
-import tilia_async.ledger.journal  # noqa: F401
+import tilia_async.ledger.journal  # noqa: F401 - loaded late otherwise, and patched here by name
 import tilia_sync
 from tilia_async import Operation, RequestOptions, TiliaClient, errors
 from tilia_async.api import OPERATIONS

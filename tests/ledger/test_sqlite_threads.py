@@ -18,7 +18,7 @@ from queue import SimpleQueue
 import pytest
 
 # Its libraries are loaded here, and not while a test measures time or counts threads.
-import tilia_async.ledger.journal  # noqa: F401
+import tilia_async.ledger.journal  # noqa: F401 - loaded late otherwise, and patched here by name
 from tilia_async import errors
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.claims import RecordedOutcome

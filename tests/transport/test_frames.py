@@ -218,7 +218,7 @@ async def in_a_group(call: Coroutine[Any, Any, object], at: int) -> tuple[int, B
     async def inside() -> None:
         try:
             await interrupted
-        except BaseException as caught:
+        except BaseException as caught:  # whatever strikes; it is raised again
             error.append(caught)
             raise
         finally:
@@ -246,7 +246,7 @@ async def in_a_scope(call: Coroutine[Any, Any, object], at: int) -> tuple[int, B
             await interrupted
         except errors.TiliaError as error:
             return interrupted.suspensions, error
-        except BaseException as error:
+        except BaseException as error:  # whatever strikes; it is raised again
             assert_nothing_is_shown(error)
             raise
     return interrupted.suspensions, None

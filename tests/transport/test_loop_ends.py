@@ -203,7 +203,7 @@ def test_a_client_closed_elsewhere_is_closed_in_the_loop_that_runs(loop: object)
             over.set()
 
         def run() -> None:
-            with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]
+            with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]  # uvloop's is untyped
                 runner.run(use())
 
         thread = threading.Thread(target=run)

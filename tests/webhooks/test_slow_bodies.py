@@ -23,7 +23,7 @@ MEGABYTE = 1_048_576
 def test_the_time_for_a_body_has_an_end(bad: object) -> None:
     for kind in (WebhookReceiver, tilia_sync.WebhookReceiver):
         with pytest.raises(ConfigurationError, match="body_timeout"):
-            kind(body_timeout=bad)  # type: ignore[arg-type]
+            kind(body_timeout=bad)  # type: ignore[arg-type]  # what nobody may pass
         assert kind(body_timeout=2).body_timeout == 2
 
 
@@ -76,12 +76,12 @@ async def test_what_is_not_read_to_its_end_closes_the_connection(version: str, *
     ):
         start = await asked(receiver, *messages, path=path, headers=[long], http_version=version)
         assert start["status"] == status
-        assert ((b"connection", b"close") in start["headers"]) is closes  # type: ignore[operator]
+        assert ((b"connection", b"close") in start["headers"]) is closes  # type: ignore[operator]  # a list of pairs
     whole = {"type": "http.request", "body": b" " * 5}
     start = await asked(receiver, whole, path="/secret", headers=[long], http_version=version)
-    assert (start["status"], (b"connection", b"close") in start["headers"]) == (400, False)  # type: ignore[operator]
+    assert (start["status"], (b"connection", b"close") in start["headers"]) == (400, False)  # type: ignore[operator]  # a list of pairs
     start = await asked(receiver, path="/guess", method="GET", http_version=version)
-    assert (b"connection", b"close") not in start["headers"]  # type: ignore[operator]
+    assert (b"connection", b"close") not in start["headers"]  # type: ignore[operator]  # a list of pairs
 
 
 class Slow(io.BytesIO):
