@@ -1,9 +1,11 @@
 """What tests of all rooms share."""
 
+import gc
 import os
 import random
 from collections.abc import AsyncIterator
 
+import hypothesis  # noqa: F401 - loaded before anything is frozen: it looks for what refers to the objects it is given
 import pytest_asyncio
 from support.quick import QUICK
 
@@ -21,6 +23,13 @@ SEED = os.environ.setdefault("TILIA_OUTCOMES_SEED", str(random.randrange(1_000_0
 
 def pytest_report_header() -> str:
     return f"outcomes: TILIA_OUTCOMES_SEED={SEED}"
+
+
+def pytest_collection_finish() -> None:
+    # Many tests have garbage collected to see what is left. The tests themselves are none, and ten thousand of them are
+    # what most of that time goes into.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest_asyncio.fixture
