@@ -117,7 +117,7 @@ class HiddenFields(InProcess, Generic[V_co]):
         if isinstance(fields, HiddenFields):
             held, self.kind, self.is_mapping = fields.reveal(), fields.kind, fields.is_mapping
         else:
-            self.is_mapping = isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+            self.is_mapping = _is_mapping(fields)
             self.kind = type(fields).__name__
             # A copy, because what was checked is what is sent.
             held = {**fields} if self.is_mapping else {}
@@ -204,6 +204,11 @@ def hide_pair(pair: object) -> tuple[Secret, Secret]:
             return hide(user), hide(password)
         case _:
             return Secret(""), Secret("")
+
+
+def _is_mapping(value: object) -> bool:
+    # Of a dictionary no registry is asked.
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def names(fields: Iterable[object]) -> str:

@@ -21,7 +21,7 @@ from support.quick import QUICK
 from tilia_async import RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.tokens import TokenCache
 
-SLACK = 0.25
+SLACK = 1.0
 BOUND = 12 * LIMIT
 """The memory that one answer may cost at its worst, its JSON and its models included."""
 BOUND_UNREAD = 4 * LIMIT

@@ -525,6 +525,8 @@ def _one_of(email: object, platforms: Mapping[str, str]) -> list[str]:
 
 
 def _platforms(platforms: Mapping[str, str]) -> list[str]:
+    if not platforms:
+        return []
     problems = [
         f"has no platform {name!r}; known are {', '.join(ExternalPlatform)}"
         for name in platforms
@@ -538,6 +540,8 @@ _PLATFORM_NAMES = frozenset(platform.value for platform in ExternalPlatform)
 
 
 def _profile(profile: AccountProfile) -> dict[str, list[str]]:
+    if not profile:
+        return {}
     names = AccountProfile.__optional_keys__
     problems = {
         field: checks.text(value, shortest=0)

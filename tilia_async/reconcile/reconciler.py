@@ -22,6 +22,7 @@ from tilia_async.transport.requestor import Requestor, TokenWatch
 from tilia_async.wire.envelope import may_succeed_later
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.refusal import refuse
+from tilia_async.wire.response import Response
 
 T = TypeVar("T")
 
@@ -50,12 +51,15 @@ class _ClockedCaller(Requestor):
         body: Body | None = None,
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
+        details: list[Response[T]] | None = None,
     ) -> T:
-        if watch is not None:
-            raise TypeError("a look-up watches no tokens")
+        responses: list[Response[T]] = [] if details is None else details
         declared: Operation[T] = self.corrected.get(operation.name, operation)
         asked_at = datetime.now(UTC)
-        response = await self.send(declared, path=path, query=query, body=body, options=options)
+        await super().value(
+            declared, path=path, query=query, body=body, options=options, watch=watch, details=responses
+        )
+        response = responses[-1]
         self.clock.note(response.headers.get("Date"), asked_at, datetime.now(UTC))
         self.clock.note_times(response.payload)
         self.payloads.append(response.payload)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH
 from aiohttp.http_exceptions import HttpProcessingError
 
 from tilia_async.transport.reasons import cause, told
@@ -28,9 +29,9 @@ def at_hand(headers: Mapping[str, str], content: aiohttp.StreamReader, limit: in
 
     Nothing is taken from the content unless the body is returned.
     """
-    if not content.is_eof() or "Content-Encoding" in headers:
+    if not content.is_eof() or CONTENT_ENCODING in headers:
         return None
-    stated = headers.get("Content-Length")
+    stated = headers.get(CONTENT_LENGTH)
     # The parser refuses what is no number.
     return content.read_nowait() if stated is not None and int(stated) <= min(limit, _FEW) else None
 

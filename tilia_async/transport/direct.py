@@ -24,21 +24,20 @@ import aiohttp.client
 import attrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ConnectionKey
+from aiohttp.connector import Connection
 from yarl import URL
 
-from tilia_async.secret import HiddenBytes
+from tilia_async.secret import HiddenBytes, HiddenFields
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import at_hand, read
-from tilia_async.transport.idle import is_quiet, look
+from tilia_async.transport.idle import Look, is_quiet, look
 from tilia_async.transport.send_state import KNOWN, SENT, SendState
 from tilia_async.wire.envelope import RawResponse
-from tilia_async.wire.request import NO_HEADERS, WireRequest
+from tilia_async.wire.request import JSON_HEADERS, NO_HEADERS, WireRequest, is_plain
 
 NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 _CONNECT: Final = ("req", "traces", "timeout")
-# Printable ASCII but the blank, and what a server never gets to see.
-_IN_URLS: Final = bytes(set(range(0x21, 0x7F)) - set(b"#"))
 _METHODS: Final = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
 _WITH_BODY: Final = frozenset({"PATCH", "POST", "PUT"})
 _OURS: Final = [SENT]
@@ -90,6 +89,7 @@ class Direct:
         if connector.force_close:
             self._headers["connection"] = "Connection: close\r\n"
         self._servers: dict[str, _Origin] = {}
+        self._gives_back = False
         # The end of a head, for the token that was used last.
         self._token: AccessToken | None = None
         self._end = _end(None).reveal
@@ -119,14 +119,12 @@ class Direct:
 
         It is a plain one, and nobody has replaced or watches what the session would do with it.
         """
-        url = request.url
         return (
             aiohttp.ClientSession.request is self._request
             and aiohttp.ClientSession._request is self._request_itself  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
             and self._traces == _OURS
             and request.method in _METHODS
-            and url.isascii()
-            and not url.encode().translate(None, _IN_URLS)
+            and (request.is_plain or is_plain(request.url))
         )
 
     async def ask(
@@ -142,47 +140,73 @@ class Direct:
             HttpProcessingError: the answer is no HTTP.
         """
         server = self._servers.get(origin) or self._server(origin)
-        connection = await self._connector.connect(server.named, [], NO_TIMEOUT)
+        if server.kept:
+            connection, readable = server.kept.pop()
+        else:
+            connection = await self._connector.connect(server.named, [], NO_TIMEOUT)
+            readable = None if connection.protocol is None else send_state.used.get(connection.protocol)
         whole = False
         try:
             protocol = connection.protocol
-            if protocol is not None and is_quiet(protocol, send_state.used):
-                send_state.again = True
-                if self._is_shared:
-                    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-            else:
+            if protocol is None or readable is None or not is_quiet(protocol, readable):
                 send_state.again = await look(connection, send_state.used)
                 protocol = connection.protocol
-                if protocol is None:
-                    raise aiohttp.ClientConnectionError("the connection has no protocol")
-                protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-            transport = protocol.transport
-            if transport is None:
+            else:
+                send_state.again = True
+            transport = None if protocol is None else protocol.transport
+            if protocol is None or transport is None:
                 raise aiohttp.ClientConnectionError("the connection has no transport")
+            if self._is_shared or not send_state.again:
+                protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             send_state.sent = True
             # Headers, token and body are in no variable here: frames can be printed with their variables.
             transport.write(self._written(request, request.url[len(origin) :] or "/", server, token))
-            while True:
+            message, content = await protocol.read()
+            while message.code < _FINAL and message.code != _SWITCHING_PROTOCOLS:
                 message, content = await protocol.read()
-                if message.code >= _FINAL or message.code == _SWITCHING_PROTOCOLS:
-                    break
             headers = message.headers
             answer = RawResponse(message.code, headers, at_hand(headers, content, limit))
-            if answer.body is None:
+            whole = answer.body is not None
+            if not whole:
                 answer = RawResponse(message.code, headers, *await read(headers, content, limit))
-            # A server that did not wait for the end of the request would take the rest of it for the next one.
-            whole = content.is_eof() and not transport.get_write_buffer_size()
+                whole = content.is_eof()
+            if request.body is not None or request.headers is not NO_HEADERS:
+                # A server that did not wait for the end of the request would take the rest of it for the next one.
+                whole = whole and not transport.get_write_buffer_size()
             return answer
         finally:
             if whole:
-                connection.release()
+                self._keep(server, connection, readable)
             else:
                 connection.close()
 
+    def _keep(self, server: _Origin, connection: Connection, readable: Look | None) -> None:
+        """Keep a connection at hand for this turn of the loop.
+
+        Whoever makes one call after the other finds it there, which costs less than to ask the session's pool for it.
+        """
+        if self._is_shared:
+            # Others may wait for it.
+            connection.release()
+            return
+        server.kept.append((connection, readable))
+        if not self._gives_back:
+            self._gives_back = True
+            self._loop.call_soon(self.give_back)
+
+    def give_back(self) -> None:
+        """Give the connections at hand back to the session's pool."""
+        self._gives_back = False
+        for server in self._servers.values():
+            while server.kept:
+                connection, _ = server.kept.pop()
+                connection.release()
+
     def _server(self, origin: str) -> _Origin:
         url = URL(origin, encoded=True)
-        lines = f"Host: {url.host_port_subcomponent}\r\n", "".join(self._headers.values())
-        found = _Origin(Server(url, self._session, self._loop), *lines)
+        host = f"Host: {url.host_port_subcomponent}\r\n"
+        lines, json_lines = "".join(self._headers.values()), self._lines_of(JSON_HEADERS)
+        found = _Origin(Server(url, self._session, self._loop), host, lines, json_lines)
         self._servers[origin] = found
         return found
 
@@ -191,15 +215,21 @@ class Direct:
         if token is not self._token:
             self._token, self._end = token, _end(token).reveal
         method, body, lines = request.method, request.body, server.lines
-        if request.headers is not NO_HEADERS:
-            own = {name.lower(): f"{name}: {value}\r\n" for name, value in request.headers.reveal().items()}
-            lines = "".join({**self._headers, **own}.values())
+        if request.headers is JSON_HEADERS:
+            lines = server.json_lines
+        elif request.headers is not NO_HEADERS:
+            lines = self._lines_of(request.headers)
         if body is not None:
             head = f"{method} {target} HTTP/1.1\r\n{server.host}{lines}Content-Length: {len(body.reveal())}\r\n"
             return head.encode() + self._end() + body.reveal()
         if method != "GET":
             lines += _NO_BODY if method in _WITH_BODY else _NO_LENGTH
         return f"{method} {target} HTTP/1.1\r\n{server.host}{lines}".encode() + self._end()
+
+    def _lines_of(self, headers: HiddenFields[str]) -> str:
+        """Return the headers of a request that has some of its own."""
+        own = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.reveal().items()}
+        return "".join({**self._headers, **own}.values())
 
 
 @attrs.frozen
@@ -210,11 +240,15 @@ class _Origin:
         named: tells the connector where to connect.
         host: the first header.
         lines: the headers that all requests have, if they have none of their own.
+        json_lines: the same for a request whose body is JSON, and which has no headers of its own.
+        kept: connections there that served a request in this turn of the loop, each with its look.
     """
 
     named: Server
     host: str
     lines: str
+    json_lines: str
+    kept: list[tuple[Connection, Look | None]] = attrs.field(factory=list[tuple[Connection, Look | None]], eq=False)
 
 
 def _end(token: AccessToken | None) -> HiddenBytes:

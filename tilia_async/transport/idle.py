@@ -46,25 +46,26 @@ class UnsolicitedResponseError(UnusableConnectionError):
     """
 
 
-Used: TypeAlias = WeakKeyDictionary[ResponseHandler, Callable[[int], object]]
-"""Connections that were used, each with its look.
+Look: TypeAlias = Callable[[int], object]
+"""A look at a socket.
 
-A look at the socket returns something if there is something to read. It is given the milliseconds to wait, and is made
-once: to register a socket costs more than to ask.
+It returns something if there is something to read. It is given the milliseconds to wait, and is made once: to register
+a socket costs more than to ask.
 """
 
+Used: TypeAlias = WeakKeyDictionary[ResponseHandler, Look]
+"""Connections that were used, each with its look."""
 
-def is_quiet(protocol: ResponseHandler, used: Used) -> bool:
+
+def is_quiet(protocol: ResponseHandler, readable: Look) -> bool:
     """Return True for a quiet connection that was used before.
 
     Nothing has come on it since.
 
     Most looks end here.
     """
-    readable, transport = used.get(protocol), protocol.transport
-    if readable is None or transport is None:
-        return False
-    return not (transport.is_closing() or protocol.should_close or readable(0))
+    transport = protocol.transport
+    return not (transport is None or transport.is_closing() or protocol.should_close or readable(0))
 
 
 async def look(connection: Connection, used: Used) -> bool:
@@ -107,7 +108,7 @@ async def look(connection: Connection, used: Used) -> bool:
     raise broken from protocol.exception()
 
 
-def _look_at(transport: asyncio.BaseTransport) -> Callable[[int], object]:
+def _look_at(transport: asyncio.BaseTransport) -> Look:
     """Return a look at a socket.
 
     It returns something if the socket holds bytes, an end or an error to read.
@@ -122,15 +123,15 @@ def _nothing(_milliseconds: int) -> object:
     return None
 
 
-def _polled(descriptor: int) -> Callable[[int], object]:
+def _polled(descriptor: int) -> Look:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return poll.poll
 
 
-def _selected(descriptor: int) -> Callable[[int], object]:
+def _selected(descriptor: int) -> Look:
     return lambda milliseconds: select.select([descriptor], [], [], milliseconds / 1000)[0]
 
 
 # ``select`` itself knows no descriptor above 1023, but on Windows, where there is no ``poll``.
-_watch: Final[Callable[[int], Callable[[int], object]]] = _polled if hasattr(select, "poll") else _selected
+_watch: Final[Callable[[int], Look]] = _polled if hasattr(select, "poll") else _selected

@@ -24,6 +24,7 @@ from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken
 from tilia_async.tracebacks import cut
 from tilia_async.transport.deadlines import Deadline
+from tilia_async.transport.send_state import SendState
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
@@ -33,14 +34,13 @@ from tilia_async.wire.response import Response, Success, admit_inference, interp
 from tilia_async.wire.retry import decide
 
 if TYPE_CHECKING:
-    from tilia_async.transport.send_state import SendState
     from tilia_async.transport.sessions import LoopState, SessionPool
 
 T = TypeVar("T")
 
 _log = logging.getLogger("tilia_async")
 _calls = logging.getLogger("tilia_async.calls")
-_NO_OPTIONS = RequestOptions()
+_NEVER = Repeat.NEVER
 
 
 class Waiting(Enum):
@@ -52,6 +52,9 @@ class Waiting(Enum):
     TOKEN = "a token"  # noqa: S105 - no password
     ANSWER = "an answer"
     NEXT_ATTEMPT = "the next attempt"
+
+
+_ANSWER = Waiting.ANSWER
 
 
 class TokenWatch(Protocol):
@@ -122,6 +125,11 @@ class _Call(Generic[T]):
             ),
         )
 
+    def response(self, came: Success[T]) -> Response[T]:
+        """Return the answer with its details."""
+        elapsed = monotonic() - self.started
+        return Response(came.value, came.payload, came.status, came.headers, self.attempts, elapsed)
+
     def record(self) -> CallRecord:
         """Return the record of the call so far."""
         elapsed = monotonic() - self.started
@@ -181,6 +189,7 @@ class Requestor:
         body: Body | None = None,
         options: RequestOptions | None = None,
         watch: TokenWatch | None = None,
+        details: list[Response[T]] | None = None,
     ) -> T:
         """Return the value of an operation's answer.
 
@@ -188,24 +197,48 @@ class Requestor:
 
         Args:
             watch: is told which token is used, and asked whether a refused one is to be replaced; None: it is.
+            details: gets the whole response. The declaration is used as it is then.
 
         Raises:
             TiliaError: as ``send`` does.
         """
+        # One coroutine from here to the network's part: each between them costs as much as a look-up of the token.
         before = sys.exception()
         call: _Call[T] | None = None
+        outcome: Success[T] | errors.TiliaError | None = None
         try:
-            declared: Operation[T] = self.corrected.get(operation.name, operation)
-            call = self._begin(declared, path, query, body, options)
+            if details is None:
+                operation = self.corrected.get(operation.name, operation)
+            call = self._begin(operation, path, query, body, options)
             call.watch = watch
-            return (await self._finish(call, options or _NO_OPTIONS)).value
-        except errors.TiliaError:
+            part = self.pool.for_running_loop()
+            policy = self.retry if options is None else options.retry or self.retry
+            with Deadline(part.deadlines, call.timeout):
+                token = self.tokens.find(operation.scopes) or await self._token(call)
+                outcome = self._judged(call, token, await self._attempt(call, part, token, policy))
+                if not isinstance(outcome, Success):
+                    outcome = await self._again(call, part, policy, token, outcome)
+        except errors.TiliaError as error:
             # Made to be shown.
+            if call is not None:
+                error.call = call.record()
+            # A frame that holds the exception that holds the frame is a circle, one for each failing call.
+            outcome = None
             raise
+        except TimeoutError:
+            # The time is up, or the client was closed.
+            if call is None:
+                raise
         except BaseException as error:  # whatever ends the call; it is raised again
             _warn_of_doubt(call, error)
             cut(error, before)
             raise
+        else:
+            if details is not None:
+                details.append(call.response(outcome))
+            return outcome.value
+        # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
+        raise self._late(call)
 
     async def send(
         self,
@@ -227,20 +260,10 @@ class Requestor:
             ApiError: Tilia answered with an error.
             TransportError: there was no usable answer; its subclasses say what is known.
         """
-        before = sys.exception()
-        call: _Call[T] | None = None
-        try:
-            call = self._begin(operation, path, query, body, options)
-            came = await self._finish(call, options or _NO_OPTIONS)
-            elapsed = monotonic() - call.started
-            return Response(came.value, came.payload, came.status, came.headers, call.attempts, elapsed)
-        except errors.TiliaError:
-            # Made to be shown.
-            raise
-        except BaseException as error:  # whatever ends the call; it is raised again
-            _warn_of_doubt(call, error)
-            cut(error, before)
-            raise
+        details: list[Response[T]] = []
+        body = None if body is None else hide_body(body)
+        await self.value(operation, path=path, query=query, body=body, options=options, details=details)
+        return details[0]
 
     def _begin(
         self,
@@ -263,25 +286,6 @@ class Requestor:
     def _check_open(self, operation: str) -> None:
         if self.pool.ended if self.begun else self.pool.closed:
             raise errors.ClientClosedError("the client is closed", operation=operation)
-
-    async def _finish(self, call: _Call[T], options: RequestOptions) -> Success[T]:
-        part = self.pool.for_running_loop()
-        policy = options.retry or self.retry
-        judged: Success[T] | errors.TiliaError | None = None
-        try:
-            with Deadline(part.deadlines, call.timeout):
-                token = self.tokens.find(call.operation.scopes) or await self._token(call)
-                judged = self._judged(call, token, await self._attempt(call, part, token, policy))
-                return judged if isinstance(judged, Success) else await self._again(call, part, policy, token, judged)
-        except errors.TiliaError as error:
-            error.call = call.record()
-            # A frame that holds the exception that holds the frame is a circle, one for each failing call.
-            judged = None
-            raise
-        except TimeoutError:
-            pass
-        # Raised out here, so that the exceptions of the libraries, whose frames hold the token, are not its context.
-        raise self._late(call)
 
     async def _again(
         self, call: _Call[T], part: LoopState, policy: RetryPolicy, token: AccessToken, judged: errors.TiliaError
@@ -342,10 +346,10 @@ class Requestor:
         if session is None:
             return self._first_attempt(call, part, token, policy)
         call.attempts += 1
-        call.waits_for = Waiting.ANSWER
+        call.waits_for = _ANSWER
         # An operation that is never repeated gains nothing from an attempt that ends early.
-        seconds = None if call.operation.repeat is Repeat.NEVER else policy.attempt_timeout
-        call.send_state = send_state = part.current_send(seconds)
+        seconds = None if call.operation.repeat is _NEVER else policy.attempt_timeout
+        call.send_state = send_state = SendState(part.places, part.used, seconds)
         call.attempted = monotonic()
         call.generation = token.generation
         if call.watch is not None:
@@ -372,11 +376,11 @@ class Requestor:
         """
         if isinstance(answer, errors.TiliaError):
             return answer
-        judged = (well(call.operation, call.request, answer) if isinstance(answer, RawResponse) else None) or _judge(
-            call, answer, NO_REDACTION
-        )
-        if isinstance(judged, Success):
-            self.tokens.accept(call.operation.scopes)
+        operation = call.operation
+        good = well(operation, call.request, answer) if isinstance(answer, RawResponse) else None
+        judged = good or _judge(call, answer, NO_REDACTION)
+        if good is not None or isinstance(judged, Success):
+            self.tokens.accept(operation.scopes)
             return judged
         # Once more without the secrets that it may repeat, which costs too much for the answers that are well.
         return _judge(call, answer, Redactor.of((Secret(token.value), *call.request.secrets)))

@@ -92,6 +92,8 @@ class LoopState:
     async def close(self) -> None:
         """Close the session, in its loop."""
         try:
+            if self.direct is not None:
+                self.direct.give_back()
             if self.session is not None:
                 await self.session.close()
         finally:
@@ -101,6 +103,8 @@ class LoopState:
 
     def drop(self) -> None:
         """Close what is left after its loop was closed."""
+        if self.direct is not None:
+            self.direct.give_back()
         if self.session is not None:
             drop(self.session)
 
@@ -110,13 +114,6 @@ class LoopState:
         When the client is closed, its time is up at once.
         """
         return Deadline(self.deadlines, seconds)
-
-    def current_send(self, seconds: float | None = None) -> SendState:
-        """Return the send state of one request.
-
-        It may take so long.
-        """
-        return SendState(self.places, self.used, seconds)
 
 
 class SessionPool:
@@ -192,7 +189,11 @@ class SessionPool:
         """Return the state in the running event loop."""
         if self._forks != _forks:
             self._leave_to_parent()
-        loop = running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # It says what there is instead.
+            loop = running_loop()
         part = self._parts.get(loop)
         if part is None:
             if self._process != os.getpid():

@@ -31,13 +31,11 @@ _MERGES: Final = "account_merge"
 _MERGED_FROM: Final = "merged_from"
 
 
-def needed(operation: Operation[object]) -> tuple[str, ...]:
-    """Return the required fields of a model.
-
-    ``agrees`` can be sure of them; empty if it cannot.
-    """
-    known = _fields(operation.returns)  # type: ignore[arg-type]  # a type can be hashed
-    return () if known is None or operation.essential else known.required
+@functools.cache
+def needed(returns: type[object]) -> tuple[str, ...]:
+    """Return the required fields of a model; empty for no model."""
+    known = _fields(returns)  # type: ignore[arg-type]  # a type can be hashed
+    return () if known is None else known.required
 
 
 def agrees(
@@ -158,7 +156,8 @@ def contradiction(
         value: the answer as it was read, or its payload if it could not be.
         payload: what it was read from; it is looked at for what the model leaves out.
     """
-    payload = _only(payload)
+    if type(payload) is list:
+        payload = _only(payload)
     for name, fields in operation.echoes:
         wanted = asked.get(name)
         if not wanted or getattr(value, fields[0], None) == wanted:

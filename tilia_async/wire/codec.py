@@ -92,7 +92,7 @@ def _explain(payload: JsonValue, target: type[object]) -> str:
     return f"it is no {target}"
 
 
-def read_time(value: JsonValue) -> datetime | None:
+def read_time(value: JsonValue, _: object = None) -> datetime | None:
     """Read a time in any of the documented forms.
 
     Returns an aware UTC datetime (fact sheet "money", 0.8).
@@ -321,7 +321,7 @@ def _rule(field: attrs.Attribute[Any], converter: Converter) -> FieldRule:
     target = _without_none(field.type)
     if target is datetime and field.default is None:
         # An odd time is none, too.
-        return FieldRule(field.name, keyword, None, None, lambda value, _: read_time(value))
+        return FieldRule(field.name, keyword, None, None, read_time)
     default = NOTHING if hasattr(field.default, "factory") else field.default
     return FieldRule(field.name, keyword, default, _as_it_is(target), _lenient(field, converter))
 

@@ -126,6 +126,8 @@ def payload_of(body: JsonValue) -> JsonValue:
     if type(body) is not dict or body.get("status") != SUCCESS or body.get("codes") or not body.keys() <= _ENVELOPE:
         return None
     payload = body.get("payload")
+    if type(payload) is dict and payload.get("status") not in _FAILURES and payload.keys().isdisjoint(_COMPLAINTS):
+        return payload
     return None if _complains(payload) else payload
 
 

@@ -18,6 +18,7 @@ DEEPEST: Final = 128
 What Tilia documents has eight; a few hundred are more than Python can pickle.
 """
 
+_SHALLOW: Final = 2 * DEEPEST
 _CONTAINERS: Final = frozenset({dict, list})
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -30,18 +31,16 @@ def loads(text: bytes | str) -> JsonValue:
     Raises:
         ValueError: it is not JSON, or is nested too deeply.
     """
+    if isinstance(text, str):
+        # A surrogate alone is no text; orjson says so of what it is passed on as.
+        text = text.encode("utf-8", "surrogatepass")
+    text = text.removeprefix(_BOM)
     # orjson.JSONDecodeError is a ValueError.
-    text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(_BOM)
     value: JsonValue = orjson.loads(text)
     # Each level takes two characters. To count what opens one costs a fraction of the walk, and is mostly enough.
-    if len(text) > 2 * DEEPEST and _opens_many(text) and _too_deep(value):
+    if len(text) > _SHALLOW and text.count(b"{") + text.count(b"[") > DEEPEST and _too_deep(value):
         raise ValueError("it is nested too deeply")
     return value
-
-
-def _opens_many(text: bytes | str) -> bool:
-    objects = text.count("{") if isinstance(text, str) else text.count(b"{")
-    return objects > DEEPEST or objects + (text.count("[") if isinstance(text, str) else text.count(b"[")) > DEEPEST
 
 
 def _too_deep(value: JsonValue) -> bool:

@@ -7,6 +7,7 @@ They do what a loop over the fields would do; for most fields that loop costs mo
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -54,7 +55,7 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
     Args:
         as_object: makes a mapping of what is none, or raises.
     """
-    known: dict[str, Any] = {"target": target, "as_object": as_object}
+    known: dict[str, Any] = {"target": target, "new": object.__new__, "as_object": as_object}
     lines = [
         "def read_model(fields, _):",
         "    if type(fields) is not dict:",
@@ -62,6 +63,7 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
         "    get = fields.get",
     ]
     values: list[str] = []
+    slots = _slots(target)
     for number, rule in enumerate(rules):
         value = f"v{number}"
         values.append(value if rule.keyword is None else f"{rule.keyword}={value}")
@@ -75,7 +77,27 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
             lines += [f"    {value} = get({rule.name!r})", f"    if {value} is None:"]
             lines += [f"        {value} = default{number}", f"    elif {is_odd}:"]
         lines.append(f"        {value} = read{number}({value}, None)")
-    lines.append(f"    return target({', '.join(values)})")
+    if slots is None or len(slots) != len(values):
+        lines.append(f"    return target({', '.join(values)})")
+    else:
+        known |= {f"set{number}": slot for number, slot in enumerate(slots)}
+        lines.append("    model = new(target)")
+        lines += [f"    set{number}(model, v{number})" for number in range(len(slots))]
+        lines.append("    return model")
     exec(compile("\n".join(lines), f"<reader of {target.__qualname__}>", "exec"), known)  # noqa: S102 - of our own fields' names
     written: Read = known["read_model"]
     return written
+
+
+def _slots(target: type[Any]) -> list[Callable[[Any, Any], None]] | None:
+    """Return what sets the fields of a model, in their order.
+
+    None for a model whose constructor does more than that. Setting the slots of a frozen model one by one costs half of
+    its constructor.
+    """
+    fields = attrs.fields(target)
+    does_more = any(field.converter or field.validator or field.on_setattr or not field.init for field in fields)
+    slots = [getattr(target, field.name, None) for field in fields]
+    if does_more or hasattr(target, "__attrs_post_init__") or not all(map(inspect.ismemberdescriptor, slots)):
+        return None
+    return [slot.__set__ for slot in slots if slot is not None]

@@ -5,6 +5,7 @@ From a declaration and its parameters.
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import uuid
@@ -16,6 +17,7 @@ import attrs
 import orjson
 
 from tilia_async import checks
+from tilia_async.checks import LONGEST_ID
 from tilia_async.config import Environment, RequestOptions
 from tilia_async.errors import InvalidRequestError
 from tilia_async.json_value import Body, JsonInput, JsonValue
@@ -32,9 +34,11 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 NO_HEADERS: Final[HiddenFields[str]] = HiddenFields(dict[str, str]())
-_JSON_HEADERS: Final[HiddenFields[str]] = HiddenFields({"Content-Type": JSON})
+JSON_HEADERS: Final[HiddenFields[str]] = HiddenFields({"Content-Type": JSON})
 _KEYED: Final = Repeat.KEYED
 _NONE: Final[Mapping[str, Any]] = types.MappingProxyType({})
+# Printable ASCII but the blank, and what a server never gets to see.
+_IN_URLS: Final = bytes(set(range(0x21, 0x7F)) - set(b"#"))
 
 
 @attrs.define
@@ -52,6 +56,7 @@ class WireRequest:
         body: encoded; it may hold a password.
         reference: what identifies its effect.
         asked: parameters by name; the answer repeats those that its operation's ``echoes`` names.
+        is_plain: ``url`` is known to be plain; False: see ``is_plain``.
         secrets: what of the body and of the caller's own headers no error may repeat.
     """
 
@@ -63,6 +68,7 @@ class WireRequest:
     reference: Mapping[str, str] = _NONE
     secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False)
     asked: Mapping[str, str] = attrs.field(default=_NONE, repr=False)
+    is_plain: bool = False
 
 
 def build(
@@ -82,20 +88,24 @@ def build(
     """
     # Bodies and headers are in no variable here but hidden: frames can be printed with their variables.
     body = None if body is None else hide_body(body)
-    if not _is_mapping(path) or not _is_mapping(query):
+    if not _is_mapping(path) or not (query is None or _is_mapping(query)):
         _refuse_kinds(operation, path=path, query=query)
     if path and query is None and body is None and options is None and operation.repeat is not _KEYED:
         # Nothing but ids in its path, as most that read: they are all that it is about.
-        url = environment.url(operation.service) + expand(operation, path)
-        reference = _reference(operation, path, None, None) if operation.reference else path
-        return WireRequest(operation.name, operation.method, url, NO_HEADERS, None, reference, (), path)
+        url = environment.url(operation.service)
+        plain = _has_plain_parts(url, operation.path)
+        url += expand(operation, path)
+        reference = _reference(operation, path, _NONE, None) if operation.reference else path
+        return WireRequest(operation.name, operation.method, url, NO_HEADERS, None, reference, (), path, plain)
     if body is not None and not body.is_mapping:
         refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
     path, query = path or _NONE, query or _NONE
-    url = environment.url(operation.service) + expand(operation, path)
+    url = environment.url(operation.service)
+    plain = _has_plain_parts(url, operation.path)
+    url += expand(operation, path)
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
-    key, headers = None, NO_HEADERS if body is None else _JSON_HEADERS
+    key, headers = None, NO_HEADERS if body is None else JSON_HEADERS
     if options is not None or operation.repeat is _KEYED:
         key = idempotency_key(operation, options)
         headers = _headers(options, key, headers)
@@ -105,10 +115,25 @@ def build(
         url,
         headers,
         None if body is None else encode(operation, body),
-        _reference(operation, path, body, key) if operation.reference else path,
-        () if body is None and options is None and key is None else (*_secrets(body), *_keys(options, key)),
-        _asked(operation, path, query, _fields(body)),
+        _reference(operation, path, _fields(body), key) if operation.reference else path,
+        () if body is None and options is None and key is None else _secrets(_fields(body), options, key),
+        _asked(operation, path, query, _fields(body)) if operation.echoes else _NONE,
+        plain,
     )
+
+
+def is_plain(url: str) -> bool:
+    """Return True if nothing in a URL has to be quoted."""
+    return url.isascii() and not url.encode().translate(None, _IN_URLS)
+
+
+@functools.lru_cache
+def _has_plain_parts(*parts: str) -> bool:
+    """Return True if no part of a URL has to be quoted.
+
+    Of the parts that are not parameters: those are quoted where they have to be.
+    """
+    return all(map(is_plain, parts))
 
 
 def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
@@ -143,24 +168,29 @@ def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
         yield from (Secret(value) for value in options.headers.values() if len(value) >= _SHORTEST_SECRET)
 
 
-def _secrets(body: HiddenFields[JsonInput] | None) -> Iterator[Secret]:
+def _secrets(body: Mapping[str, JsonInput], options: RequestOptions | None, key: str | None) -> tuple[Secret, ...]:
     """Return the secrets of a request.
 
     What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth.
     """
-    left: list[JsonInput] = [_fields(body)]
+    found: list[Secret] = []
+    left: list[JsonInput] = [body]
     while left:
         value = left.pop()
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind in _PLAIN:
             continue
-        if isinstance(value, Secret):
-            yield value
-        elif isinstance(value, Mapping):
+        if kind is not dict and isinstance(value, Secret):
+            found.append(value)
+        elif isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - of a dictionary no registry is asked
             if isinstance(password := value.get("password"), str):
-                yield Secret(password)
+                found.append(Secret(password))
             left += value.values()
         elif isinstance(value, list | tuple):
             left += value
+    if options is not None or key is not None:
+        found += _keys(options, key)
+    return tuple(found)
 
 
 def _refuse_kinds(operation: Operation[object], **given: object) -> None:
@@ -189,8 +219,11 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
 
     Each of them is one quoted segment.
     """
+    segments = operation.segments
+    if not path and len(segments) == 1 and segments[0][1] is None:
+        return segments[0][0]
     url, found = "", 0
-    for literal, name in operation.segments:
+    for literal, name in segments:
         url += literal
         if name is None:
             continue
@@ -199,7 +232,7 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
         # An id as Tilia makes them passes every check and needs no quoting, and both cost more than this look.
         if (
             isinstance(value, str)
-            and len(value) <= checks.LONGEST_ID
+            and len(value) <= LONGEST_ID
             and value.isascii()
             and value.replace("-", "").replace("_", "").isalnum()
         ):
@@ -279,16 +312,13 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
 
 
 def _reference(
-    operation: Operation[Any], path: Mapping[str, str], body: HiddenFields[JsonInput] | None, key: str | None
+    operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput], key: str | None
 ) -> Mapping[str, str]:
-    named = {name: path[name] if name in path else _field(body, name) for name in operation.reference}
+    named = {name: path[name] if name in path else body.get(name) for name in operation.reference}
     told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
-    told |= _sum(_field(body, operation.parts)) if operation.parts else {}
+    if operation.parts:
+        told |= _sum(body.get(operation.parts))
     return told if key is None else {**told, "idempotency_key": key}
-
-
-def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:
-    return _fields(body).get(name)
 
 
 def _fields(body: HiddenFields[JsonInput] | None) -> Mapping[str, JsonInput]:

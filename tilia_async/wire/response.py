@@ -66,8 +66,8 @@ def well(operation: Operation[T], request: WireRequest, answer: RawResponse) -> 
 
     What this returns, ``interpret`` returns, too; but that has to know all the ways in which an answer may be odd.
     """
-    required = needed(operation)
-    if answer.status != _OK or not answer.body or not required:
+    required = needed(operation.returns)  # type: ignore[arg-type]  # a type can be hashed
+    if answer.status != _OK or not answer.body or not required or operation.essential:
         return None
     try:
         payload = envelope.payload_of(json_reader.loads(answer.body))
