@@ -52,14 +52,14 @@ class Completion:
     """
 
     def __init__(
-        self, job: Job, line: WorkQueue, turns: SendSlots, stop: StopSignal, sink: Sink | None, *, keeps_accounts: bool
+        self, job: Job, queue: WorkQueue, slots: SendSlots, stop: StopSignal, sink: Sink | None, *, keeps_accounts: bool
     ) -> None:
         self.tellers: TaskGroup | None = None
         self.tally: ProgressCounter = ProgressCounter(monotonic(), keeps_accounts=keeps_accounts)
         self.sent: set[WorkItem] = set()
         self._record = job.record
-        self._line = line
-        self._turns = turns
+        self._queue = queue
+        self._slots = slots
         self._stop = stop
         self._sink = sink
         self._in_hand: dict[str, WorkItem] = {}
@@ -104,13 +104,13 @@ class Completion:
         item = BulkItem(work.account_id, outcome, shown, work.attempts, account, beside)
         if self._record is None:
             await self._tell(work, item)
-            self._turns.settled(work)
-            self._line.finished()
+            self._slots.settled(work)
+            self._queue.finished()
             return
-        self._line.finished()
+        self._queue.finished()
         self._unwritten += 1
         error = None if failure is None else str(failure)
-        waiting = self._turns.waiting
+        waiting = self._slots.waiting
         if work.is_open:
             self._record.settle(work, state, error, partial(self._written, work, item, None), waiting=waiting)
         else:
@@ -156,7 +156,7 @@ class Completion:
         self._told(work, written)
 
     def _told(self, work: WorkItem, written: asyncio.Future[None] | None) -> None:
-        self._turns.settled(work)
+        self._slots.settled(work)
         if written is not None and not written.done():
             written.set_result(None)
         self._unwritten -= 1

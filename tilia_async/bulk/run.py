@@ -23,6 +23,7 @@ from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkProgress, BulkReport
 from tilia_async.bulk.send_slots import SendSlots
 from tilia_async.bulk.stop_signal import StopSignal
+from tilia_async.bulk.token_prober import TokenProber
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.bulk.work_queue import WorkQueue
 from tilia_async.ledger.record import RecordState
@@ -47,8 +48,8 @@ _calls = logging.getLogger("tilia_async.calls")
 class Run:
     """Does a job. One object for one run.
 
-    As many workers as may be in flight take accounts from a line, each when the pace allows. A failure that is the
-    job's closes the line: what is in flight settles, and nothing new is sent.
+    As many workers as may be in flight take accounts from a queue, each when the pace allows. A failure that is the
+    job's closes the queue: what is in flight settles, and nothing new is sent.
 
     Args:
         ids: the accounts.
@@ -67,14 +68,15 @@ class Run:
         self._job = job
         self._record = job.record
         self._stop = StopSignal()
-        self._pace = AdaptiveLimit(job.concurrency)
+        self._limit = AdaptiveLimit(job.concurrency)
         # A ledger is asked for many at once.
         self._arrivals = IdReader(ids, job.concurrency * (1 if job.record is None else 2))
-        self._line = WorkQueue(job.concurrency)
-        self._turns = SendSlots(self._pace, self._stop, self._hindrance)
-        self._settling = Completion(job, self._line, self._turns, self._stop, sink, keeps_accounts=keeps_accounts)
-        self._judge = FailurePolicy(job, self._line, self._pace, self._turns, self._stop, self._settling)
-        self._stop.then(self._line.close)
+        self._queue = WorkQueue(job.concurrency)
+        self._slots = SendSlots(self._limit, self._stop, self._hindrance)
+        self._completion = Completion(job, self._queue, self._slots, self._stop, sink, keeps_accounts=keeps_accounts)
+        self._policy = FailurePolicy(job.retry, self._queue, self._limit, self._slots, self._stop, self._completion)
+        self._prober = TokenProber(job, self._queue, self._stop, self._completion, self._policy)
+        self._stop.then(self._queue.close)
 
     async def run(self) -> BulkReport:
         """Do it.
@@ -86,19 +88,22 @@ class Run:
         try:
             await self._begin()
             async with anyio.create_task_group() as company:
-                self._settling.tellers = company
+                self._completion.tellers = company
                 company.start_soon(self._read)
                 company.start_soon(self._feed)
                 if self._record is not None:
                     company.start_soon(self._keep, self._record)
-                async with anyio.create_task_group() as workers:
-                    for _ in range(self._job.concurrency):
-                        workers.start_soon(self._work)
+                async with anyio.create_task_group() as prober:
+                    prober.start_soon(self._prober.run)
+                    async with anyio.create_task_group() as workers:
+                        for _ in range(self._job.concurrency):
+                            workers.start_soon(self._work)
+                    self._prober.close()
                 await self._finish_stopped()
-                await self._settling.settled()
+                await self._completion.settled()
                 company.cancel_scope.cancel()
         finally:
-            self._settling.tellers = None
+            self._completion.tellers = None
             await _undisturbed(self._farewell())
         report = self.report()
         if self._stop.cause is not None:
@@ -108,19 +113,19 @@ class Run:
     def report(self) -> BulkReport:
         """Return the report so far."""
         stopped = self._stop.cause is not None
-        return self._settling.tally.report(self._job.action, self._job.job_id, monotonic(), stopped=stopped)
+        return self._completion.tally.report(self._job.action, self._job.job_id, monotonic(), stopped=stopped)
 
     def progress(self) -> BulkProgress:
         """Return the progress."""
         now = monotonic()
         return BulkProgress(
-            total=self._settling.tally.total,
-            counts=self._settling.tally.counts(),
-            in_flight=self._turns.in_flight,
-            limit=self._pace.limit,
-            holding=max(0.0, self._pace.hold(now)),
-            elapsed=self._settling.tally.elapsed(now),
-            rate=self._settling.tally.rate(now),
+            total=self._completion.tally.total,
+            counts=self._completion.tally.counts(),
+            in_flight=self._slots.in_flight,
+            limit=self._limit.limit,
+            holding=max(0.0, self._limit.hold(now)),
+            elapsed=self._completion.tally.elapsed(now),
+            rate=self._completion.tally.rate(now),
         )
 
     async def _begin(self) -> None:
@@ -143,17 +148,14 @@ class Run:
             self._stop.call(error)
 
     async def _feed(self) -> None:
-        """Bring what has arrived to the line, on record first."""
+        """Bring what has arrived to the queue, on record first."""
         held: list[WorkItem] = []
         while (arrived := await self._arrivals.take()) and not self._stop.called:
-            held += await self._admit(self._settling.new([WorkItem(each) for each in arrived]))
+            held += await self._admit(self._completion.new([WorkItem(each) for each in arrived]))
             held = await self._wait_for(held, 2 * self._job.concurrency)
-            await self._judge.judge_if_idle()
-            await self._line.room()
+            await self._queue.room()
         await self._wait_for(held, 0)
-        self._judge.read_to_the_end = True
-        self._line.complete()
-        await self._judge.judge_if_idle()
+        self._queue.complete()
 
     async def _wait_for(self, held: list[WorkItem], most: int) -> list[WorkItem]:
         """Ask again for works that another has in hand.
@@ -169,40 +171,39 @@ class Run:
         return held
 
     async def _admit(self, works: list[WorkItem]) -> list[WorkItem]:
-        """Bring works to the line.
+        """Bring works to the queue.
 
         Returns those that somebody has in hand.
         """
         if not works or self._stop.called:
             return works
         if self._record is None:
-            self._line.bring(works)
+            self._queue.bring(works)
             return []
         try:
             admitted = await self._record.admit(works)
         except errors.LedgerError as error:
             self._stop.call(error)
             return works
-        self._line.bring(admitted.mine)
+        self._queue.bring(admitted.mine)
         for work, found in admitted.settled:
-            await self._settling.finish_as_found(work, found)
+            await self._completion.finish_as_found(work, found)
         return list(admitted.held)
 
     async def _work(self) -> None:
-        while (work := await self._line.take()) is not None:
+        while (work := await self._queue.take()) is not None:
             if work.problems:
                 refusal = errors.InvalidRequestError({"account_id": work.problems}, operation=self._job.operation)
-                await self._settling.finish(work, RecordState.FAILED, refusal)
-                await self._judge.judge_if_idle()
-            elif await self._turns.take(work):
+                await self._completion.finish(work, RecordState.FAILED, refusal)
+            elif await self._slots.take(work):
                 if self._record is None or self._record.has_claimed(work):
                     await self._send(work)
                 else:
-                    self._turns.answered()
-                    self._turns.settled(work)
+                    self._slots.answered()
+                    self._slots.settled(work)
                     await self._claim_again(self._record, work)
             else:
-                self._line.put_back(work)
+                self._queue.put_back(work)
 
     async def _claim_again(self, record: LedgerRun, work: WorkItem) -> None:
         """Claim an account whose claim ended with a lease.
@@ -219,23 +220,22 @@ class Run:
             if admitted.mine:
                 break
             for _, found in admitted.settled:
-                self._settling.sent.discard(work)
-                await self._settling.finish_as_found(work, found)
-                self._line.finished()
-                await self._judge.judge_if_idle()
+                self._completion.sent.discard(work)
+                await self._completion.finish_as_found(work, found)
+                self._queue.finished()
                 return
             await self._stop.pause(pause)
             pause = min(pause * 2, longest)
-        self._line.put_back(work)
+        self._queue.put_back(work)
 
     def _hindrance(self, now: float) -> Awaitable[object] | None:
         """Return the reason that holds the next request back.
 
         The pace is not among the reasons.
         """
-        if self._judge.question is not None:
+        if self._prober.out is not None:
             # Until it is known whether the token serves.
-            return self._judge.question.answered.wait()
+            return self._prober.out.wait()
         if self._record is not None and not self._record.is_live(now):
             return self._revive(self._record)
         return None
@@ -248,7 +248,7 @@ class Run:
 
     async def _send(self, work: WorkItem) -> None:
         """Send once, and see what that means."""
-        self._settling.sent.add(work)
+        self._completion.sent.add(work)
         work.attempts += 1
         work.in_flight = True
         started = monotonic()
@@ -258,16 +258,17 @@ class Run:
             account = await self._job.send(work.account_id, work)
         except errors.TiliaError as error:
             failure = error
-        self._turns.answered()
+        self._slots.answered()
         work.in_flight = False
         work.failure = failure
         work.doubtful = work.doubtful or (failure is not None and failure.took_effect is None)
-        self._judge.hear(failure, started)
-        self._turns.let_go_on()
+        self._policy.hear(failure, started)
+        self._slots.let_go_on()
         if failure is None:
-            await self._judge.succeeded(work, started, account)
+            await self._policy.succeeded(work, started, account)
         else:
-            await self._judge.failed(work, failure, started)
+            await self._policy.failed(work, failure, started)
+            self._prober.look()
 
     async def _finish_stopped(self) -> None:
         """Give outcomes to accounts that are not sent again.
@@ -275,16 +276,16 @@ class Run:
         They were sent, and the job stopped: they have an outcome too.
         """
         async with anyio.create_task_group() as together:
-            for work in list(self._settling.sent):
+            for work in list(self._completion.sent):
                 state = RecordState.UNKNOWN if work.doubtful else RecordState.FAILED
-                together.start_soon(self._settling.finish, work, state, work.failure)
+                together.start_soon(self._completion.finish, work, state, work.failure)
 
     async def _farewell(self) -> None:
         """Record what was not sent and what is unknown.
 
         Others may go on at once then.
         """
-        unknown = [work for work in self._settling.sent if work.in_flight or work.doubtful]
+        unknown = [work for work in self._completion.sent if work.in_flight or work.doubtful]
         if self._record is None:
             if unknown and self._job.action != "lookup":
                 _calls.warning(

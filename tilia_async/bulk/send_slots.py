@@ -29,11 +29,11 @@ class SendSlots:
     """
 
     def __init__(
-        self, pace: AdaptiveLimit, stop: StopSignal, hindrance: Callable[[float], Awaitable[object] | None]
+        self, limit: AdaptiveLimit, stop: StopSignal, hindrance: Callable[[float], Awaitable[object] | None]
     ) -> None:
         self.in_flight: int = 0
         self.unsettled: int = 0
-        self._pace = pace
+        self._limit = limit
         self._stop = stop
         self._hindrance = hindrance
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -46,7 +46,7 @@ class SendSlots:
         """
         while not self._stop.called:
             now = monotonic()
-            hold = self._pace.hold(now)
+            hold = self._limit.hold(now)
             hindrance = self._hindrance(now) if hold <= 0 else self._stop.pause(hold)
             if hindrance is not None:
                 await hindrance
@@ -89,7 +89,7 @@ class SendSlots:
 
     @property
     def _room(self) -> int:
-        return min(self._pace.limit - self.in_flight, self._pace.most - self.unsettled)
+        return min(self._limit.limit - self.in_flight, self._limit.most - self.unsettled)
 
     def _wake(self, number: int) -> None:
         while number > 0 and self._waiting:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tilia_async.bulk.work_item import WorkItem
 
@@ -18,25 +18,38 @@ class WorkQueue:
     It knows when nothing more will come.
 
     Args:
-        enough: how many may wait before the one who brings them waits as well.
+        most: how many may wait before the one who brings them waits as well.
 
     Attributes:
         unfinished: how many were brought and have no outcome.
     """
 
-    def __init__(self, max_batch: int) -> None:
+    def __init__(self, most: int) -> None:
         self.unfinished: int = 0
-        self._enough = max_batch
+        self._most = most
         self._ready: deque[WorkItem] = deque()
         self._workers: deque[asyncio.Future[None]] = deque()
         self._room = asyncio.Event()
         self._complete = False
         self._closed = False
+        self._then: list[Callable[[], None]] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """No more will be brought."""
+        return self._complete
 
     @property
     def idle(self) -> bool:
         """Nothing waits to be sent."""
         return not self._ready
+
+    def then(self, do: Callable[[], None]) -> None:
+        """Do something whenever fewer are left.
+
+        One has its outcome, or no more will be brought.
+        """
+        self._then.append(do)
 
     def bring(self, works: Iterable[WorkItem]) -> None:
         """Add works."""
@@ -65,11 +78,13 @@ class WorkQueue:
         self.unfinished -= 1
         if not self.unfinished:
             self._wake(len(self._workers))
+        self._tell()
 
     def complete(self) -> None:
         """Say that no more will be brought."""
         self._complete = True
         self._wake(len(self._workers))
+        self._tell()
 
     def close(self) -> None:
         """Say that nothing more is to be sent."""
@@ -79,7 +94,7 @@ class WorkQueue:
 
     async def room(self) -> None:
         """Wait until more may be brought."""
-        while len(self._ready) >= self._enough and not self._closed:
+        while len(self._ready) >= self._most and not self._closed:
             self._room.clear()
             await self._room.wait()
 
@@ -91,7 +106,7 @@ class WorkQueue:
         while not self._closed:
             if self._ready:
                 work = self._ready.popleft()
-                if len(self._ready) < self._enough:
+                if len(self._ready) < self._most:
                     self._room.set()
                 return work
             if self._complete and not self.unfinished:
@@ -100,6 +115,10 @@ class WorkQueue:
             self._workers.append(turn)
             await turn
         return None
+
+    def _tell(self) -> None:
+        for do in self._then:
+            do()
 
     def _wake(self, number: int) -> None:
         while number and self._workers:
