@@ -143,7 +143,8 @@ class FailurePolicy:
     def unanswered(self, failure: errors.TiliaError) -> None:
         """Note that nothing usable came.
 
-        Too often, and the job stops."""
+        Too often, and the job stops.
+        """
         if self.breaker.unanswered():
             self._stop.call(failure)
 

@@ -199,7 +199,8 @@ class TokenProbe:
     def _is_hopeless(self, failure: errors.UnauthorizedError) -> bool:
         """Return True if the refusals are the job's.
 
-        So many in a row, or a scope that lacks for certain."""
+        So many in a row, or a scope that lacks for certain.
+        """
         if isinstance(failure, errors.MissingScopeError) and failure.granted and not self._has_served:
             return bool(failure.needed - failure.granted) or self._refused >= MOST_REFUSED
         return self._refused >= MOST_REFUSED

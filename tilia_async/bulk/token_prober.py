@@ -82,7 +82,8 @@ class TokenProber:
     def close(self) -> None:
         """Send no probe any more.
 
-        One that is out gets its answer."""
+        One that is out gets its answer.
+        """
         self._closed = True
         self._changed.set()
 
