@@ -120,7 +120,7 @@ class LedgerRun:
         while True:
             await asyncio.sleep(self._ledger.lease / 3)
             async with self._renewing:
-                await self._renew()
+                await self._renew_locked()
 
     async def revive(self) -> None:
         """Renew the lease now, if it has run out.
@@ -132,7 +132,7 @@ class LedgerRun:
         """
         async with self._renewing:
             if not self.is_live(monotonic()):
-                await self._renew()
+                await self._renew_locked()
 
     async def admit(self, works: Sequence[WorkItem]) -> Admitted:
         """Put on record the intents that this run may send.
@@ -218,7 +218,7 @@ class LedgerRun:
             await self._journal.settle(run_id, *settlements)
         await self._journal.end_run(self._run_id)
 
-    async def _renew(self) -> None:
+    async def _renew_locked(self) -> None:
         """Renew the lease.
 
         If it has run out, go on as another run, since others may have taken over what this had.

@@ -183,8 +183,8 @@ class Database:
             async with self._lock:
                 for _ in range(_COLLISIONS):
                     with contextlib.suppress(_CollisionError):
-                        return await self._change_once(work)
-                return await self._change_once(work)
+                        return await self._change_once_locked(work)
+                return await self._change_once_locked(work)
 
         return await self._to_the_end(change())
 
@@ -318,7 +318,7 @@ class Database:
         if self._servers is not None:
             self._servers.end()
 
-    async def _change_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _change_once_locked(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             async with self._engine.begin() as connection:
                 return await work(connection)

@@ -138,7 +138,7 @@ class Notifier:
         with self._lock:
             for destination in self._destinations:
                 if self._run is not None and (destination.events is None or event_name in destination.events):
-                    self._hand_over(
+                    self._hand_over_locked(
                         self._run, destination, SentNotification(event_name, destination.url.reveal(), body)
                     )
 
@@ -165,12 +165,12 @@ class Notifier:
         if session is not None:
             await session.close()
 
-    def _hand_over(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
+    def _hand_over_locked(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
         self.sent.append(notification)
         if len(self.sent) >= 2 * self._record:
             del self.sent[: -self._record]
         if _runs_here(run.loop):
-            self._enqueue(destination, notification)
+            self._enqueue_locked(destination, notification)
         else:
             run.loop.call_soon_threadsafe(self._take_over, run, destination, notification)
             run.handing += 1
@@ -183,9 +183,9 @@ class Notifier:
                 run.idle.set()
             # What arrives after the end would start a worker that nobody ends.
             if run is self._run:
-                self._enqueue(destination, notification)
+                self._enqueue_locked(destination, notification)
 
-    def _enqueue(self, destination: _Destination, notification: SentNotification) -> None:
+    def _enqueue_locked(self, destination: _Destination, notification: SentNotification) -> None:
         destination.queue.put_nowait(notification)
         if destination.worker is None:
             destination.worker = asyncio.get_running_loop().create_task(self._work(destination))

@@ -75,7 +75,7 @@ class IdentityTokens:
     def usable(self, scopes: frozenset[str]) -> AccessToken | None:
         """Return the token that ``acquire`` would serve at once."""
         with self._lock:
-            return self._search(scopes, self._clock())
+            return self._search_locked(scopes, self._clock())
 
     async def acquire(self, scopes: frozenset[str], fetch: Fetch, owner: Owner) -> AccessToken:
         """Acquire a token for these scopes.
@@ -92,7 +92,7 @@ class IdentityTokens:
                 # Asked under the lock, so that release() either is seen here or sees the flight that starts here.
                 if owner.closed:
                     raise ClientClosedError("the client is closed")
-                turn = self._turn(scopes, loop, owner)
+                turn = self._turn_locked(scopes, loop, owner)
                 waiter = None if turn.flight is None or turn.token is not None else turn.flight.join(loop)
             if turn.flight is not None and turn.starts:
                 self._start(turn.flight, scopes, fetch, turn.token)
@@ -128,7 +128,7 @@ class IdentityTokens:
         """
         with self._lock:
             now = self._clock()
-            if self._holds(token.value):
+            if self._holds_locked(token.value):
                 suspect = self.suspects.get(needed)
                 if (
                     suspect is not None
@@ -163,16 +163,16 @@ class IdentityTokens:
         if here:
             await asyncio.wait(here)
 
-    def _holds(self, value: str) -> bool:
+    def _holds_locked(self, value: str) -> bool:
         hot = any(token.value == value for _, token in self._hot.values())
         return hot or any(token.value == value for token in self._tokens.values())
 
-    def _turn(self, scopes: frozenset[str], loop: asyncio.AbstractEventLoop, owner: Owner) -> _Turn:
+    def _turn_locked(self, scopes: frozenset[str], loop: asyncio.AbstractEventLoop, owner: Owner) -> _Turn:
         at_hand = self.find(scopes)
         if at_hand is not None:
             return _Turn(at_hand)
         now = self._clock()
-        token = self._search(scopes, now)
+        token = self._search_locked(scopes, now)
         refusal = self._refusals.recall(scopes, now)
         flight = self._flights.get(scopes)
         if flight is not None and flight.dead:
@@ -194,7 +194,7 @@ class IdentityTokens:
         flight = self._flights[scopes] = SingleFlight(loop, owner, next(self._generations))
         return _Turn(token, flight, starts=True)
 
-    def _search(self, scopes: frozenset[str], now: float) -> AccessToken | None:
+    def _search_locked(self, scopes: frozenset[str], now: float) -> AccessToken | None:
         """Search the best usable token for these scopes.
 
         The one with all of them that lasts longest; or the one that was given when they were asked.
@@ -214,7 +214,7 @@ class IdentityTokens:
         except BaseException:  # whatever it is, nobody must wait for a flight that never was
             exchange.close()
             with self._lock:
-                self._land(flight, scopes, ABANDONED)
+                self._land_locked(flight, scopes, ABANDONED)
             raise
         flight.task = task
         # Not in a ``finally`` of the task: one that is cancelled before its first step never gets there.
@@ -240,18 +240,18 @@ class IdentityTokens:
     def _landed(self, flight: SingleFlight, scopes: frozenset[str], task: asyncio.Task[Outcome]) -> None:
         outcome = ABANDONED if task.cancelled() or task.exception() is not None else task.result()
         with self._lock:
-            self._land(flight, scopes, outcome)
+            self._land_locked(flight, scopes, outcome)
 
-    def _land(self, flight: SingleFlight, scopes: frozenset[str], outcome: Outcome) -> None:
+    def _land_locked(self, flight: SingleFlight, scopes: frozenset[str], outcome: Outcome) -> None:
         if self._flights.get(scopes) is flight:
             del self._flights[scopes]
         if isinstance(outcome, AccessToken):
-            self._keep(scopes, outcome)
+            self._keep_locked(scopes, outcome)
         elif isinstance(outcome, TiliaError):
             self._refusals.remember(scopes, outcome, self._clock())
         flight.settle(outcome)
 
-    def _keep(self, scopes: frozenset[str], token: AccessToken) -> None:
+    def _keep_locked(self, scopes: frozenset[str], token: AccessToken) -> None:
         kept = self._tokens.get(token.scopes)
         if kept is not None and kept.generation > token.generation and self._clock() < kept.unusable_at:
             token = kept
