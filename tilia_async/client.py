@@ -56,7 +56,7 @@ from tilia_async.tokens.cache import TokenCache, shared_cache
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
-from tilia_async.transport.requestor import Requestor
+from tilia_async.transport.requestor import Requestor, new_key
 from tilia_async.transport.send_state import SendState
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation
@@ -295,7 +295,15 @@ class TiliaClient:
 
         expect("options", options, RequestOptions, type(None))
         # What cannot be sent is refused before it is on record.
-        build(operation, self._environment, path=path, query=query, body=body, options=options)
+        build(
+            operation,
+            self._environment,
+            path=path,
+            query=query,
+            body=body,
+            options=options,
+            new_key=new_key(operation),
+        )
         intent, account_id = Intent(action, reason_of(body)), account_of(operation, path, body)
         recorded = RecordedCall(operation.name, intent, account_id, self._requestor.timeout, options)
         with self._requestor.under_way(operation.name) as requestor:

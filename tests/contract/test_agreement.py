@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +17,7 @@ from support.samples import CALLS as MORE_CALLS
 from tilia_async import Environment, Operation, Repeat, Service, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkOutcome
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import build
 from tilia_async.wire.response import Success, interpret
@@ -214,9 +216,11 @@ def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payloa
     parts = dict.fromkeys([*operation.reference, *operation.parameters], ACCOUNT)
     path = {each: parts[each] for each in operation.parameters}
     body = {each: value for each, value in parts.items() if each not in path}
-    request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), path=path, body=body)
+    request = build(
+        operation, Environment.at("http://127.0.0.1:1/{service}"), path=path, body=body, new_key=new_key(operation)
+    )
     answer = RawResponse(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
-    error = interpret(operation, request, answer, attempts=1, doubtful=False)
+    error = interpret(operation, request, answer, attempts=1, doubtful=False, now=datetime.now(UTC))
     assert isinstance(error, errors.ResponseDecodeError)
     assert error.took_effect is None
     assert "contradicts" in str(error)
@@ -230,9 +234,14 @@ def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payloa
 def test_a_refund_that_failed_is_none(name: str, payload: Any) -> None:
     """Whoever refunds an invoice sees nothing of the answer, so the error alone can tell."""
     operation = OPERATIONS[name]
-    request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), body={"invoice_id": "inv_1"})
+    request = build(
+        operation,
+        Environment.at("http://127.0.0.1:1/{service}"),
+        body={"invoice_id": "inv_1"},
+        new_key=new_key(operation),
+    )
     answer = RawResponse(200, {}, orjson.dumps({"status": "Success", "payload": payload}))
-    error = interpret(operation, request, answer, attempts=1, doubtful=False)
+    error = interpret(operation, request, answer, attempts=1, doubtful=False, now=datetime.now(UTC))
     assert isinstance(error, errors.TiliaError)
     assert error.took_effect is None
 
@@ -338,10 +347,14 @@ def test_an_operation_of_ones_own_may_declare_it() -> None:
         "gifts.send", "POST", Service.INVOICING, "/v9/gift/{gift_id}", dict[str, object], scopes=(),
         repeat=Repeat.NEVER, echoes={"gift_id": "gift.id"}, denials={"sent": [False]},
     )  # fmt: skip
-    request = build(operation, Environment.at("http://127.0.0.1:1/{service}"), path={"gift_id": "g1"})
+    request = build(
+        operation, Environment.at("http://127.0.0.1:1/{service}"), path={"gift_id": "g1"}, new_key=new_key(operation)
+    )
 
     def outcome(body: bytes) -> object:
-        return interpret(operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False)
+        return interpret(
+            operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False, now=datetime.now(UTC)
+        )
 
     yes = b'{"status":"Success","payload":{"gift":{"id":"%b"},"sent":%b}}'
     assert isinstance(outcome(yes % (b"g1", b"true")), Success)

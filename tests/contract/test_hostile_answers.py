@@ -6,7 +6,7 @@ import json
 import pickle
 import types
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
@@ -22,6 +22,7 @@ from support.odd_json import bodies
 from tilia_async import Environment, Operation, Repeat, RetryPolicy, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.secret import Secret
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import build
@@ -133,10 +134,12 @@ def asked(operation: Operation[Any]) -> dict[str, str]:
 def judged(
     operation: Operation[Any], answer: RawResponse, *, doubtful: bool = False
 ) -> Success[Any] | errors.TiliaError:
-    request = build(operation, THERE, path=asked(operation))
+    request = build(operation, THERE, path=asked(operation), new_key=new_key(operation))
     attempts = 2 if doubtful else 1
-    masked = interpret(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=MASK)
-    outcome = interpret(operation, request, answer, attempts=attempts, doubtful=doubtful)
+    masked = interpret(
+        operation, request, answer, attempts=attempts, doubtful=doubtful, now=datetime.now(UTC), mask=MASK
+    )
+    outcome = interpret(operation, request, answer, attempts=attempts, doubtful=doubtful, now=datetime.now(UTC))
     assert type(masked) is type(outcome), "what a mask hides does not change what happened"
     return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -16,6 +17,7 @@ from test_hostile_answers import THERE, asked
 from tilia_async import Operation
 from tilia_async.api import OPERATIONS
 from tilia_async.json_value import JsonValue
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire import codec
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.envelope import RawResponse, open_envelope, payload_of
@@ -40,8 +42,13 @@ MODELS: Final = [name for name, operation in OPERATIONS.items() if attrs.has(ope
 
 
 def both(operation: Operation[Any], body: bytes, status: int = 200) -> tuple[Success[Any] | None, object]:
-    request, answer = build(operation, THERE, path=asked(operation)), RawResponse(status, {}, body)
-    return well(operation, request, answer), interpret(operation, request, answer, attempts=1, doubtful=False)
+    request, answer = (
+        build(operation, THERE, path=asked(operation), new_key=new_key(operation)),
+        RawResponse(status, {}, body),
+    )
+    return well(operation, request, answer), interpret(
+        operation, request, answer, attempts=1, doubtful=False, now=datetime.now(UTC)
+    )
 
 
 @pytest.mark.parametrize("examples", EXAMPLES)

@@ -1,5 +1,6 @@
 """Each room imports only what lies below it (DESIGN: arrows run one way)."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -115,3 +116,18 @@ def test_whoever_asks_for_what_is_loaded_late_gets_it() -> None:
 def test_what_a_package_lacks_is_an_attribute_error() -> None:
     with pytest.raises(ImportError, match="cannot import name 'Sandpit'"):
         from tilia_sync import Sandpit  # noqa: F401 - it is the import that is tried
+
+
+CLOCKS_AND_DICE = {"now", "utcnow", "today", "monotonic", "perf_counter", "time_ns", "uuid1", "uuid4", "urandom"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tilia_async" / "wire").glob("*.py")), ids=lambda path: path.name)
+def test_wire_reads_no_clock_and_draws_nothing(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not imported & {"time", "random", "secrets", "os", "asyncio", "socket", "threading"}
+    called = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    # ``checks.uuid4`` looks at one.
+    names = {name.rpartition(".")[2] for name in called if not name.startswith("checks.")}
+    assert not names & CLOCKS_AND_DICE

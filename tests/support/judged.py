@@ -1,10 +1,12 @@
 """Reads one answer as the client does."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import orjson
 
 from tilia_async import Environment, Operation, Repeat, Service
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import build
 from tilia_async.wire.response import interpret
@@ -24,5 +26,5 @@ def judged(
 ) -> object:
     raw = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
     answer = RawResponse(status, headers or {}, raw, "it was cut off")
-    request = build(operation, THERE, path=dict.fromkeys(operation.parameters, "acct_1"))
-    return interpret(operation, request, answer, attempts=1, doubtful=doubtful)
+    request = build(operation, THERE, path=dict.fromkeys(operation.parameters, "acct_1"), new_key=new_key(operation))
+    return interpret(operation, request, answer, attempts=1, doubtful=doubtful, now=datetime.now(UTC))

@@ -12,6 +12,7 @@ from support.judged import READ, THERE, WRITE, judged
 from tilia_async import Evidence, Operation, Repeat, Service, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.json_value import JsonValue
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse, retry_after
 from tilia_async.wire.request import build
@@ -148,10 +149,19 @@ def test_no_answer(
     error_class: type[errors.TransportError],
     effect: bool | None,
 ) -> None:
-    error = interpret(operation, build(operation, THERE), NoResponse(sent, "x"), attempts=1, doubtful=doubtful)
+    error = interpret(
+        operation,
+        build(operation, THERE, new_key=new_key(operation)),
+        NoResponse(sent, "x"),
+        attempts=1,
+        doubtful=doubtful,
+        now=datetime.now(UTC),
+    )
     assert type(error) is error_class
     assert error.took_effect is effect
-    late = out_of_time(operation, build(operation, THERE), NoResponse(sent, "x"), doubtful=doubtful)
+    late = out_of_time(
+        operation, build(operation, THERE, new_key=new_key(operation)), NoResponse(sent, "x"), doubtful=doubtful
+    )
     assert type(late) is (errors.OutcomeUnknownError if effect is None else errors.DeadlineExceededError)
 
 
@@ -216,8 +226,10 @@ def test_of_a_large_answer_an_error_keeps_the_beginning(status: int) -> None:
     texts = ["x" * 30] * 20_000
     body = orjson.dumps({"status": "Failure", "message": texts, "codes": texts, "payload": {"errors": {"f": texts}}})
     operation = OPERATIONS["invoices.pay"]
-    request = build(operation, THERE, path={"invoice_id": "inv_1"})
-    error = interpret(operation, request, RawResponse(status, {}, body), attempts=1, doubtful=False)
+    request = build(operation, THERE, path={"invoice_id": "inv_1"}, new_key=new_key(operation))
+    error = interpret(
+        operation, request, RawResponse(status, {}, body), attempts=1, doubtful=False, now=datetime.now(UTC)
+    )
     assert isinstance(error, errors.ApiError)
     assert isinstance(error.payload, str)
     assert len(error.payload) == 2_000

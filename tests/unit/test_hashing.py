@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from support.good_answers import GOOD
 from tilia_async import Environment, LineItem, Recipient, RequestOptions
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkOutcome, BulkProgress, BulkReport
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.request import build
 from tilia_async.wire.response import Response, Success, interpret
@@ -40,10 +42,11 @@ def answer(name: str) -> Any:
     path = {each: asked.get(each) or "id_1" for each in operation.parameters}
     outcome = interpret(
         operation,
-        build(operation, THERE, path=path),
+        build(operation, THERE, path=path, new_key=new_key(operation)),
         RawResponse(200, {}, orjson.dumps(GOOD[name])),
         attempts=1,
         doubtful=False,
+        now=datetime.now(UTC),
     )
     assert isinstance(outcome, Success)
     return outcome.value
@@ -71,9 +74,11 @@ def answer_of(name: str) -> dict[str, Any]:
 
 def read(payload: dict[str, Any]) -> Any:
     operation = OPERATIONS["accounts.get"]
-    request = build(operation, THERE, path={"account_id": payload["account_id"]})
+    request = build(operation, THERE, path={"account_id": payload["account_id"]}, new_key=new_key(operation))
     body = orjson.dumps({"status": "Success", "payload": payload})
-    outcome = interpret(operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False)
+    outcome = interpret(
+        operation, request, RawResponse(200, {}, body), attempts=1, doubtful=False, now=datetime.now(UTC)
+    )
     assert isinstance(outcome, Success)
     return outcome.value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tilia_async import Environment, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.json_value import JsonValue
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.envelope import RawResponse
 from tilia_async.wire.redactor import NO_REDACTION, Redactor, named_secrets
 from tilia_async.wire.request import build
@@ -33,10 +35,22 @@ def failed(name: str, status: int, body: object) -> errors.ApiError | errors.Res
     operation = OPERATIONS[name]
     parts = dict.fromkeys([*operation.reference, *operation.parameters], "acct_1")
     path = {each: parts[each] for each in operation.parameters}
-    request = build(operation, THERE, path=path, body={each: parts[each] for each in parts if each not in path})
+    request = build(
+        operation,
+        THERE,
+        path=path,
+        body={each: parts[each] for each in parts if each not in path},
+        new_key=new_key(operation),
+    )
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     error = interpret(
-        operation, request, RawResponse(status, {}, raw), attempts=1, doubtful=False, mask=Redactor.of(())
+        operation,
+        request,
+        RawResponse(status, {}, raw),
+        attempts=1,
+        doubtful=False,
+        now=datetime.now(UTC),
+        mask=Redactor.of(()),
     )
     assert isinstance(error, errors.ApiError | errors.ResponseDecodeError)
     return error

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tilia_async import Environment, Operation, Repeat, RequestOptions, Service
 from tilia_async.errors import InvalidRequestError
 from tilia_async.secret import Secret, hide_body
+from tilia_async.transport.requestor import new_key
 from tilia_async.wire.request import build
 
 READ = Operation(
@@ -83,9 +84,15 @@ def test_no_body_means_no_content_type() -> None:
 
 
 def test_a_keyed_operation_gets_a_uuid4_of_its_own_each_time() -> None:
-    keys = {build(KEYED, THERE).headers.reveal()["Idempotency-Key"] for _ in range(5)}
+    keys = {build(KEYED, THERE, new_key=new_key(KEYED)).headers.reveal()["Idempotency-Key"] for _ in range(5)}
     assert len(keys) == 5
     assert {uuid.UUID(key).version for key in keys} == {4}
+    assert new_key(WRITE) is None
+
+
+def test_a_keyed_operation_is_not_built_without_a_key() -> None:
+    with pytest.raises(ValueError, match=KEYED.name):
+        build(KEYED, THERE)
 
 
 def test_a_given_key_is_used() -> None:
@@ -165,7 +172,7 @@ def test_a_body_with_secrets_is_sent_as_one_without(body: dict[str, object]) -> 
 
 def test_headers_of_the_caller_are_sent_and_not_shown() -> None:
     options = RequestOptions(headers={"X-Api-Key": "canary-key", "X-Wave": "7"})
-    request = build(KEYED, THERE, body={"a": 1}, options=options)
+    request = build(KEYED, THERE, body={"a": 1}, options=options, new_key=new_key(KEYED))
     assert {**request.headers.reveal()}.items() >= {
         "X-Api-Key": "canary-key",
         "X-Wave": "7",

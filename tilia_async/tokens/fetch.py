@@ -156,7 +156,7 @@ def _refusal(answer: RawResponse, body: JsonValue, scopes: frozenset[str], secre
         scopes=scopes,
         error=error,
         error_description=description,
-        retry_after=envelope.retry_after(answer.headers) if status in {429, 503} else None,
+        retry_after=envelope.retry_after(answer.headers, datetime.now(UTC)) if status in {429, 503} else None,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import sys
+import uuid
 from collections.abc import Awaitable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -280,7 +281,9 @@ class Requestor:
             expect("options", options, RequestOptions)
             timeout = options.timeout or timeout
         body = None if body is None else hide_body(body)
-        request = build(operation, self.environment, path=path, query=query, body=body, options=options)
+        request = build(
+            operation, self.environment, path=path, query=query, body=body, options=options, new_key=new_key(operation)
+        )
         return _Call(operation, request, monotonic(), timeout)
 
     def _check_open(self, operation: str) -> None:
@@ -429,8 +432,21 @@ class Requestor:
         return late
 
 
+def new_key(operation: Operation[object]) -> str | None:
+    """Draw the idempotency key of a call; None if it takes none."""
+    return str(uuid.uuid4()) if operation.repeat is Repeat.KEYED else None
+
+
 def _judge(call: _Call[T], answer: RawResponse | NoResponse, mask: Redactor) -> Success[T] | errors.TiliaError:
-    return interpret(call.operation, call.request, answer, attempts=call.attempts, doubtful=call.doubtful, mask=mask)
+    return interpret(
+        call.operation,
+        call.request,
+        answer,
+        attempts=call.attempts,
+        doubtful=call.doubtful,
+        now=datetime.now(UTC),
+        mask=mask,
+    )
 
 
 def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:

@@ -192,12 +192,16 @@ def api_error(
     *,
     reference: Mapping[str, str],
     attempts: int,
+    now: datetime,
     doubtful: bool = False,
     mask: Redactor = NO_REDACTION,
 ) -> errors.ApiError:
     """Return the error that an answer means.
 
     Its HTTP status decides the class.
+
+    Args:
+        now: when it came, with a time zone, for a ``Retry-After`` that is a date.
     """
     says_no = False
     try:
@@ -246,7 +250,7 @@ def api_error(
     if isinstance(error, errors.AccountBlockedError):
         error.account_id = account_id or ""
     if isinstance(error, errors.RateLimitedError | errors.ServerError):
-        error.retry_after = retry_after(answer.headers)
+        error.retry_after = retry_after(answer.headers, now)
     return error
 
 
@@ -346,7 +350,7 @@ def may_be_answered_later(operation: Operation[object], status: int, effect: boo
     return in_doubt or may_succeed_later(status) or (status == 409 and operation.repeat is Repeat.KEYED)
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that ``Retry-After`` asks for.
 
     Given as a number or as a date; None if it cannot be read.
@@ -362,7 +366,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     except (ValueError, OverflowError):
         return None
     date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (date - now).total_seconds())
 
 
 def _texts(value: JsonValue) -> tuple[str, ...]:

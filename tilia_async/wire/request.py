@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 import types
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -79,8 +78,12 @@ def build(
     query: Mapping[str, str | int] | None = None,
     body: Body | None = None,
     options: RequestOptions | None = None,
+    new_key: str | None = None,
 ) -> WireRequest:
     """Build the request for an operation.
+
+    Args:
+        new_key: the idempotency key of an operation that takes one, where the options have none.
 
     Raises:
         InvalidRequestError: a path parameter is missing, unknown, empty, too long or a path of its own; the body is
@@ -107,7 +110,7 @@ def build(
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
     key, headers = None, NO_HEADERS if body is None else JSON_HEADERS
     if options is not None or operation.repeat is _KEYED:
-        key = idempotency_key(operation, options)
+        key = idempotency_key(operation, options, new_key)
         headers = _headers(options, key, headers)
     return WireRequest(
         operation.name,
@@ -293,7 +296,7 @@ def _plain(value: Secret | Mapping[object, object]) -> str | dict[object, object
     return value.reveal() if isinstance(value, Secret) else {**value}
 
 
-def idempotency_key(operation: Operation[object], options: RequestOptions | None) -> str | None:
+def idempotency_key(operation: Operation[object], options: RequestOptions | None, new_key: str | None) -> str | None:
     """Return the key for one logical call.
 
     The same for all its attempts; None for an operation that takes none.
@@ -305,7 +308,9 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
             raise InvalidRequestError({"idempotency_key": [reason]}, operation=operation.name)
         return None
     if given is None:
-        return str(uuid.uuid4())
+        if new_key is None:
+            raise ValueError(f"{operation.name} takes an Idempotency-Key, and none was made")
+        return new_key
     refuse(operation.name, {"idempotency_key": checks.uuid4(given)})
     # A uuid.UUID will do as well.
     return str(given)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 import attrs
@@ -91,6 +92,7 @@ def interpret(
     *,
     attempts: int,
     doubtful: bool,
+    now: datetime,
     mask: Redactor = NO_REDACTION,
 ) -> Success[T] | errors.TiliaError:
     """Return the value of an attempt, or the error.
@@ -98,9 +100,10 @@ def interpret(
     Args:
         attempts: how many times the request was sent, this time included.
         doubtful: an earlier attempt of the same call may have taken effect.
+        now: when the attempt ended, with a time zone, for a ``Retry-After`` that is a date.
         mask: the secrets that an error must not repeat, whatever the answer does.
     """
-    outcome = _judge(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
+    outcome = _judge(operation, request, answer, attempts=attempts, doubtful=doubtful, now=now, mask=mask)
     if isinstance(outcome, errors.TiliaError):
         admit_inference(operation, outcome)
     return outcome
@@ -144,18 +147,19 @@ def _judge(
     *,
     attempts: int,
     doubtful: bool,
+    now: datetime,
     mask: Redactor,
 ) -> Success[T] | errors.TiliaError:
     if isinstance(answer, NoResponse):
         return no_answer(operation, request, answer, doubtful=doubtful, mask=mask)
     if not 200 <= answer.status < 300:
-        return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
+        return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, now=now, mask=mask)
     confirmed = False
     try:
         opened = _opened(operation, answer)
         # A code is the word of an error, so a write that has one beside its Success is in doubt.
         if not opened.success or (opened.codes and not operation.reads):
-            return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, mask=mask)
+            return _refusal(operation, request, answer, attempts=attempts, doubtful=doubtful, now=now, mask=mask)
         confirmed = opened.confirmed
         read = _read(operation, request, answer, opened)
         if isinstance(read, Success):
@@ -211,10 +215,17 @@ _WITHOUT_BODY = frozenset({204, 205})
 
 
 def _refusal(
-    operation: Operation[T], request: WireRequest, answer: RawResponse, *, attempts: int, doubtful: bool, mask: Redactor
+    operation: Operation[T],
+    request: WireRequest,
+    answer: RawResponse,
+    *,
+    attempts: int,
+    doubtful: bool,
+    now: datetime,
+    mask: Redactor,
 ) -> errors.ApiError:
     error = envelope.api_error(
-        operation, answer, reference=request.reference, attempts=attempts, doubtful=doubtful, mask=mask
+        operation, answer, reference=request.reference, attempts=attempts, now=now, doubtful=doubtful, mask=mask
     )
     if isinstance(error, errors.AccountExistsError) and operation.conflict is not None:
         # A 409 to a registration carries the account that is there; without one it still says that there is one.
