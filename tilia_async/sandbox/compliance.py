@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tilia_async import event_names
 from tilia_async.api import compliance
 from tilia_async.json_value import JsonObject
 from tilia_async.models.compliance import KycRequirements, KycState, PiiLevel
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import account_of_body
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.requests import Route, SandboxRequest
@@ -35,7 +35,7 @@ def onboard_entity(call: SandboxRequest) -> SandboxResponse:
     if not account.entity_id:
         account.entity_id = call.world.new_id("ent")
         call.world.notify(
-            messages.KYB,
+            event_names.KYB,
             {
                 "account_id": account.account_id,
                 "entity_id": account.entity_id,
@@ -52,7 +52,7 @@ def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str
     """Set a user's KYC status, and notify."""
     level = _LEVELS.get(state, PiiLevel.BASIC) if pii_level is None else pii_level
     account.kyc = Kyc(account.kyc.kyc_id or world.new_id("kyc"), state, str(level))
-    world.notify(messages.KYC, _to_json(account))
+    world.notify(event_names.KYC, _to_json(account))
 
 
 ROUTES = (

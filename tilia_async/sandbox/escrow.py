@@ -11,11 +11,11 @@ from operator import attrgetter
 
 import attrs
 
+from tilia_async import event_names
 from tilia_async.api import escrow
 from tilia_async.json_value import JsonObject
 from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.invoice_json import notify as notify_invoice
 from tilia_async.sandbox.invoice_json import to_json as invoice_to_json
@@ -153,7 +153,7 @@ def _follow_up(world: World, deal: SandboxEscrow, kind: Kind) -> SandboxInvoice:
 def _settle(world: World, deal: SandboxEscrow, status: EscrowStatus) -> None:
     deal.status, deal.updated, deal.turn = status, world.clock.now(), world.bills.next_number()
     message = _to_json(world, deal)
-    world.notify(messages.ESCROW, message)
+    world.notify(event_names.ESCROW, message)
 
 
 def _to_json(world: World, deal: SandboxEscrow, *, with_invoice: bool = False) -> JsonObject:

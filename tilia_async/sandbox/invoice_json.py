@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.invoices import InvoiceState
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.accounts import INTEGRATOR
 from tilia_async.sandbox.state.invoices import Kind, LineItem, Payment, Recipient, Reference, SandboxInvoice
@@ -60,7 +60,7 @@ def webhook_message(world: World, bill: SandboxInvoice) -> JsonObject:
 
 def notify(world: World, bill: SandboxInvoice) -> None:
     """Notify that the payment succeeded or failed."""
-    world.notify(messages.INVOICE, webhook_message(world, bill))
+    world.notify(event_names.INVOICE, webhook_message(world, bill))
 
 
 def summary(world: World, total: int, currency: str) -> JsonObject:

@@ -5,49 +5,18 @@ Source: fact sheet "compliance-webhooks", A.3 and A.4.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonObject
 
 if TYPE_CHECKING:
     from tilia_async.sandbox.state.accounts import Block, SandboxAccount
 
-ACCOUNT_BLOCK: Final = "account-block-unblock-webhook"
-REGISTRATION: Final = "register-account-completed"
-TRANSFER: Final = "balance-transfer-completed-publisher"
-ESCROW: Final = "escrow-transaction-update"
-INVOICE: Final = "invoice-completed"
-REFUND: Final = "refund-completed"
-EXCHANGE: Final = "token-exchange-completed"
-PAYMENT_METHOD: Final = "payment-method-updated"
-KYC: Final = "kyc-webhook"
-# Tilia's pages do not tell the names of these two: inferred.
-PAYOUT: Final = "payout-complete"
-KYB: Final = "kyb-status-change"
-
-EVENT_NAMES: Final = frozenset(
-    {
-        ACCOUNT_BLOCK,
-        REGISTRATION,
-        TRANSFER,
-        "deposit-completed",
-        ESCROW,
-        INVOICE,
-        REFUND,
-        EXCHANGE,
-        PAYMENT_METHOD,
-        KYC,
-        "wallet-balance-alert",
-        PAYOUT,
-        KYB,
-    }
-)
-"""The events that a URL can be registered for."""
-
 
 def registered(account: SandboxAccount) -> tuple[str, JsonObject]:
     """Name and message of the event "an account was registered"."""
-    return REGISTRATION, {
+    return event_names.REGISTRATION, {
         "account_id": account.account_id,
         "email": email(account),
         "external_platforms": platforms(account),
@@ -62,7 +31,7 @@ def block_changed(account: SandboxAccount, block: Block) -> tuple[str, JsonObjec
 
     What stands in ``blocks`` after an unblocking is inferred: the block that was lifted.
     """
-    return ACCOUNT_BLOCK, {**blocks(account, block), "is_blocked": account.is_blocked}
+    return event_names.ACCOUNT_BLOCK, {**blocks(account, block), "is_blocked": account.is_blocked}
 
 
 def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:

@@ -20,11 +20,11 @@ import aiohttp
 import attrs
 import orjson
 
+from tilia_async import event_names
 from tilia_async.config import is_loopback
 from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.messages import EVENT_NAMES
 from tilia_async.secret import Secret
 
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -109,10 +109,10 @@ class Notifier:
         if problem := _url_problem(url.reveal()):
             raise ConfigurationError(f"url: {problem}")
         names = None if events is None else frozenset([events] if isinstance(events, str) else events)
-        unknown = sorted((names or frozenset()) - EVENT_NAMES)
+        unknown = sorted((names or frozenset()) - event_names.ALL)
         if unknown:
             raise ConfigurationError(
-                f"events: there is no {', '.join(unknown)}; there are {', '.join(sorted(EVENT_NAMES))}"
+                f"events: there is no {', '.join(unknown)}; there are {', '.join(sorted(event_names.ALL))}"
             )
         if basic_auth is not None and not _can_be_sent(*basic_auth):
             raise ConfigurationError("basic_auth is a pair of a user without a colon and a password")

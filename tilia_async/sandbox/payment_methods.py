@@ -5,9 +5,9 @@ Tilia has no operation that adds a card: the sandbox has a method.
 
 from __future__ import annotations
 
+from tilia_async import event_names
 from tilia_async.api import payment_methods
 from tilia_async.json_value import JsonObject
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.requests import Route, SandboxRequest
 from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid, not_found, success
@@ -131,7 +131,7 @@ def add_pobo(world: World, account: SandboxAccount, platform: str, user_id: str)
 def notify(world: World, method: SandboxPaymentMethod) -> None:
     """Notify that it was added or changed."""
     world.notify(
-        messages.PAYMENT_METHOD,
+        event_names.PAYMENT_METHOD,
         {"account_id": method.account_id, "payment_method_id": method.id, "state": method.state},
     )
 

@@ -5,12 +5,12 @@ They go on by themselves, as the sandbox's clock does.
 
 from __future__ import annotations
 
+from tilia_async import event_names
 from tilia_async.api import payouts
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.payouts import PayoutFlow, PayoutStatus
 from tilia_async.money import Money
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import account_of_path, refuse_blocked
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.invoice_requests import usable_method
@@ -127,7 +127,7 @@ def _step(world: World, payout: SandboxPayout, now: float) -> None:
     else:
         _go_on(world, payout, PayoutStatus.SUPPORT_REJECTED, None)
     world.notify(
-        messages.PAYOUT,
+        event_names.PAYOUT,
         {
             "failure_code": "",
             "failure_reason": "",

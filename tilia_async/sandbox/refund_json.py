@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.refunds import RefundStatus
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.payment_methods import to_json as method_to_json
 from tilia_async.sandbox.state.escrows import SandboxRefund
 from tilia_async.sandbox.state.invoices import Payment, SandboxInvoice
@@ -36,7 +36,7 @@ def notify(world: World, made: Sequence[SandboxRefund]) -> None:
             {"refund_id": each.refund_id, "amount": str(each.amount), "currency": each.original.currency}
         )
     world.notify(
-        messages.REFUND,
+        event_names.REFUND,
         {
             "account_id": first.original.account_id,
             "failed_refunds": to_json[False],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tilia_async import event_names
 from tilia_async.api import token_exchanges
 from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.token_exchanges import ExchangeDirection, ExchangeStatus, RateDirection
 from tilia_async.money import Money
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import account_of_body, refuse_blocked
 from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.invoice_json import summary
@@ -200,7 +200,7 @@ def _execute(call: SandboxRequest, exchange: SandboxExchange, *paid: Movement) -
         raise ErrorResponse(rejected()) from None
     world.bills.settle(exchange.bill, InvoiceState.SUCCESS, world.clock.now())
     exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.clock.rfc3339()
-    world.notify(messages.EXCHANGE, _notified(world, exchange))
+    world.notify(event_names.EXCHANGE, _notified(world, exchange))
 
 
 def _to_json(world: World, exchange: SandboxExchange) -> JsonObject:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import attrs
 
+from tilia_async import event_names
 from tilia_async.api import transfers
 from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.transfers import TransferStatus
-from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.fields import MOST, Fields
 from tilia_async.sandbox.invoice_json import notify as notify_invoice
@@ -70,7 +70,7 @@ def create(call: SandboxRequest) -> SandboxResponse:
         "status": status,
         "failure_reason": reason,
     }
-    world.notify(messages.TRANSFER, {**to_json})
+    world.notify(event_names.TRANSFER, {**to_json})
     notify_invoice(world, bill)
     # Inferred: the page hides all of it but the first key; the rest is that of the notification.
     return success(to_json, texts=call.texts())

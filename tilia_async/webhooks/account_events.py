@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonValue
 from tilia_async.models.accounts import AccountEmail, Block, PlatformUser
 from tilia_async.models.compliance import KycMatchCheck, KycRequirements, KycState, PiiLevel
@@ -28,7 +29,7 @@ class AccountBlockChanged(Event):
             event if Tilia says that the account is blocked, and lists no block of it: who blocked is not known then.
     """
 
-    NAME: ClassVar[str | None] = "account-block-unblock-webhook"
+    NAME: ClassVar[str | None] = event_names.ACCOUNT_BLOCK
     SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "is_blocked"})
     ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
@@ -55,7 +56,7 @@ _BLOCK_FIELDS: Final = frozenset(attrs.fields_dict(Block))
 class RegistrationCompleted(Event):
     """An account was registered (A.4.2, operationId registerAccountCompleted)."""
 
-    NAME: ClassVar[str | None] = "register-account-completed"
+    NAME: ClassVar[str | None] = event_names.REGISTRATION
     SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "username"})
     ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
@@ -72,7 +73,7 @@ class PaymentMethodUpdated(Event):
     The message says no more than the state, so a change that leaves the state as it was looks like a repetition.
     """
 
-    NAME: ClassVar[str | None] = "payment-method-updated"
+    NAME: ClassVar[str | None] = event_names.PAYMENT_METHOD
     SHAPE: ClassVar[frozenset[str]] = frozenset({"payment_method_id", "state"})
     ENTITY: ClassVar[tuple[str, ...]] = ("payment_method_id",)
 
@@ -90,7 +91,7 @@ class KycStateChanged(Event):
     Where Tilia does not name the check, which older answers do not, the event is about the account.
     """
 
-    NAME: ClassVar[str | None] = "kyc-webhook"
+    NAME: ClassVar[str | None] = event_names.KYC
     SHAPE: ClassVar[frozenset[str]] = frozenset({"kyc_id", "state"})
     ENTITY: ClassVar[tuple[str, ...]] = ("kyc_id",)
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import attrs
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonValue
 from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
@@ -26,7 +27,7 @@ from tilia_async.webhooks.values import NotifiedRefund
 class BalanceTransferCompleted(Event):
     """A balance transfer was executed, or failed (A.4.3, operationId balanceTransferCompleted)."""
 
-    NAME: ClassVar[str | None] = "balance-transfer-completed-publisher"
+    NAME: ClassVar[str | None] = event_names.TRANSFER
     SHAPE: ClassVar[frozenset[str]] = frozenset({"balance_transfer_id", "status"})
     ENTITY: ClassVar[tuple[str, ...]] = ("balance_transfer_id",)
 
@@ -49,7 +50,7 @@ class DepositCompleted(Event):
     there stands in ``message``.
     """
 
-    NAME: ClassVar[str | None] = "deposit-completed"
+    NAME: ClassVar[str | None] = event_names.DEPOSIT
     SHAPE: ClassVar[frozenset[str]] = frozenset({"deposit_id"})
     ENTITY: ClassVar[tuple[str, ...]] = ("deposit_id",)
 
@@ -72,7 +73,7 @@ class DepositCompleted(Event):
 class EscrowTransactionUpdated(Event):
     """An escrow was paid, committed or cancelled, or that failed (A.4.5, operationId escrowTransactionUpdate)."""
 
-    NAME: ClassVar[str | None] = "escrow-transaction-update"
+    NAME: ClassVar[str | None] = event_names.ESCROW
     SHAPE: ClassVar[frozenset[str]] = frozenset({"id", "escrow_invoice_id", "status"})
     ENTITY: ClassVar[tuple[str, ...]] = ("id",)
 
@@ -99,7 +100,7 @@ class InvoiceCompleted(Event):
         metadata: what you gave when you created the invoice; a string or an object.
     """
 
-    NAME: ClassVar[str | None] = "invoice-completed"
+    NAME: ClassVar[str | None] = event_names.INVOICE
     SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "invoice_type", "state"})
     ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
 
@@ -150,7 +151,7 @@ class RefundCompleted(Event):
         payment_invoice_id: the invoice that was refunded.
     """
 
-    NAME: ClassVar[str | None] = "refund-completed"
+    NAME: ClassVar[str | None] = event_names.REFUND
     SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "payment_invoice_id"})
     ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
 
@@ -168,7 +169,7 @@ class TokenExchangeCompleted(Event):
     Amounts are in the smallest unit of their currency.
     """
 
-    NAME: ClassVar[str | None] = "token-exchange-completed"
+    NAME: ClassVar[str | None] = event_names.EXCHANGE
     SHAPE: ClassVar[frozenset[str]] = frozenset({"token_exchange_id", "status"})
     ENTITY: ClassVar[tuple[str, ...]] = ("token_exchange_id",)
 
@@ -208,7 +209,7 @@ class WalletBalanceAlert(Event):
         critical, warning: which threshold it was.
     """
 
-    NAME: ClassVar[str | None] = "wallet-balance-alert"
+    NAME: ClassVar[str | None] = event_names.BALANCE_ALERT
     SHAPE: ClassVar[frozenset[str]] = frozenset({"wallet_id", "critical", "warning"})
     ENTITY: ClassVar[tuple[str, ...]] = ("wallet_id",)
 
