@@ -48,7 +48,8 @@ def defined_at(member: griffe.Object | griffe.Alias) -> str:
 def broken(package: str, tag: str, modules: list[str]) -> list[str]:
     """Return what changed for the worse since that commit."""
     old = griffe.load_git(package, ref=tag, repo=ROOT, search_paths=["."])
-    new = griffe.load(package, search_paths=[str(ROOT)])
+    # Not the package in the folder that it happens to be run in.
+    new = griffe.load(package, search_paths=[str(ROOT)], try_relative_path=False)
     before, after = public_paths(old, modules), public_paths(new, modules)
     lines = [f"{name}: is exported no more" for name in sorted(before.keys() - after.keys())]
     public = (*before.values(), *SERVICES)
