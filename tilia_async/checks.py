@@ -6,7 +6,7 @@ Each function returns the reasons why Tilia would refuse the value; no reason me
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from tilia_async.currencies import is_code
@@ -73,6 +73,23 @@ def several(value: object) -> list[str]:
     return [] if fits else [f"is a list, not {kind}"]
 
 
+def iterable(value: object) -> list[str]:
+    """Check an iterable of either kind that is no text."""
+    fits = isinstance(value, Iterable | AsyncIterable) and not isinstance(value, str | bytes)
+    return [] if fits else [f"is an iterable of ids, of either kind, not {type(value).__name__}"]
+
+
+def function(value: object) -> list[str]:
+    """Check what is called later, or None."""
+    return [] if value is None or callable(value) else [f"is a function or None, not {type(value).__name__}"]
+
+
+def one_of(value: object, known: Iterable[str]) -> list[str]:
+    """Check that it is one of the known words."""
+    known = tuple(known)
+    return [] if value in known else [f"is one of {', '.join(known)}, not {value!r}"]
+
+
 def seconds(value: object) -> list[str]:
     """Check a number of seconds to wait."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
@@ -123,6 +140,12 @@ def text(value: object, *, longest: int | None = None, shortest: int = 1) -> lis
     except UnicodeEncodeError:
         return ["has characters that are no Unicode text (lone surrogates)"]
     return []
+
+
+def stored_text(value: object, *, longest: int | None = None) -> list[str]:
+    """Check a text that a database is to keep."""
+    zero = isinstance(value, str) and "\0" in value
+    return text(value, longest=longest) + (["has a zero character in it, which databases refuse"] if zero else [])
 
 
 def email_address(value: object, *, longest: int = 254) -> list[str]:

@@ -15,7 +15,7 @@ import attrs
 from tilia_async import bulk as asynchronous
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
-from tilia_async.bulk.service import check_account_ids, check_on_progress
+from tilia_async.bulk.service import check_arguments
 from tilia_async.config import RequestOptions
 from tilia_sync.batch_reader import LONGEST_BATCH
 from tilia_sync.batched_job import BatchedJob, Feed, Put
@@ -385,8 +385,7 @@ class Bulk:
         concurrency: int,
         on_progress: OnProgress | None,
     ) -> BulkReport:
-        check_account_ids(action, account_ids)
-        check_on_progress(on_progress)
+        check_arguments(action, account_ids, on_progress)
         return self._lease.do(job, iter(account_ids), _batch(concurrency), on_progress or _nobody)
 
     def _stream(
@@ -396,7 +395,7 @@ class Bulk:
         account_ids: AccountIds,
         concurrency: int,
     ) -> BulkStream:
-        check_account_ids(action, account_ids)
+        check_arguments(action, account_ids)
         feed = Feed()
         stream = start(feed)
 

@@ -1,12 +1,16 @@
 """What is refused before it is sent."""
 
 import uuid
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tilia_async import checks
+from tilia_async.errors import InvalidRequestError
+from tilia_async.ledger.filters import RecordFilter, checked
+from tilia_async.ledger.record import BlockAction
 
 NAME, EMAIL = "david_gaimer@mail.io", "david@home.example"
 
@@ -85,6 +89,48 @@ def test_a_tracking_id_is_any_uuid(make: object) -> None:
 )
 def test_what_is_no_uuid(value: object) -> None:
     assert checks.any_uuid(value)
+
+
+async def coming() -> AsyncIterator[str]:
+    yield "acct_1"
+
+
+@pytest.mark.parametrize("value", [[], ("a",), {"a"}, {"a": 1}, iter("ab"), (each for each in "ab"), coming()])
+def test_ids_come_in_an_iterable_of_either_kind(value: object) -> None:
+    assert checks.iterable(value) == []
+
+
+@pytest.mark.parametrize(("value", "kind"), [("acct_1", "str"), (b"acct_1", "bytes"), (7, "int"), (None, "NoneType")])
+def test_a_text_or_what_cannot_be_iterated_is_no_list_of_ids(value: object, kind: str) -> None:
+    assert checks.iterable(value) == [f"is an iterable of ids, of either kind, not {kind}"]
+
+
+def test_a_function_is_what_can_be_called() -> None:
+    assert checks.function(None) == checks.function(print) == []
+    assert checks.function("print") == ["is a function or None, not str"]
+
+
+def test_one_of_names_what_there_is() -> None:
+    assert checks.one_of("block", BlockAction) == checks.one_of(BlockAction.BLOCK, BlockAction) == []
+    assert checks.one_of("ban", BlockAction) == ["is one of block, unblock, not 'ban'"]
+    assert checks.one_of(["block"], BlockAction)
+
+
+def test_what_a_database_keeps_has_no_zero_character() -> None:
+    assert checks.stored_text("wave-7") == []
+    assert checks.stored_text("") == checks.text("")
+    assert checks.stored_text("a\0b") == ["has a zero character in it, which databases refuse"]
+    assert len(checks.stored_text("a\0b", longest=2)) == 2
+
+
+def test_each_filter_of_a_ledger_is_checked() -> None:
+    # What is no filter is told by the table of checks.
+    with pytest.raises(InvalidRequestError) as caught:
+        checked({name: object() for name in RecordFilter.__optional_keys__})  # type: ignore[arg-type] - on purpose
+    assert caught.value.problems.keys() == RecordFilter.__optional_keys__
+    with pytest.raises(InvalidRequestError, match="is no filter; known are account_id, action"):
+        checked({"colour": "red"})  # type: ignore[typeddict-unknown-key] - on purpose
+    assert checked({"action": BlockAction.BLOCK, "job_id": None}) == {"action": "block", "job_id": None}
 
 
 @given(st.text(max_size=40))

@@ -177,8 +177,7 @@ class Refunds:
 
 
 def _reason(reason: object) -> builtins.list[str]:
-    known = [each.value for each in RefundReason]
-    return [] if reason in known else [f"is one of {', '.join(known)}, not {reason!r}"]
+    return checks.one_of(reason, RefundReason)
 
 
 def _words(reason: object, sub_reason: str | None, note: str | None) -> dict[str, JsonInput]:

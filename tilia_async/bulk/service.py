@@ -280,8 +280,7 @@ class Bulk:
         return self._stream(self._looking_up(concurrency, options), account_ids)
 
     async def _report(self, job: Job, account_ids: AccountIds, on_progress: OnProgress | None) -> BulkReport:
-        check_account_ids(job.action, account_ids)
-        check_on_progress(on_progress)
+        check_arguments(job.action, account_ids, on_progress)
         if on_progress is None:
             return await Run(job, account_ids, keeps_accounts=True).run()
         told: OnProgress = on_progress
@@ -294,7 +293,7 @@ class Bulk:
         return await run.run()
 
     def _stream(self, job: Job, account_ids: AccountIds) -> BulkStream:
-        check_account_ids(job.action, account_ids)
+        check_arguments(job.action, account_ids)
         return BulkStream(lambda sink: Run(job, account_ids, sink=sink), job.concurrency)
 
     def _blocking(self, intent: Intent, concurrency: int, options: RequestOptions | None) -> Job:
@@ -419,25 +418,11 @@ async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
         yield record.account_id
 
 
-def check_account_ids(action: str, account_ids: object) -> None:
-    """Refuse what is not an iterable of ids.
-
-    What cannot be iterated over, and a text, which is one id.
+def check_arguments(action: str, account_ids: object, on_progress: object = None) -> None:
+    """Refuse what is no iterable, or cannot be called.
 
     Raises:
-        InvalidRequestError: it is one of these.
+        InvalidRequestError: with what is wrong with each.
     """
-    kind = type(account_ids).__name__
-    several = isinstance(account_ids, Iterable | AsyncIterable) and not isinstance(account_ids, str | bytes)
-    problems = [] if several else [f"are an iterable of ids, of either kind, not {kind}"]
-    refuse(f"bulk.{action}", {"account_ids": problems})
-
-
-def check_on_progress(on_progress: object) -> None:
-    """Refuse what cannot be called.
-
-    Raises:
-        ConfigurationError: it cannot.
-    """
-    if on_progress is not None and not callable(on_progress):
-        raise errors.ConfigurationError(f"on_progress is a function or None, not {type(on_progress).__name__}")
+    problems = {"account_ids": checks.iterable(account_ids), "on_progress": checks.function(on_progress)}
+    refuse(f"bulk.{action}", problems)

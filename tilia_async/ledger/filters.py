@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypedDict
 
 from tilia_async import checks
@@ -28,8 +29,17 @@ class RecordFilter(TypedDict, total=False):
     until: datetime | None
 
 
-_KINDS = {"action": BlockAction, "state": RecordState, "source": RecordSource}
-_MOMENTS = frozenset({"since", "until"})
+_CHECKS: Mapping[str, Callable[[object], list[str]]] = {
+    "job_id": checks.stored_text,
+    "account_id": checks.stored_text,
+    "action": partial(checks.one_of, known=BlockAction),
+    "state": partial(checks.one_of, known=RecordState),
+    "actor": checks.stored_text,
+    "source": partial(checks.one_of, known=RecordSource),
+    "issuer": checks.stored_text,
+    "since": checks.moment,
+    "until": checks.moment,
+}
 
 
 def checked(wanted: RecordFilter) -> RecordFilter:
@@ -44,12 +54,7 @@ def checked(wanted: RecordFilter) -> RecordFilter:
 
 
 def _problems(name: str, value: object) -> list[str]:
-    if name not in RecordFilter.__optional_keys__:
-        return [f"is no filter; known are {', '.join(sorted(RecordFilter.__optional_keys__))}"]
-    if value is None:
-        return []
-    if name in _MOMENTS:
-        return checks.moment(value)
-    if name in _KINDS and value not in [each.value for each in _KINDS[name]]:
-        return [f"is one of {', '.join(_KINDS[name])}, not {value!r}"]
-    return checks.text(value) or (["has a zero character in it, which no record has"] if "\0" in str(value) else [])
+    check = _CHECKS.get(name)
+    if check is None:
+        return [f"is no filter; known are {', '.join(sorted(_CHECKS))}"]
+    return [] if value is None else check(value)

@@ -36,8 +36,8 @@ class Intent:
     def problems(self) -> dict[str, list[str]]:
         """Return the problems of the intent, by field."""
         return {
-            "reason": _text(self.reason),
-            "actor": _text(self.actor),
+            "reason": [] if self.reason is None else checks.stored_text(self.reason),
+            "actor": [] if self.actor is None else checks.stored_text(self.actor),
             "review_at": [] if self.review_at is None else checks.moment(self.review_at),
             "job_id": [] if self.job_id is None else job_name(self.job_id),
         }
@@ -45,14 +45,7 @@ class Intent:
 
 def job_name(value: object) -> list[str]:
     """Return what is wrong with the name of a job."""
-    return checks.text(value, longest=LONGEST_NAME) or _text(value)
-
-
-def _text(value: object) -> list[str]:
-    problems = [] if value is None else checks.text(value)
-    if isinstance(value, str) and "\0" in value:
-        problems.append("has a zero character in it, which databases refuse")
-    return problems
+    return checks.stored_text(value, longest=LONGEST_NAME)
 
 
 def new_job_name(action: str) -> str:

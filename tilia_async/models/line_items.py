@@ -113,9 +113,8 @@ class LineItem(JsonModel):
 
     def problems(self) -> Problems:
         found = AmountArgument(self.amount, self.currency).problems()
-        known = [each.value for each in TransactionType]
-        if self.transaction_type not in known:
-            found["transaction_type"] = [f"is one of {', '.join(known)}, not {self.transaction_type!r}"]
+        if wrong := checks.one_of(self.transaction_type, TransactionType):
+            found["transaction_type"] = wrong
         if self.recipients and self.transaction_type == TransactionType.USER_TO_INTEGRATOR:
             found["recipients"] = [f"are for {TransactionType.USER_TO_USER} only"]
         found |= _wrong_texts(self, "product_sku", "product_code", "reference_type", "reference_id", "description")

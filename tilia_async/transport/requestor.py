@@ -433,7 +433,7 @@ class Requestor:
 
 
 def new_key(operation: Operation[object]) -> str | None:
-    """Draw the idempotency key of a call; None if it takes none."""
+    """Draw a call's idempotency key; None if it takes none."""
     return str(uuid.uuid4()) if operation.repeat is Repeat.KEYED else None
 
 
