@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,66 +19,13 @@ from support.counts import count
 from support.hostile import Connection, HostileServer
 from support.interruption import Interrupted, elsewhere
 from support.quick import QUICK
-from support.scripts import run, unix
+from support.shown_frames import PASSWORD, SECRET, TOKEN, USER, assert_nothing_is_shown
 
 from tilia_async import TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.tokens import FileTokenStore, TokenCache
 from tilia_async.webhooks import parse_event
 from tilia_async.webhooks.confirm import confirm
-
-TOKEN = "canary-token-7f3a"
-SECRET = "canary-secret-91bc"
-PASSWORD = "canary-pw1"
-CANARIES = (TOKEN, SECRET, PASSWORD)
-USER = "nyx@mail.example"
-
-
-def family(error: BaseException) -> Iterator[BaseException]:
-    """An exception, all that led to it, and the members of groups."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting += [link for link in (each.__cause__, each.__context__) if link is not None]
-        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-
-
-def texts(value: object, depth: int = 6) -> Iterator[str]:
-    """What the reporters of crashes make of a variable: its repr, and what lies in the containers."""
-    yield repr(value)
-    if type(value) in {bytes, bytearray}:
-        yield bytes(value).decode("latin-1")
-    elif type(value) is memoryview:
-        yield value.tobytes().decode("latin-1")
-    elif type(value).__module__.startswith("tilia_"):
-        # How our own types bear being walked is tested in tests/outcomes.
-        return
-    elif depth and isinstance(value, Mapping):
-        for key, each in list(value.items()):
-            yield from texts(key, depth - 1)
-            yield from texts(each, depth - 1)
-    elif depth and isinstance(value, list | tuple | set | frozenset):
-        for each in list(value):
-            yield from texts(each, depth - 1)
-
-
-def assert_nothing_is_shown(error: BaseException, *, skip: Iterable[str] = (__name__,)) -> None:
-    """Fail where a canary stands in a variable of a frame, foreign ones too."""
-    for each in family(error):
-        for frame, line in traceback.walk_tb(each.__traceback__):
-            name = str(frame.f_globals.get("__name__"))
-            if name in skip:
-                continue
-            for variable, value in frame.f_locals.items():
-                for text in texts(value):
-                    found = [canary for canary in CANARIES if canary in text]
-                    assert not found, f"{found} in {variable} of {name}:{line}, {frame.f_code.co_name}, of {each!r}"
-        assert not [canary for canary in CANARIES for text in (repr(each), repr(each.args)) if canary in text]
-        count("exceptions searched for canaries")
 
 
 class Thrown(Awaitable[object]):
@@ -427,64 +374,3 @@ def test_what_ends_the_exchange_of_a_token_shows_no_secret(error: BaseException,
         while runner.run(ended_at(server, at)):
             at += 1
         assert at > 3
-
-
-INTERRUPTED = r"""
-    sys.path[:0] = {path!r}
-    import socket
-    from test_frames import PASSWORD, SECRET, TOKEN, USER, assert_nothing_is_shown
-    from tilia_async import TiliaClient as AsyncClient
-
-    # What it says of a write that was cut off has a test of its own.
-    logging.getLogger("tilia_async.calls").setLevel(logging.ERROR)
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        while True:
-            connection = listening.accept()[0]
-            while (read := connection.recv(65536)):
-                if b"/token" in read:
-                    body = b'{{"access_token":"%b","expires_in":3600}}' % TOKEN.encode()
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-                elif PASSWORD.encode() in read:
-                    os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=serve, daemon=True).start()
-    there = f"http://127.0.0.1:{{listening.getsockname()[1]}}/{{{{service}}}}"
-
-    async def asynchronous():
-        async with AsyncClient("id", SECRET, there) as tilia:
-            await tilia.registration.start(USER, PASSWORD, USER)
-
-    def synchronous():
-        with TiliaClient("id", SECRET, there) as tilia:
-            tilia.registration.start(USER, PASSWORD, USER)
-
-    def in_a_loop_of_its_own():
-        loop = asyncio.new_event_loop()
-        try:
-            loop.run_until_complete(asynchronous())
-        finally:
-            warnings.simplefilter("ignore")
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-                loop.run_until_complete(asyncio.wait([task]))
-            loop.close()
-
-    try:
-        {call}
-    except KeyboardInterrupt as error:
-        assert_nothing_is_shown(error, skip=("__main__", "test_frames"))
-        print("interrupted")
-"""
-
-
-@unix
-@pytest.mark.parametrize(
-    ("call", "stderr"),
-    # A loop that is interrupted in the middle of a task says so.
-    [("asyncio.run(asynchronous())", ""), ("synchronous()", ""), ("in_a_loop_of_its_own()", None)],
-)
-def test_ctrl_c_shows_no_secret(call: str, stderr: str | None) -> None:
-    here = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    assert run(INTERRUPTED.format(path=here, call=call), stderr=stderr) == "interrupted\n"
