@@ -26,7 +26,7 @@ def last_tag() -> str | None:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
-def public_paths(package: griffe.Object, modules: list[str]) -> dict[str, str]:
+def public_paths(package: griffe.Object | griffe.Alias, modules: list[str]) -> dict[str, str]:
     """Return each exported name's place, by its public name."""
     found: dict[str, str] = {}
     for name in modules:

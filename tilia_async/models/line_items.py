@@ -113,8 +113,8 @@ class LineItem(JsonModel):
 
     def problems(self) -> Problems:
         found = AmountArgument(self.amount, self.currency).problems()
-        if wrong := checks.one_of(self.transaction_type, TransactionType):
-            found["transaction_type"] = wrong
+        if unknown := checks.one_of(self.transaction_type, TransactionType):
+            found["transaction_type"] = unknown
         if self.recipients and self.transaction_type == TransactionType.USER_TO_INTEGRATOR:
             found["recipients"] = [f"are for {TransactionType.USER_TO_USER} only"]
         found |= _wrong_texts(self, "product_sku", "product_code", "reference_type", "reference_id", "description")
