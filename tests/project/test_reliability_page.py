@@ -25,8 +25,9 @@ def test_the_page_is_what_its_numbers_make_it() -> None:
 def test_whatever_is_counted_has_a_line() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     counted = set(re.findall(r"^ +count\(\"([^\"]+)\"", tests, re.MULTILINE))
-    canaries = (ROOT / "tests" / "support" / "canaries.py").read_text()
-    counted |= set(re.findall(r"^ +count\(\"([^\"]+)\"", canaries, re.MULTILINE))
+    for searching in ("canaries.py", "shown_frames.py"):
+        shared = (ROOT / "tests" / "support" / searching).read_text()
+        counted |= set(re.findall(r"^ +count\(\"([^\"]+)\"", shared, re.MULTILINE))
     counted |= {"mutants tried", "mutants noticed"}
     assert counted == {name for name, _, _ in reliability_page.WHAT}
 
