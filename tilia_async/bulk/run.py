@@ -15,6 +15,7 @@ import anyio
 
 from tilia_async import errors
 from tilia_async.bulk.adaptive_limit import AdaptiveLimit
+from tilia_async.bulk.admission import Admission
 from tilia_async.bulk.completion import Completion
 from tilia_async.bulk.failure_policy import FailurePolicy
 from tilia_async.bulk.id_reader import IdReader
@@ -33,12 +34,6 @@ FAREWELL_SECONDS: Final = 0.8
 """Seconds that a cancelled job waits for its records.
 
 It waits for its last words to be on record.
-"""
-
-_POLLS: Final = (0.05, 1.0)
-"""Seconds between looks at another run's accounts.
-
-The first, and the longest, for accounts that another run has in hand.
 """
 
 _log = logging.getLogger("tilia_async")
@@ -74,6 +69,7 @@ class Run:
         self._queue = WorkQueue(job.concurrency)
         self._slots = SendSlots(self._limit, self._stop, self._hindrance)
         self._completion = Completion(job, self._queue, self._slots, self._stop, sink, keeps_accounts=keeps_accounts)
+        self._admission = Admission(job.record, self._queue, self._stop, self._completion)
         self._policy = FailurePolicy(job.retry, self._queue, self._limit, self._slots, self._stop, self._completion)
         self._prober = TokenProber(job, self._queue, self._stop, self._completion, self._policy)
         self._stop.then(self._queue.close)
@@ -151,44 +147,11 @@ class Run:
         """Bring what has arrived to the queue, on record first."""
         held: list[WorkItem] = []
         while (arrived := await self._arrivals.take()) and not self._stop.called:
-            held += await self._admit(self._completion.new([WorkItem(each) for each in arrived]))
-            held = await self._wait_for(held, 2 * self._job.concurrency)
+            held += await self._admission.admit(self._completion.new([WorkItem(each) for each in arrived]))
+            held = await self._admission.wait_for(held, 2 * self._job.concurrency)
             await self._queue.room()
-        await self._wait_for(held, 0)
+        await self._admission.wait_for(held, 0)
         self._queue.complete()
-
-    async def _wait_for(self, held: list[WorkItem], most: int) -> list[WorkItem]:
-        """Ask again for works that another has in hand.
-
-        Until not more than so many are left.
-        """
-        pause, longest = _POLLS
-        while len(held) > most and not self._stop.called:
-            await self._stop.pause(pause)
-            before = len(held)
-            held = await self._admit(held)
-            pause = min(pause * 2, longest) if len(held) == before else _POLLS[0]
-        return held
-
-    async def _admit(self, works: list[WorkItem]) -> list[WorkItem]:
-        """Bring works to the queue.
-
-        Returns those that somebody has in hand.
-        """
-        if not works or self._stop.called:
-            return works
-        if self._record is None:
-            self._queue.bring(works)
-            return []
-        try:
-            admitted = await self._record.admit(works)
-        except errors.LedgerError as error:
-            self._stop.call(error)
-            return works
-        self._queue.bring(admitted.mine)
-        for work, found in admitted.settled:
-            await self._completion.finish_as_found(work, found)
-        return list(admitted.held)
 
     async def _work(self) -> None:
         while (work := await self._queue.take()) is not None:
@@ -201,32 +164,9 @@ class Run:
                 else:
                     self._slots.answered()
                     self._slots.settled(work)
-                    await self._claim_again(self._record, work)
+                    await self._admission.claim_again(self._record, work)
             else:
                 self._queue.put_back(work)
-
-    async def _claim_again(self, record: LedgerRun, work: WorkItem) -> None:
-        """Claim an account whose claim ended with a lease.
-
-        Another run may have it in hand, or have settled it.
-        """
-        pause, longest = _POLLS
-        while not self._stop.called:
-            try:
-                admitted = await record.admit([work])
-            except errors.LedgerError as error:
-                self._stop.call(error)
-                break
-            if admitted.mine:
-                break
-            for _, found in admitted.settled:
-                self._completion.sent.discard(work)
-                await self._completion.finish_as_found(work, found)
-                self._queue.finished()
-                return
-            await self._stop.pause(pause)
-            pause = min(pause * 2, longest)
-        self._queue.put_back(work)
 
     def _hindrance(self, now: float) -> Awaitable[object] | None:
         """Return the reason that holds the next request back.
