@@ -75,8 +75,9 @@ def several(value: object) -> list[str]:
 
 def iterable(value: object) -> list[str]:
     """Check an iterable of either kind that is no text."""
+    kind = type(value).__name__
     fits = isinstance(value, Iterable | AsyncIterable) and not isinstance(value, str | bytes)
-    return [] if fits else [f"is an iterable of ids, of either kind, not {type(value).__name__}"]
+    return [] if fits else [f"is an iterable of ids, of either kind, not {kind}"]
 
 
 def function(value: object) -> list[str]:

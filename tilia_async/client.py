@@ -57,7 +57,6 @@ from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.requestor import Requestor, new_key
-from tilia_async.transport.send_state import SendState
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.request import WireRequest, build
@@ -423,7 +422,7 @@ class TiliaClient:
     async def _exchange(self, request: WireRequest) -> RawResponse | NoResponse:
         session = await self._pool.session()
         state = self._pool.for_running_loop()
-        return await self._pool.send_once(state, session, request, None, SendState(state.places, state.used))
+        return await self._pool.send_once(state, session, request, None, state.current_send())
 
 
 def from_variables(

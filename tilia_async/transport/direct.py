@@ -181,7 +181,7 @@ class Direct:
                 connection.close()
 
     def _keep(self, server: _Origin, connection: Connection, readable: Look | None) -> None:
-        """Keep a connection at hand for this turn of the loop.
+        """Keep a connection at hand for this turn.
 
         Whoever makes one call after the other finds it there, which costs less than to ask the session's pool for it.
         """

@@ -25,7 +25,6 @@ from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken
 from tilia_async.tracebacks import cut
 from tilia_async.transport.deadlines import Deadline
-from tilia_async.transport.send_state import SendState
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
@@ -35,6 +34,7 @@ from tilia_async.wire.response import Response, Success, admit_inference, interp
 from tilia_async.wire.retry import decide
 
 if TYPE_CHECKING:
+    from tilia_async.transport.send_state import SendState
     from tilia_async.transport.sessions import LoopState, SessionPool
 
 T = TypeVar("T")
@@ -352,7 +352,7 @@ class Requestor:
         call.waits_for = _ANSWER
         # An operation that is never repeated gains nothing from an attempt that ends early.
         seconds = None if call.operation.repeat is _NEVER else policy.attempt_timeout
-        call.send_state = send_state = SendState(part.places, part.used, seconds)
+        call.send_state = send_state = part.current_send(seconds)
         call.attempted = monotonic()
         call.generation = token.generation
         if call.watch is not None:

@@ -108,6 +108,13 @@ class LoopState:
         if self.session is not None:
             drop(self.session)
 
+    def current_send(self, seconds: float | None = None) -> SendState:
+        """Return the send state of one request.
+
+        It may take so long.
+        """
+        return SendState(self.places, self.used, seconds)
+
     def deadline(self, seconds: float) -> Deadline:
         """Bound a call, and end it with the client.
 

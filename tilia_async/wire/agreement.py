@@ -33,7 +33,7 @@ _MERGED_FROM: Final = "merged_from"
 
 @functools.cache
 def needed(returns: type[object]) -> tuple[str, ...]:
-    """Return the required fields of a model; empty for no model."""
+    """Return a model's required fields; none of anything else."""
     known = _fields(returns)  # type: ignore[arg-type]  # a type can be hashed
     return () if known is None else known.required
 
@@ -163,17 +163,28 @@ def contradiction(
         if not wanted or getattr(value, fields[0], None) == wanted:
             # Most answers repeat it letter for letter.
             continue
+        if all(_is_silent(field, value, payload) for field in fields):
+            continue
         if _is_about_another(name, wanted, fields, value, payload, all_of_them=operation.reads):
             return f"it is about another {name} than the one that was asked for"
     for field, opposites in operation.denials:
         read = getattr(value, field, None)
-        if isinstance(read, bool) and read not in opposites:
+        if (isinstance(read, bool) and read not in opposites) or _is_silent(field, value, payload):
             continue
         for said in _found(field, value, payload):
             folded = _folded(said)
             if folded in map(_folded, opposites) or (Said.ANYTHING in opposites and folded not in (False, "")):
                 return f"it says yes, and that {field} is {said!r}"
     return None
+
+
+def _is_silent(field: str, value: object, payload: JsonValue) -> bool:
+    """Return True if an object plainly has no such field.
+
+    Then ``_found`` finds nothing, at more cost.
+    """
+    first = field.partition(".")[0]
+    return type(payload) is dict and payload.get(first) is None and getattr(value, first, None) is None
 
 
 def refusal(operation: Operation[object], opened: Opened) -> str | None:

@@ -90,7 +90,7 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
 
 
 def _slots(target: type[Any]) -> list[Callable[[Any, Any], None]] | None:
-    """Return what sets the fields of a model, in their order.
+    """Return the setters of a model's fields, in order.
 
     None for a model whose constructor does more than that. Setting the slots of a frozen model one by one costs half of
     its constructor.

@@ -93,7 +93,8 @@ def build(
     body = None if body is None else hide_body(body)
     if not _is_mapping(path) or not (query is None or _is_mapping(query)):
         _refuse_kinds(operation, path=path, query=query)
-    if path and query is None and body is None and options is None and operation.repeat is not _KEYED:
+    sends_more = options is not None and (options.headers or options.idempotency_key is not None)
+    if path and query is None and body is None and not sends_more and operation.repeat is not _KEYED:
         # Nothing but ids in its path, as most that read: they are all that it is about.
         url = environment.url(operation.service)
         plain = _has_plain_parts(url, operation.path)
@@ -109,7 +110,7 @@ def build(
     if query:
         url += "?" + urlencode({name: _query_value(operation, name, query[name]) for name in query}, quote_via=quote)
     key, headers = None, NO_HEADERS if body is None else JSON_HEADERS
-    if options is not None or operation.repeat is _KEYED:
+    if sends_more or operation.repeat is _KEYED:
         key = idempotency_key(operation, options, new_key)
         headers = _headers(options, key, headers)
     return WireRequest(
@@ -119,20 +120,20 @@ def build(
         headers,
         None if body is None else encode(operation, body),
         _reference(operation, path, _fields(body), key) if operation.reference else path,
-        () if body is None and options is None and key is None else _secrets(_fields(body), options, key),
+        () if body is None and not sends_more and key is None else _secrets(_fields(body), options, key),
         _asked(operation, path, query, _fields(body)) if operation.echoes else _NONE,
         plain,
     )
 
 
 def is_plain(url: str) -> bool:
-    """Return True if nothing in a URL has to be quoted."""
+    """Return True if a URL needs no quoting."""
     return url.isascii() and not url.encode().translate(None, _IN_URLS)
 
 
 @functools.lru_cache
 def _has_plain_parts(*parts: str) -> bool:
-    """Return True if no part of a URL has to be quoted.
+    """Return True if no part of a URL needs quoting.
 
     Of the parts that are not parameters: those are quoted where they have to be.
     """
