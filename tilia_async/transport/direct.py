@@ -227,7 +227,7 @@ class Direct:
         return f"{method} {target} HTTP/1.1\r\n{server.host}{lines}".encode() + self._end()
 
     def _lines_of(self, headers: HiddenFields[str]) -> str:
-        """Return the headers of a request that has some of its own."""
+        """Return all headers of a request with own ones."""
         own = {name.lower(): f"{name}: {value}\r\n" for name, value in headers.reveal().items()}
         return "".join({**self._headers, **own}.values())
 
