@@ -120,7 +120,7 @@ def distributions(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder), silent=True)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     session.run("twine", "check", "--strict", str(sdist), str(wheel))
-    session.run("check-wheel-contents", "--toplevel", "tilia_async,tilia_sync", str(wheel))
+    session.run("check-wheel-contents", "--toplevel", "pytest_tilia,tilia_async,tilia_sync", str(wheel))
     bare = folder / "bare"
     session.run("python", "-m", "venv", str(bare), silent=True)
     python = str(bare / ("Scripts" if os.name == "nt" else "bin") / "python")
@@ -195,7 +195,7 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--pythonpath", python)
     # Elsewhere, so that the installed packages are looked at, and not the working tree.
     session.chdir(session.create_tmp())
-    for package in ("tilia_async", "tilia_sync"):
+    for package in ("pytest_tilia", "tilia_async", "tilia_sync"):
         session.run("pyright", "--pythonpath", python, "--verifytypes", package, "--ignoreexternal")
 
 

@@ -108,6 +108,13 @@ class LoopHandle:
         """
         return self._thread.run(coroutine, self)
 
+    def run_briefly(self, coroutine: Coroutine[object, object, T]) -> T:
+        """Run a coroutine that waits for nothing.
+
+        Like ``run``, but without a warning that it blocks the caller's event loop: that is not so.
+        """
+        return self._thread.run(coroutine, self, waits=False)
+
     def check_open(self) -> None:
         """Refuse what the owner does after it was closed.
 
@@ -259,10 +266,13 @@ class LoopThread:
         self._leases[lease.key] = _Opened(close)
         return lease
 
-    def run(self, coroutine: Coroutine[object, object, T], lease: LoopHandle | None = None) -> T:
+    def run(self, coroutine: Coroutine[object, object, T], lease: LoopHandle | None = None, *, waits: bool = True) -> T:
         """Run a coroutine to its end.
 
         Returns or raises what it does.
+
+        Args:
+            waits: it may take a while, of which a caller with an event loop is warned.
 
         Raises:
             ClientClosedError: the lease is closed, or the process ends.
@@ -273,7 +283,7 @@ class LoopThread:
             if lease is not None:
                 lease.check_open()
             here = self._here()
-            self._check_caller(here)
+            self._check_caller(here, waits=waits)
         except BaseException:  # whatever it is, it will not be awaited
             coroutine.close()
             raise
@@ -444,11 +454,11 @@ class LoopThread:
         self._leases.pop(key, None)
         runner.retire(opened.ended)
 
-    def _check_caller(self, here: _Process) -> None:
+    def _check_caller(self, here: _Process, *, waits: bool) -> None:
         runner = here.runners.get(_TAKES_CALLS)
         if runner is not None and runner.is_here:
             _refuse_to_wait_for_itself(runner)
-        if self._warned:
+        if self._warned or not waits:
             return
         try:
             asyncio.get_running_loop()

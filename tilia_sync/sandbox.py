@@ -306,7 +306,7 @@ class Sandbox:
 
         Between two requests and never in the middle of one.
         """
-        return self._lease.run(_called(change))
+        return self._lease.run_briefly(_called(change))
 
 
 async def _called(change: Callable[[], T]) -> T:

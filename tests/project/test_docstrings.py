@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = ("tilia_async", "tilia_sync", "tools", "tests/support", "noxfile.py")
+PLACES = ("pytest_tilia", "tilia_async", "tilia_sync", "tools", "tests/support", "noxfile.py")
 MOST_WORDS = 10
 
 SIDEWAYS = re.compile(

@@ -39,7 +39,7 @@ def test_the_warning_stands_at_the_users_line_whichever_way_it_was_called() -> N
             ways = [
                 lambda: tilia.payment_methods.list("a"),
                 lambda: list(tilia.invoices.list("a")),
-                lambda: sandbox.revoke_tokens(),
+                lambda: sandbox.notified(),
                 lambda: tilia.access_token(["search_accounts"]),
             ]
             for way in ways:
@@ -47,6 +47,21 @@ def test_the_warning_stands_at_the_users_line_whichever_way_it_was_called() -> N
     """.replace("connect(Sandbox()) as other, ", "")
         )
         == "True\n" * 4
+    )
+
+
+def test_a_change_of_the_sandbox_takes_no_time_and_is_not_warned_about() -> None:
+    assert (
+        run("""
+        async def change(sandbox, account_id):
+            sandbox.fund(account_id, Money(500, "USD"))
+            return bool(sandbox.add_payment_method(account_id))
+
+        with Sandbox(wallet_delay=0) as sandbox, connect(sandbox) as tilia:
+            account_id = tilia.accounts.register("nyx", email="nyx@mail.example").account_id
+            print(asyncio.run(change(sandbox, account_id)))
+    """)
+        == "True\n"
     )
 
 

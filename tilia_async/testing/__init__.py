@@ -1,0 +1,8 @@
+"""Tools for tests of your own code, beside the sandbox.
+
+The fixtures and markers are in ``pytest_tilia``, which pytest loads wherever this package is installed.
+"""
+
+from tilia_async.testing.calls import SandboxCalls
+
+__all__ = ["SandboxCalls"]
