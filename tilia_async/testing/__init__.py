@@ -4,5 +4,6 @@ The fixtures and markers are in ``pytest_tilia``, which pytest loads wherever th
 """
 
 from tilia_async.testing.calls import SandboxCalls
+from tilia_async.testing.cassettes import VcrConfig, vcr_config
 
-__all__ = ["SandboxCalls"]
+__all__ = ["SandboxCalls", "VcrConfig", "vcr_config"]
