@@ -41,7 +41,10 @@ def test_only_what_is_listed_can_be_imported() -> None:
 
 
 def public_packages() -> Iterator[str]:
-    for package in (tilia_async, tilia_sync):
+    integrations = [
+        importlib.import_module(f"{package.__name__}.integrations") for package in (tilia_async, tilia_sync)
+    ]
+    for package in (tilia_async, tilia_sync, *integrations):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if hasattr(importlib.import_module(found.name), "__all__"):
                 yield found.name

@@ -44,7 +44,9 @@ def modules(package: object) -> list[object]:
     return [
         importlib.import_module(name)
         for name in names
-        if not name.endswith(("__main__", ".cli")) and not name.startswith("tilia_async.cli.")
+        if not name.endswith(("__main__", ".cli"))
+        and not name.startswith("tilia_async.cli.")
+        and ".integrations" not in name
     ]
 
 
