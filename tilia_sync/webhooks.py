@@ -41,7 +41,7 @@ from tilia_async.webhooks.gate import (
 from tilia_async.webhooks.memory import Turns
 
 if TYPE_CHECKING:
-    from wsgiref.types import InputStream, StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from tilia_sync.client import TiliaClient
 
@@ -52,6 +52,14 @@ _READ_AT_ONCE: Final = 1_024
 
 A server's read waits until it has as many, and until then nobody looks at the clock.
 """
+
+
+class _Readable(Protocol):
+    """A request's body."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to so many bytes; none at its end."""
+        ...
 
 
 class EventLedger(Protocol):
@@ -253,7 +261,7 @@ class WebhookReceiver:
             # Without an end such a body would be waited for as long as the connection is open.
             return HTTPStatus.LENGTH_REQUIRED
         wanted = self.max_body + 1 if content_length is None else content_length
-        body = _read(asked.reveal()["wsgi.input"], wanted, monotonic() + self.body_timeout)
+        body = read_body(asked.reveal()["wsgi.input"], wanted, monotonic() + self.body_timeout)
         if body is None:
             return HTTPStatus.REQUEST_TIMEOUT
         if content_length is not None and len(body) < content_length:
@@ -276,7 +284,7 @@ def _path(asked: HiddenFields[Any]) -> str:
     return path.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
-def _read(stream: InputStream, wanted: int, until: float) -> bytes | None:
+def read_body(stream: _Readable, wanted: int, until: float) -> bytes | None:
     """Read as many bytes, or as there are.
 
     None if they take too long. One read may bring fewer.

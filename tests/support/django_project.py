@@ -1,0 +1,179 @@
+"""A Django project with the SDK's app.
+
+In a process of its own, because Django is configured once in a process. What came of it is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+folder = sys.argv[1]
+settings.configure(
+    ALLOWED_HOSTS=["testserver"],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY="only here",
+    USE_TZ=True,
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    INSTALLED_APPS=[
+        "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages",
+        "django.contrib.sessions", "tilia_sync.integrations.django",
+    ],
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+    ],
+    TEMPLATES=[{
+        "BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
+        "OPTIONS": {"context_processors": [
+            "django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
+            "django.contrib.messages.context_processors.messages",
+        ]},
+    }],
+    DATABASES={
+        "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/django.db"},
+        "blocks": {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/blocks.db"},
+    },
+    TILIA={
+        "OPTIONS": {"timeout": 20.0},
+        "LEDGER": f"sqlite:///{folder}/blocks.db",
+        "LEDGER_DATABASE": "blocks",
+        "WEBHOOK": {"BASIC_AUTH": ["tilia", "s3cret"]},
+    },
+)  # fmt: skip
+django.setup()
+
+from django.contrib import admin  # noqa: E402 - Django has to be set up first
+from django.contrib.auth.models import User  # noqa: E402 - as above
+from django.core.checks import run_checks  # noqa: E402 - as above
+from django.core.management import CommandError, call_command, execute_from_command_line  # noqa: E402 - as above
+from django.dispatch import receiver  # noqa: E402 - as above
+from django.test import AsyncClient, Client, override_settings  # noqa: E402 - as above
+from django.test.utils import setup_test_environment  # noqa: E402 - as above
+from django.urls import include, path  # noqa: E402 - as above
+
+from support.deliveries import BLOCK, UNBLOCK, basic, delivery  # noqa: E402 - as above
+from tilia_async.webhooks import AccountBlockChanged  # noqa: E402 - as above
+from tilia_sync.integrations.django import event_received, get_client, get_ledger  # noqa: E402 - as above
+
+urlpatterns = [path("admin/", admin.site.urls), path("tilia/", include("tilia_sync.integrations.django.urls"))]
+seen: list[tuple[str | None, bool | None]] = []
+failures: list[Exception] = []
+
+
+@receiver(event_received, sender=AccountBlockChanged)
+def blocked(event: AccountBlockChanged, **_details: object) -> None:
+    if failures:
+        raise failures.pop()
+    seen.append((event.account_id, event.is_blocked))
+
+
+def of_client() -> object:
+    client = get_client()
+    account = client.accounts.register("nyx", email="nyx@mail.example")
+    client.accounts.block(account.account_id, reason="chargeback fraud", actor="ops")
+    (record,) = get_ledger().history(account.account_id)
+    return [client is get_client(), record.reason, account.account_id]
+
+
+def of_webhook() -> object:
+    browser, login = Client(enforce_csrf_checks=True), {"Authorization": basic("tilia", "s3cret")}
+
+    def post(body: bytes, headers: dict[str, str]) -> int:
+        return browser.post("/tilia/", body, content_type="application/json", headers=headers).status_code
+
+    found = [browser.get("/tilia/").status_code, post(delivery(BLOCK), {}), post(b"not json", login)]
+    failures.append(ValueError("the receiver's own"))
+    found += [post(delivery(BLOCK), login), post(delivery(BLOCK), login), post(delivery(BLOCK), login)]
+    under_asgi = AsyncClient().post("/tilia/", delivery(UNBLOCK), content_type="application/json", headers=login)
+    found.append(asyncio.run(under_asgi).status_code)
+    records = get_ledger().history(BLOCK["account_id"])
+    return [found, seen, [record.source for record in records]]
+
+
+def of_admin(account_id: str) -> object:
+    call_command("migrate", verbosity=0)
+    User.objects.create_superuser("root", password="only here")
+    browser, pages = Client(), "/admin/tilia/blockrecord/"
+    browser.login(username="root", password="only here")
+    listed = browser.get(pages, {"q": account_id, "state__exact": "confirmed"})
+    record = listed.context["cl"].queryset.get()
+    detail = browser.get(f"{pages}{record.pk}/change/")
+    refused = [
+        browser.post(f"{pages}{each}").status_code for each in ("add/", f"{record.pk}/delete/", f"{record.pk}/change/")
+    ]
+    anybody = Client().get(pages).status_code
+    return [
+        [listed.status_code, detail.status_code, anybody, refused],
+        [record.account_id, record.reason, record.requested_at.tzinfo is not None, str(record)],
+        "chargeback fraud" in detail.text and "Save" not in detail.text,
+    ]
+
+
+def of_checks() -> Iterator[list[str]]:
+    given = settings.TILIA
+    changes: list[dict[str, object]] = [
+        {},
+        {"CLIENTID": "one"},
+        {"ENVIRONMENT": "stagin"},
+        {"OPTIONS": {"timeuot": 1}},
+        {"LEDGER_DATABASE": "nowhere"},
+        {"WEBHOOK": {}},
+        {"WEBHOOK": {"BASIC_AUTH": ["with:colon", "s3cret"]}},
+        {"ENVIRONMENT": "production"},
+    ]
+    for change in changes:
+        with override_settings(TILIA={**given, **change}, DEBUG=True):
+            yield [message.id for message in run_checks(tags=["tilia"])]
+
+
+def of_command() -> object:
+    # It writes to the descriptor itself.
+    stdout, written = os.dup(1), Path(folder) / "stdout.txt"
+    with written.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        with contextlib.suppress(SystemExit):
+            execute_from_command_line(["manage.py", "tilia", "accounts", "find", "nyx", "--json"])
+        os.dup2(stdout, 1)
+    with contextlib.suppress(CommandError):
+        call_command("tilia", "accounts", "find", "nobody")
+        return "it ended well"
+    return json.loads(written.read_text())
+
+
+def of_changed_settings() -> object:
+    before = get_client()
+    with override_settings(TILIA={"CLIENT_ID": "another"}):
+        other = repr(get_client())
+    return ["closed" in repr(before), "another" in other, get_client() is not before]
+
+
+def main() -> None:
+    setup_test_environment()
+    client = of_client()
+    call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
+    parts = {
+        "client": client,
+        "webhook": of_webhook(),
+        "admin": of_admin(client[2]),
+        "checks": list(of_checks()),
+        "command": of_command(),
+        "changed settings": of_changed_settings(),
+    }
+    sys.stdout.write(json.dumps(parts))
+    sys.stdout.flush()
+    # Django's thread for asynchronous views stays.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

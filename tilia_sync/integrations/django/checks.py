@@ -1,0 +1,58 @@
+"""System checks of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+
+from tilia_async.config import Environment
+from tilia_async.errors import ConfigurationError
+from tilia_sync.client import TiliaClient
+from tilia_sync.integrations.django.app_settings import AppSettings, read_settings
+from tilia_sync.webhooks import WebhookReceiver
+
+
+def check_settings(**_options: object) -> list[CheckMessage]:
+    """Look at ``settings.TILIA``, and send nothing.
+
+    ``tilia.E001``: it cannot be read, or no client can be made of it. ``tilia.E002``: ``LEDGER_DATABASE`` is no alias
+    of ``DATABASES``. ``tilia.E003``: ``WEBHOOK`` is wrong. ``tilia.W001``: ``WEBHOOK`` asks for no secret.
+    ``tilia.W002``: the production environment with ``DEBUG``.
+    """
+    try:
+        given = read_settings()
+        client = TiliaClient.from_env(
+            client_id=given.client_id,
+            client_secret=given.client_secret,
+            environment=given.environment,
+            **given.options,
+        )
+    except (ConfigurationError, TypeError) as error:
+        return [Error(str(error), hint="See settings.TILIA and the variables TILIA_….", id="tilia.E001")]
+    client.close()
+    return list(_of(given))
+
+
+def _of(given: AppSettings) -> Iterator[CheckMessage]:
+    if given.ledger_database is not None and given.ledger_database not in settings.DATABASES:
+        yield Error(
+            f"TILIA['LEDGER_DATABASE']: {given.ledger_database!r} is no alias of DATABASES",
+            hint="Add the ledger's database there: the admin reads it.",
+            id="tilia.E002",
+        )
+    if given.webhook is not None:
+        if not given.webhook.asks:
+            yield Warning(
+                "TILIA['WEBHOOK'] asks for no secret: anybody who finds its URL can post events",
+                hint="Give BASIC_AUTH, and enter the same for the destination in Tilia Tools.",
+                id="tilia.W001",
+            )
+        else:
+            try:
+                WebhookReceiver(basic_auth=given.webhook.basic_auth, path_secret=given.webhook.path_secret)
+            except ConfigurationError as error:
+                yield Error(f"TILIA['WEBHOOK']: {error}", id="tilia.E003")
+    if settings.DEBUG and given.environment in ("production", Environment.PRODUCTION):
+        yield Warning("the production environment of Tilia is used with DEBUG = True", id="tilia.W002")
