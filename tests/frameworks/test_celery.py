@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Celery's prefor
 TASKS = """
 import os
 from celery import Celery
-from tilia_sync import TiliaClient
+from tilia_sync.integrations.celery import get_client
 
 folder = os.environ["CELERY_FOLDER"]
 app = Celery("tasks", broker="filesystem://", backend=f"file://{folder}/results")
@@ -31,7 +31,7 @@ app.conf.update(
     task_serializer="json", result_serializer=os.environ["CELERY_RESULTS"], accept_content=["json", "pickle"],
     worker_hijack_root_logger=False, broker_connection_retry_on_startup=False,
 )
-tilia = TiliaClient.from_env()
+tilia = get_client()
 if "worker" in os.environ.get("CELERY_ROLE", ""):
     # In the parent of the workers: they inherit a loop, a token and a connection that are not theirs.
     tilia.payment_methods.list("warm-up")

@@ -39,7 +39,16 @@ def test_a_project(tmp_path: Path) -> None:
     assert pages == [200, 200, 302, [403, 403, 403]]
     assert record == [account_id, "chargeback fraud", True, f"block of {account_id}: confirmed"]
     assert is_read_only
-    errors = ["tilia.E001", "tilia.E001", "tilia.E001", "tilia.E002", "tilia.W001", "tilia.E003", "tilia.W002"]
+    errors = [
+        "tilia.E001",
+        "tilia.E001",
+        "tilia.E001",
+        "tilia.E002",
+        "tilia.W001",
+        "tilia.E003",
+        "tilia.W002",
+        "tilia.W003",
+    ]
     assert told["checks"] == [[], *([each] for each in errors)]
     assert told["command"]["account_id"] == account_id
     assert "404 Not Found" in done.stderr

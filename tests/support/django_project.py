@@ -134,6 +134,9 @@ def of_checks() -> Iterator[list[str]]:
     for change in changes:
         with override_settings(TILIA={**given, **change}, DEBUG=True):
             yield [message.id for message in run_checks(tags=["tilia"])]
+    client_id = os.environ.pop("TILIA_CLIENT_ID")
+    yield [message.id for message in run_checks(tags=["tilia"])]
+    os.environ["TILIA_CLIENT_ID"] = client_id
 
 
 def of_command() -> object:

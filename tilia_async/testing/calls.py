@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import Final, NoReturn, overload
 from urllib.parse import parse_qsl
 
 from tilia_async.json_value import JsonValue
@@ -129,7 +129,13 @@ class SandboxCalls(Sequence[RecordedRequest]):
         """Forget what arrived until now."""
         self._requests.clear()
 
-    def __getitem__(self, index: int | slice) -> RecordedRequest | list[RecordedRequest]:  # type: ignore[override]  # as lists do
+    @overload
+    def __getitem__(self, index: int) -> RecordedRequest: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[RecordedRequest]: ...
+
+    def __getitem__(self, index: int | slice) -> RecordedRequest | list[RecordedRequest]:
         return self._asked()[index]
 
     def __len__(self) -> int:

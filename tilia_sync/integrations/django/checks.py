@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -19,10 +20,14 @@ def check_settings(**_options: object) -> list[CheckMessage]:
 
     ``tilia.E001``: it cannot be read, or no client can be made of it. ``tilia.E002``: ``LEDGER_DATABASE`` is no alias
     of ``DATABASES``. ``tilia.E003``: ``WEBHOOK`` is wrong. ``tilia.W001``: ``WEBHOOK`` asks for no secret.
-    ``tilia.W002``: the production environment with ``DEBUG``.
+    ``tilia.W002``: the production environment with ``DEBUG``. ``tilia.W003``: a variable and its setting are missing.
     """
     try:
         given = read_settings()
+        missing = _missing(given)
+        if missing:
+            # No error: what builds or migrates an application may have no credentials.
+            return [Warning(f"calls to Tilia will fail: {', '.join(missing)} not set", id="tilia.W003"), *_of(given)]
         client = TiliaClient.from_env(
             client_id=given.client_id,
             client_secret=given.client_secret,
@@ -33,6 +38,15 @@ def check_settings(**_options: object) -> list[CheckMessage]:
         return [Error(str(error), hint="See settings.TILIA and the variables TILIA_….", id="tilia.E001")]
     client.close()
     return list(_of(given))
+
+
+def _missing(given: AppSettings) -> list[str]:
+    wanted = {
+        "TILIA_CLIENT_ID": given.client_id,
+        "TILIA_CLIENT_SECRET": given.client_secret,
+        "TILIA_ENVIRONMENT": given.environment,
+    }
+    return [name for name, value in wanted.items() if value is None and not os.environ.get(name)]
 
 
 def _of(given: AppSettings) -> Iterator[CheckMessage]:
