@@ -17,7 +17,7 @@ else:
     _Admin = admin.ModelAdmin  # which is generic for checkers of types only
 
 
-class BlockRecordAdmin(_Admin):
+class _BlockRecordAdmin(_Admin):
     """Records of blocks, to be searched and read.
 
     Nobody can add, change or delete one here: blocks are made by calls.
@@ -49,4 +49,4 @@ class BlockRecordAdmin(_Admin):
 
 
 if read_settings().ledger_database is not None:
-    admin.site.register(BlockRecord, BlockRecordAdmin)
+    admin.site.register(BlockRecord, _BlockRecordAdmin)

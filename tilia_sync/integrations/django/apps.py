@@ -11,8 +11,6 @@ class TiliaConfig(AppConfig):
 
     name = "tilia_sync.integrations.django"
     label = "tilia"
-    verbose_name = "Tilia"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Register the system checks."""
