@@ -9,6 +9,7 @@ Fixtures: ``tilia_sandbox``, ``tilia``, ``async_tilia``, ``tilia_calls``; to ove
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -93,7 +94,9 @@ def tilia_sandbox(
         monkeypatch.setenv("TILIA_ENVIRONMENT", sandbox.environment.template)
         monkeypatch.delenv("TILIA_PROXY", raising=False)
         _add_faults(node, sandbox)
+        _close_clients()
         yield sandbox
+        _close_clients()
 
 
 @pytest.fixture
@@ -150,6 +153,13 @@ def _sandbox(options: dict[str, Any]) -> tilia_sync.Sandbox:
         return Sandbox(**options)
     except (TypeError, ValueError) as refused:
         pytest.fail(f"the sandbox's options are wrong: {refused}", pytrace=False)
+
+
+def _close_clients() -> None:
+    """Close clients of frameworks: the next sandbox is another."""
+    integrations = sys.modules.get("tilia_sync.integrations.per_process")
+    if integrations is not None:
+        integrations.close_all()
 
 
 def _quick() -> dict[str, Any]:

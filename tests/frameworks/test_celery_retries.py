@@ -49,11 +49,9 @@ def _worker() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(_worker: None, tilia_sandbox: Sandbox) -> Iterator[Sandbox]:
+def worker(_worker: None, tilia_sandbox: Sandbox) -> Sandbox:
     runs.clear()
-    yield tilia_sandbox
-    # As in the child of a prefork worker that ends.
-    worker_process_shutdown.send(sender=None)
+    return tilia_sandbox
 
 
 def test_a_task_runs_again_where_nothing_was_done(worker: Sandbox) -> None:
@@ -85,5 +83,6 @@ def test_what_may_run_again_had_no_effect_however_it_was_rebuilt() -> None:
 def test_the_client_is_one_until_the_worker_ends(tilia_sandbox: Sandbox) -> None:
     client = get_client()
     assert get_client() is client
+    # As in the child of a prefork worker that ends.
     worker_process_shutdown.send(sender=None)
     assert "closed" in repr(client)

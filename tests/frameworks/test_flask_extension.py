@@ -37,7 +37,6 @@ def test_views_use_one_client_and_its_errors_are_answers(tilia_sandbox: Sandbox)
     client = tilia.client
     tilia.close()
     assert tilia.client is not client
-    tilia.close()
 
 
 def test_a_handler_of_the_application_stays(tilia_sandbox: Sandbox) -> None:
@@ -47,7 +46,6 @@ def test_a_handler_of_the_application_stays(tilia_sandbox: Sandbox) -> None:
     app.get("/")(lambda: tilia.client.accounts.get("nobody").to_dict())
     answer = app.test_client().get("/")
     assert (answer.status_code, answer.text) == (418, "mine")
-    tilia.close()
 
 
 def test_notifications_come_in_by_a_view() -> None:

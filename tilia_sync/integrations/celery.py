@@ -20,7 +20,7 @@ from celery.signals import worker_process_shutdown, worker_shutdown
 
 from tilia_async.errors import ApiError, ConnectError, DeadlineExceededError, TiliaError, TokenError
 from tilia_sync.client import TiliaClient
-from tilia_sync.integrations.process_client import ProcessClient
+from tilia_sync.integrations.per_process import PerProcess
 
 __all__ = ["RETRYABLE", "get_client", "may_run_again"]
 
@@ -31,7 +31,10 @@ For ``autoretry_for``. They are classes, so errors that had none only this time 
 ``may_run_again``.
 """
 
-_process: Final = ProcessClient(TiliaClient.from_env)
+_GRACE: Final = 5.0
+"""Seconds that calls under way have when a worker ends."""
+
+_client: Final = PerProcess(TiliaClient.from_env, lambda client: client.close(_GRACE))
 
 
 def get_client() -> TiliaClient:
@@ -43,7 +46,7 @@ def get_client() -> TiliaClient:
     Raises:
         ConfigurationError: a variable is not set, or wrong; the message names it.
     """
-    return _process.get()
+    return _client.get()
 
 
 def may_run_again(error: Exception) -> bool:
@@ -69,7 +72,7 @@ def may_run_again(error: Exception) -> bool:
 
 
 def _close(**_details: object) -> None:
-    _process.close(grace=5.0)
+    _client.close()
 
 
 worker_process_shutdown.connect(_close)

@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response
 from tilia_async.errors import TiliaError
 from tilia_async.integrations.http_errors import answer_to
 from tilia_sync.client import TiliaClient
-from tilia_sync.integrations.process_client import ProcessClient
+from tilia_sync.integrations.per_process import PerProcess
 from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = ["Tilia", "error_response", "webhook_view"]
@@ -43,7 +43,7 @@ class Tilia:
     def __init__(
         self, app: flask.Flask | None = None, *, connect: Callable[[], TiliaClient] = TiliaClient.from_env
     ) -> None:
-        self._process = ProcessClient(connect)
+        self._client = PerProcess(connect, TiliaClient.close)
         if app is not None:
             self.init_app(app)
 
@@ -61,14 +61,14 @@ class Tilia:
         Raises:
             ConfigurationError: a setting is missing or wrong.
         """
-        return self._process.get()
+        return self._client.get()
 
-    def close(self, grace: float = 0.0) -> None:
+    def close(self) -> None:
         """Close the client; the next use makes another.
 
-        The end of a process closes it, too. Tests close it after each.
+        The end of a process closes it, too.
         """
-        self._process.close(grace)
+        self._client.close()
 
 
 def error_response(error: TiliaError) -> flask.Response:

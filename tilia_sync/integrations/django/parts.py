@@ -14,14 +14,9 @@ from tilia_async.webhooks import Event
 from tilia_sync.client import TiliaClient
 from tilia_sync.integrations.django.app_settings import read_settings
 from tilia_sync.integrations.django.signals import event_received
+from tilia_sync.integrations.per_process import PerProcess
 from tilia_sync.ledger import BlockLedger
 from tilia_sync.webhooks import WebhookReceiver
-
-# Dictionaries, because those are changed in one step. What comes second has opened nothing.
-_clients: Final[dict[str, TiliaClient]] = {}
-_ledgers: Final[dict[str, BlockLedger]] = {}
-_receivers: Final[dict[str, WebhookReceiver]] = {}
-_ONE: Final = "one"
 
 
 def get_client() -> TiliaClient:
@@ -33,7 +28,7 @@ def get_client() -> TiliaClient:
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
     """
-    return _clients.get(_ONE) or _clients.setdefault(_ONE, _connect())
+    return _client.get()
 
 
 def get_ledger() -> BlockLedger | None:
@@ -44,10 +39,7 @@ def get_ledger() -> BlockLedger | None:
     Raises:
         ConfigurationError: its URL is wrong, or the extra ``ledger`` is not installed.
     """
-    location = read_settings().ledger
-    if location is None:
-        return None
-    return _ledgers.get(_ONE) or _ledgers.setdefault(_ONE, BlockLedger.open(location))
+    return None if read_settings().ledger is None else _ledger.get()
 
 
 def get_receiver() -> WebhookReceiver:
@@ -56,16 +48,7 @@ def get_receiver() -> WebhookReceiver:
     Raises:
         ConfigurationError: the settings have no ``WEBHOOK``, or a wrong one.
     """
-    return _receivers.get(_ONE) or _receivers.setdefault(_ONE, _receiver())
-
-
-def close() -> None:
-    """Close what was made; the next use makes it anew."""
-    _receivers.clear()
-    while _clients:
-        _clients.popitem()[1].close()
-    while _ledgers:
-        _ledgers.popitem()[1].close()
+    return _receiver.get()
 
 
 def _connect() -> TiliaClient:
@@ -79,7 +62,14 @@ def _connect() -> TiliaClient:
     )
 
 
-def _receiver() -> WebhookReceiver:
+def _open() -> BlockLedger:
+    location = read_settings().ledger
+    if location is None:
+        raise ConfigurationError("TILIA['LEDGER']: is not set")
+    return BlockLedger.open(location)
+
+
+def _receive() -> WebhookReceiver:
     webhook = read_settings().webhook
     if webhook is None:
         raise ConfigurationError("TILIA['WEBHOOK']: is not set; give it BASIC_AUTH, a user and a password")
@@ -98,9 +88,15 @@ def _send(event: Event) -> None:
     event_received.send(sender=type(event), event=event)
 
 
+_client: Final = PerProcess(_connect, TiliaClient.close)
+_ledger: Final = PerProcess(_open, BlockLedger.close)
+_receiver: Final = PerProcess(_receive, lambda _receiver: None)
+
+
 def _settings_changed(*, setting: str, **_details: object) -> None:
     if setting == "TILIA":
-        close()
+        for each in (_receiver, _client, _ledger):
+            each.close()
 
 
 # Tests override settings.
