@@ -41,7 +41,7 @@ _PRIVATE: Final = re.compile(
     r"|(?P<ip>\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-fA-F]{1,4}:){4,7}[0-9a-fA-F]{0,4}\b)"
 )
 _PERSONAL: Final = re.compile(
-    r"(?:\w+_)?name|(?:street_)?address(?:_\d)?|birth_?date|date_of_birth|city|state_province|(?:zip_)?(?:postal_)?(?:zip|code)"
+    r"(?:\w+_)?name|(?:street_)?address(?:_\d)?|birth_?date|date_of_birth|city|state_province|zip(?:_postal)?(?:_code)?|postal_code"
     r"|country_iso|ip_address|geoip_\w+|user_agent|location|phone\w*|last_four|bin|expiry|avs|psp_hash_code|display_string"
     r"|external_platforms|metadata|note|reason|\w*description|vendor_response|provider_data|tracking_id|session_id"
 )

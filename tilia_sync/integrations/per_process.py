@@ -16,9 +16,9 @@ class _Closable(Protocol):
 
 
 class PerProcess(Generic[T]):
-    """Holder of the one object of its kind in a process.
+    """Holder of one object for the process.
 
-    The object is made with the first use. It works in parent and child after a fork, as clients and ledgers do.
+    It is made with the first use. It works in parent and child after a fork, as clients and ledgers do.
 
     Args:
         make: makes it; it opens nothing before it is used.
