@@ -1,4 +1,4 @@
-"""Tasks that may run again, in a worker of Celery's, and those that must not."""
+"""Tasks of Celery that may run again, and those that must not."""
 
 from __future__ import annotations
 
@@ -42,8 +42,13 @@ def register(self: object, username: str) -> str:
         raise self.retry(exc=error, countdown=0) from error
 
 
-@pytest.fixture(scope="module")
-def _worker() -> Iterator[None]:
+@pytest.fixture(scope="module", params=["in this thread", pytest.param("a worker", marks=pytest.mark.nightly)])
+def _worker(request: pytest.FixtureRequest) -> Iterator[None]:
+    app.conf.task_always_eager = request.param == "in this thread"
+    if app.conf.task_always_eager:
+        yield
+        return
+    # To end it takes some seconds.
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
         yield
 

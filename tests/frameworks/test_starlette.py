@@ -12,6 +12,7 @@ from support.deliveries import BLOCK, delivery
 from tilia_async import TiliaClient, errors
 from tilia_async.integrations.http_errors import answer_to
 from tilia_async.models import RegisteredAccount
+from tilia_async.testing import SandboxCalls
 from tilia_async.webhooks import AccountBlockChanged, WebhookReceiver
 from tilia_sync import Sandbox
 
@@ -77,7 +78,8 @@ def test_errors_are_answers_that_say_nothing_private(tilia_sandbox: Sandbox, cap
     assert "username" in bad.json()["problems"]
     assert unknown.json() == {"error": "OutcomeUnknownError", "operation": "accounts.register", "took_effect": None}
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "what to do: " in told.getMessage()
+    assert told.getMessage() == "answered with 504: OutcomeUnknownError of accounts.register, took effect: None"
+    assert told.exc_info is not None
 
 
 def test_a_lifespan_that_was_not_run_is_told(tilia_sandbox: Sandbox) -> None:
@@ -85,6 +87,15 @@ def test_a_lifespan_that_was_not_run_is_told(tilia_sandbox: Sandbox) -> None:
     browser = TestClient(application(lifespan=lifespan()), raise_server_exceptions=False)
     answer = browser.post("/players/nyx")
     assert (answer.status_code, answer.json()["error"]) == (500, "ConfigurationError")
+
+
+def test_a_test_gives_the_application_a_client_of_its_own(async_tilia: TiliaClient, tilia_calls: SandboxCalls) -> None:
+    app = application()
+    app.dependency_overrides[get_tilia] = lambda: async_tilia
+    with TestClient(app) as browser:
+        assert browser.post("/players/nyx").status_code == 200
+    assert TestClient(app).post("/players/vex").status_code == 200
+    tilia_calls.assert_times("accounts.register", 2)
 
 
 def test_notifications_are_mounted(tilia_sandbox: Sandbox) -> None:

@@ -55,11 +55,16 @@ class ErrorAnswer:
 def answer_to(error: errors.TiliaError) -> ErrorAnswer:
     """Return what your server answers, and log the error.
 
-    A status from 500 on is logged as an error, with all that ``explain()`` says.
+    Its class, operation and effect alone, which say nothing of the account; from 500 on as an error with its traceback.
     """
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    level = logging.ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
-    _log.log(level, "answered with %d: %s", status, error.explain())
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    _log.log(
+        logging.ERROR if failed else logging.INFO,
+        "answered with %d: %s of %s, took effect: %s",
+        *(status, type(error).__name__, error.operation or "no operation", error.took_effect),
+        exc_info=error if failed else None,
+    )
     body: dict[str, JsonValue] = {
         "error": type(error).__name__,
         "operation": error.operation,
