@@ -44,6 +44,7 @@ def test_a_project(tmp_path: Path) -> None:
         "tilia.E001",
         "tilia.E001",
         "tilia.E002",
+        "tilia.E004",
         "tilia.W001",
         "tilia.E003",
         "tilia.W002",

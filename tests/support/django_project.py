@@ -127,6 +127,7 @@ def of_checks() -> Iterator[list[str]]:
         {"ENVIRONMENT": "stagin"},
         {"OPTIONS": {"timeuot": 1}},
         {"LEDGER_DATABASE": "nowhere"},
+        {"LEDGER": "mysql://127.0.0.1/blocks"},
         {"WEBHOOK": {}},
         {"WEBHOOK": {"BASIC_AUTH": ["with:colon", "s3cret"]}},
         {"ENVIRONMENT": "production"},

@@ -12,6 +12,7 @@ from tilia_async.config import Environment
 from tilia_async.errors import ConfigurationError
 from tilia_sync.client import TiliaClient
 from tilia_sync.integrations.django.app_settings import AppSettings, read_settings
+from tilia_sync.ledger import BlockLedger
 from tilia_sync.webhooks import WebhookReceiver
 
 
@@ -19,8 +20,9 @@ def check_settings(**_options: object) -> list[CheckMessage]:
     """Look at ``settings.TILIA``, and send nothing.
 
     ``tilia.E001``: it cannot be read, or no client can be made of it. ``tilia.E002``: ``LEDGER_DATABASE`` is no alias
-    of ``DATABASES``. ``tilia.E003``: ``WEBHOOK`` is wrong. ``tilia.W001``: ``WEBHOOK`` asks for no secret.
-    ``tilia.W002``: the production environment with ``DEBUG``. ``tilia.W003``: a variable and its setting are missing.
+    of ``DATABASES``. ``tilia.E003``: ``WEBHOOK`` is wrong. ``tilia.E004``: ``LEDGER`` is wrong, or its extra is not
+    installed. ``tilia.W001``: ``WEBHOOK`` asks for no secret. ``tilia.W002``: the production environment with
+    ``DEBUG``. ``tilia.W003``: a variable and its setting are missing.
     """
     try:
         given = read_settings()
@@ -56,6 +58,12 @@ def _of(given: AppSettings) -> Iterator[CheckMessage]:
             hint="Add the ledger's database there: the admin reads it.",
             id="tilia.E002",
         )
+    if given.ledger is not None:
+        try:
+            # It connects with the first use.
+            BlockLedger.open(given.ledger).close()
+        except ConfigurationError as error:
+            yield Error(f"TILIA['LEDGER']: {error}", id="tilia.E004")
     if given.webhook is not None:
         if not given.webhook.asks:
             yield Warning(
