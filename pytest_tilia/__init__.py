@@ -41,12 +41,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
     Also if it has no parameter for it, because its code finds the sandbox by the environment.
     """
-    names: list[str] | None = getattr(item, "fixturenames", None)
-    if names is None or "tilia_sandbox" in names:
+    if not isinstance(item, pytest.Function) or "tilia_sandbox" in item.fixturenames:
         return
     if item.get_closest_marker("tilia") or item.get_closest_marker("tilia_faults"):
-        # First, so that other fixtures find it by the environment, too.
-        names.insert(0, "tilia_sandbox")
+        # First, so that other fixtures find it by the environment, too. A list of its own, since a function shares one
+        # with all its parameters, of which this may be the only marked one.
+        item.fixturenames = ["tilia_sandbox", *item.fixturenames]
 
 
 @pytest.hookimpl(hookwrapper=True)  # the plainer form needs pytest 8

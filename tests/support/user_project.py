@@ -66,6 +66,22 @@ class TestOptions:
         assert {wallet.currency for wallet in tilia.wallets.list(account.account_id)} == {"USD", "GEM"}
 
 
+@pytest.mark.parametrize("marked", [False, pytest.param(True, marks=pytest.mark.tilia), False])
+def test_only_what_is_marked_has_a_sandbox(marked):
+    assert ("TILIA_ENVIRONMENT" in os.environ) is marked
+
+
+@pytest.fixture
+def client():
+    with tilia_sync.TiliaClient.from_env() as client:
+        yield client
+
+
+@pytest.mark.tilia
+def test_other_fixtures_find_it(client):
+    assert client.accounts.register("nyx", email="nyx@mail.example").account_id
+
+
 @pytest.mark.usefixtures("tilia_sandbox")
 class TestOldStyle(unittest.TestCase):
     def test_a_unittest(self):

@@ -44,7 +44,7 @@ def test_a_project_in_strict_mode_and_the_page(run: object) -> None:
     snippets = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     of_page = {f"test_page_{number}": snippet for number, snippet in enumerate(snippets)}
     result = run(*ASYNCIO, "-o", "asyncio_mode=strict", test_plain=IN_ANY_MODE, test_async=STRICT, **of_page)
-    result.assert_outcomes(passed=12 + PAGE.count("def test_"))
+    result.assert_outcomes(passed=16 + PAGE.count("def test_"))
     assert result.ret == 0
 
 
@@ -70,7 +70,7 @@ def test_a_project_in_strict_mode_and_the_page(run: object) -> None:
 )
 def test_a_project_in_another_mode(run: object, options: list[str], asynchronous: str) -> None:
     result = run(*options, test_plain=IN_ANY_MODE, test_async=asynchronous)
-    result.assert_outcomes(passed=12)
+    result.assert_outcomes(passed=16)
     assert result.ret == 0
 
 
