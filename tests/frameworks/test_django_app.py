@@ -27,9 +27,10 @@ def test_a_project(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
-        (account_id,) = sandbox.accounts.keys() - {sandbox.publisher_account_id}
+        (account_id,) = (each for each, account in sandbox.accounts.items() if account.username == "nyx")
         assert sandbox.accounts[account_id].is_blocked
     assert told["client"] == [True, "chargeback fraud", account_id]
+    assert told["asynchronous views"] == [[200, 200], "in an asynchronous view", True]
     statuses, seen, sources = told["webhook"]
     # Without and with a login, what cannot be read, a receiver that fails, the same again, once more, an unblock.
     assert statuses == [405, 401, 400, 500, 204, 204, 204]

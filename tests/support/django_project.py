@@ -57,15 +57,29 @@ from django.contrib.auth.models import User  # noqa: E402 - as above
 from django.core.checks import run_checks  # noqa: E402 - as above
 from django.core.management import CommandError, call_command, execute_from_command_line  # noqa: E402 - as above
 from django.dispatch import receiver  # noqa: E402 - as above
+from django.http import JsonResponse  # noqa: E402 - as above
 from django.test import AsyncClient, Client, override_settings  # noqa: E402 - as above
 from django.test.utils import setup_test_environment  # noqa: E402 - as above
 from django.urls import include, path  # noqa: E402 - as above
 
 from support.deliveries import BLOCK, UNBLOCK, basic, delivery  # noqa: E402 - as above
 from tilia_async.webhooks import AccountBlockChanged  # noqa: E402 - as above
-from tilia_sync.integrations.django import event_received, get_client, get_ledger  # noqa: E402 - as above
+from tilia_sync.integrations.django import event_received, get_async_client, get_client, get_ledger  # noqa: E402 - as above
 
-urlpatterns = [path("admin/", admin.site.urls), path("tilia/", include("tilia_sync.integrations.django.urls"))]
+
+async def register(_request: object, name: str) -> JsonResponse:
+    tilia = get_async_client()
+    account = await tilia.accounts.get_or_register(name, email=f"{name}@mail.example")
+    if not await tilia.accounts.is_blocked(account.account_id):
+        await tilia.accounts.block(account.account_id, reason="in an asynchronous view")
+    return JsonResponse({"account_id": account.account_id})
+
+
+urlpatterns = [
+    path("players/<str:name>/", register),
+    path("admin/", admin.site.urls),
+    path("tilia/", include("tilia_sync.integrations.django.urls")),
+]
 seen: list[tuple[str | None, bool | None]] = []
 failures: list[Exception] = []
 
@@ -83,6 +97,16 @@ def of_client() -> object:
     client.accounts.block(account.account_id, reason="chargeback fraud", actor="ops")
     (record,) = get_ledger().history(account.account_id)
     return [client is get_client(), record.reason, account.account_id]
+
+
+def of_async_views() -> object:
+    browser = AsyncClient()
+    answers = [asyncio.run(browser.post("/players/vex/")) for _ in range(2)]
+    account_id = answers[1].json()["account_id"]
+    (record,) = get_ledger().history(account_id)
+    client = get_async_client()
+    with override_settings(TILIA={}):
+        return [[answer.status_code for answer in answers], record.reason, "closed" in repr(client)]
 
 
 def of_webhook() -> object:
@@ -167,6 +191,7 @@ def main() -> None:
     call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
     parts = {
         "client": client,
+        "asynchronous views": of_async_views(),
         "webhook": of_webhook(),
         "admin": of_admin(client[2]),
         "checks": list(of_checks()),
