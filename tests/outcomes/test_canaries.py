@@ -153,7 +153,7 @@ async def test_public_objects_do_not_show_what_they_hold() -> None:
     token = AccessToken(TOKEN, frozenset({"a"}), 60, 0, datetime.now(UTC))
     store = MemoryTokenStore()
     identity = Identity.of("https://auth.example/token", Credentials("id", Secret(SECRET)))
-    store.save(identity, token)
+    await store.save(identity, token)
     async with Sandbox(wallet_delay=0) as sandbox:
         sandbox.register_webhook("http://127.0.0.1:9/hook", basic_auth=("user", PASSWORD))
         client = TiliaClient("id", SECRET, sandbox.environment, token_cache=TokenCache(store))

@@ -54,7 +54,7 @@ TOKEN = AccessToken(CANARY, frozenset({"a"}), 60, 0, datetime.now(UTC))
 
 def store() -> MemoryTokenStore:
     made = MemoryTokenStore()
-    made.save(IDENTITY, TOKEN)
+    asyncio.run(made.save(IDENTITY, TOKEN))
     return made
 
 
@@ -302,9 +302,10 @@ def test_a_member_of_an_enumeration_is_the_text_itself() -> None:
     assert type(Secret(Scope.READ_ACCOUNTS).reveal()) is str
 
 
-def test_a_file_of_tokens_is_read_with_the_key_as_text_or_as_a_secret(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_file_of_tokens_is_read_with_the_key_as_text_or_as_a_secret(tmp_path: Path) -> None:
     lasting = attrs.evolve(TOKEN, expires_at=datetime.now(UTC) + timedelta(hours=1), lifetime=3600)
-    FileTokenStore(tmp_path / "tokens", key=f"{CANARY} and more").save(IDENTITY, lasting)
-    (found,) = FileTokenStore(tmp_path / "tokens", key=Secret(f"{CANARY} and more")).load(IDENTITY)
+    await FileTokenStore(tmp_path / "tokens", key=f"{CANARY} and more").save(IDENTITY, lasting)
+    (found,) = await FileTokenStore(tmp_path / "tokens", key=Secret(f"{CANARY} and more")).load(IDENTITY)
     assert found.value == CANARY
     search(FORMS, [(tmp_path / "tokens").read_text()])

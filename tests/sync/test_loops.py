@@ -83,9 +83,9 @@ def test_on_its_own_thread_it_refuses_with_both_stacks() -> None:
         from tilia_async.tokens.store import MemoryTokenStore
 
         class Store(MemoryTokenStore):
-            def load(self, identity):
+            async def load(self, identity):
                 self.asks_tilia()
-                return super().load(identity)
+                return await super().load(identity)
 
             def asks_tilia(self):
                 try:

@@ -39,7 +39,7 @@ async def one_call(sandbox: Sandbox, path: Path) -> TiliaClient:
 def test_the_monotonic_clock_of_another_process_does_not_matter(tmp_path: Path, now: float) -> None:
     store = FileTokenStore(tmp_path / "tokens")
     ends = datetime.now(UTC) + timedelta(seconds=80)
-    store.save(MINE, AccessToken("token", READ, 100, time.monotonic() - 20, ends))
+    asyncio.run(store.save(MINE, AccessToken("token", READ, 100, time.monotonic() - 20, ends)))
     found = asyncio.run(TokenCache(store, clock=lambda: now).shelf(MINE).acquire(READ, no_fetch, Anyone()))
     assert now + 50 < found.refresh_at < now + 60
     assert now + 70 < found.unusable_at < now + 76

@@ -19,6 +19,7 @@ from tilia_async.errors import ConfigurationError
 from tilia_async.sandbox import Sandbox
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, FileTokenStore, Identity, TokenCache
+from tilia_async.tokens.store import Claim
 
 READ, WRITE = frozenset({"read"}), frozenset({"write"})
 CANARY = "canary-token-4711"
@@ -38,8 +39,8 @@ def token(value: str, scopes: frozenset[str] = READ, *, age: float = 0, lifetime
     return AccessToken(value, scopes, lifetime, 0.0, datetime.now(UTC) + timedelta(seconds=lifetime - age))
 
 
-def values(store: FileTokenStore, whose: Identity | None = None) -> list[str]:
-    return sorted(kept.value for kept in store.load(whose or identity()))
+async def values(store: FileTokenStore, whose: Identity | None = None) -> list[str]:
+    return sorted(kept.value for kept in await store.load(whose or identity()))
 
 
 @pytest.fixture
@@ -47,82 +48,89 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tokens"
 
 
-def test_a_token_comes_back_as_it_was(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_token_comes_back_as_it_was(path: Path) -> None:
     kept = token("value", READ | WRITE)
-    FileTokenStore(path).save(identity(), kept)
-    (found,) = FileTokenStore(path).load(identity())
+    await FileTokenStore(path).save(identity(), kept)
+    (found,) = await FileTokenStore(path).load(identity())
     assert found == kept
 
 
-def test_identities_share_a_file_and_no_tokens(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_identities_share_a_file_and_no_tokens(path: Path) -> None:
     store = FileTokenStore(path)
-    store.save(identity("one"), token("first"))
-    store.save(identity("two"), token("second"))
-    store.discard(identity("two"), token("first"))
-    assert (values(store, identity("one")), values(store, identity("two"))) == (["first"], ["second"])
-    assert values(store, identity("three")) == []
+    await store.save(identity("one"), token("first"))
+    await store.save(identity("two"), token("second"))
+    await store.discard(identity("two"), token("first"))
+    assert (await values(store, identity("one")), await values(store, identity("two"))) == (["first"], ["second"])
+    assert await values(store, identity("three")) == []
 
 
-def test_a_secret_that_was_changed_sees_nothing_of_the_old_one_and_does_it_no_harm(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_secret_that_was_changed_sees_nothing_of_the_old_one_and_does_it_no_harm(path: Path) -> None:
     """Some processes still have the old secret, and all have the same key."""
     store = FileTokenStore(path, key="k" * 16)
     old, new = (
         Identity.of("https://auth.example/token", Credentials("id", Secret(secret))) for secret in ("old", "new")
     )
-    store.save(old, token("first"))
-    assert values(store, new) == []
-    store.save(new, token("second"))
-    assert (values(store, old), values(store, new)) == (["first"], ["second"])
-    claims = [store.claim(old, READ), store.claim(new, READ), store.claim(old, WRITE)]
+    await store.save(old, token("first"))
+    assert await values(store, new) == []
+    await store.save(new, token("second"))
+    assert (await values(store, old), await values(store, new)) == (["first"], ["second"])
+    claims = [await store.claim(old, READ), await store.claim(new, READ), await store.claim(old, WRITE)]
     assert None not in claims
     for claim in claims:
         assert claim is not None
-        claim.release()
-    store.discard(new, token("second"))
-    assert (values(store, old), values(store, new)) == (["first"], [])
+        await claim.release()
+    await store.discard(new, token("second"))
+    assert (await values(store, old), await values(store, new)) == (["first"], [])
 
 
-def test_a_wrong_key_sees_nothing_and_does_no_harm(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_wrong_key_sees_nothing_and_does_no_harm(path: Path) -> None:
     store, other = FileTokenStore(path, key="k" * 16), FileTokenStore(path, key="l" * 16)
-    store.save(identity(), token("mine"))
-    assert values(other) == []
-    other.save(identity(), token("theirs"))
-    assert (values(store), values(other)) == (["mine"], ["theirs"])
+    await store.save(identity(), token("mine"))
+    assert await values(other) == []
+    await other.save(identity(), token("theirs"))
+    assert (await values(store), await values(other)) == (["mine"], ["theirs"])
     with pytest.raises(ConfigurationError, match="at least 16"):
         FileTokenStore(path, key="short")
 
 
-def test_discard_forgets_that_token_and_no_newer_one(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_discard_forgets_that_token_and_no_newer_one(path: Path) -> None:
     store = FileTokenStore(path)
-    store.save(identity(), token("old", age=10))
-    store.save(identity(), token("new"))
-    store.discard(identity(), token("old", age=10))
-    store.save(identity(), token("late", age=20))
-    assert values(store) == ["new"]
-    store.discard(identity(), token("new"))
-    assert values(store) == []
+    await store.save(identity(), token("old", age=10))
+    await store.save(identity(), token("new"))
+    await store.discard(identity(), token("old", age=10))
+    await store.save(identity(), token("late", age=20))
+    assert await values(store) == ["new"]
+    await store.discard(identity(), token("new"))
+    assert await values(store) == []
 
 
-def test_what_has_ended_leaves_the_file(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_what_has_ended_leaves_the_file(path: Path) -> None:
     store = FileTokenStore(path)
-    store.save(identity("gone"), token("ended", WRITE, age=3601))
-    store.save(identity(), token("lives"))
-    store.save(identity(), token("ended", WRITE, age=3601))
-    assert values(store) == ["lives"]
-    assert values(store, identity("gone")) == []
+    await store.save(identity("gone"), token("ended", WRITE, age=3601))
+    await store.save(identity(), token("lives"))
+    await store.save(identity(), token("ended", WRITE, age=3601))
+    assert await values(store) == ["lives"]
+    assert await values(store, identity("gone")) == []
 
 
 @posix
-def test_the_disk_holds_no_secret_and_is_the_users_alone(tmp_path: Path, path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_disk_holds_no_secret_and_is_the_users_alone(tmp_path: Path, path: Path) -> None:
     before = os.umask(0)
     try:
         store = FileTokenStore(path)
-        store.save(identity("canary-client"), token(CANARY))
-        claim = store.claim(identity("canary-client"), READ)
+        await store.save(identity("canary-client"), token(CANARY))
+        claim = await store.claim(identity("canary-client"), READ)
     finally:
         os.umask(before)
     assert claim is not None
-    claim.release()
+    await claim.release()
     on_disk = [place for place in tmp_path.rglob("*") if place.is_file()]
     assert path in on_disk
     for place in on_disk:
@@ -144,44 +152,48 @@ def test_the_disk_holds_no_secret_and_is_the_users_alone(tmp_path: Path, path: P
         (lambda path: os.mkfifo(path, 0o600 + (path.unlink() or 0)), "no file"),
     ],
 )
-def test_a_file_that_others_could_reach_is_refused_and_left_alone(path: Path, spoil, why: str) -> None:
+@pytest.mark.asyncio
+async def test_a_file_that_others_could_reach_is_refused_and_left_alone(path: Path, spoil, why: str) -> None:
     store = FileTokenStore(path)
-    store.save(identity(), token(CANARY))
+    await store.save(identity(), token(CANARY))
     spoil(path)
     for step in (lambda: store.load(identity()), lambda: store.save(identity(), token("new"))):
         with pytest.raises(ConfigurationError, match=why) as caught:
-            step()
+            await step()
         assert str(path) in str(caught.value)
         assert CANARY not in str(caught.value)
 
 
 @posix
-def test_a_directory_of_locks_that_others_can_write_to_is_refused(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_directory_of_locks_that_others_can_write_to_is_refused(path: Path) -> None:
     path.with_name("tokens.locks").mkdir()
     path.with_name("tokens.locks").chmod(0o777)
     with pytest.raises(ConfigurationError, match="others can write"):
-        FileTokenStore(path).claim(identity(), READ)
+        await FileTokenStore(path).claim(identity(), READ)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"a": 1}', b'{"a": [1, 2]}', b"\xff\x00" * 99, b"null"])
-def test_a_damaged_file_is_set_aside(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.asyncio
+async def test_a_damaged_file_is_set_aside(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(content)
     path.chmod(0o600)
     store = FileTokenStore(path)
-    assert values(store) == []
+    assert await values(store) == []
     assert path.with_name("tokens.corrupt").read_bytes() == content
     assert "set aside" in caplog.text
-    store.save(identity(), token("new"))
-    assert values(store) == ["new"]
+    await store.save(identity(), token("new"))
+    assert await values(store) == ["new"]
 
 
-def test_tokens_that_were_tampered_with_are_none(path: Path) -> None:
+@pytest.mark.asyncio
+async def test_tokens_that_were_tampered_with_are_none(path: Path) -> None:
     store = FileTokenStore(path)
-    store.save(identity(), token("value"))
+    await store.save(identity(), token("value"))
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.write_bytes(content)
-    assert values(store) == []
+    assert await values(store) == []
 
 
 async def ask_in_a_new_cache(path: Path, sandbox_url: str, client_id: str, secret: str) -> str:
@@ -228,16 +240,20 @@ write_for_ever(sys.argv[1])
 
 
 def write_for_ever(path: str) -> None:
-    store = FileTokenStore(path)
-    number = 0
-    while True:
-        number += 1
-        store.save(identity(), token("x" * 2000, frozenset({f"s{number % 50}"})))
+    async def write() -> None:
+        store = FileTokenStore(path)
+        number = 0
+        while True:
+            number += 1
+            await store.save(identity(), token("x" * 2000, frozenset({f"s{number % 50}"})))
+
+    asyncio.run(write())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
 @pytest.mark.nightly
-def test_kill_while_writing_leaves_a_whole_file_and_no_lock(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.asyncio
+async def test_kill_while_writing_leaves_a_whole_file_and_no_lock(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = FileTokenStore(path)
     for number in range(4):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
@@ -247,9 +263,9 @@ def test_kill_while_writing_leaves_a_whole_file_and_no_lock(path: Path, caplog: 
             while not path.exists() or path.stat().st_size < 10_000 * (number + 1):
                 assert writer.poll() is None
             writer.kill()
-        assert store.load(identity()), "whole"
-        store.save(identity(), token(f"after-{number}"))
-        assert f"after-{number}" in values(store)
+        assert await store.load(identity()), "whole"
+        await store.save(identity(), token(f"after-{number}"))
+        assert f"after-{number}" in await values(store)
     assert not path.with_name("tokens.corrupt").exists()
     assert caplog.records == []
 
@@ -265,33 +281,40 @@ def test_writers_of_several_processes_lose_nothing(path: Path, method: str) -> N
         writer.join()
     assert [writer.exitcode for writer in writers] == [0] * 3
     for who in range(3):
-        assert len(values(FileTokenStore(path), identity(str(who)))) == 10
+        assert len(asyncio.run(values(FileTokenStore(path), identity(str(who))))) == 10
 
 
 def write_some(path: str, who: int) -> None:
-    store = FileTokenStore(path)
-    for number in range(10):
-        while True:
-            # On a busy machine the others may hold the lock for longer than a save waits.
-            with contextlib.suppress(TimeoutError):
-                store.save(identity(str(who)), token(f"{who}-{number}", frozenset({f"s{number}"})))
-                break
+    async def write() -> None:
+        store = FileTokenStore(path)
+        for number in range(10):
+            while True:
+                # On a busy machine the others may hold the lock for longer than a save waits.
+                with contextlib.suppress(TimeoutError):
+                    await store.save(identity(str(who)), token(f"{who}-{number}", frozenset({f"s{number}"})))
+                    break
+
+    asyncio.run(write())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_does_not_release_its_parents_claim(path: Path) -> None:
     store = FileTokenStore(path)
-    claim = store.claim(identity(), READ)
+
+    def claimed() -> Claim | None:
+        return asyncio.run(store.claim(identity(), READ))
+
+    claim = claimed()
     assert claim is not None
     child = os.fork()
     if child == 0:
         del claim
-        os._exit(0 if store.claim(identity(), READ) is None else 1)
+        os._exit(0 if claimed() is None else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert store.claim(identity(), READ) is None
-    claim.release()
-    assert store.claim(identity(), READ) is not None
+    assert claimed() is None
+    asyncio.run(claim.release())
+    assert claimed() is not None
 
 
 @pytest.mark.asyncio

@@ -15,7 +15,7 @@ from tilia_async import errors
 from tilia_async.config import Credentials, Environment, RetryPolicy, Service
 from tilia_async.json_value import JsonValue
 from tilia_async.secret import HiddenBytes, HiddenFields, Secret
-from tilia_async.tokens.token import AccessToken
+from tilia_async.tokens.token import AccessToken, is_sendable
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
@@ -184,9 +184,10 @@ def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: 
     if lifetime is None:
         return "its expires_in is no number of seconds"
     value = body.get("access_token")
-    problem = _unusable(value)
-    if problem or not isinstance(value, str):
-        return problem
+    if not isinstance(value, str) or not value:
+        return "it has no access_token"
+    if not is_sendable(value):
+        return "its access_token cannot be sent as a header"
     return AccessToken(
         value,
         _granted(granted, scopes),
@@ -195,14 +196,6 @@ def _read(body: JsonValue, scopes: frozenset[str], asked_at: float, generation: 
         datetime.now(UTC) + timedelta(seconds=lifetime),
         generation,
     )
-
-
-def _unusable(value: JsonValue) -> str:
-    if not isinstance(value, str) or not value:
-        return "it has no access_token"
-    if not value.isascii() or not value.isprintable() or " " in value or len(value) > 16_384:
-        return "its access_token cannot be sent as a header"
-    return ""
 
 
 def _seconds(value: JsonValue) -> float | None:

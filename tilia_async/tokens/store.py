@@ -8,31 +8,36 @@ from typing import Protocol, runtime_checkable
 from tilia_async.tokens.token import AccessToken, Identity
 
 
+class StoreError(ConnectionError):
+    """A failure of a store, in words without secrets."""
+
+
 class TokenStore(Protocol):
     """Keeps tokens for several ``TokenCache``.
 
-    A cache asks it only when it is about to ask the token endpoint, and tells it what came of that. The methods are
-    called from event loops, so they must be quick; for one identity one call at a time, for several perhaps from
-    several threads. Whatever they raise is logged and the call goes on without the store; only a
-    ``ConfigurationError`` of ``load`` reaches the caller. Mind that a token is a secret: it is not pickled, so keep its
-    ``value`` and its other fields, sealed as ``FileTokenStore`` does.
+    A cache asks it only when it is about to ask the token endpoint, and tells it what came of that. Its methods are
+    coroutines, awaited in whichever event loop needs a token, several at a time; what would block goes to a thread
+    (``await asyncio.to_thread(...)``). A method that takes two seconds is cancelled, and the store is left alone for a
+    while. Whatever a method raises is logged and the call goes on without the store; only a ``ConfigurationError`` of
+    ``load`` reaches the caller. Mind that a token is a secret: it is not pickled, so keep its ``value`` and its other
+    fields, sealed as ``FileTokenStore`` does.
     """
 
-    def load(self, identity: Identity) -> Iterable[AccessToken]:
+    async def load(self, identity: Identity) -> Iterable[AccessToken]:
         """Return the tokens of an identity.
 
         Expired ones included. Their ``issued_at`` is not looked at.
         """
         ...
 
-    def save(self, identity: Identity, token: AccessToken) -> None:
+    async def save(self, identity: Identity, token: AccessToken) -> None:
         """Keep a token.
 
         One with the same scopes is replaced, unless it was issued later.
         """
         ...
 
-    def discard(self, identity: Identity, token: AccessToken) -> None:
+    async def discard(self, identity: Identity, token: AccessToken) -> None:
         """Forget that token, and no other.
 
         If it is still there.
@@ -46,7 +51,7 @@ class Claim(Protocol):
     Others wait for what comes of it meanwhile.
     """
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Let the next one ask."""
         ...
 
@@ -58,10 +63,10 @@ class SharedTokenStore(TokenStore, Protocol):
     One at a time may ask for a token, so that a fleet that starts asks once.
     """
 
-    def claim(self, identity: Identity, scopes: frozenset[str]) -> Claim | None:
+    async def claim(self, identity: Identity, scopes: frozenset[str]) -> Claim | None:
         """Return the right to ask for these scopes.
 
-        None while somebody else has it. It ends with the process.
+        None while somebody else has it. It ends seconds after its process at the latest.
         """
         ...
 
@@ -75,20 +80,21 @@ class MemoryTokenStore:
     def __init__(self) -> None:
         self._tokens: dict[Identity, dict[frozenset[str], AccessToken]] = {}
 
-    def load(self, identity: Identity) -> Iterable[AccessToken]:
+    async def load(self, identity: Identity) -> Iterable[AccessToken]:
         return list(self._tokens.get(identity, {}).values())
 
-    def save(self, identity: Identity, token: AccessToken) -> None:
+    async def save(self, identity: Identity, token: AccessToken) -> None:
         kept = self._tokens.setdefault(identity, {})
         known = kept.get(token.scopes)
         if known is None or token.replaces(known):
             kept[token.scopes] = token
 
-    def discard(self, identity: Identity, token: AccessToken) -> None:
+    async def discard(self, identity: Identity, token: AccessToken) -> None:
         kept = self._tokens.get(identity, {})
         known = kept.get(token.scopes)
         if known is not None and known.value == token.value:
-            del kept[token.scopes]
+            # Another thread's loop may have been here.
+            kept.pop(token.scopes, None)
 
     def __repr__(self) -> str:
         return f"<MemoryTokenStore: {sum(map(len, self._tokens.values()))} tokens>"

@@ -6,10 +6,13 @@ A shelf's view of a token store: what others fetched serves, and what is fetched
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from enum import Enum, auto
+from functools import partial
+from typing import Final, Literal, TypeGuard, TypeVar
 
 import attrs
 
@@ -18,21 +21,45 @@ from tilia_async.os_threads import ProcessLock
 from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
 from tilia_async.tokens.single_flight import Fetch
-from tilia_async.tokens.store import Claim, SharedTokenStore, TokenStore
-from tilia_async.tokens.token import AccessToken, Identity
+from tilia_async.tokens.store import Claim, SharedTokenStore, StoreError, TokenStore
+from tilia_async.tokens.token import AccessToken, Identity, is_sendable
 
 T = TypeVar("T")
 
-_LOOK_SECONDS: Final = 0.02
-_LOOKS: Final = 500
-"""Number of looks: ten seconds in all.
+STEP_SECONDS: Final = 2.0
+"""Longest that a store may take for one step, in seconds."""
+AWAY_SECONDS: Final = 5.0
+"""Seconds for which a store that took too long is left alone."""
 
-Whoever asks on behalf of the others may wait out an outage, or be stopped without being dead.
+_PATIENCE: Final = 10.0
+"""Longest wait for the one who asks on behalf of the others, in seconds.
+
+It may wait out an outage, or be stopped without being dead.
 """
+_RELEASE_SECONDS: Final = 0.2
+"""Time for a store that is left alone to release a claim, in seconds."""
+_FIRST_LOOK: Final = 0.02
+_LONGEST_LOOK: Final = 0.25
 _CLOCK_TOLERANCE: Final = 5.0
-_NOTHING: Final[tuple[AccessToken, ...]] = ()
 
 _log = logging.getLogger("tilia_async")
+
+_Step = Literal["load", "save", "discard", "claim", "release"]
+_WORDS: Final[Mapping[_Step, str]] = {
+    "load": "load",
+    "save": "save",
+    "discard": "discard",
+    "claim": "claim",
+    "release": "release its claim",
+}
+
+
+class _Failed(Enum):
+    FAILED = auto()
+
+
+_FAILED: Final = _Failed.FAILED
+"""Result of a step that failed: the call goes on without the store."""
 
 
 class _Unclaimed:
@@ -41,7 +68,7 @@ class _Unclaimed:
     Such a store leaves it to each process to ask.
     """
 
-    def release(self) -> None:
+    async def release(self) -> None:
         """Do nothing: nobody waits."""
 
 
@@ -58,6 +85,8 @@ class StoreAdapter:
         self._lock = ProcessLock()
         # Values that were refused: a store that could not discard them, or got them back, must not bring them up again.
         self._refused: dict[Secret, None] = {}
+        self._to_discard: dict[Secret, AccessToken] = {}
+        self._away_until = float("-inf")
 
     async def find_or_fetch(self, scopes: frozenset[str], fetch: Fetch, generation: int, *, fresh: bool) -> AccessToken:
         """Return a token of the store, or a new one.
@@ -66,41 +95,54 @@ class StoreAdapter:
             fresh: one that wants a refresh will not do, because the caller has one.
 
         Raises:
-            ConfigurationError: the store refuses to be used as it is.
+            ConfigurationError: the store refuses to be used as it is, or is synchronous.
             TiliaError: what the exchange ended with.
         """
-        claim = self._claim(scopes)
+        await self._discard_refused()
+        claim: Claim | None = None if isinstance(self._store, SharedTokenStore) else _Unclaimed()
         try:
-            for _ in range(_LOOKS):
-                found = self._find(scopes, fresh=fresh)
-                if found is not None:
+            clock, pause = asyncio.get_running_loop().time, _FIRST_LOOK
+            ends_at = clock() + _PATIENCE
+            while True:
+                found = await self._find(scopes, fresh=fresh)
+                if isinstance(found, AccessToken):
                     return attrs.evolve(found, generation=generation)
                 # The look after the claim is the one that counts: what was saved before is seen by it.
-                if claim is not None:
+                if found is _FAILED or claim is not None or clock() >= ends_at:
                     break
-                await asyncio.sleep(_LOOK_SECONDS)
-                claim = self._claim(scopes)
+                claim = await self._claim(scopes)
+                if claim is None:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, _LONGEST_LOOK)
             token = await fetch(scopes, generation)
-            self._save(token)
+            await self._save(token)
             return token
         finally:
             if claim is not None:
-                self._quietly("release its claim", claim.release, otherwise=None)
+                await self._step("release", claim.release)
 
     def discard(self, token: AccessToken) -> None:
-        """Forget a token that was refused."""
-        with self._lock:
-            if Secret(token.value) in self._refused:
-                return
-            put(self._refused, Secret(token.value), None)
-            self._quietly("discard", lambda: self._store.discard(self._identity, token), otherwise=None)
+        """Forget a token that was refused.
 
-    def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | None:
+        It is not served again. The store hears of it when it is asked next.
+        """
+        with self._lock:
+            if Secret(token.value) not in self._refused:
+                put(self._refused, Secret(token.value), None)
+                put(self._to_discard, Secret(token.value), token)
+
+    async def _discard_refused(self) -> None:
+        with self._lock:
+            refused, self._to_discard = self._to_discard, {}
+        for token in refused.values():
+            await self._step("discard", partial(self._store.discard, self._identity, token))
+
+    async def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | _Failed | None:
+        loaded = await self._step("load", self._loaded)
+        if isinstance(loaded, _Failed):
+            return loaded
         now, wall = self._clock(), datetime.now(UTC)
         with self._lock:
-            loaded = self._quietly(
-                "load", lambda: tuple(self._store.load(self._identity)), otherwise=_NOTHING, refusals_count=True
-            )
             known = [token for token in loaded if token.scopes >= scopes and Secret(token.value) not in self._refused]
         usable = [
             token
@@ -109,38 +151,78 @@ class StoreAdapter:
         ]
         return max(usable, key=lambda token: token.refresh_at, default=None)
 
-    def _save(self, token: AccessToken) -> None:
+    async def _save(self, token: AccessToken) -> None:
         with self._lock:
             # The endpoint insists on it, so it is no worse than any other.
             self._refused.pop(Secret(token.value), None)
-            self._quietly("save", lambda: self._store.save(self._identity, token), otherwise=None)
+            self._to_discard.pop(Secret(token.value), None)
+        await self._step("save", partial(self._store.save, self._identity, token))
 
-    def _claim(self, scopes: frozenset[str]) -> Claim | None:
-        store = self._store
-        unclaimed: Claim | None = _Unclaimed()
-        if not isinstance(store, SharedTokenStore):
-            return unclaimed
-        return self._quietly("claim", lambda: store.claim(self._identity, scopes), otherwise=unclaimed)
+    async def _claim(self, scopes: frozenset[str]) -> Claim | None:
+        if not isinstance(self._store, SharedTokenStore):
+            return _Unclaimed()
+        claim = await self._step("claim", partial(self._store.claim, self._identity, scopes))
+        return _Unclaimed() if isinstance(claim, _Failed) else claim
 
-    @staticmethod
-    def _quietly(what: str, step: Callable[[], T], *, otherwise: T, refusals_count: bool = False) -> T:
-        """Return a store step's result, or a substitute.
+    async def _loaded(self) -> list[AccessToken]:
+        loaded: Iterable[object] = await self._coroutine("load", self._store.load(self._identity))
+        return [each for each in loaded if _is_sound(each)]
 
-        The substitute when the step fails.
+    async def _step(self, step: _Step, take: Callable[[], Awaitable[T]]) -> T | _Failed:
+        """Return what comes of a step of the store.
 
-        Args:
-            what: the step in words, for the warning.
-            refusals_count: a store that refuses to be used as it is stops the call.
+        Raises:
+            ConfigurationError: ``load`` refuses to be used as it is.
         """
+        is_away = self._clock() < self._away_until
+        if is_away and step != "release":
+            return _FAILED
+        limit = asyncio.timeout(_RELEASE_SECONDS if is_away else STEP_SECONDS)
         try:
-            return step()
-        except Exception as error:  # a store may be code of others, and it is a convenience
-            if refusals_count and isinstance(error, ConfigurationError):
+            async with limit:
+                return await self._coroutine(step, take())
+        except (ConfigurationError, StoreError) as error:
+            if step == "load" and isinstance(error, ConfigurationError):
                 raise
+            reason = str(error)
+        except asyncio.CancelledError:
+            # It may be a store's own, of a task within; only what was asked of this task ends it.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            reason = "it was cancelled"
+        except Exception as error:  # noqa: BLE001 - a store may be code of others, and it is a convenience
             # Whose text may quote what it was given.
-            reason = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
-            _log.warning("the token store could not %s, the call goes on without it: %s", what, reason)
-            return otherwise
+            reason = type(error).__name__
+            if limit.expired():
+                self._away_until = self._clock() + AWAY_SECONDS
+                reason = f"it took longer than {STEP_SECONDS:g} s, and is left alone for {AWAY_SECONDS:g} s"
+        _log.warning("the token store could not %s, the call goes on without it: %s", _WORDS[step], reason)
+        return _FAILED
+
+    def _coroutine(self, step: _Step, answer: Awaitable[T]) -> Awaitable[T]:
+        if inspect.isawaitable(answer):  # pyright: ignore[reportUnnecessaryComparison] - stores written for older versions
+            return answer
+        raise ConfigurationError(
+            f"{type(self._store).__name__}.{step} is synchronous, but the methods of a TokenStore are coroutines: "
+            f"write 'async def {step}', and what blocks in it as 'await asyncio.to_thread(...)'"
+        )
+
+
+def _is_sound(each: object) -> TypeGuard[AccessToken]:
+    """Return True for a token that can be used, of what a store gave."""
+    if not isinstance(each, AccessToken):
+        return False
+    scopes: object = each.scopes
+    ends: object = each.expires_at
+    lifetime: object = each.lifetime
+    return (
+        is_sendable(each.value)
+        and isinstance(scopes, frozenset)
+        and isinstance(lifetime, int | float)
+        and isinstance(ends, datetime)
+        and ends.tzinfo is not None
+    )
 
 
 def _on_this_clock(token: AccessToken, now: float, wall: datetime) -> AccessToken | None:

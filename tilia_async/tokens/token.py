@@ -12,6 +12,7 @@ from tilia_async.secret import InProcess, Secret, hide
 
 _SOFT = 0.75
 _HARD = 0.95
+_LONGEST = 16_384
 
 
 @attrs.frozen
@@ -36,6 +37,11 @@ class Identity:
             credentials.client_id,
             hashlib.sha256(credentials.client_secret.reveal().encode()).hexdigest(),
         )
+
+
+def is_sendable(value: str) -> bool:
+    """Return True if a header can carry the token's text."""
+    return value.isascii() and value.isprintable() and bool(value) and " " not in value and len(value) <= _LONGEST
 
 
 @attrs.frozen
