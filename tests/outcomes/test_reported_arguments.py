@@ -26,7 +26,7 @@ from tilia_async import Environment, RequestOptions, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.ledger import BlockLedger
 from tilia_async.sandbox import Sandbox
-from tilia_async.tokens import FileTokenStore
+from tilia_async.tokens import FileTokenStore, PostgresTokenStore, RedisTokenStore
 from tilia_async.webhooks import WebhookReceiver
 
 BODIES: dict[str, dict[str, object]] = {
@@ -98,6 +98,10 @@ WRONG: dict[str, Callable[[], object]] = {
     "headers": lambda: RequestOptions(headers=[HEADER]),
     "a short key": lambda: FileTokenStore("x", key=KEY[:12]),
     "a key of bytes": lambda: FileTokenStore("x", key=KEY.encode()),
+    "a short key for PostgreSQL": lambda: PostgresTokenStore(f"postgresql://u:{LEDGER}@h/d", key=KEY[:12]),
+    "a port of PostgreSQL": lambda: PostgresTokenStore(f"postgresql://u:{LEDGER}@h:port/d", key=KEY),
+    "a port of Redis": lambda: RedisTokenStore(f"redis://u:{LEDGER}@h:port/0", key=KEY),
+    "a lease": lambda: RedisTokenStore(f"redis://u:{LEDGER}@h/0", key=KEY, lease=-1),
 }  # fmt: skip
 
 

@@ -37,7 +37,15 @@ from tilia_async.models.auth import Redirect, UserToken
 from tilia_async.models.invoices import AuthorizedInvoice
 from tilia_async.sandbox import Sandbox
 from tilia_async.secret import HiddenFields, hide_body
-from tilia_async.tokens import AccessToken, FileTokenStore, Identity, MemoryTokenStore, TokenCache
+from tilia_async.tokens import (
+    AccessToken,
+    FileTokenStore,
+    Identity,
+    MemoryTokenStore,
+    PostgresTokenStore,
+    RedisTokenStore,
+    TokenCache,
+)
 from tilia_async.tokens.cipher import TokenCipher
 from tilia_async.tokens.negative_cache import RejectedToken
 from tilia_async.webhooks import WebhookReceiver
@@ -77,6 +85,10 @@ MADE: dict[str, Callable[[], object]] = {
     "MemoryTokenStore": store,
     "TokenCache": lambda: TokenCache(store()),
     "FileTokenStore": lambda: FileTokenStore("x", key=f"{CANARY} and more"),
+    "PostgresTokenStore": lambda: PostgresTokenStore(
+        f"postgresql://u:{CANARY.replace('/', '')}@h/d", key=f"{CANARY} and more"
+    ),
+    "RedisTokenStore": lambda: RedisTokenStore(f"redis://u:{CANARY.replace('/', '')}@h/0", key=f"{CANARY} and more"),
     "RequestOptions": lambda: RequestOptions(headers={"X-Api-Key": CANARY}),
     "TiliaClient": lambda: TiliaClient("id", CANARY, THERE, token_cache=TokenCache()),
     "TiliaClient of a Secret": lambda: TiliaClient("id", Secret(CANARY), THERE, token_cache=TokenCache()),

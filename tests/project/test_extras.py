@@ -15,10 +15,11 @@ HERE = Path(__file__).resolve().parent
 EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 NEEDED = {
     "aiosqlite": {"sqlite"},
-    "asyncpg": {"postgres"},
-    "cryptography": {"file store"},
+    "asyncpg": {"postgres", "postgres store"},
+    "cryptography": {"file store", "postgres store", "redis store"},
     "filelock": {"file store"},
     "greenlet": {"sqlite", "postgres"},
+    "redis": {"redis store"},
     "rich": {"command"},
     "sqlalchemy": {"sqlite", "postgres"},
     "typer": {"command"},

@@ -13,7 +13,7 @@ import pytest
 from tilia_sync import Sandbox, TiliaClient
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = {"aiosqlite", "asyncpg", "cryptography", "filelock", "rich", "sqlalchemy", "typer", "uvloop"}
+EXTRAS = {"aiosqlite", "asyncpg", "cryptography", "filelock", "redis", "rich", "sqlalchemy", "typer", "uvloop"}
 ONLY_TO_CALL = {"aiohttp", "cattrs", "yarl"}
 ONLY_TO_SERVE = {"aiohttp.web", "tilia_async.sandbox"}
 FRESH_CALLS = {

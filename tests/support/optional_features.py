@@ -62,6 +62,18 @@ def file_store() -> None:
         FileTokenStore(Path(folder) / "tokens")
 
 
+def postgres_store() -> None:
+    from tilia_async.tokens import PostgresTokenStore
+
+    PostgresTokenStore("postgresql://127.0.0.1:1/nothing")
+
+
+def redis_store() -> None:
+    from tilia_async.tokens import RedisTokenStore
+
+    RedisTokenStore("redis://127.0.0.1:1/0")
+
+
 def synchronous_calls() -> None:
     """Call on uvloop if that is installed."""
     import tilia_sync
@@ -76,6 +88,8 @@ FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
     "sqlite": ({"ledger"}, sqlite),
     "postgres": ({"ledger", "postgres"}, postgres),
     "file store": ({"store"}, file_store),
+    "postgres store": ({"postgres", "store"}, postgres_store),
+    "redis store": ({"redis"}, redis_store),
 }
 """Each with the extras that it may need."""
 

@@ -1,5 +1,7 @@
 """The file of tokens that processes share: what others fetched serves, and nobody else can read it."""
 
+# ruff: noqa: ASYNC220, ASYNC240 - nothing else runs in the loops of these tests
+
 import asyncio
 import contextlib
 import multiprocessing
@@ -13,10 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tilia_async import Environment, Scope, TiliaClient
 from tilia_async.config import Credentials
 from tilia_async.errors import ConfigurationError
-from tilia_async.sandbox import Sandbox
 from tilia_async.secret import Secret
 from tilia_async.tokens import AccessToken, FileTokenStore, Identity, TokenCache
 from tilia_async.tokens.store import Claim
@@ -194,40 +194,6 @@ async def test_tokens_that_were_tampered_with_are_none(path: Path) -> None:
     content[-20] ^= 1
     path.write_bytes(content)
     assert await values(store) == []
-
-
-async def ask_in_a_new_cache(path: Path, sandbox_url: str, client_id: str, secret: str) -> str:
-    cache = TokenCache(FileTokenStore(path))
-    async with TiliaClient(client_id, secret, Environment.at(sandbox_url), token_cache=cache) as tilia:
-        return (await tilia.access_token({Scope.READ_ACCOUNTS})).value
-
-
-PROGRAM = f"""
-import asyncio, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from pathlib import Path
-from test_file_store import ask_in_a_new_cache
-secret = sys.stdin.readline().strip()
-print(asyncio.run(ask_in_a_new_cache(Path(sys.argv[1]), *sys.argv[2:], secret)))
-"""
-
-
-@pytest.mark.asyncio
-async def test_a_stampede_of_eight_processes_asks_once(path: Path) -> None:
-    async with Sandbox() as sandbox:
-        arguments = [str(path), sandbox.environment.template, sandbox.client_id]
-        secret = f"{sandbox.client_secret}\n".encode()
-        fleet = [
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", PROGRAM, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-            for _ in range(8)
-        ]
-        answers = await asyncio.gather(*(process.communicate(secret) for process in fleet))
-        asked = [request for request in sandbox.requests if request.path.endswith("/token")]
-    assert [process.returncode for process in fleet] == [0] * 8
-    assert len({said for said, _ in answers}) == 1
-    assert len(asked) == 1
 
 
 WRITER = f"""

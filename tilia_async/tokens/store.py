@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
+from tilia_async import checks
+from tilia_async.errors import ConfigurationError
+from tilia_async.secret import Secret
 from tilia_async.tokens.token import AccessToken, Identity
+
+_LONGEST_LEASE: Final = 60.0
 
 
 class StoreError(ConnectionError):
     """A failure of a store, in words without secrets."""
+
+
+def checked_lease(lease: float) -> float:
+    """Return the seconds for which a process may ask on behalf of others.
+
+    Raises:
+        ConfigurationError: it is no such number, or more than 60.
+    """
+    if checks.seconds(lease) or lease > _LONGEST_LEASE:
+        raise ConfigurationError(f"lease is a number of seconds, at most {_LONGEST_LEASE:g}, not {lease!r}")
+    return float(lease)
+
+
+def checked_url(url: Secret, schemes: Collection[str], example: str) -> Secret:
+    """Return the URL of a database.
+
+    Args:
+        example: what it should be like.
+
+    Raises:
+        ConfigurationError: it has another scheme, or no URL's form.
+    """
+    # Raised where no variable holds its parts.
+    if not _is_url(url, schemes):
+        raise ConfigurationError(f"the token store's URL is like {example}")
+    return url
+
+
+def _is_url(url: Secret, schemes: Collection[str]) -> bool:
+    try:
+        parts = urlsplit(url.reveal())
+        has_port = parts.port != 0
+    except ValueError:
+        # A port that is no number, an address of IPv6 that does not end.
+        return False
+    return has_port and parts.scheme in schemes
 
 
 class TokenStore(Protocol):
@@ -54,6 +96,21 @@ class Claim(Protocol):
     async def release(self) -> None:
         """Let the next one ask."""
         ...
+
+
+class LeasedClaim:
+    """The right to ask, as an entry of a database that ends by itself.
+
+    Args:
+        release: takes the entry away.
+    """
+
+    def __init__(self, release: Callable[[], Awaitable[object]]) -> None:
+        self._release = release
+
+    async def release(self) -> None:
+        """Let the next one ask."""
+        await self._release()
 
 
 @runtime_checkable

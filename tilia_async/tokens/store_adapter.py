@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
-from functools import partial
 from typing import Final, Literal, TypeGuard, TypeVar
 
 import attrs
@@ -119,7 +118,7 @@ class StoreAdapter:
             return token
         finally:
             if claim is not None:
-                await self._step("release", claim.release)
+                await self._release(claim)
 
     def discard(self, token: AccessToken) -> None:
         """Forget a token that was refused.
@@ -135,7 +134,10 @@ class StoreAdapter:
         with self._lock:
             refused, self._to_discard = self._to_discard, {}
         for token in refused.values():
-            await self._step("discard", partial(self._store.discard, self._identity, token))
+            await self._discard(token)
+
+    async def _discard(self, token: AccessToken) -> None:
+        await self._step("discard", lambda: self._store.discard(self._identity, token))
 
     async def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | _Failed | None:
         loaded = await self._step("load", self._loaded)
@@ -156,13 +158,18 @@ class StoreAdapter:
             # The endpoint insists on it, so it is no worse than any other.
             self._refused.pop(Secret(token.value), None)
             self._to_discard.pop(Secret(token.value), None)
-        await self._step("save", partial(self._store.save, self._identity, token))
+        await self._step("save", lambda: self._store.save(self._identity, token))
 
     async def _claim(self, scopes: frozenset[str]) -> Claim | None:
-        if not isinstance(self._store, SharedTokenStore):
+        store = self._store
+        if not isinstance(store, SharedTokenStore):
             return _Unclaimed()
-        claim = await self._step("claim", partial(self._store.claim, self._identity, scopes))
+        claim = await self._step("claim", lambda: store.claim(self._identity, scopes))
         return _Unclaimed() if isinstance(claim, _Failed) else claim
+
+    async def _release(self, claim: Claim) -> None:
+        # What a store gave as a claim may be none.
+        await self._step("release", lambda: claim.release())  # noqa: PLW0108 - looked up in the step
 
     async def _loaded(self) -> list[AccessToken]:
         loaded: Iterable[object] = await self._coroutine("load", self._store.load(self._identity))
@@ -211,13 +218,12 @@ class StoreAdapter:
 
 def _is_sound(each: object) -> TypeGuard[AccessToken]:
     """Return True for a token that can be used, of what a store gave."""
-    if not isinstance(each, AccessToken):
-        return False
-    scopes: object = each.scopes
-    ends: object = each.expires_at
-    lifetime: object = each.lifetime
+    return isinstance(each, AccessToken) and _are_sound(each.value, each.scopes, each.lifetime, each.expires_at)
+
+
+def _are_sound(value: str, scopes: object, lifetime: object, ends: object) -> bool:
     return (
-        is_sendable(each.value)
+        is_sendable(value)
         and isinstance(scopes, frozenset)
         and isinstance(lifetime, int | float)
         and isinstance(ends, datetime)
