@@ -138,7 +138,9 @@ def test_whatever_is_exported_and_awaits_has_a_twin() -> None:
         key for key, kind in ASYNCHRONOUS.items() if key[1] in EXPORTED and any(map(awaits, members(kind).values()))
     }
     assert len(needed) >= 15
-    assert needed - SYNCHRONOUS.keys() == set()
+    # A store is awaited by the cache that has it, in the loop of either package.
+    stores = {key for key in needed if key[1].endswith("TokenStore")}
+    assert needed - SYNCHRONOUS.keys() == stores
 
 
 def test_whatever_is_synchronous_has_an_original() -> None:

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from support.postgres import new_database
-from support.redis import SERVER, new_prefix
+from support.redis_server import SERVER, new_prefix
 from tilia_async import Environment, Scope, TiliaClient
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import FileTokenStore, PostgresTokenStore, RedisTokenStore, SharedTokenStore, TokenCache

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.postgres import every_text
-from support.redis import every_entry
+from support.redis_server import every_entry
 from support.scripts import unix
 from support.token_fleet import LEASE, STORES, Fleet, new_place
 

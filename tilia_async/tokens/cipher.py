@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.secret import Secret, hide
+from tilia_async.secret import Secret
 from tilia_async.tokens.token import AccessToken, Identity
 
 _PURPOSE: Final = "tilia-sdk token store 1"
 _SHORTEST_KEY: Final = 16
 
 
-def checked_key(key: str | Secret | None) -> Secret | None:
+def checked_key(key: Secret | None) -> Secret | None:
     """Return the key of a store.
 
     Raises:
@@ -32,7 +32,6 @@ def checked_key(key: str | Secret | None) -> Secret | None:
     """
     if key is None:
         return None
-    key = hide(key)
     if not key.is_text:
         raise ConfigurationError(f"key is str or None, not {key.kind}")
     if (length := len(key.reveal())) < _SHORTEST_KEY:

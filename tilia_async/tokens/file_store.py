@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tilia_async.secret import Secret
+from tilia_async.secret import Secret, hide
 from tilia_async.tokens.cipher import checked_key
 from tilia_async.tokens.store import Claim
 from tilia_async.tokens.token import AccessToken, Identity
@@ -46,8 +46,8 @@ class FileTokenStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | Secret | None = None) -> None:
-        key = checked_key(key)
-        self._file = TokenFile(Path(path).expanduser().absolute(), key)
+        key = None if key is None else hide(key)
+        self._file = TokenFile(Path(path).expanduser().absolute(), checked_key(key))
 
     def __repr__(self) -> str:
         # A crash reporter may print a store whose key was refused.

@@ -23,7 +23,9 @@ T = TypeVar("T")
 _SECONDS: Final = 2.0
 _SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 _OF_OTHER_DRIVERS: Final = frozenset({"statement_cache_size", "prepared_statement_cache_size"})
-"""Options of a ledger's URL that mean nothing here, since no statement is prepared."""
+"""Options of a ledger's URL that are not asyncpg's.
+
+They mean nothing here, where no statement is prepared."""
 
 _LOAD: Final = """
 SELECT scopes, sealed, extract(epoch FROM expires_at - clock_timestamp())::float8 FROM tilia_tokens WHERE name = $1
@@ -55,7 +57,10 @@ _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('tilia_tokens'))"
 
 
 class _Transaction(Protocol):
-    """A connection in a transaction, as asyncpg has it, which tells no types."""
+    """A connection in a transaction.
+
+    As asyncpg has it, which tells no types.
+    """
 
     async def execute(self, query: str, /, *values: object) -> str: ...
 
@@ -187,7 +192,10 @@ class PostgresTokenStore:
         )
 
     async def _kept(self, cipher: TokenCipher) -> Sequence[tuple[str, str, AccessToken]]:
-        """Return the tokens, each with its scopes' name and as it is encrypted."""
+        """Return the rows of an identity.
+
+        The name of the scopes, the encrypted token, and the token.
+        """
         rows = await self._run(lambda database: database.fetch(_LOAD, cipher.name))
         now = datetime.now(UTC)
         return [
@@ -243,7 +251,10 @@ def _asyncpg_url(url: Secret) -> Secret:
 
 
 def _words(error: Exception) -> str:
-    """Return what failed, without what a driver quotes of the URL."""
+    """Return the failure in words.
+
+    Without what a driver quotes of the URL.
+    """
     kind = type(error).__name__
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"{readable(str(error))} ({kind}); PostgresTokenStore.SCHEMA has the statements that make its tables"

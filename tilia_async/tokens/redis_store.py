@@ -25,7 +25,7 @@ T = TypeVar("T")
 _SECONDS: Final = 2.0
 
 _NOW: Final = "local time = redis.call('TIME'); local now = time[1] * 1000 + math.floor(time[2] / 1000); "
-"""Milliseconds by Redis's clock, for a script that goes on from here."""
+"""Beginning of a script: milliseconds by Redis's clock."""
 _LOAD: Final = f"{_NOW} return {{string.format('%d', now), unpack(redis.call('HGETALL', KEYS[1]))}}"
 _SAVE: Final = f"""
 {_NOW}
@@ -48,7 +48,10 @@ _RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.ca
 
 
 class _Commands(Protocol):
-    """A connection as redis has it, whose types are those of two packages at once."""
+    """A connection to Redis.
+
+    The library's own types are those of its two packages at once.
+    """
 
     def eval(self, script: str, numkeys: int, /, *keys_and_args: str | int) -> Awaitable[object]: ...
 
@@ -158,7 +161,9 @@ class RedisTokenStore:
         return f"{self._prefix}tokens:{cipher.name}"
 
     async def _kept(self, cipher: TokenCipher) -> Mapping[str, tuple[str, Sequence[AccessToken]]]:
-        """Return the tokens by their scopes' names, as they stand there and decrypted.
+        """Return the rows of an identity by scopes' names.
+
+        Each as it stands there, with the tokens in it.
 
         Raises:
             ConnectionError: as ``load``; or the key holds what nobody here put there.
@@ -212,6 +217,9 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _words(error: Exception) -> str:
-    """Return what failed, without what a library quotes of the URL."""
+    """Return the failure in words.
+
+    Without what the library quotes of the URL.
+    """
     kind = type(error).__name__
     return f"{readable(str(error))} ({kind})" if isinstance(error, RedisError) else kind

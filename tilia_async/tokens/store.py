@@ -19,7 +19,7 @@ class StoreError(ConnectionError):
 
 
 def checked_lease(lease: float) -> float:
-    """Return the seconds for which a process may ask on behalf of others.
+    """Return the lease of a claim, in seconds.
 
     Raises:
         ConfigurationError: it is no such number, or more than 60.
@@ -99,7 +99,10 @@ class Claim(Protocol):
 
 
 class LeasedClaim:
-    """The right to ask, as an entry of a database that ends by itself.
+    """The right to ask, kept in a database.
+
+    Its entry there ends by itself.
+
 
     Args:
         release: takes the entry away.

@@ -26,17 +26,17 @@ from tilia_async.tokens.token import AccessToken, Identity, is_sendable
 T = TypeVar("T")
 
 STEP_SECONDS: Final = 2.0
-"""Longest that a store may take for one step, in seconds."""
+"""Longest step of a store, in seconds."""
 AWAY_SECONDS: Final = 5.0
-"""Seconds for which a store that took too long is left alone."""
+"""Rest for a store that took too long, in seconds."""
 
 _PATIENCE: Final = 10.0
-"""Longest wait for the one who asks on behalf of the others, in seconds.
+"""Longest wait for another who asks, in seconds.
 
-It may wait out an outage, or be stopped without being dead.
+That one may wait out an outage, or be stopped without being dead.
 """
 _RELEASE_SECONDS: Final = 0.2
-"""Time for a store that is left alone to release a claim, in seconds."""
+"""Time for a resting store to release, in seconds."""
 _FIRST_LOOK: Final = 0.02
 _LONGEST_LOOK: Final = 0.25
 _CLOCK_TOLERANCE: Final = 5.0
@@ -58,7 +58,10 @@ class _Failed(Enum):
 
 
 _FAILED: Final = _Failed.FAILED
-"""Result of a step that failed: the call goes on without the store."""
+"""Result of a step that failed.
+
+The call goes on without the store.
+"""
 
 
 class _Unclaimed:
@@ -217,7 +220,10 @@ class StoreAdapter:
 
 
 def _is_sound(each: object) -> TypeGuard[AccessToken]:
-    """Return True for a token that can be used, of what a store gave."""
+    """Return True for a token that can be used.
+
+    A store may give anything.
+    """
     return isinstance(each, AccessToken) and _are_sound(each.value, each.scopes, each.lifetime, each.expires_at)
 
 

@@ -36,7 +36,7 @@ class _Section(NamedTuple):
 
 
 class FileClaim:
-    """The right to ask, which is a lock of the system.
+    """The right to ask: a lock of the system.
 
     The system takes it from a process that ends, however that happens.
     """
@@ -48,7 +48,7 @@ class FileClaim:
         self._is_given_up = False
 
     def take(self) -> bool:
-        """Take the lock, unless it was given up or others have it."""
+        """Take the lock, if it is wanted and free."""
         with self._deciding:
             if self._is_given_up:
                 return False
@@ -132,7 +132,7 @@ class TokenFile:
             self._change(identity, lambda kept: [other for other in kept if other.value != token.value])
 
     def claim(self, identity: Identity, scopes: frozenset[str]) -> FileClaim:
-        """Return the claim to ask for these scopes, not yet taken.
+        """Return the claim for these scopes, not yet taken.
 
         Raises:
             ConfigurationError, OSError: there can be no lock.
