@@ -1,0 +1,138 @@
+"""Workers of a fleet at a server with a hidden limit, in simulated time.
+
+The workers' code is the real one. Its event loop jumps from one moment to the next instead of waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+from collections import Counter, deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import attrs
+
+from benchmarks.pace_simulation import Hidden, Server
+from tilia_async.fleet.budget import BudgetState, Permits
+from tilia_async.fleet.leased_pace import LeasedPace
+
+T = TypeVar("T")
+
+STORE_SECONDS = 0.003
+"""A transaction's time."""
+
+
+class _Jumping(selectors.SelectSelector):
+    """Nothing comes from outside, so each wait is over at once."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += max(0.0, timeout or 0.0)
+        return super().select(0)
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose waits take no time."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run something in simulated time."""
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(work)
+
+
+class SimulatedBudget:
+    """A budget whose transactions take a moment, one at a time."""
+
+    def __init__(self) -> None:
+        self.state = BudgetState()
+        self.leases = 0
+        self._lock = asyncio.Lock()
+
+    async def lease(self, wanted: int) -> Permits:
+        self.leases += 1
+        async with self._lock:
+            await asyncio.sleep(STORE_SECONDS)
+            self.state, permits = self.state.lease(wanted, asyncio.get_running_loop().time())
+        return permits
+
+    async def report(self, epoch: int, wait: float) -> None:
+        async with self._lock:
+            await asyncio.sleep(STORE_SECONDS)
+            self.state = self.state.refused(epoch, wait, asyncio.get_running_loop().time())
+
+
+@attrs.frozen
+class FleetOutcome:
+    """What became of a simulated job.
+
+    Attributes:
+        used: the part of the hidden limit that was used.
+        refusals: 429 answers for each account.
+        most_refused: how often one account was refused at most.
+        leases: transactions for each account.
+        seconds: until the last account was done.
+    """
+
+    used: float
+    refusals: float
+    most_refused: int
+    leases: float
+    seconds: float
+
+
+async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int, seed: int) -> FleetOutcome:
+    """Let a fleet do a job."""
+    draw = random.Random(seed)
+    random.seed(seed)
+    clock = asyncio.get_running_loop().time
+    server, budget = Server(hidden, hidden.burst), SimulatedBudget()
+    to_send = deque(range(accounts))
+    refused = Counter[int]()
+    refusals = 0
+    done_at = 0.0
+
+    async def send(account: int, pace: LeasedPace) -> None:
+        nonlocal refusals, done_at
+        await asyncio.sleep(0.04)
+        comes, serves = server.answer(clock())
+        await asyncio.sleep(max(0.0, comes - clock()))
+        if serves:
+            done_at = clock()
+            return
+        refusals += 1
+        refused[account] += 1
+        pace.refused(hidden.retry_after or draw.uniform(0, 0.2))
+        to_send.append(account)
+
+    async def work() -> None:
+        async with LeasedPace(budget) as pace, asyncio.TaskGroup() as sending:
+            slots = asyncio.Semaphore(concurrency)
+            permits = 0
+            while to_send:
+                await slots.acquire()
+                if not permits:
+                    permits = await pace.acquire(concurrency)
+                if not to_send:
+                    return
+                permits -= 1
+                sending.create_task(send(to_send.popleft(), pace)).add_done_callback(lambda _: slots.release())
+
+    async with asyncio.TaskGroup() as fleet:
+        for _ in range(workers):
+            fleet.create_task(work())
+            await asyncio.sleep(draw.uniform(0, 0.02))
+    best = accounts / hidden.rate
+    return FleetOutcome(
+        best / done_at, refusals / accounts, max(refused.values(), default=0), budget.leases / accounts, done_at
+    )

@@ -1,0 +1,121 @@
+"""The pace of whole fleets at servers that hide their limit, in simulated time; and of one worker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from benchmarks.fleet_pace_simulation import FleetOutcome, SimulatedBudget, run, simulate
+from benchmarks.pace_simulation import Hidden
+from tilia_async.errors import LedgerError
+from tilia_async.fleet.budget import Permits
+from tilia_async.fleet.leased_pace import LeasedPace
+
+GIVEN_UP = 3
+"""Refusals of one account after which a job says that it failed."""
+
+
+def fleet(workers: int, *, rate: int, seconds: int, burst: float, retry_after: float | None) -> FleetOutcome:
+    hidden = Hidden(rate, max(1.0, rate * burst), 1_000_000, 0.2, retry_after)
+    # As many in flight as the limit lets through, and half as many again.
+    concurrency = max(8, int(rate * 0.3 * 1.5 / workers))
+    return run(simulate(hidden, workers, concurrency, rate * seconds, seed=workers))
+
+
+SLOW = [
+    pytest.param(workers, 200, burst, retry_after, marks=pytest.mark.nightly)
+    for workers in (1, 2, 16, 64, 200)
+    for burst in (0.05, 1.0)
+    for retry_after in (None, 1.0)
+]
+
+
+@pytest.mark.parametrize(
+    ("workers", "rate", "burst", "retry_after"), [(1, 50, 0.2, None), (8, 50, 0.2, 1.0), (200, 50, 0.2, None), *SLOW]
+)
+def test_a_fleet_uses_the_limit_and_drives_no_account_into_failure(
+    workers: int, rate: int, burst: float, retry_after: float | None
+) -> None:
+    done = fleet(workers, rate=rate, seconds=150, burst=burst, retry_after=retry_after)
+    assert done.used >= 0.9
+    assert done.refusals <= 0.05
+    assert done.most_refused < GIVEN_UP
+    assert done.leases * rate <= 4 * workers + 20, "transactions a second"
+
+
+class Told:
+    """A budget that answers as the test says, and keeps what it is told."""
+
+    def __init__(self, *answers: Permits | LedgerError) -> None:
+        self.answers = list(answers)
+        self.reports: list[tuple[int, float]] = []
+        self.reported = asyncio.Event()
+
+    async def lease(self, wanted: int) -> Permits:
+        answer = self.answers.pop(0)
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer
+
+    async def report(self, epoch: int, wait: float) -> None:
+        self.reports.append((epoch, wait))
+        self.reported.set()
+
+
+def test_permits_are_handed_out_when_they_are_due() -> None:
+    async def acquire() -> list[tuple[int, float]]:
+        async with LeasedPace(Told(Permits(4, 1.0, 0.5, 0))) as pace:
+            return [(await pace.acquire(10), asyncio.get_running_loop().time()) for _ in range(4)]
+
+    assert run(acquire()) == [(1, 1.0), (1, 1.5), (1, 2.0), (1, 2.5)]
+
+
+def test_permits_that_were_not_used_in_time_are_lost() -> None:
+    async def acquire() -> int:
+        async with LeasedPace(Told(Permits(100, 0.0, 0.01, 0))) as pace:
+            assert await pace.acquire(10) == 1
+            await asyncio.sleep(0.9)
+            return await pace.acquire(100)
+
+    # What is due within a twentieth of a second, and no burst of ninety.
+    assert 1 <= run(acquire()) <= 7
+
+
+def test_a_refusal_takes_what_is_left_is_told_at_once_and_holds() -> None:
+    async def acquire() -> tuple[float, list[tuple[int, float]]]:
+        budget = Told(Permits(100, 0.0, 0.01, 7), Permits(1, 0.0, 0.01, 8))
+        async with LeasedPace(budget) as pace:
+            await pace.acquire(1)
+            pace.refused(0.5)
+            pace.refused(3.0)
+            pace.refused(1.0)
+            await budget.reported.wait()
+            assert asyncio.get_running_loop().time() < 0.1
+            await pace.acquire(1)
+            return asyncio.get_running_loop().time(), budget.reports
+
+    assert run(acquire()) == (3.0, [(7, 3.0)])
+
+
+def test_a_budget_that_cannot_be_reached_is_waited_for() -> None:
+    async def acquire() -> int:
+        away = LedgerError("the database is away")
+        async with LeasedPace(Told(away, away, Permits(3, 0.0, 1.0, 0))) as pace:
+            return await pace.acquire(10)
+
+    assert run(acquire()) == 1
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_one_that_stops_waiting_stops_no_other(steps: int) -> None:
+    async def acquire() -> int:
+        async with LeasedPace(SimulatedBudget()) as pace:
+            waiting = asyncio.create_task(pace.acquire(10))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            return await pace.acquire(10)
+
+    assert run(acquire()) >= 1

@@ -1,0 +1,4 @@
+"""Jobs over many processes and hosts: ``tilia.fleet``.
+
+It needs the extra ``fleet``.
+"""
