@@ -96,6 +96,13 @@ def test_it_never_ends() -> None:
     assert state.lease(5, now + 3)[1].number == 1
 
 
+def test_what_it_learned_of_a_bad_day_is_forgotten() -> None:
+    state = attrs.evolve(cut(BudgetState(), 10.0), rate=1.0, ceiling=2.0)
+    assert state.lease(1, 500.0)[0].rate == 1.0
+    state, _ = state.lease(1, 700.0)
+    assert (state.rate, state.ceiling, state.epoch) == (FIRST_RATE, None, 1)
+
+
 def test_a_clock_that_was_put_back_stops_nobody() -> None:
     state, _ = used_until(cut(BudgetState(), 10_000.0, 1.0), 10_000.0, 10_010.0)
     state, permits = state.lease(1, 100.0)

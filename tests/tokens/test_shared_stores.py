@@ -8,6 +8,7 @@ import asyncio
 import importlib
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +20,13 @@ from support.redis_server import every_entry
 from support.scripts import unix
 from support.token_fleet import LEASE, STORES, Fleet, new_place
 
+import tilia_sync
 from tilia_async.config import Credentials
 from tilia_async.errors import ConfigurationError
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.secret import Secret
-from tilia_async.tokens import AccessToken, Identity, PostgresTokenStore, RedisTokenStore, SharedTokenStore
+from tilia_async.tokens import AccessToken, Identity, PostgresTokenStore, RedisTokenStore, SharedTokenStore, TokenCache
+from tilia_async.tokens.token_file import TokenFile
 
 READ, WRITE = frozenset({"read"}), frozenset({"write"})
 CANARY = "canary-token-4711"
@@ -206,6 +209,43 @@ def test_a_store_serves_one_event_loop_after_the_other(tmp_path: Path) -> None:
             assert asyncio.run(values(store)) == ["value"]
             asyncio.run(claim.release())
             runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_the_synchronous_package_shares_them(kind: str, tmp_path: Path) -> None:
+    with asyncio.Runner() as runner, tilia_sync.Sandbox() as sandbox:
+        context = new_place(kind, tmp_path)
+        place = runner.run(context.__aenter__())
+
+        def client() -> tilia_sync.TiliaClient:
+            cache = TokenCache(STORES[kind](place))
+            return tilia_sync.TiliaClient(
+                sandbox.client_id, sandbox.client_secret, sandbox.environment, token_cache=cache
+            )
+
+        with client() as here, client() as there:
+            first = here.access_token(["search_accounts"])
+            assert there.access_token(["search_accounts"]).value == first.value
+        assert [request.operation for request in sandbox.requests].count("auth.token") == 1
+        runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.mark.asyncio
+async def test_a_slow_disk_holds_no_event_loop_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> tuple[()]:
+        reading.set()
+        assert go_on.wait(20)
+        return ()
+
+    monkeypatch.setattr(TokenFile, "load", wait)
+    loading = asyncio.create_task(STORES["file"](str(tmp_path / "tokens")).load(identity()))
+    while not reading.is_set():  # noqa: ASYNC110 - it is set in a thread
+        await asyncio.sleep(0)
+    # The loop runs while the disk does not answer.
+    go_on.set()
+    assert await loading == ()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ _STEADIEST: Final = 3
 _DEAREST: Final = 5.0
 _NEAR: Final = 0.15
 _CUT_SECONDS: Final = 1.0
+_MEMORY_SECONDS: Final = 600.0
+"""Time without a lease after which the budget is a new one."""
 _LONGEST_HOLD: Final = 300.0
 """Longest hold, in seconds: then one request asks Tilia again."""
 _LONGEST_AHEAD: Final = _LONGEST_HOLD + 10.0
@@ -120,7 +122,7 @@ class BudgetState:
 
     def lease(self, wanted: int, now: float) -> tuple[BudgetState, Permits]:
         """Return permits, and the budget without them."""
-        grown = _grown(_on_this_clock(self, now), now)
+        grown = _grown(_recalled(_on_this_clock(self, now), now), now)
         begins = max(grown.free_at, now - SPARE_SECONDS)
         if begins - now > _HORIZON_SECONDS:
             return grown, Permits(0, begins - now - _HORIZON_SECONDS / 2, 0.0, grown.epoch)
@@ -158,6 +160,10 @@ def _on_this_clock(state: BudgetState, now: float) -> BudgetState:
     if max(state.free_at, state.grown_at) <= now + _LONGEST_AHEAD and state.cut_at <= now:
         return state
     return attrs.evolve(state, free_at=now, grown_at=now, cut_at=min(state.cut_at, now - _CUT_SECONDS))
+
+
+def _recalled(state: BudgetState, now: float) -> BudgetState:
+    return state if now - state.free_at < _MEMORY_SECONDS else BudgetState(epoch=state.epoch)
 
 
 def _grown(state: BudgetState, now: float) -> BudgetState:
