@@ -33,7 +33,7 @@ def test_what_is_given_away_is_not_given_again() -> None:
 
 def test_a_lease_covers_a_short_time_and_one_request_at_least() -> None:
     assert BudgetState(rate=100.0).lease(10_000, 5.0)[1].number == 100 * SLICE_SECONDS
-    assert BudgetState(rate=0.5).lease(10_000, 5.0)[1].number == 1
+    assert BudgetState(rate=0.5, free_at=5.0).lease(10_000, 5.0)[1].number == 1
 
 
 def test_permits_are_not_given_far_ahead() -> None:

@@ -39,7 +39,7 @@ _DEAREST: Final = 5.0
 _NEAR: Final = 0.15
 _CUT_SECONDS: Final = 1.0
 _MEMORY_SECONDS: Final = 600.0
-"""Time without a lease after which the budget is a new one."""
+"""Time without a lease that makes a budget new."""
 _LONGEST_HOLD: Final = 300.0
 """Longest hold, in seconds: then one request asks Tilia again."""
 _LONGEST_AHEAD: Final = _LONGEST_HOLD + 10.0
