@@ -49,6 +49,8 @@ from tilia_async.ledger.calls import RecordedCall, account_of, action_of, reason
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
+from tilia_async.observe.hooks import checked_observers
+from tilia_async.observe.observer import Observer
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import Secret, hide, hide_body
@@ -83,6 +85,7 @@ class ClientSettings(TypedDict, total=False):
     ledger: BlockLedger | None
     trust_env: bool
     ssl: SSLContext | None
+    observers: Iterable[Observer]
 
 
 class TiliaClient:
@@ -113,6 +116,7 @@ class TiliaClient:
             not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
+        observers: are told of each call and attempt: objects of subclasses of ``Observer``.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -149,6 +153,7 @@ class TiliaClient:
         proxy: str | Secret | None = None,
         trust_env: bool = False,
         ssl: SSLContext | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         # At once: frames can be printed with their variables, and what is refused may be a secret, too.
         client_secret = hide(client_secret)
@@ -174,14 +179,15 @@ class TiliaClient:
         self._client_id = credentials.client_id
         cache = shared_cache() if token_cache is None else token_cache
         budget = checked_seconds("timeout", timeout)
+        watching = checked_observers(observers)
         self._tokens = TokenProvider(
             cache.shelf(Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
-            TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget),
+            TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget, watching),
             _scope_names(scopes),
         )
         self._ledger = ledger
         self._requestor = Requestor(
-            self._environment, self._pool, self._tokens, budget, retry, _corrections(operations)
+            self._environment, self._pool, self._tokens, budget, retry, _corrections(operations), watching
         )
         self.auth = Auth(self._requestor)
         self.registration = Registration(self._requestor)
@@ -244,7 +250,7 @@ class TiliaClient:
             return token
         wanted = _scope_names(scopes)
         try:
-            with self._pool.for_running_loop().deadline(self._requestor.timeout):
+            with errors.attributed(TOKEN.name), self._pool.for_running_loop().deadline(self._requestor.timeout):
                 return self._tokens.find(wanted) or await self._tokens.acquire(wanted)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
@@ -286,13 +292,14 @@ class TiliaClient:
             TransportError: there was no usable answer; its subclasses say what is known.
             LedgerError: it is a block or unblock, and the client's ledger cannot be written; nothing was sent.
         """
+        expect("operation", operation, Operation, operation="send")
         operation = _checked_alike(operation)
         body = None if body is None else hide_body(body)
         action = None if self._ledger is None else action_of(operation)
         if self._ledger is None or action is None:
             return await self._requestor.send(operation, path=path, query=query, body=body, options=options)
 
-        expect("options", options, RequestOptions, type(None))
+        expect("options", options, RequestOptions, type(None), operation=operation.name)
         # What cannot be sent is refused before it is on record.
         build(
             operation,

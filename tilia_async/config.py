@@ -382,7 +382,7 @@ class RequestOptions:
 
     def __attrs_post_init__(self) -> None:
         expect("RequestOptions.retry", self.retry, RetryPolicy, type(None))
-        problem = None if self._headers is None else _headers_problem(self._headers)
+        problem = None if self._headers is None else headers_problem(self._headers)
         if problem is not None:
             raise ConfigurationError(f"RequestOptions.headers: {problem}")
 
@@ -400,7 +400,8 @@ _RESERVED: Final = frozenset(
 )
 
 
-def _headers_problem(headers: HiddenFields[str]) -> str | None:
+def headers_problem(headers: HiddenFields[str]) -> str | None:
+    """Return why these headers cannot be sent; None: they can."""
     if not headers.is_mapping:
         return f"a mapping or None is wanted, not {headers.kind}"
     for name, value in headers.reveal().items():
@@ -421,17 +422,20 @@ def _is_header(name: object, value: object) -> bool:
     )
 
 
-def expect(setting: str, value: object, *kinds: type) -> None:
+def expect(setting: str, value: object, *kinds: type, operation: str | None = None) -> None:
     """Refuse a setting of the wrong type.
 
     Now, and not in the middle of a call.
+
+    Args:
+        operation: to be named by the error.
 
     Raises:
         ConfigurationError: with the names of setting and type.
     """
     if not isinstance(value, kinds):
         wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{setting} is {wanted}, not {type(value).__name__}")
+        raise ConfigurationError(f"{setting} is {wanted}, not {type(value).__name__}", operation=operation)
 
 
 def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -36,7 +36,8 @@ from its text alone, as task queues do that carry errors as JSON: then it knows 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, TypeVar, Unpack
 
@@ -180,6 +181,23 @@ def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, obj
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+@contextmanager
+def attributed(operation: str) -> Generator[None, None, None]:
+    """Attribute errors that name no operation to one."""
+    try:
+        yield
+    except TiliaError as error:
+        if error.operation is not None:
+            raise
+        # A copy, because several callers may have been raised the same; which hangs on none of them with its frames.
+        named = error.during(operation, error.reference)
+        try:
+            raise named from None
+        finally:
+            named.__context__ = None
+            del named
 
 
 class ConfigurationError(TiliaError):

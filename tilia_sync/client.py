@@ -16,6 +16,7 @@ from tilia_async.client import from_variables, proxy_from_variables
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, checked_grace, find_environment
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.json_value import Body
+from tilia_async.observe import Observer
 from tilia_async.reconcile import Reconciliation
 from tilia_async.secret import Secret, hide, hide_body
 from tilia_async.tokens import AccessToken, TokenCache
@@ -55,6 +56,7 @@ class ClientSettings(TypedDict, total=False):
     ledger: BlockLedger | None
     trust_env: bool
     ssl: SSLContext | None
+    observers: Iterable[Observer]
 
 
 class TiliaClient:
@@ -83,6 +85,7 @@ class TiliaClient:
             not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
+        observers: are told of each call and attempt: objects of subclasses of ``Observer``.
 
     Raises:
         ConfigurationError: a setting is missing or wrong; the message names it.
@@ -118,6 +121,7 @@ class TiliaClient:
         proxy: str | Secret | None = None,
         trust_env: bool = False,
         ssl: SSLContext | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         # At once: frames can be printed with their variables, and what is refused may be a secret, too.
         client_secret = hide(client_secret)
@@ -141,6 +145,7 @@ class TiliaClient:
                 proxy=proxy,
                 trust_env=trust_env,
                 ssl=ssl,
+                observers=observers,
             )
         )
 

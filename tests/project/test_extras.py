@@ -20,13 +20,14 @@ NEEDED = {
     "filelock": {"file store"},
     "greenlet": {"sqlite", "postgres"},
     "redis": {"redis store"},
+    "opentelemetry": {"spans and metrics"},
     "rich": {"command"},
     "sqlalchemy": {"sqlite", "postgres"},
     "typer": {"command"},
     "uvloop": set[str](),
 }
 """The features that cannot do without a package."""
-BROUGHT_BY = {"greenlet": "sqlalchemy[asyncio]"}
+BROUGHT_BY = {"greenlet": "sqlalchemy[asyncio]", "opentelemetry": "opentelemetry-api"}
 """What stands in the extra, where that is another name."""
 
 
@@ -41,10 +42,10 @@ def test_every_package_of_an_extra_is_tried() -> None:
     stated = {
         each.partition(">")[0].partition("[")[0] for name, needs in EXTRAS.items() if name != "all" for each in needs
     }
-    assert stated - {"tilia-sdk"} <= NEEDED.keys()
+    assert stated - {"tilia-sdk"} <= {*NEEDED, *BROUGHT_BY.values()}
 
 
-QUICK = frozenset({"asyncpg", "cryptography", "typer"})
+QUICK = frozenset({"asyncpg", "cryptography", "opentelemetry", "typer"})
 """One of each extra that a feature cannot do without; the others are tried at night."""
 
 

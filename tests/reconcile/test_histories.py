@@ -228,7 +228,7 @@ def told(world: World, since: float | None) -> tuple[Reconciliation, datetime]:
         return Response(decode(payload, operation.returns), payload, 200, {"Date": date}, 1, 0.0)
 
     caller: Any = SimpleNamespace(
-        environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={}, begun=False
+        environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={}, begun=False, observers=()
     )
     caller.under_way = lambda _operation: nullcontext(caller)
     with patch.object(reconciler._ClockedCaller, "send", send):

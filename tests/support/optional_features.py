@@ -83,6 +83,12 @@ def synchronous_calls() -> None:
             tilia.accounts.register("nyx", email="nyx@mail.example")
 
 
+def spans_and_metrics() -> None:
+    from tilia_async.otel import TiliaInstrumentor
+
+    TiliaInstrumentor().instrument()
+
+
 FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
     "command": ({"cli"}, command),
     "sqlite": ({"ledger"}, sqlite),
@@ -90,6 +96,7 @@ FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
     "file store": ({"store"}, file_store),
     "postgres store": ({"postgres", "store"}, postgres_store),
     "redis store": ({"redis"}, redis_store),
+    "spans and metrics": ({"otel"}, spans_and_metrics),
 }
 """Each with the extras that it may need."""
 

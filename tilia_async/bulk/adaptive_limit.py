@@ -5,7 +5,12 @@ Additive increase, multiplicative decrease. It has no clock and no task of its o
 
 from __future__ import annotations
 
+import logging
 from typing import Final
+
+from tilia_async.observe.log_lines import LONG_WAIT
+
+_log = logging.getLogger("tilia_async.bulk")
 
 _FIRST: Final = 8
 _FAST: Final = 0.5
@@ -72,7 +77,10 @@ class AdaptiveLimit:
             Whether this is news, and not about what was in flight when it was slowed down last.
         """
         self._held_until = max(self._held_until, now + wait)
-        return self._slow(started, now, _HALF)
+        is_news = self._slow(started, now, _HALF)
+        if is_news and wait >= LONG_WAIT:
+            _log.info("Tilia asks for less: nothing is sent for %.1f s, then %d at once at most", wait, self.limit)
+        return is_news
 
     def _watch(self, started: float, now: float) -> None:
         """Compare each round's answer times with the usual ones.

@@ -55,7 +55,7 @@ class Completion:
         self, job: Job, queue: WorkQueue, slots: SendSlots, stop: StopSignal, sink: Sink | None, *, keeps_accounts: bool
     ) -> None:
         self.tellers: TaskGroup | None = None
-        self.tally: ProgressCounter = ProgressCounter(monotonic(), keeps_accounts=keeps_accounts)
+        self.tally: ProgressCounter = ProgressCounter(monotonic(), job.watched, keeps_accounts=keeps_accounts)
         self.sent: set[WorkItem] = set()
         self._record = job.record
         self._queue = queue

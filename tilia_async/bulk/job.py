@@ -14,6 +14,7 @@ from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkItem
 from tilia_async.config import RetryPolicy
 from tilia_async.models.accounts import Account
+from tilia_async.observe.watched_job import WatchedJob
 
 if TYPE_CHECKING:
     from tilia_async.transport.requestor import TokenWatch
@@ -40,6 +41,7 @@ class Job:
         concurrency: the most that is in flight.
         job_id: its name, also of its record.
         record: None: nothing is recorded.
+        watched: tells the observers.
     """
 
     action: str
@@ -49,3 +51,6 @@ class Job:
     concurrency: int
     job_id: str
     record: LedgerRun | None = None
+    watched: WatchedJob = attrs.field(
+        default=attrs.Factory(lambda job: WatchedJob((), job.action), takes_self=True), repr=False
+    )

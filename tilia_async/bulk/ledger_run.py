@@ -30,7 +30,7 @@ _MOST_WAITING: Final = 0.75
 More of what may be unsettled at once would leave too few under way.
 """
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.bulk")
 
 
 @attrs.frozen

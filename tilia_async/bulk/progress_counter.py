@@ -8,6 +8,7 @@ from typing import Final
 
 from tilia_async.bulk.outcome import MOST_FAILURES, BulkItem, BulkOutcome, BulkReport
 from tilia_async.models.accounts import Account
+from tilia_async.observe.watched_job import WatchedJob
 
 _SAMPLE_SECONDS: Final = 0.25
 _SAMPLES: Final = 20
@@ -19,11 +20,13 @@ class ProgressCounter:
     """The outcomes of a job so far.
 
     Args:
+        watched: is told of each account.
         keeps_accounts: keep what a look-up finds, for the report.
         now: seconds on the monotonic clock.
     """
 
-    def __init__(self, now: float, *, keeps_accounts: bool) -> None:
+    def __init__(self, now: float, watched: WatchedJob, *, keeps_accounts: bool) -> None:
+        self._watched = watched
         self.total: int = 0
         self._counts = dict.fromkeys(BulkOutcome, 0)
         self._failures: list[BulkItem] = []
@@ -37,6 +40,7 @@ class ProgressCounter:
         """Count an item."""
         self.total += 1
         self._counts[item.outcome] += 1
+        self._watched.settled(item.outcome.value)
         if item.outcome not in _WELL and len(self._failures) < MOST_FAILURES:
             self._failures.append(item)
         if item.outcome is BulkOutcome.DONE and item.also_blocked_by and len(self._overlaps) < MOST_FAILURES:

@@ -36,8 +36,7 @@ FAREWELL_SECONDS: Final = 0.8
 It waits for its last words to be on record.
 """
 
-_log = logging.getLogger("tilia_async")
-_calls = logging.getLogger("tilia_async.calls")
+_log = logging.getLogger("tilia_async.bulk")
 
 
 class Run:
@@ -81,6 +80,10 @@ class Run:
             BulkStoppedError: it stopped, for a reason that is the job's.
             Exception: as the iterable of the accounts, or the sink, does.
         """
+        with self._job.watched:
+            return await self._run()
+
+    async def _run(self) -> BulkReport:
         try:
             await self._begin()
             async with anyio.create_task_group() as company:
@@ -228,7 +231,7 @@ class Run:
         unknown = [work for work in self._completion.sent if work.in_flight or work.doubtful]
         if self._record is None:
             if unknown and self._job.action != "lookup":
-                _calls.warning(
+                _log.warning(
                     "bulk.%s: cancelled with %d accounts in doubt: they were under way, and nobody knows whether "
                     "it took effect. Run it again for all; with a ledger it would be on record which they are",
                     self._job.action,

@@ -21,6 +21,7 @@ from tilia_async.ledger.intent import Intent, job_name, new_job_name, undo_name
 from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
 from tilia_async.models.accounts import Account, BlockStatus
+from tilia_async.observe.watched_job import WatchedJob
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.refusal import refuse
 
@@ -299,9 +300,12 @@ class Bulk:
     def _blocking(self, intent: Intent, concurrency: int, options: RequestOptions | None) -> Job:
         refuse(f"bulk.{intent.action.value}", intent.problems())
         if intent.job_id is not None and self._ledger is None:
-            raise errors.ConfigurationError("a job_id needs a ledger to be kept in: TiliaClient(..., ledger=ledger)")
+            raise errors.ConfigurationError(
+                "a job_id needs a ledger to be kept in: TiliaClient(..., ledger=ledger)",
+                operation=f"bulk.{intent.action.value}",
+            )
         operation = accounts.BLOCK if intent.action is BlockAction.BLOCK else accounts.UNBLOCK
-        once = self._once(options)
+        once = self._once(intent.action.value, options)
 
         async def change(account_id: str, watch: TokenWatch) -> None:
             await self._change(operation, account_id, once, watch)
@@ -320,12 +324,13 @@ class Bulk:
         refuse("bulk.undo", {"job_id": job_name(job_id), "undo_job_id": undoing.problems()})
         if self._ledger is None:
             raise errors.ConfigurationError(
-                "a job is undone from the ledger that it is recorded in: TiliaClient(..., ledger=ledger)"
+                "a job is undone from the ledger that it is recorded in: TiliaClient(..., ledger=ledger)",
+                operation="bulk.undo",
             )
         undo_job_id = undoing.job_id or undo_name(job_id)
         intent = Intent(BlockAction.UNBLOCK, undoing.reason, undoing.actor, None, undo_job_id, undoes=job_id)
         refuse("bulk.undo", intent.problems())
-        once = self._once(options)
+        once = self._once("undo", options)
         origin = self._requestor.environment.url(accounts.UNBLOCK.service)
 
         async def stays(account_id: str) -> bool:
@@ -359,7 +364,7 @@ class Bulk:
         await self._requestor.value(operation, path={"account_id": account_id}, options=once, watch=watch)
 
     def _looking_up(self, concurrency: int, options: RequestOptions | None) -> Job:
-        once = self._once(options)
+        once = self._once("lookup", options)
 
         async def look(account_id: str, watch: TokenWatch) -> Account:
             path = {"account_id": account_id}
@@ -379,17 +384,18 @@ class Bulk:
         limits = self._requestor.pool.limits
         # More would wait for a connection while their time runs.
         most = min(concurrency, limits.connections, limits.per_host)
-        return Job(action, operation.name, send, self._retry(options), most, new_job_name(action))
+        watched = WatchedJob(self._requestor.observers, action)
+        return Job(action, operation.name, send, self._retry(options), most, new_job_name(action), watched=watched)
 
     def _retry(self, options: RequestOptions | None) -> RetryPolicy:
         return self._requestor.retry if options is None or options.retry is None else options.retry
 
-    def _once(self, options: RequestOptions | None) -> RequestOptions:
+    def _once(self, action: str, options: RequestOptions | None) -> RequestOptions:
         """Return the options of one try.
 
         The job itself decides whether and when another follows, for all accounts at once.
         """
-        expect("options", options, RequestOptions, type(None))
+        expect("options", options, RequestOptions, type(None), operation=f"bulk.{action}")
         return attrs.evolve(options or RequestOptions(), retry=attrs.evolve(self._retry(options), attempts=1))
 
 

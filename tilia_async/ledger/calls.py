@@ -20,6 +20,7 @@ from tilia_async.ledger.claims import RecordedOutcome, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockAction, RecordState, state_after
+from tilia_async.observe.log_lines import LONG_WAIT
 from tilia_async.secret import HiddenFields
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.refusal import refuse
@@ -44,7 +45,7 @@ _ACTIONS: Final = {
     "accounts.block_capability": BlockAction.BLOCK,
 }
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.ledger")
 
 
 @attrs.frozen
@@ -138,6 +139,7 @@ async def recorded_call(
     """
     refuse(recorded.operation, recorded.intent.problems())
     run_id, ends_at, account_id = new_run_id(), monotonic() + recorded.seconds, recorded.account_id
+    operation = recorded.operation
     journal = await _intend(ledger, recorded, run_id)
     left = attrs.evolve(recorded.options or RequestOptions(), timeout=max(0.001, ends_at - monotonic()))
     try:
@@ -145,10 +147,12 @@ async def recorded_call(
     except asyncio.CancelledError:
         with anyio.CancelScope(shield=True):
             cancelled = RecordedOutcome(account_id, RecordState.UNKNOWN, "the call was cancelled")
-            await _settle(journal, run_id, cancelled, monotonic())
+            await _settle(operation, journal, run_id, cancelled, monotonic())
         raise
     except TiliaError as error:
-        await _settle(journal, run_id, RecordedOutcome(account_id, state_after(error), str(error)), ends_at)
+        await _settle(
+            recorded.operation, journal, run_id, RecordedOutcome(account_id, state_after(error), str(error)), ends_at
+        )
         raise
     except BaseException as error:  # raised again
         # A fault of ours or of a library's says nothing about the account. The loop may have gone.
@@ -156,7 +160,7 @@ async def recorded_call(
         with contextlib.suppress(RuntimeError):
             journal.settle_soon(run_id, unknown)
         raise
-    await _settle(journal, run_id, RecordedOutcome(account_id, RecordState.CONFIRMED), ends_at)
+    await _settle(operation, journal, run_id, RecordedOutcome(account_id, RecordState.CONFIRMED), ends_at)
     return value
 
 
@@ -168,7 +172,9 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
     try:
         async with asyncio.timeout(seconds):
             journal = await journal_of(ledger)
+            since = monotonic()
             await journal.intend(run_id, account_id, recorded.intent)
+            _log_wait(operation, since)
             return journal
     except LedgerError as error:
         raise error.during(operation, reference) from None
@@ -184,22 +190,27 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
     )
 
 
-async def _settle(journal: Journal, run_id: str, settlement: RecordedOutcome, ends_at: float) -> None:
+async def _settle(operation: str, journal: Journal, run_id: str, settlement: RecordedOutcome, ends_at: float) -> None:
     """Record the outcome, and wait until it is written.
 
     At most until the call's time is over and a little longer.
 
     What Tilia said stays what it said, whatever becomes of the record: that is still there, as intended.
     """
+    since = monotonic()
     try:
         with anyio.move_on_after(max(0.0, ends_at - monotonic() + SETTLING_SECONDS)) as waiting:
             await journal.settle(run_id, settlement)
     except LedgerError as failure:
-        _log.error("%s stays on record as intended, although it is %s: %s", *_told(settlement), failure)
+        _log.error("%s stays on record as intended, although it is %s: %s", operation, settlement.state.value, failure)
         return
     if waiting.cancelled_caught:
-        _log.warning("%s is not on record yet as %s; the ledger is slow", *_told(settlement))
+        _log.warning("%s is not on record yet as %s; the ledger is slow", operation, settlement.state.value)
+    _log_wait(operation, since)
 
 
-def _told(settlement: RecordedOutcome) -> tuple[str, str]:
-    return settlement.account_id, settlement.state.value
+def _log_wait(operation: str, since: float) -> None:
+    waited = monotonic() - since
+    if waited >= LONG_WAIT:
+        extra = {"tilia": {"operation": operation, "waited": waited, "why": "the ledger"}}
+        _log.info("%s: waited %.1f s for the ledger", operation, waited, extra=extra)

@@ -31,7 +31,7 @@ _TURNS_OF_AN_ANSWER: Final = 3
 So often it goes round between the bytes of an answer and the row that comes of it.
 """
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.ledger")
 
 
 class GroupCommit(Generic[T]):

@@ -97,7 +97,14 @@ async def _ask(
     call = None if error is None else error.call
     began = _began(call, since)
     clocked = _ClockedCaller(
-        caller.environment, caller.pool, caller.tokens, caller.timeout, caller.retry, caller.corrected, caller.begun
+        caller.environment,
+        caller.pool,
+        caller.tokens,
+        caller.timeout,
+        caller.retry,
+        caller.corrected,
+        caller.observers,
+        caller.begun,
     )
     known: Mapping[str, str] = {} if error is None else error.reference
     sought = Search(name, {**known, **(reference or {})}, began, clocked.clock)
@@ -129,7 +136,9 @@ def _name(subject: errors.TiliaError | Operation[object]) -> str:
         return subject.name
     is_error: bool = isinstance(subject, errors.TiliaError)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
     if not is_error:
-        raise _refusal(None, "error", f"is an error of this package or an Operation, not {type(subject).__name__}")
+        raise _refusal(
+            "reconcile", "error", f"is an error of this package or an Operation, not {type(subject).__name__}"
+        )
     return subject.operation or ""
 
 

@@ -14,6 +14,8 @@ import attrs
 from tilia_async import errors
 from tilia_async.config import Credentials, Environment, RetryPolicy, Service
 from tilia_async.json_value import JsonValue
+from tilia_async.observe.hooks import Observers
+from tilia_async.observe.watched_call import WatchedCall
 from tilia_async.secret import HiddenBytes, HiddenFields, Secret
 from tilia_async.tokens.token import AccessToken, is_sendable
 from tilia_async.wire import envelope
@@ -21,7 +23,7 @@ from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import FORM, WireRequest
-from tilia_async.wire.retry import backoff
+from tilia_async.wire.retry import Decision, backoff
 
 DEFAULT_LIFETIME: Final = 3600.0
 """Lifetime of a token by default, in seconds.
@@ -56,6 +58,7 @@ class TokenFetcher:
     clock: Callable[[], float] = attrs.field(repr=False)
     retry: RetryPolicy
     timeout: float
+    observers: Observers = attrs.field(default=(), repr=False)
 
     async def __call__(self, scopes: frozenset[str], generation: int) -> AccessToken:
         """Fetch a new token.
@@ -66,32 +69,53 @@ class TokenFetcher:
             TransportError: it gave no answer.
             DeadlineExceededError: it took longer than the client's timeout.
         """
+        request = self._request(scopes)
+        watched = WatchedCall(self.observers, TOKEN, request)
+        return await watched.until_end(self._within(watched, request, scopes, generation))
+
+    async def _within(
+        self, watched: WatchedCall, request: WireRequest, scopes: frozenset[str], generation: int
+    ) -> AccessToken:
+        """Fetch a new token within the client's timeout."""
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._attempts(scopes, generation, asyncio.get_running_loop().time() + self.timeout)
+                ends_at = asyncio.get_running_loop().time() + self.timeout
+                return await self._attempts(watched, request, scopes, generation, ends_at)
         except TimeoutError as error:
             if isinstance(error, errors.TiliaError):
                 raise
         raise errors.DeadlineExceededError(f"{TOKEN.name} took longer than {self.timeout:g} s")
 
-    async def _attempts(self, scopes: frozenset[str], generation: int, ends_at: float) -> AccessToken:
-        request = self._request(scopes)
+    async def _attempts(
+        self, watched: WatchedCall, request: WireRequest, scopes: frozenset[str], generation: int, ends_at: float
+    ) -> AccessToken:
         attempt = 0
         while True:
             attempt += 1
             asked_at = self.clock()
-            answer = await self.exchange(request)
+            answer = await watched.attempt(request, self.exchange, token_generation=generation)
             judged = _judge(answer, scopes, asked_at, generation, self.credentials.client_secret)
             if isinstance(judged, AccessToken):
                 return judged
-            asked = (judged.retry_after if isinstance(judged, errors.TokenError) else None) or 0.0
-            pause = max(asked, backoff(self.retry, attempt, random.random()))  # noqa: S311 - spreads load
-            if attempt >= self.retry.attempts or not _passes(judged) or asked > self.retry.retry_after_limit:
+            decision = self._decided(judged, attempt, ends_at - asyncio.get_running_loop().time())
+            watched.failed(judged, decision.why, decision.wait)
+            if decision.wait is None:
                 raise judged
-            # A wait that cannot end in time would only hide what the endpoint said.
-            if pause >= ends_at - asyncio.get_running_loop().time():
-                raise judged
-            await asyncio.sleep(pause)
+            await asyncio.sleep(decision.wait)
+
+    def _decided(self, failure: errors.TiliaError, attempt: int, remaining: float) -> Decision:
+        asked = (failure.retry_after if isinstance(failure, errors.TokenError) else None) or 0.0
+        pause = max(asked, backoff(self.retry, attempt, random.random()))  # noqa: S311 - spreads load
+        if not _passes(failure):
+            return Decision(None, "it would come again")
+        if attempt >= self.retry.attempts:
+            return Decision(None, f"all {self.retry.attempts} attempts are used up")
+        if asked > self.retry.retry_after_limit:
+            return Decision(None, f"Retry-After asks for {asked:g} s; {self.retry.retry_after_limit:g} s are the most")
+        # A wait that cannot end in time would only hide what the endpoint said.
+        if pause >= remaining:
+            return Decision(None, f"{pause:.2f} s of waiting do not fit into the {remaining:.2f} s that are left")
+        return Decision(pause, f"attempt {attempt + 1} of {self.retry.attempts} follows in {pause:.2f} s")
 
     def _request(self, scopes: frozenset[str]) -> WireRequest:
         url = self.environment.url(TOKEN.service) + TOKEN.path
@@ -122,7 +146,7 @@ def _judge(
     if isinstance(answer, NoResponse):
         kind = errors.TransportError if answer.sent else errors.ConnectError
         mask = Redactor.of([secret])
-        failure = kind(f"no token: {TOKEN.name}: {mask.text(answer.reason)}")
+        failure = kind(f"no token: {mask.text(answer.reason)}")
         failure.cause = mask.cause(answer.cause)
         if isinstance(failure, errors.ConnectError):
             failure.lasting = answer.lasting

@@ -6,7 +6,6 @@ Kept by scopes, one flight per scope set, no lock on a hit.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import copy
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Final
 import attrs
 
 from tilia_async.errors import ClientClosedError, TiliaError, TokenError
+from tilia_async.observe.watched_call import context_of_flight
 from tilia_async.os_threads import ProcessLock
 from tilia_async.secret import Secret
 from tilia_async.tokens.bounded import put
@@ -208,9 +208,10 @@ class IdentityTokens:
     def _start(self, flight: SingleFlight, scopes: frozenset[str], fetch: Fetch, at_hand: AccessToken | None) -> None:
         # Outside the lock, because an eager task factory runs the task at once. With a context of its own, because
         # whoever started it may be gone long before it ends.
+        context = context_of_flight()
         exchange = self._fly(scopes, fetch, flight.generation, at_hand)
         try:
-            task = flight.loop.create_task(exchange, name="tilia token", context=contextvars.Context())
+            task = flight.loop.create_task(exchange, name="tilia token", context=context)
         except BaseException:  # whatever it is, nobody must wait for a flight that never was
             exchange.close()
             with self._lock:

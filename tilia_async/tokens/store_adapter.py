@@ -41,7 +41,7 @@ _FIRST_LOOK: Final = 0.02
 _LONGEST_LOOK: Final = 0.25
 _CLOCK_TOLERANCE: Final = 5.0
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.tokens")
 
 _Step = Literal["load", "save", "discard", "claim", "release"]
 _WORDS: Final[Mapping[_Step, str]] = {

@@ -22,7 +22,7 @@ from tilia_async.tokens.token import AccessToken, Identity
 _LOCK_SECONDS: Final = 1.0
 _LOCK_POLL_SECONDS: Final = 0.001
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.tokens")
 
 
 class _Section(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
@@ -20,6 +21,8 @@ from tilia_async import errors
 from tilia_async.call_record import AttemptRecord, CallRecord
 from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
 from tilia_async.json_value import Body
+from tilia_async.observe.hooks import EVERYWHERE, Observers
+from tilia_async.observe.watched_call import WatchedCall
 from tilia_async.secret import Secret, hide_body
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken
@@ -31,7 +34,7 @@ from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.redactor import NO_REDACTION, Redactor
 from tilia_async.wire.request import WireRequest, build, described
 from tilia_async.wire.response import Response, Success, admit_inference, interpret, no_answer, out_of_time, well
-from tilia_async.wire.retry import decide
+from tilia_async.wire.retry import Decision, decide
 
 if TYPE_CHECKING:
     from tilia_async.transport.send_state import SendState
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger("tilia_async")
 _calls = logging.getLogger("tilia_async.calls")
 _NEVER = Repeat.NEVER
 
@@ -90,6 +92,7 @@ class _Call(Generic[T]):
         generation: of the token that it carries.
         waits_for: what the call is waiting for.
         records: of the attempts that failed.
+        watched: tells its observers; None: there are none.
     """
 
     operation: Operation[T]
@@ -105,26 +108,33 @@ class _Call(Generic[T]):
     generation: int = 0
     waits_for: Waiting = Waiting.TOKEN
     records: tuple[AttemptRecord, ...] = ()
+    watched: WatchedCall | None = None
 
     @property
     def ends_at(self) -> float:
         """The deadline, on the monotonic clock."""
         return self.started + self.timeout
 
-    def note(self, outcome: str, decision: str, cause: str | None = None) -> None:
+    def note(self, failure: errors.TiliaError | str, decision: Decision) -> None:
         """Keep what became of the attempt under way."""
-        outcome = outcome.removeprefix(f"{self.operation.name}: ")
+        if self.watched is not None:
+            self.watched.failed(None if isinstance(failure, str) else failure, decision.why, decision.wait)
         self.records += (
             AttemptRecord(
                 at=self.attempted - self.started,
                 elapsed=monotonic() - self.attempted,
                 sent=self.send_state is not None and self.send_state.sent,
                 token_generation=self.generation,
-                outcome=outcome,
-                cause=cause,
-                decision=decision,
+                outcome=str(failure).removeprefix(f"{self.operation.name}: "),
+                cause=failure.cause if isinstance(failure, errors.TransportError) else None,
+                decision=decision.why,
             ),
         )
+
+    def end(self, error: BaseException) -> None:
+        """Tell the observers how it failed, if there are any."""
+        if self.watched is not None:
+            self.watched.end(error)
 
     def response(self, came: Success[T]) -> Response[T]:
         """Return the answer with its details."""
@@ -159,6 +169,7 @@ class Requestor:
     timeout: float
     retry: RetryPolicy
     corrected: Mapping[str, Operation[Any]] = attrs.field(factory=dict[str, Operation[Any]])
+    observers: Observers = attrs.field(default=(), repr=False)
     begun: bool = False
 
     @contextmanager
@@ -181,7 +192,7 @@ class Requestor:
         finally:
             deadlines.release()
 
-    async def value(
+    async def value(  # noqa: C901 - see the comment on one coroutine
         self,
         operation: Operation[T],
         *,
@@ -223,6 +234,7 @@ class Requestor:
             # Made to be shown.
             if call is not None:
                 error.call = call.record()
+                call.end(error)
             # A frame that holds the exception that holds the frame is a circle, one for each failing call.
             outcome = None
             raise
@@ -231,10 +243,14 @@ class Requestor:
             if call is None:
                 raise
         except BaseException as error:  # whatever ends the call; it is raised again
-            _warn_of_doubt(call, error)
+            if call is not None:
+                _warn_of_doubt(call, error)
+                call.end(error)
             cut(error, before)
             raise
         else:
+            if call.watched is not None:
+                call.watched.end()
             if details is not None:
                 details.append(call.response(outcome))
             return outcome.value
@@ -278,13 +294,16 @@ class Requestor:
             self._check_open(operation.name)
         timeout = self.timeout
         if options is not None:
-            expect("options", options, RequestOptions)
+            expect("options", options, RequestOptions, operation=operation.name)
             timeout = options.timeout or timeout
         body = None if body is None else hide_body(body)
         request = build(
             operation, self.environment, path=path, query=query, body=body, options=options, new_key=new_key(operation)
         )
-        return _Call(operation, request, monotonic(), timeout)
+        call = _Call(operation, request, monotonic(), timeout)
+        if self.observers or EVERYWHERE or _calls.isEnabledFor(logging.INFO):
+            call.watched = WatchedCall(self.observers, operation, request).start()
+        return call
 
     def _check_open(self, operation: str) -> None:
         if self.pool.ended if self.begun else self.pool.closed:
@@ -298,7 +317,7 @@ class Requestor:
         del judged
         while not isinstance(outcome, Success):
             if self._reauthorize(call, token, outcome):
-                call.note(str(outcome), "try once more with a new token", _cause(outcome))
+                call.note(outcome, Decision(0.0, "try once more with a new token"))
             else:
                 failure = _explained(call, token, outcome)
                 wait = self._decided(call, policy, failure)
@@ -326,16 +345,19 @@ class Requestor:
             remaining=call.ends_at - monotonic(),
             draw=random.random(),  # noqa: S311 - spreads load
         )
-        call.note(str(failure), decision.why, _cause(failure))
-        _log.debug("%s; %s", failure, decision.why)
+        call.note(failure, decision)
         return decision.wait
 
     async def _token(self, call: _Call[T]) -> AccessToken:
         call.waits_for = Waiting.TOKEN
+        since = monotonic()
         try:
             return await self.tokens.acquire(call.operation.scopes)
         except errors.TiliaError as error:
             failure = error.during(call.operation.name, call.request.reference)
+        finally:
+            if call.watched is not None:
+                call.watched.waited_for_token(since)
         raise _in_doubt(call, failure)
 
     def _attempt(
@@ -357,6 +379,9 @@ class Requestor:
         call.generation = token.generation
         if call.watch is not None:
             call.watch.generation = token.generation
+        if call.watched is not None:
+            send = partial(self.pool.send_once, part, session, token=token, send_state=send_state)
+            return call.watched.attempt(call.request, send, token_generation=token.generation, sending=send_state)
         return self.pool.send_once(part, session, call.request, token, send_state)
 
     async def _first_attempt(
@@ -422,13 +447,14 @@ class Requestor:
         over = "the client was closed" if closed else f"{call.timeout:g} s are over"
         reason = f"{over} {waiting}"
         if trying:
-            call.note(f"no answer: {reason}", "nothing more" if closed else "the call's time is over")
+            call.note(f"no answer: {reason}", Decision(None, "nothing more" if closed else "the call's time is over"))
         late: errors.TiliaError = out_of_time(
             call.operation, call.request, NoResponse(sent, reason), doubtful=call.doubtful
         )
         if closed and late.took_effect is False:
             late = errors.ClientClosedError(reason).during(call.operation.name, call.request.reference)
         late.call = call.record()
+        call.end(late)
         return late
 
 
@@ -449,12 +475,12 @@ def _judge(call: _Call[T], answer: RawResponse | NoResponse, mask: Redactor) -> 
     )
 
 
-def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
+def _warn_of_doubt(call: _Call[T], error: BaseException) -> None:
     """Warn of a write that was cut off.
 
     It was cut off after it was sent: no error says so, and nobody may look.
     """
-    if call is None or call.operation.reads or isinstance(error, Exception):
+    if call.operation.reads or isinstance(error, Exception):
         return
     if call.watch is not None:
         # A job has many under way, and tells of them itself.
@@ -480,10 +506,6 @@ def _warn_of_doubt(call: _Call[T] | None, error: BaseException) -> None:
             }
         },
     )
-
-
-def _cause(failure: errors.TiliaError) -> str | None:
-    return failure.cause if isinstance(failure, errors.TransportError) else None
 
 
 def _in_doubt(call: _Call[T], failure: errors.TiliaError) -> errors.TiliaError:

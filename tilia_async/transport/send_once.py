@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any, Final
 
 import aiohttp
@@ -61,7 +62,7 @@ async def send_once(
     proxy = None if routes is None else await routes.find(origin)
     places = send_state.places
     if not places.try_acquire(origin):
-        await places.acquire(origin)
+        await _wait_for_place(send_state, origin)
     try:
         # Of the idle connections, those that have ended are passed over.
         while True:
@@ -84,6 +85,18 @@ async def send_once(
         places.release(origin)
     send_state.sent = ended.sent
     return ended
+
+
+async def _wait_for_place(send_state: SendState, origin: str) -> None:
+    """Take a place when there is one.
+
+    The send state learns how long that took, also where it was in vain.
+    """
+    since = monotonic()
+    try:
+        await send_state.places.acquire(origin)
+    finally:
+        send_state.waited = monotonic() - since
 
 
 def _is_of_connection(error: Exception, session: aiohttp.ClientSession, send_state: SendState) -> bool:

@@ -29,9 +29,10 @@ class SendState:
         seconds: how long it may take once it has a place; None: as long as its call.
         again: the connection is one of those.
         sent: a connection was there, and the request may be on the wire.
+        waited: seconds that it waited for a place.
     """
 
-    __slots__ = ("again", "places", "seconds", "sent", "used")
+    __slots__ = ("again", "places", "seconds", "sent", "used", "waited")
 
     def __init__(self, places: ConnectionLimiter, used: Used, seconds: float | None = None) -> None:
         self.places: ConnectionLimiter = places
@@ -39,6 +40,7 @@ class SendState:
         self.used: Used = used
         self.again: bool = False
         self.sent: bool = False
+        self.waited: float = 0.0
 
 
 current_send: ContextVar[SendState | None] = ContextVar("tilia_passage", default=None)

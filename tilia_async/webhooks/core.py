@@ -36,7 +36,7 @@ TURN_TIMEOUT: Final = 30.0
 It holds for an earlier one of the same entity, where no other limit is set.
 """
 
-_log = logging.getLogger("tilia_async")
+_log = logging.getLogger("tilia_async.webhooks")
 
 _OPEN_TO_ALL: Final = (
     "this WebhookReceiver asks for no secret: anybody who finds its URL can %s. "
@@ -156,6 +156,7 @@ class Core(Generic[R]):
     def succeeded(self, event: Event) -> HTTPStatus:
         """Note that all steps were done."""
         self.memory.remember(event)
+        _log.info("%s: handled", type(event).__name__, extra={"tilia": {"event": type(event).__name__}})
         return HTTPStatus.NO_CONTENT
 
     def failed(self, event: Event, error: BaseException) -> HTTPStatus:
