@@ -495,7 +495,7 @@ class Accounts:
 
         if self._ledger is None:
             return await self._sender.value(operation, path=path, body=body, options=options)
-        expect("options", options, RequestOptions, type(None))
+        expect("options", options, RequestOptions, type(None), operation=operation.name)
         recorded = RecordedCall(operation.name, intent, account_id, self._sender.timeout, options)
         with self._sender.under_way(operation.name) as sender:
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
 from tilia_async import checks
-from tilia_async.errors import ConfigurationError, LedgerError
+from tilia_async.errors import ConfigurationError, LedgerError, attributed
 from tilia_async.ledger.export import Format, layout
 from tilia_async.ledger.filters import RecordFilter, checked
 from tilia_async.ledger.intent import LONGEST_LEASE
@@ -55,11 +55,12 @@ class Records(AsyncIterator[BlockRecord]):
         if self._waiting:
             waiting, self._waiting = self._waiting[::-1], []
             return waiting
-        database = (await journal_of(self._ledger)).database
-        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+        with attributed("ledger.records"):
+            database = (await journal_of(self._ledger)).database
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
-        found, self._after = await questions.page(database, self._query(), self._after)
-        return found
+            found, self._after = await questions.page(database, self._query(), self._after)
+            return found
 
     async def __anext__(self) -> BlockRecord:
         if not self._waiting:
@@ -139,10 +140,11 @@ class BlockLedger:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        database = (await journal_of(self)).database
-        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+        with attributed("ledger.history"):
+            database = (await journal_of(self)).database
+            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
-        return await questions.history(database, account_id)
+            return await questions.history(database, account_id)
 
     def records(self, **wanted: Unpack[RecordFilter]) -> AsyncIterator[BlockRecord]:
         """Return the records that match all given filters.
@@ -277,10 +279,11 @@ class BlockLedger:
             WebhookError: the notification says neither which account nor what.
             LedgerError: the ledger cannot be written.
         """
-        database = (await journal_of(self)).database
-        from tilia_async.ledger import reported_blocks as reported  # noqa: PLC0415 - needs the extra
+        with attributed("ledger.apply"):
+            database = (await journal_of(self)).database
+            from tilia_async.ledger import reported_blocks as reported  # noqa: PLC0415 - needs the extra
 
-        await reported.apply(database, event)
+            await reported.apply(database, event)
 
     async def aclose(self) -> None:
         """Finish what is being written, and close the connections.
@@ -307,7 +310,8 @@ class BlockLedger:
             raise
 
     async def __aenter__(self) -> Self:
-        await journal_of(self)
+        with attributed("ledger.open"):
+            await journal_of(self)
         return self
 
     async def __aexit__(

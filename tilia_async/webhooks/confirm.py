@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 import orjson
 
-from tilia_async.errors import ConfigurationError, InvalidRequestError, NotFoundError, WebhookError
+from tilia_async.errors import ConfigurationError, InvalidRequestError, NotFoundError, WebhookError, attributed
 from tilia_async.json_value import JsonValue
 from tilia_async.models.accounts import AccountEmail
 from tilia_async.models.refunds import Refund, RefundStatus
@@ -73,6 +73,11 @@ async def confirm(tilia: TiliaClient, event: Event) -> Event:
         ConfigurationError: there is no look-up for events of this class.
         TiliaError: the look-up failed; nothing is known.
     """
+    with attributed("webhooks.confirm"):
+        return await _confirmed(tilia, event)
+
+
+async def _confirmed(tilia: TiliaClient, event: Event) -> Event:
     name = type(event).__name__
     check = CHECKS.get(type(event))
     if check is None:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from tilia_async.errors import WebhookError
+from tilia_async.errors import WebhookError, attributed
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object
 from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
@@ -41,7 +41,11 @@ def parse_event(raw: RawBody) -> Event:
 
     Source: fact sheet "compliance-webhooks", A.2 to A.4.
     """
-    body = bytes_of(raw)
+    with attributed("webhooks.parse_event"):
+        return _parsed(bytes_of(raw))
+
+
+def _parsed(body: bytes) -> Event:
     envelope = _envelope(body)
     name, message = envelope.get("event_name"), envelope.get("message")
     if isinstance(message, dict):
