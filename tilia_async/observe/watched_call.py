@@ -104,7 +104,7 @@ class WatchedCall:
         return None if self._doubtful or (cut_off is not None and cut_off.sent) else False
 
     async def until_end(self, finishing: Awaitable[T]) -> T:
-        """Return what the call comes to, from its start to its end."""
+        """Return what the call comes to, observed to its end."""
         self.start()
         try:
             value = await finishing
