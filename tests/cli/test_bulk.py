@@ -20,8 +20,8 @@ import tilia_sync
 from tilia_async.cli import checked_ids as account_list
 from tilia_async.cli.account_file import Entry
 from tilia_async.cli.bulk_command import Action, BulkCommand
-from tilia_async.cli.bulk_summary import Status
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
+from tilia_async.cli.failure import ExitStatus
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.sandbox import Fault
 
@@ -67,7 +67,7 @@ def test_a_job_that_stops_prints_the_command_that_goes_on(
     block = ("bulk", "block", str(file), "--reason", "it's fraud", "--ledger", str(tmp_path / "b.db"))
     stopped = run({**settings, "TILIA_CLIENT_SECRET": "wrong"}, *block, "--json")
     told = json.loads(stopped.stdout)
-    assert (stopped.exit_code, told["status"], told["counts"]["done"]) == (3, "stopped", 0)
+    assert (stopped.exit_code, told["status"], told["counts"]["done"]) == (1, "stopped", 0)
     assert "no token for block_accounts" in told["cause"]
     assert told["recorded"]
     assert told["go_on"].endswith(f"--json '{file}'")
@@ -78,7 +78,7 @@ def test_a_job_that_stops_prints_the_command_that_goes_on(
     assert (went_on["status"], went_on["job_id"], went_on["counts"]["done"]) == ("all_done", told["job_id"], 12)
     assert went_on["go_on"] is None
     people = run({**settings, "TILIA_CLIENT_SECRET": "wrong"}, *block)
-    assert people.exit_code == 3
+    assert people.exit_code == 1
     assert people.stdout.count("no token for block_accounts") == 1, "a reason is told once"
     assert "--reason 'it'\"'\"'s fraud' --job block-" in people.stdout
 
@@ -90,7 +90,7 @@ def test_what_may_have_happened_is_left_for_another_run(
     unblock = ("bulk", "unblock", "-", "--json", "--ledger", str(tmp_path / "b.db"))
     done = run(settings, *unblock, given=account_ids[0].encode())
     told = json.loads(done.stdout)
-    assert (done.exit_code, told["status"], told["counts"]["unknown"]) == (1, "some_not_done", 1)
+    assert (done.exit_code, told["status"], told["counts"]["unknown"]) == (3, "some_not_done", 1)
     assert told["failures"][0]["error"].startswith("accounts.unblock: 500")
     _, *command = shlex.split(told["go_on"])
     assert run(settings, *command, given=account_ids[0].encode()).exit_code == 0
@@ -185,7 +185,7 @@ def test_a_look_up_writes_what_it_finds(settings: Settings, file: Path, account_
     assert (tmp_path / "found.jsonl").read_text().count('"is_blocked":false') == 12
     assert "not found   1" in written.stdout
     full = run(settings, "bulk", "lookup", str(file), "--output", "/dev/full")
-    assert full.exit_code == 3
+    assert full.exit_code == 1
     assert "stopped: what was found cannot be written: No space left on device" in full.stdout
 
 
@@ -194,7 +194,7 @@ def test_a_password_is_never_shown(settings: Settings, file: Path, is_set: bool)
     url = "postgresql://tilia:geheim@127.0.0.1:1/blocks"
     named = ((), {"TILIA_LEDGER": url}) if is_set else (("--ledger", url), {})
     done = run({**settings, **named[1]}, "bulk", "block", str(file), "--reason", "x", *named[0])
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert "/blocks cannot be read or written" in done.stdout
     assert '--ledger "$TILIA_LEDGER"' in done.stdout
     assert ("Put the ledger's URL into TILIA_LEDGER first" in done.stdout) is not is_set
@@ -224,9 +224,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 def test_the_command_to_go_on_asks_for_the_same(order: BulkCommand) -> None:
     asked: list[BulkCommand] = []
 
-    def taken(order: BulkCommand) -> Status:
+    def taken(order: BulkCommand) -> ExitStatus:
         asked.append(order)
-        return Status.ALL_DONE
+        return ExitStatus.DONE
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tilia_async.cli.bulk.run", taken)
@@ -277,7 +277,7 @@ def test_a_temporary_database_that_is_lost_stops_the_job(
 
     monkeypatch.setattr(CheckedIds, "__iter__", some)
     done = run(settings, "bulk", "block", str(file), "--reason", "x", "--ledger", str(tmp_path / "b.db"))
-    assert done.exit_code == 3
+    assert done.exit_code == 1
     assert "stopped: no room\nTo go on with job block-" in done.stdout
     assert blocks(served) <= 2
 
@@ -289,7 +289,7 @@ def test_a_ledger_without_room_stops_the_job(
     block = ("bulk", "block", str(file), "--reason", "x", "--concurrency", "1", "--job", "j", "--ledger", str(ledger))
     with at_most(60_000):
         stopped = run(settings, *block)
-    assert stopped.exit_code == 3
+    assert stopped.exit_code == 1
     assert f"stopped: the ledger at {ledger} cannot be read or written: " in stopped.stdout
     with contextlib.closing(sqlite3.connect(ledger)) as database:
         (recorded,) = database.execute("SELECT count(*) FROM tilia_block_records WHERE job_id = 'j'").fetchone()

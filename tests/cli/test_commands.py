@@ -62,10 +62,10 @@ def test_the_sandbox_runs_by_itself_until_a_signal(number: signal.Signals) -> No
 
 
 def test_without_the_extra_it_says_how_to_get_it() -> None:
-    script = "import sys; sys.modules['typer'] = None; from tilia_async.cli import main; main()"
+    script = "import sys; sys.modules['click'] = None; from tilia_async.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "the command needs typer, which is not installed: pip install 'tilia-sdk[cli]'\n"
+    assert done.stderr == "the command needs click, which is not installed: pip install 'tilia-sdk[cli]'\n"
 
 
 def test_the_command_is_installed() -> None:
@@ -108,10 +108,10 @@ def test_accounts_and_wallets_from_the_command_line(served: tilia_sync.Sandbox) 
     assert "nyx@mail.example" in tilia(settings, "accounts", "get", account_id).stdout
     assert json.loads(tilia(settings, "accounts", "unblock", account_id, "--json").stdout) == {"is_blocked": False}
     listed = json.loads(tilia(settings, "wallets", "list", account_id, "--json").stdout)
-    assert [(wallet["currency"], wallet["balance"]) for wallet in listed] == [("USD", 1250), ("TOK", 0), ("TOK", 0)]
+    assert [(wallet["currency"], wallet["amount"]) for wallet in listed] == [("USD", 1250), ("TOK", 0), ("TOK", 0)]
     assert "$12.50" in tilia(settings, "wallets", "balances", account_id).stdout
     missing = tilia(settings, "accounts", "get", "nobody")
-    assert (missing.returncode, missing.stdout) == (1, "")
+    assert (missing.returncode, missing.stdout) == (4, "")
     assert missing.stderr.startswith("tilia: accounts.get: 404 Not Found")
 
 
@@ -147,5 +147,5 @@ def test_the_scopes_of_operations() -> None:
 
 def test_a_command_without_settings_names_the_variable() -> None:
     done = tilia({}, "accounts", "get", "acct_1")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "tilia: the environment variable TILIA_CLIENT_SECRET is not set\n"

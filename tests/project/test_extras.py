@@ -16,6 +16,7 @@ EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["projec
 NEEDED = {
     "aiosqlite": {"sqlite"},
     "asyncpg": {"postgres", "postgres store"},
+    "click": {"command"},
     "cryptography": {"file store", "postgres store", "redis store"},
     "filelock": {"file store"},
     "greenlet": {"sqlite", "postgres"},
@@ -23,7 +24,6 @@ NEEDED = {
     "opentelemetry": {"spans and metrics"},
     "rich": {"command"},
     "sqlalchemy": {"sqlite", "postgres"},
-    "typer": {"command"},
     "uvloop": set[str](),
 }
 """The features that cannot do without a package."""
@@ -45,7 +45,7 @@ def test_every_package_of_an_extra_is_tried() -> None:
     assert stated - {"tilia-sdk"} <= {*NEEDED, *BROUGHT_BY.values()}
 
 
-QUICK = frozenset({"asyncpg", "cryptography", "opentelemetry", "typer"})
+QUICK = frozenset({"asyncpg", "click", "cryptography", "opentelemetry"})
 """One of each extra that a feature cannot do without; the others are tried at night."""
 
 

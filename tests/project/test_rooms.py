@@ -16,13 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "aiosqlite",
     "asyncpg",
+    "click",
     "cryptography",
     "filelock",
     "opentelemetry",
     "redis",
     "rich",
     "sqlalchemy",
-    "typer",
     "uvloop",
 }
 ONLY_TO_CALL = {"aiohttp", "cattrs", "yarl"}

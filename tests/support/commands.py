@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Mapping
 
-from typer.testing import CliRunner, Result
+import attrs
+from click.testing import CliRunner
 
 import tilia_sync
-from tilia_async.cli.app import app
+from tilia_async.cli.run import status_of
 
 TILIA = [sys.executable, "-m", "tilia_async"]
 
@@ -30,13 +31,28 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**clean, "COLUMNS": "100", **settings}
 
 
-def run(settings: Mapping[str, str], *arguments: str, given: bytes | None = None) -> Result:
+@attrs.frozen
+class Ended:
+    """A command that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+def run(settings: Mapping[str, str], *arguments: str, given: bytes | None = None) -> Ended:
     """Run the command in this process."""
     unset = {name: None for name in os.environ if name.startswith("TILIA_")}
-    result = CliRunner().invoke(app, arguments, input=given, env={**unset, "COLUMNS": "100", **settings})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    with CliRunner().isolation(given, {**unset, "COLUMNS": "100", **settings}) as (out, err, _):
+        status = status_of(arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        told = [each.getvalue().decode().replace("\r\n", "\n") for each in (out, err)]
+    return Ended(status, *told)
 
 
 def blocks(sandbox: tilia_sync.Sandbox) -> int:

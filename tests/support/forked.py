@@ -5,7 +5,6 @@ Of one process that has imported all: a start of Python costs more than most.
 As a script it reads cases from standard input and writes what came of them.
 """
 
-import contextlib
 import importlib
 import io
 import json
@@ -134,11 +133,9 @@ if __name__ == "__main__":
         "tilia_async.ledger.journal",
         "tilia_async.ledger.standing",
         "tilia_async.transport.sessions",
-        "typer.rich_utils",
-        "typer._adapters",
+        "tilia_async.cli.accounts",
+        "tilia_async.cli.bulk",
     ):
-        # Not each release of typer has the last one.
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(name)
+        importlib.import_module(name)
     given = [Case(**each) for each in json.load(sys.stdin)]
     sys.stdout.write(json.dumps([attrs.asdict(_ending(case)) for case in given]))

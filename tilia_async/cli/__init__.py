@@ -11,7 +11,7 @@ def main() -> None:
     try:
         from tilia_async.cli.run import run  # noqa: PLC0415 - only here is it known whether the extra is there
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        if error.name not in {"click", "rich"}:
             raise
         sys.exit(f"the command needs {error.name}, which is not installed: pip install 'tilia-sdk[cli]'")
     sys.exit(run())

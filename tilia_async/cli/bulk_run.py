@@ -23,19 +23,13 @@ from tilia_async.cli.account_file import AccountFileError, ProblemKind, read
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_summary import Ending, Input, Status, listed, tell
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
+from tilia_async.cli.failure import ExitStatus, exit_status_of
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
-from tilia_async.errors import (
-    BulkStoppedError,
-    ConfigurationError,
-    InvalidRequestError,
-    LedgerError,
-    TiliaError,
-    readable,
-)
+from tilia_async.errors import BulkStoppedError, LedgerError, TiliaError, readable
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 from tilia_async.ledger.intent import new_job_name
 from tilia_async.ledger.ledger import journal_of
@@ -55,7 +49,7 @@ class OutputError(Exception):
     """Failure to write what a look-up found."""
 
 
-def run(order: BulkCommand) -> Status:
+def run(order: BulkCommand) -> ExitStatus:
     """Do it, tell about it, and return the exit status."""
     try:
         ledger = None if order.ledger is None else BlockLedger.open(order.ledger.url)
@@ -72,16 +66,13 @@ def run(order: BulkCommand) -> Status:
             return _ended(order, _job(order, found, accounts, tilia, ledger))
     except AccountFileError as error:
         complain(f"tilia: {_name(order.file)}: {error}; nothing was sent")
-        return Status.BAD_INPUT
-    except (ConfigurationError, InvalidRequestError) as error:
-        complain(f"tilia: {error}")
-        return Status.BAD_INPUT
-    except (NoRoomError, TiliaError) as error:
+        return ExitStatus.USAGE
+    except NoRoomError as error:
         complain(f"tilia: {error}; nothing was sent")
-        return Status.STOPPED
+        return ExitStatus.REFUSED
     except KeyboardInterrupt:
         complain("tilia: stopped by Ctrl-C before anything was sent")
-        return Status.INTERRUPTED
+        return ExitStatus.INTERRUPTED
 
 
 def _client(order: BulkCommand, ledger: BlockLedger | None) -> TiliaClient:
@@ -94,14 +85,14 @@ def _client(order: BulkCommand, ledger: BlockLedger | None) -> TiliaClient:
 
 def _undone(
     order: BulkCommand, undoes: str, tilia: TiliaClient | None, ledger: BlockLedger | None, place: LedgerLocation
-) -> Status:
+) -> ExitStatus:
     lifted, kept, others = asyncio.run(_foreseen(undoes, BlockLedger.open(place.url)))
     found = Input(accounts=lifted + kept + others, left_out={}, problems=())
     if tilia is not None:
         return _ended(order, _job(order, found, undoes, tilia, ledger))
     if not found.accounts:
         complain(f"tilia: this ledger has no blocks of a job {readable(undoes)!r} that could be undone")
-        return Status.BAD_INPUT
+        return ExitStatus.USAGE
     counts = {**_NOTHING, BulkOutcome.KEPT: kept, BulkOutcome.SKIPPED: others}
     if order.as_json:
         return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts))
@@ -110,7 +101,7 @@ def _undone(
     say(f"{kept:,} would be kept: something else blocks them, too, or may.")
     if others:
         say(f"{others:,} are not blocked by this job any more.")
-    return Status.ALL_DONE
+    return ExitStatus.DONE
 
 
 async def _foreseen(undoes: str, ledger: BlockLedger) -> tuple[int, int, int]:
@@ -172,7 +163,7 @@ def _is_usable(order: BulkCommand, found: Input) -> bool:
     return True
 
 
-def _dry(order: BulkCommand, found: Input, accounts: CheckedIds, ledger: BlockLedger | None) -> Status:
+def _dry(order: BulkCommand, found: Input, accounts: CheckedIds, ledger: BlockLedger | None) -> ExitStatus:
     confirmed = overtaken = 0
     # A ledger that is not there yet has nothing on record, and a dry run makes none.
     if ledger is not None and order.job_id is not None and order.ledger is not None and order.ledger.exists():
@@ -186,7 +177,7 @@ def _dry(order: BulkCommand, found: Input, accounts: CheckedIds, ledger: BlockLe
         say(f"{confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
     if overtaken:
         say(f"Of {overtaken:,} the opposite is on record since: the job leaves them alone.")
-    return Status.ALL_DONE
+    return ExitStatus.DONE
 
 
 async def _confirmed(job_id: str, action: BlockAction, accounts: CheckedIds, ledger: BlockLedger) -> tuple[int, int]:
@@ -224,9 +215,11 @@ def _job(
         with progress:
             report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
     except BulkStoppedError as error:
-        return _ending_of(error.report, found, Status.STOPPED, str(error.cause))
+        return _ending_of(error.report, found, Status.STOPPED, error.cause)
     except (LedgerError, NoRoomError, OutputError) as error:
-        return _cut_off(found, progress, Status.STOPPED, str(error))
+        is_open = order.action is not Action.LOOKUP and progress.latest is not None
+        of_cause = ExitStatus.UNKNOWN if is_open else ExitStatus.REFUSED
+        return _cut_off(found, progress, Status.STOPPED, str(error), of_cause)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         is_terminated = isinstance(error, asyncio.CancelledError)
         why = "SIGTERM" if is_terminated else "Ctrl-C"
@@ -240,15 +233,19 @@ def _job(
     return _ending_of(report, found, Status.ALL_DONE if is_all_done else Status.SOME_NOT_DONE)
 
 
-def _cut_off(found: Input, progress: Progress, status: Status, cause: str) -> Ending:
+def _cut_off(
+    found: Input, progress: Progress, status: Status, cause: str, of_cause: ExitStatus = ExitStatus.REFUSED
+) -> Ending:
     """Return the ending of a job without report.
 
     What was last heard of it.
     """
     latest = progress.latest
     if latest is None:
-        return Ending(status=status, input=found, counts=_NOTHING, cause=cause)
-    return Ending(status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=cause)
+        return Ending(status=status, input=found, counts=_NOTHING, cause=cause, of_cause=of_cause)
+    return Ending(
+        status=status, input=found, counts=latest.counts, elapsed=latest.elapsed, cause=cause, of_cause=of_cause
+    )
 
 
 async def _sent(
@@ -339,7 +336,7 @@ def _output(order: BulkCommand) -> Generator[BinaryIO | None, None, None]:
         raise OutputError(f"what was found cannot be written: {error.strerror}") from None
 
 
-def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | None = None) -> Ending:
+def _ending_of(report: BulkReport, found: Input, status: Status, cause: TiliaError | None = None) -> Ending:
     return Ending(
         status=status,
         input=found,
@@ -347,14 +344,15 @@ def _ending_of(report: BulkReport, found: Input, status: Status, cause: str | No
         failures=report.failures,
         overlaps=report.overlaps,
         elapsed=report.elapsed,
-        cause=cause,
+        cause=None if cause is None else str(cause),
+        of_cause=ExitStatus.REFUSED if cause is None else exit_status_of(cause),
     )
 
 
-def _ended(order: BulkCommand, ending: Ending) -> Status:
+def _ended(order: BulkCommand, ending: Ending) -> ExitStatus:
     if order.as_json or ending.status is not Status.BAD_INPUT:
         tell(order, ending)
-    return ending.status
+    return ending.exit_status
 
 
 def _name(file: str) -> str:

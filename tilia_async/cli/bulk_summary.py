@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from enum import IntEnum
+from enum import StrEnum
 from itertools import islice
 from typing import Final
 
@@ -19,6 +19,7 @@ from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.account_file import Problem, ProblemKind
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
+from tilia_async.cli.failure import ExitStatus
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
 from tilia_async.cli.terminal import Screen
@@ -44,16 +45,25 @@ _MEANING: Final = {
 }
 
 
-class Status(IntEnum):
-    """The exit status."""
+class Status(StrEnum):
+    """Status of a job at its end."""
 
-    ALL_DONE = 0
-    SOME_NOT_DONE = 1
-    BAD_INPUT = 2
-    STOPPED = 3
-    INTERRUPTED = 130
-    """Status after Ctrl-C, as shells count."""
-    TERMINATED = 143
+    ALL_DONE = "all_done"
+    SOME_NOT_DONE = "some_not_done"
+    BAD_INPUT = "bad_input"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    """Stopped by Ctrl-C."""
+    TERMINATED = "terminated"
+    """Stopped by SIGTERM."""
+
+
+_EXIT_STATUS: Final = {
+    Status.ALL_DONE: ExitStatus.DONE,
+    Status.BAD_INPUT: ExitStatus.USAGE,
+    Status.INTERRUPTED: ExitStatus.INTERRUPTED,
+    Status.TERMINATED: ExitStatus.TERMINATED,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -78,6 +88,7 @@ class Ending:
     Attributes:
         elapsed: in seconds.
         cause: why it stopped before its end.
+        of_cause: the exit status that the cause has by itself.
     """
 
     status: Status
@@ -87,6 +98,16 @@ class Ending:
     overlaps: Sequence[BulkItem] = ()
     elapsed: float = 0.0
     cause: str | None = None
+    of_cause: ExitStatus = ExitStatus.REFUSED
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """The exit status; doubt about one account is doubt."""
+        if self.counts.get(BulkOutcome.UNKNOWN):
+            return _EXIT_STATUS.get(self.status, ExitStatus.UNKNOWN)
+        if self.status is Status.STOPPED:
+            return self.of_cause
+        return _EXIT_STATUS.get(self.status, ExitStatus.REFUSED)
 
     @property
     def settled(self) -> int:
@@ -230,7 +251,7 @@ def _fields(order: BulkCommand, ending: Ending) -> dict[str, Cell]:
     ]
     return {
         "action": order.action,
-        "status": "dry_run" if order.dry_run and ending.status is Status.ALL_DONE else ending.status.name.lower(),
+        "status": "dry_run" if order.dry_run and ending.status is Status.ALL_DONE else ending.status,
         "job_id": order.job_id,
         "recorded": order.ledger is not None and not order.dry_run,
         "accounts": ending.input.accounts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import typer
+import click
 
 
 def moment(text: str) -> datetime:
@@ -13,12 +13,12 @@ def moment(text: str) -> datetime:
     Without an offset it is UTC.
 
     Raises:
-        typer.BadParameter: it is none.
+        click.BadParameter: it is none.
     """
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{text!r} is no date like 2026-03-31 and no time like 2026-03-31T18:00:00+02:00"
         ) from None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from time import perf_counter
 
 import anyio
+import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import tilia_sync
@@ -27,6 +28,22 @@ from tilia_async.scopes import Scope
 
 _CONCURRENCY = 64
 _REASON = "ban wave 7: chargeback fraud"
+
+
+@click.command()
+@click.option(
+    "--accounts",
+    "number",
+    type=click.IntRange(1, 10_000),
+    default=1000,
+    help="How many accounts are blocked at the end.",
+)
+def demo(number: int) -> None:
+    """Walk through the SDK on an embedded Tilia.
+
+    Nothing leaves this machine.
+    """
+    asyncio.run(run(number))
 
 
 async def run(accounts: int) -> None:

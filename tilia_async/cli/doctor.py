@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 from urllib.parse import urlsplit
@@ -9,8 +10,11 @@ from urllib.request import getproxies
 
 import aiohttp
 import attrs
+import click
 
 from tilia_async.cli.network import CA_VARIABLE, PROXY_VARIABLE, Network
+from tilia_async.cli.options import json_option, network_options
+from tilia_async.cli.output import show_rows
 from tilia_async.config import Environment, Proxy, RetryPolicy, Service, find_proxy, from_environment
 from tilia_async.errors import ConfigurationError, TiliaError, TokenError, TransportError
 from tilia_async.scopes import Scope
@@ -39,6 +43,19 @@ class Finding:
         """Return the finding as a table's row."""
         mark = "not tried" if self.well is None else "ok" if self.well else "WRONG"
         return {"": mark, "what": self.what, "found": self.found, "what to do": self.advice}
+
+
+@click.command()
+@json_option
+@network_options
+def doctor(network: Network, as_json: bool) -> None:
+    """Check settings, network and credentials.
+
+    The settings, the way to Tilia and the credentials, one after the other.
+    """
+    findings = asyncio.run(examine(network))
+    show_rows([finding.row() for finding in findings], as_json=as_json)
+    raise click.exceptions.Exit(0 if all(finding.well for finding in findings) else 1)
 
 
 async def examine(network: Network) -> list[Finding]:

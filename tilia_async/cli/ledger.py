@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final, TextIO, TypeVar
+from typing import Final, TextIO, TypeVar
 
 import attrs
-import typer
+import click
 from rich.padding import Padding
 from rich.text import Text
 
 from tilia_async.cli.datetimes import moment
-from tilia_async.cli.ledger_location import LedgerLocation, LedgerOption
+from tilia_async.cli.ledger_location import LedgerLocation
+from tilia_async.cli.options import account_argument, existing_ledger_option, json_option
 from tilia_async.cli.output import cell, show_rows
 from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
 from tilia_async.cli.terminal import Screen, complain
@@ -26,10 +27,13 @@ T = TypeVar("T")
 
 _STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
 
-ledger: typer.Typer = typer.Typer(
-    no_args_is_help=True,
-    help="Read the record of blocks: who was blocked, why, by whom, and what came of it.",
-)
+
+@click.group(no_args_is_help=True)
+def ledger() -> None:
+    """Read the record of blocks.
+
+    Who was blocked, why, by whom, and what came of it.
+    """
 
 
 class Format(StrEnum):
@@ -39,78 +43,95 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Limit = Annotated[int, typer.Option(min=1, help="Show at most so many records; export writes all.")]
-Job = Annotated[str | None, typer.Option("--job", help="Only of this bulk job.")]
+_limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=1000, help="Show at most so many records; export writes all."
+)
+_job_option = click.option("--job", metavar="ID", help="Only of this bulk job.")
 
 
 @ledger.command()
-def history(
-    account_id: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")],
-    ledger: LedgerOption = None,
-    json: Json = False,
-) -> None:
+@account_argument
+@existing_ledger_option
+@json_option
+def history(account_id: str, ledger: LedgerLocation, as_json: bool) -> None:
     """Show all that was done to an account, oldest first."""
-    _show(_ask(ledger, lambda opened: opened.history(account_id)), as_json=json)
+    _show(_ask(ledger, lambda opened: opened.history(account_id)), as_json=as_json)
 
 
 @ledger.command()
-def pending(job: Job = None, ledger: LedgerOption = None, limit: Limit = 1000, json: Json = False) -> None:
+@_job_option
+@existing_ledger_option
+@_limit_option
+@json_option
+def pending(job: str | None, ledger: LedgerLocation, limit: int, as_json: bool) -> None:
     """Show what is left to do: intended, unknown and failed.
 
     The next run of the job does it.
     """
-    _show_some(ledger, lambda opened: opened.pending(job), limit, as_json=json)
+    _show_some(ledger, lambda opened: opened.pending(job), limit, as_json=as_json)
 
 
 @ledger.command()
-def blocked(
-    issuer: Annotated[str | None, typer.Option(help="Only blocks of this one, e.g. publisher (you).")] = None,
-    ledger: LedgerOption = None,
-    limit: Limit = 1000,
-    json: Json = False,
-) -> None:
+@click.option("--issuer", metavar="NAME", help="Only blocks of this one, e.g. publisher (you).")
+@existing_ledger_option
+@_limit_option
+@json_option
+def blocked(issuer: str | None, ledger: LedgerLocation, limit: int, as_json: bool) -> None:
     """Show the blocks in force, as this ledger knows."""
-    _show_some(ledger, lambda opened: opened.blocked(issuer), limit, as_json=json)
+    _show_some(ledger, lambda opened: opened.blocked(issuer), limit, as_json=as_json)
 
 
 @ledger.command()
-def due(
-    before: Annotated[datetime, typer.Option(parser=moment, metavar="DATE", help="ISO 8601; UTC if it has no offset.")],
-    ledger: LedgerOption = None,
-    limit: Limit = 1000,
-    json: Json = False,
-) -> None:
+@click.option("--before", type=moment, required=True, metavar="DATE", help="ISO 8601; UTC if it has no offset.")
+@existing_ledger_option
+@_limit_option
+@json_option
+def due(before: datetime, ledger: LedgerLocation, limit: int, as_json: bool) -> None:
     """Show the blocks in force due before DATE.
 
     Their date of review is before DATE.
     """
-    _show_some(ledger, lambda opened: opened.due_for_review(before), limit, as_json=json)
+    _show_some(ledger, lambda opened: opened.due_for_review(before), limit, as_json=as_json)
 
 
 @ledger.command()
+@click.argument("file", metavar="[FILE|-]", default=STANDARD_OUTPUT)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.CSV.value,
+    help="csv for spreadsheets, jsonl for programs.",
+)
+@_job_option
+@click.option("--account", metavar="ID", help="Only of this account.")
+@click.option("--action", type=click.Choice([each.value for each in BlockAction]), help="Only of this kind.")
+@click.option("--state", type=click.Choice([each.value for each in RecordState]), help="Only in this state.")
+@click.option("--actor", metavar="TEXT", help="Only by this one.")
+@click.option("--source", type=click.Choice([each.value for each in RecordSource]), help="Only entered this way.")
+@click.option(
+    "--since", type=moment, metavar="DATE", help="Only asked for at or after it (ISO 8601; UTC if no offset)."
+)
+@click.option("--until", type=moment, metavar="DATE", help="Only asked for before it.")
+@existing_ledger_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 def export(
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Where to; - is standard output.")] = STANDARD_OUTPUT,
-    format: Annotated[Format, typer.Option(help="csv for spreadsheets, jsonl for programs.")] = Format.CSV,  # noqa: A002 - the option's name
-    job: Job = None,
-    account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
-    action: Annotated[BlockAction | None, typer.Option(help="Only of this kind.")] = None,
-    state: Annotated[RecordState | None, typer.Option(help="Only in this state.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Only by this one.")] = None,
-    source: Annotated[RecordSource | None, typer.Option(help="Only entered this way.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=moment, metavar="DATE", help="Only asked for at or after it (ISO 8601; UTC if no offset)."),
-    ] = None,
-    until: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="DATE", help="Only asked for before it.")
-    ] = None,
-    ledger: LedgerOption = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    file: str,
+    form: str,
+    job: str | None,
+    account: str | None,
+    action: str | None,
+    state: str | None,
+    actor: str | None,
+    source: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    ledger: LedgerLocation,
+    as_json: bool,
 ) -> None:
-    """Write records to a file, oldest first.
+    """Write records to FILE, oldest first.
 
-    A file that is there is replaced when all is written.
+    A file that is there is replaced when all is written; - is standard output.
 
     A new file is yours alone to read.
     """
@@ -118,13 +139,13 @@ def export(
     async def write(opened: BlockLedger, out: TextIO) -> int:
         return await opened.export(
             out,
-            Format.JSONL.value if json else format.value,
+            Format.JSONL.value if as_json else Format(form).value,
             job_id=job,
             account_id=account,
-            action=action,
-            state=state,
+            action=None if action is None else BlockAction(action),
+            state=None if state is None else RecordState(state),
             actor=actor,
-            source=source,
+            source=None if source is None else RecordSource(source),
             since=since,
             until=until,
         )
@@ -134,13 +155,11 @@ def export(
             number = _ask(ledger, lambda opened: write(opened, out))
     except OSError as error:
         complain(f"tilia: {file} cannot be written: {error.strerror}")
-        raise typer.Exit(1) from None
+        raise click.exceptions.Exit(1) from None
     complain(f"{number:,} {'record' if number == 1 else 'records'} exported")
 
 
-def _ask(given: str | None, question: Callable[[BlockLedger], Awaitable[T]]) -> T:
-    place = LedgerLocation.existing(given)
-
+def _ask(place: LedgerLocation, question: Callable[[BlockLedger], Awaitable[T]]) -> T:
     async def ask() -> T:
         async with existing_ledger(place.url) as opened:
             return await question(opened)
@@ -149,7 +168,7 @@ def _ask(given: str | None, question: Callable[[BlockLedger], Awaitable[T]]) -> 
 
 
 def _show_some(
-    given: str | None, question: Callable[[BlockLedger], AsyncIterator[BlockRecord]], limit: int, *, as_json: bool
+    place: LedgerLocation, question: Callable[[BlockLedger], AsyncIterator[BlockRecord]], limit: int, *, as_json: bool
 ) -> None:
     async def some(opened: BlockLedger) -> list[BlockRecord]:
         found: list[BlockRecord] = []
@@ -159,7 +178,7 @@ def _show_some(
                 break
         return found
 
-    found = _ask(given, some)
+    found = _ask(place, some)
     _show(found[:limit], as_json=as_json)
     if len(found) > limit:
         complain(f"there are more than these {limit:,}: see --limit, or export them")

@@ -8,23 +8,14 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Final, Self
 
 import attrs
-import typer
+import click
 
 from tilia_async.secret import Secret
 
 VARIABLE: Final = "TILIA_LEDGER"
-
-LedgerOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--ledger",
-        metavar="PATH|URL",
-        help=f"The record of blocks: an SQLite file or a postgresql:// URL. Default: the variable {VARIABLE}.",
-    ),
-]
 
 _SCHEME: Final = "sqlite:///"
 
@@ -52,14 +43,14 @@ class LedgerLocation:
         The variable if the option is not there; None if neither names one.
 
         Raises:
-            typer.BadParameter: the name of the file cannot be one.
+            click.BadParameter: the name of the file cannot be one.
         """
         option, given = given or "", None
         place = cls._find(option or os.environ.get(VARIABLE, "").strip(), option)
         if isinstance(place, str):
             # What is refused may have a password in it, and frames can be printed with their variables.
             del option
-            raise typer.BadParameter(place)
+            raise click.BadParameter(place)
         return place
 
     @classmethod
@@ -85,13 +76,13 @@ class LedgerLocation:
         Commands that only read it use it.
 
         Raises:
-            typer.BadParameter: none is named, or there is no such file.
+            click.BadParameter: none is named, or there is no such file.
         """
         place = cls.of(given)
         if place is None:
-            raise typer.BadParameter(f"which ledger? Give --ledger, or set the variable {VARIABLE}")
+            raise click.BadParameter(f"which ledger? Give --ledger, or set the variable {VARIABLE}")
         if not place.exists():
-            raise typer.BadParameter(f"there is no ledger at {str(place.file)!r}")
+            raise click.BadParameter(f"there is no ledger at {str(place.file)!r}")
         return place
 
     def exists(self) -> bool:

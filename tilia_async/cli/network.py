@@ -5,37 +5,25 @@ Through which proxy, and which certificates they believe.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-from typing import Annotated, Final, TypeAlias, Unpack
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import Final, TypeVar, Unpack
 
 import attrs
-import typer
+import click
 
+from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.client import ClientSettings, TiliaClient
+from tilia_async.ledger import BlockLedger
 from tilia_async.secret import Secret
+
+T = TypeVar("T")
 
 PROXY_VARIABLE: Final = "TILIA_PROXY"
 CA_VARIABLE: Final = "SSL_CERT_FILE"
-
-ProxyOption: TypeAlias = Annotated[
-    Secret | None,
-    typer.Option(
-        "--proxy",
-        parser=Secret,
-        metavar="URL",
-        help="An HTTP proxy for all requests. A password in it stands in the list of processes: set the variable "
-        f"{PROXY_VARIABLE} instead. Default: that, else HTTPS_PROXY and NO_PROXY.",
-    ),
-]
-CaFileOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--ca-file",
-        metavar="FILE",
-        help=f"The certificates to believe, in PEM, instead of the system's. Default: the variable {CA_VARIABLE}.",
-    ),
-]
 
 
 @attrs.frozen
@@ -63,11 +51,24 @@ class Network:
 
         Raises:
             ConfigurationError: a variable is not set, or a setting is wrong.
-            typer.BadParameter: the file of certificates cannot be used.
+            click.BadParameter: the file of certificates cannot be used.
         """
         settings["ssl"] = self._context()
         settings["trust_env"] = not self.has_own_proxy
         return TiliaClient.from_env(proxy=self.proxy, **settings)
+
+    def ask(self, question: Callable[[TiliaClient], Awaitable[T]], place: LedgerLocation | None = None) -> T:
+        """Put one question to Tilia, and return the answer.
+
+        What it blocks or unblocks is recorded in the ledger, if there is one.
+        """
+
+        async def asked() -> T:
+            record = None if place is None else BlockLedger.open(place.url)
+            async with record or nullcontext(), self.client(ledger=record) as tilia:
+                return await question(tilia)
+
+        return asyncio.run(asked())
 
     def _context(self) -> ssl.SSLContext | None:
         if self.ca_file is None:
@@ -77,4 +78,4 @@ class Network:
         except OSError as error:
             # An SSLError is one, too: there is no certificate in it.
             why = "it holds no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-            raise typer.BadParameter(f"{self.ca_file} cannot be used: {why}", param_hint="--ca-file") from None
+            raise click.BadParameter(f"{self.ca_file} cannot be used: {why}", param_hint="--ca-file") from None

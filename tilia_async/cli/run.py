@@ -5,26 +5,15 @@ What goes wrong on it is told in a sentence.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+import sys
+from collections.abc import Sequence
 
-import typer
-from typer import rich_utils
+import click
 
 from tilia_async.cli.app import app
+from tilia_async.cli.failure import complain_of, complain_of_usage, wants_json
 from tilia_async.cli.terminal import CLOSED_PIPE, ClosedPipeError, Streams, complain
-from tilia_async.errors import TiliaError, readable
-
-
-@runtime_checkable
-class _UsageError(Protocol):
-    """A usage error of click.
-
-    Some releases of typer bring click with them and others do not.
-    """
-
-    exit_code: int
-
-    def format_message(self) -> str: ...
+from tilia_async.errors import TiliaError
 
 
 def run() -> int:
@@ -34,7 +23,7 @@ def run() -> int:
     """
     streams = Streams()
     try:
-        status = _run()
+        status = status_of(sys.argv[1:])
         streams.flush()
     except ClosedPipeError:
         return CLOSED_PIPE
@@ -46,32 +35,25 @@ def run() -> int:
     return status
 
 
-def _run() -> int:
+def status_of(arguments: Sequence[str]) -> int:
+    """Run a command, and return its exit status.
+
+    What goes wrong is told on standard error.
+    """
+    as_json = wants_json(arguments)
     try:
-        status: object = app(standalone_mode=False)
+        status: object = app.main(list(arguments), prog_name="tilia", standalone_mode=False)
     except TiliaError as error:
-        told = f"tilia: {error}"
-    except typer.Abort:
-        told = "tilia: stopped"
-    except Exception as error:  # those of click have no root that each release of typer shows
-        if not isinstance(error, _UsageError):
-            raise
-        _explain(error)
-        return error.exit_code
+        failed: TiliaError | click.ClickException = error
+    except click.Abort:
+        complain("tilia: stopped")
+        return 1
+    except click.ClickException as error:
+        failed = error
     else:
         return status if isinstance(status, int) else 0
-    # Not returned above: the frames of an error's commands hold what was given on the command line.
-    complain(told)
-    return 1
-
-
-def _explain(error: _UsageError) -> None:
-    """Explain a mistake on the command line.
-
-    It may hold anything.
-    """
-    message = "\n".join(map(readable, error.format_message().split("\n")))
-    # Of which click it is, its own or the one that is installed, typer alone knows.
-    shown: Any = error
-    shown.format_message = lambda: message
-    rich_utils.rich_format_error(shown)
+    # Not told above: the frames of an error's commands hold what was given on the command line.
+    failed.__traceback__ = failed.__context__ = None
+    if isinstance(failed, TiliaError):
+        return complain_of(failed, as_json=as_json)
+    return complain_of_usage(failed, as_json=as_json)

@@ -55,6 +55,11 @@ def say(line: str) -> None:
     print(readable(line), flush=True)
 
 
+def say_text(text: str) -> None:
+    """Print lines on standard output, unescaped: they are our own."""
+    print(text)
+
+
 def complain(line: str) -> None:
     """Print a line on standard error."""
     print(readable(line), file=sys.stderr, flush=True)
@@ -64,6 +69,12 @@ def say_json(value: object) -> None:
     """Print JSON on standard output, over several lines."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
     print(shown_json(text, sys.stdout.encoding))
+
+
+def complain_json(value: object) -> None:
+    """Print JSON on standard error, over several lines."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+    print(shown_json(text, sys.stderr.encoding), file=sys.stderr, flush=True)
 
 
 def shown_json(text: str, encoding: str = "utf-8") -> str:

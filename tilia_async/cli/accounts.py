@@ -1,0 +1,157 @@
+"""``tilia accounts``: look accounts up, register, block and unblock them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, ParamSpec, TypeVar, cast
+
+import click
+
+from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation
+from tilia_async.cli.network import Network
+from tilia_async.cli.options import (
+    account_argument,
+    actor_option,
+    json_option,
+    ledger_option,
+    network_options,
+    reason_option,
+)
+from tilia_async.cli.output import show
+from tilia_async.cli.terminal import complain
+from tilia_async.models.accounts import AccountProfile, ExternalPlatform
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PROFILE: Final = {
+    "full_name": "Name of the person.",
+    "street_address_1": "First line of the address.",
+    "street_address_2": "Second line.",
+    "street_address_3": "Third line.",
+    "city": "City.",
+    "state_province": "State or province; together with --country-iso.",
+    "country_iso": "Country, two letters; together with --state-province.",
+    "zip_postal_code": "Postal code.",
+}
+
+
+@click.group(no_args_is_help=True)
+def accounts() -> None:
+    """Look accounts up, register, block and unblock them."""
+
+
+@accounts.command("get")
+@account_argument
+@json_option
+@network_options
+def get_account(network: Network, account_id: str, as_json: bool) -> None:
+    """Look an account up by its id."""
+    show(network.ask(lambda tilia: tilia.accounts.get(account_id)), as_json=as_json)
+
+
+@accounts.command("find")
+@click.argument("username")
+@json_option
+@network_options
+def find_account(network: Network, username: str, as_json: bool) -> None:
+    """Look an account up by its username."""
+    show(network.ask(lambda tilia: tilia.accounts.find(username)), as_json=as_json)
+
+
+def _profile_options(command: Callable[P, R]) -> Callable[P, R]:
+    for name, told in reversed(_PROFILE.items()):
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=told)(command)
+    return command
+
+
+def _platform_users(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Mapping[str, str]:
+    """Read user ids on platforms, as ``steam=76561197960287930``."""
+    users: dict[str, str] = {}
+    for each in value:
+        platform, _, user_id = each.partition("=")
+        if not user_id or platform not in list(ExternalPlatform):
+            known = ", ".join(ExternalPlatform)
+            raise click.BadParameter(f"{each!r} is not PLATFORM=ID with one of {known}", ctx, param)
+        users[platform] = user_id
+    return users
+
+
+@accounts.command("register")
+@click.argument("username")
+@click.option("--email", metavar="ADDRESS", help="The user's address; give it or --platform.")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="PLATFORM=ID",
+    callback=_platform_users,
+    help="The user's id elsewhere, e.g. steam=76561197960287930; repeat it for more.",
+)
+@_profile_options
+@json_option
+@network_options
+def register_account(
+    network: Network,
+    /,
+    username: str,
+    email: str | None,
+    platforms: Mapping[str, str],
+    as_json: bool,
+    **given: str | None,
+) -> None:
+    """Register a user in one step."""
+    profile = cast("AccountProfile", {name: value for name, value in given.items() if value is not None})
+    show(
+        network.ask(lambda tilia: tilia.accounts.register(username, email, platforms or None, **profile)),
+        as_json=as_json,
+    )
+
+
+@accounts.command("block")
+@account_argument
+@reason_option
+@actor_option
+@ledger_option
+@json_option
+@network_options
+def block_account(
+    network: Network,
+    account_id: str,
+    reason: str | None,
+    actor: str | None,
+    ledger: LedgerLocation | None,
+    as_json: bool,
+) -> None:
+    """Block an account. A block does not expire."""
+    _tell_what_is_not_kept(reason, actor, ledger)
+    show(network.ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), ledger), as_json=as_json)
+
+
+@accounts.command("unblock")
+@account_argument
+@reason_option
+@actor_option
+@ledger_option
+@json_option
+@network_options
+def unblock_account(
+    network: Network,
+    account_id: str,
+    reason: str | None,
+    actor: str | None,
+    ledger: LedgerLocation | None,
+    as_json: bool,
+) -> None:
+    """Lift a block of your own."""
+    _tell_what_is_not_kept(reason, actor, ledger)
+    show(network.ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), ledger), as_json=as_json)
+
+
+def _tell_what_is_not_kept(reason: str | None, actor: str | None, ledger: LedgerLocation | None) -> None:
+    lost = [f"--{name}" for name, value in (("reason", reason), ("actor", actor)) if value is not None]
+    if lost and ledger is None:
+        complain(
+            f"tilia: {' and '.join(lost)} will be on no record: Tilia keeps none, and there is no ledger; "
+            f"give --ledger or set {VARIABLE}"
+        )

@@ -1,0 +1,112 @@
+"""Failures of a command: sentence or JSON, and exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import click
+
+from tilia_async.cli.terminal import complain, complain_json
+from tilia_async.errors import (
+    ApiError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+    TiliaError,
+    TokenError,
+    TransportError,
+    readable,
+)
+
+
+class ExitStatus(IntEnum):
+    """Exit status of every command."""
+
+    DONE = 0
+    REFUSED = 1
+    """Refused by Tilia, or not all done."""
+    USAGE = 2
+    """Wrong command, setting or input; nothing was sent."""
+    UNKNOWN = 3
+    """Outcome unknown, or done with an answer nobody can read."""
+    NOT_FOUND = 4
+    UNREACHABLE = 5
+    """No answer from Tilia; nothing was done."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C, as shells count."""
+    TERMINATED = 143
+
+
+def exit_status_of(error: TiliaError) -> ExitStatus:
+    """Return the exit status for an error."""
+    if error.took_effect is not False:
+        return ExitStatus.UNKNOWN
+    if isinstance(error, ConfigurationError | InvalidRequestError):
+        return ExitStatus.USAGE
+    if isinstance(error, NotFoundError):
+        return ExitStatus.NOT_FOUND
+    return ExitStatus.UNREACHABLE if isinstance(error, TransportError) else ExitStatus.REFUSED
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line asks for JSON."""
+    words = list(arguments)
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
+    """Print an error, and return its exit status."""
+    status = exit_status_of(error)
+    if not as_json:
+        complain(f"tilia: {error}")
+        if error.took_effect is None:
+            complain("It may be done already: look before you do it again.")
+        return status
+    told: dict[str, object] = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "operation": error.operation,
+        "took_effect": error.took_effect,
+        "reference": error.reference,
+        "what_to_do": error.remedy,
+    }
+    if isinstance(error, ApiError):
+        told |= {
+            "status": error.status,
+            "codes": list(error.codes),
+            "messages": list(error.messages),
+            "field_errors": {name: list(reasons) for name, reasons in error.field_errors.items()},
+            "retryable": error.retryable,
+        }
+    if isinstance(error, TokenError):
+        told["status"] = error.status
+    if isinstance(error, InvalidRequestError):
+        told["problems"] = error.problems
+    _say(told, status)
+    return status
+
+
+def complain_of_usage(error: click.ClickException, *, as_json: bool) -> ExitStatus:
+    """Explain a mistake on the command line.
+
+    It may hold anything.
+    """
+    message = "\n".join(map(readable, error.format_message().split("\n")))
+    if as_json:
+        _say(
+            {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False},
+            ExitStatus.USAGE,
+        )
+        return ExitStatus.USAGE
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        complain(context.get_usage())
+        complain(f"Try '{context.command_path} -h' for help.")
+    for line in f"tilia: {message}".split("\n"):
+        complain(line)
+    return ExitStatus.USAGE
+
+
+def _say(told: dict[str, object], status: ExitStatus) -> None:
+    complain_json({"error": told, "exit_status": int(status)})
