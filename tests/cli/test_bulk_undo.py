@@ -31,7 +31,7 @@ def test_it_lifts_what_the_job_alone_caused_and_names_the_rest(
     assert block(settings, account_ids, "mistake", ledger) == 0
     undo = ("bulk", "undo", "mistake", "--reason", "wrong list", "--ledger", ledger)
     dry = run({}, *undo, "--dry-run")
-    assert (dry.exit_code, dry.stdout.splitlines()) == (
+    assert (dry.exit_code, dry.stdout.splitlines()[-3:]) == (
         0,
         [
             "12 accounts of job mistake; nothing was sent, this was a dry run.",
@@ -49,7 +49,7 @@ def test_it_lifts_what_the_job_alone_caused_and_names_the_rest(
     assert all(account_id in done.stdout for account_id in account_ids[:3])
     assert "Recorded as job undo-mistake." in done.stdout
     assert "To go on" not in done.stdout
-    assert done.stderr.splitlines()[0] == "job undo-mistake"
+    assert "  job          undo-mistake\n" in done.stderr
     assert done.stderr.splitlines()[-1] == "undo: 12 of 12 (100.0 %); done 9, kept 3"
     assert [each for each in account_ids if served.accounts[each].is_blocked] == account_ids[:3]
     again = json.loads(run(settings, *undo, "--json").stdout)

@@ -1,49 +1,27 @@
-"""A file of account ids.
+"""A file of account ids or usernames.
 
-One id per line, or CSV. It is read line by line, with what is wrong, and where.
+One per line, or a table with a column of them. It is read line by line, with what is wrong, and where.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from itertools import count
-from typing import BinaryIO, Final, NamedTuple, TypeAlias
+from typing import BinaryIO, Final, NamedTuple
 
-from tilia_async.checks import LONGEST_ID, identifier
+import attrs
+
+from tilia_async import checks
+from tilia_async.checks import LONGEST_ID
+from tilia_async.cli.csv_rows import DELIMITERS, GUESSED, CsvRows, split
+from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind, TextLines
 from tilia_async.errors import readable
 
-DEFAULT_COLUMN: Final = "account_id"
-
-LONGEST_LINE: Final = 65_536
-"""Longest line of a list, in bytes.
-
-What is longer is not a line of a list.
-"""
-
-_MOST_LINES_OF_A_ROW: Final = 100
 _BLANKS: Final = " \t"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LONGEST_QUOTE: Final = 48
-
-_BEGINNINGS: Final = (
-    (b"\xff\xfe\x00\x00", "UTF-32 text; save it as UTF-8"),
-    (b"\xff\xfe", "UTF-16 text; save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
-    (b"\x1f\x8b", "compressed by gzip; unpack it first: gunzip -c FILE | tilia bulk … -"),
-    (b"BZh91AY&SY", "compressed by bzip2; unpack it first"),
-    (b"\xfd7zXZ", "compressed by xz; unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it first"),
-    (b"PK\x03\x04", "a zip archive or an Excel workbook; save the sheet as CSV"),
-    (b"%PDF-", "a PDF"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"{", "JSON; wanted is one id per line, or CSV"),
-    (b"[", "JSON; wanted is one id per line, or CSV"),
-    (b"<", "HTML or XML; wanted is one id per line, or CSV"),
-)
+_LONGEST_USERNAME: Final = 254
 
 _HEADINGS: Final = frozenset({"account", "accountid", "email", "id", "name", "user", "user_id", "userid", "username"})
 """Headings of columns without account ids.
@@ -51,217 +29,238 @@ _HEADINGS: Final = frozenset({"account", "accountid", "email", "id", "name", "us
 To take the first column then would be a guess about whom to block.
 """
 
+_FORM_OF_TILIA: Final = re.compile(r"acct_\w+|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+"""Forms of the ids that Tilia gives out (fact sheet "accounts", section C)."""
 
-class AccountFileError(Exception):
-    """The whole file cannot be used.
+_FORM_OF_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[ .'-][^\W\d_]+)*|[^@\s]+@[^@\s]+|\S+ \S.*")
 
-    The message says what it is, with the number of the line.
+
+class By(StrEnum):
+    """Kind of what stands in the file."""
+
+    ID = "id"
+    USERNAME = "username"
+
+
+DEFAULT_COLUMNS: Final = {By.ID: "account_id", By.USERNAME: "username"}
+
+
+@attrs.frozen(kw_only=True)
+class FileOptions:
+    """Statements of a user about a file.
+
+    None stands for what was not said.
+
+    Attributes:
+        column: the heading of the column.
+        delimiter: one character.
+        encoding: as Python calls it.
+        by: ids or usernames.
     """
 
-
-class ProblemKind(StrEnum):
-    """Kind of problem of one line."""
-
-    EMPTY = "empty id"
-    DUPLICATE = "duplicate"
-    MALFORMED = "malformed"
-    TOO_LONG = "too long"
-    NOT_TEXT = "not text"
+    column: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    by: By | None = None
 
 
 class Entry(NamedTuple):
-    """An account id, with its line.
+    """An account id or a username, with its line.
 
     The line on which it stands (or its row begins), counted from 1.
     """
 
     line: int
-    account_id: str
-
-
-class Problem(NamedTuple):
-    """A line that gives no account id.
-
-    ``what`` is a sentence without its subject, fit for a terminal.
-    """
-
-    line: int
-    flaw: ProblemKind
-    what: str
-
-
-_Line: TypeAlias = "tuple[int, str | Problem]"
-_Row: TypeAlias = "tuple[int, list[str] | Problem]"
+    value: str
 
 
 class _Layout(NamedTuple):
     column: int
-    width: int
+    names: list[str]
     has_header: bool
 
 
-def read(stream: BinaryIO, column: str | None = None) -> Iterator[Entry | Problem]:
-    """Yield the ids of a file in its order.
+class AccountFile:
+    """A file of accounts, to be read once.
 
-    It yields the lines that have none, too.
-
-    The text is UTF-8, with or without a byte order mark; lines end as on Unix or Windows. Blank lines at the end are
-    passed over; elsewhere they are empty ids. Duplicates are not looked for here.
+    Lines end as on Unix or Windows. Rows in which nothing stands are passed over, and rows that end early are read if
+    they reach the column. Duplicates are not looked for here.
 
     Args:
         stream: opened for bytes.
-        column: the name of the column, which the first row then has to have; None: ``account_id``, or, if the first
-            row has no field of that name, it is not a header and the first column is taken.
-
-    Raises:
-        AccountFileError: the file is no such text, has no such column, or its first row cannot be read.
+        options: what was said about it. Without a name the column is ``account_id`` (``username``); if the first row
+            has no field of that name and is one field, it is not a header, and each line is one account.
     """
-    layout: _Layout | None = None
-    # Blank rows wait here until something follows them: at the end of the file they mean nothing.
-    first_blank, blanks = 0, 0
-    for line, fields in _rows(_lines(stream)):
-        if not isinstance(fields, Problem) and not fields[0].strip() and not "".join(fields).strip():
-            first_blank = first_blank if blanks else line
-            blanks += 1
-            continue
-        if blanks:
-            for blank in range(first_blank, first_blank + blanks):
-                yield Problem(blank, ProblemKind.EMPTY, "has no account id")
-            blanks = 0
-        if isinstance(fields, Problem):
-            if layout is None:
-                # It may have been the header, and without it another column would be taken.
-                raise AccountFileError(f"line {line}: {fields.what}")
-            yield fields
-            continue
-        if layout is None:
-            layout = _layout_of(line, fields, column)
-            if layout.has_header:
+
+    def __init__(self, stream: BinaryIO, options: FileOptions | None = None) -> None:
+        self._options = options or FileOptions()
+        self._by = self._options.by or By.ID
+        self._lines = TextLines(stream, self._options.encoding)
+        self._rows = CsvRows(self._lines, self._choose_delimiter, self._options.delimiter)
+        self._layout: _Layout | None = None
+        self._shapes = _Shapes()
+        self._empty = 0
+
+    def __iter__(self) -> Iterator[Entry | Problem]:
+        """Yield the accounts in the file's order.
+
+        A line that has none is a problem.
+
+        Raises:
+            AccountFileError: the file is no such text, has no such column, or its first row cannot be read.
+        """
+        for line, fields in self._rows:
+            if isinstance(fields, Problem):
+                if self._layout is None:
+                    # It may have been the header, and without it another column would be taken.
+                    raise AccountFileError(f"line {line}: {fields.what}")
+                yield fields
                 continue
-        yield _entry_of(line, fields, layout)
+            if self._layout is None:
+                self._layout = self._layout_of(line, fields)
+                if self._layout.has_header:
+                    continue
+            yield self._entry_of(line, fields, self._layout)
+
+    def read_as(self) -> Mapping[str, str]:
+        """Return how the file was read: encoding, delimiter, column."""
+        layout = self._layout
+        told = {"encoding": f"{self._lines.encoding}{', a guess' if self._lines.is_guessed else ''}"}
+        if layout is not None and len(layout.names) > 1 and self._rows.delimiter is not None:
+            told["delimiter"] = DELIMITERS.get(self._rows.delimiter, self._rows.delimiter)
+        if layout is not None and layout.has_header:
+            place = f" ({layout.column + 1} of {len(layout.names)})" if len(layout.names) > 1 else ""
+            told["column"] = f"{_quoted(layout.names[layout.column])}{place}"
+        elif layout is not None:
+            told["column"] = "no header, one on each line"
+        return told
+
+    def diagnosis(self) -> str | None:
+        """Return what is wrong with the whole file, or None.
+
+        One sentence instead of one for each line.
+        """
+        shapes, layout = self._shapes, self._layout
+        if self._options.by is None and shapes.are_names:
+            return (
+                f"it has names in it, and no account ids: {', '.join(map(_quoted, shapes.first))}. "
+                "Look them up first with --by username; if they are ids all the same, say --by id"
+            )
+        if layout is not None and self._empty and not shapes.number:
+            columns = ", ".join(map(_quoted, layout.names[:20]))
+            return f"the column {_quoted(layout.names[layout.column])} is empty; there are: {columns}; see --column"
+        return None
+
+    @property
+    def looks_strange(self) -> str | None:
+        """The first value, if none is like Tilia's ids."""
+        shapes = self._shapes
+        if self._by is By.USERNAME or not shapes.number or shapes.of_tilia:
+            return None
+        return shapes.first[0]
+
+    def _choose_delimiter(self, line: int, text: str) -> str:
+        wanted = _heading(self._wanted)
+        splits: dict[str, list[str]] = {}
+        for each in GUESSED:
+            try:
+                splits[each] = split(text, each) if '"' in text else text.split(each)
+            except csv.Error:
+                continue
+        having = {each: fields for each, fields in splits.items() if wanted in map(_heading, fields)}
+        if sum(len(fields) > 1 for fields in having.values()) > 1:
+            raise AccountFileError(f"line {line}: the delimiter cannot be told from it; name it with --delimiter")
+        if having:
+            return max(having, key=lambda each: len(having[each]))
+        # Blanks around a single value make no columns.
+        return max(splits, key=lambda each: sum(not _is_blank(field) for field in splits[each]), default=GUESSED[0])
+
+    @property
+    def _wanted(self) -> str:
+        return self._options.column or DEFAULT_COLUMNS[self._by]
+
+    def _layout_of(self, line: int, first: list[str]) -> _Layout:
+        names = [_heading(field) for field in first]
+        wanted, column = _heading(self._wanted), self._options.column
+        if names.count(wanted) > 1:
+            raise AccountFileError(f"line {line}: {names.count(wanted)} columns are named {_quoted(wanted)}")
+        if wanted in names:
+            return _Layout(names.index(wanted), first, has_header=True)
+        there = ", ".join(_quoted(field) for field in first[:20])
+        if column is not None:
+            raise AccountFileError(f"line {line}: no column is named {_quoted(column)}; there are: {there}")
+        default = DEFAULT_COLUMNS[self._by]
+        what = "ids" if self._by is By.ID else "usernames"
+        hint = f"name the column of the {what} with --column: {there}"
+        if self._by is By.ID and "username" in names:
+            hint += "; or look the users up first with --by username"
+        if names[0] in _HEADINGS:
+            raise AccountFileError(f"line {line}: this looks like a header without {default}; {hint}")
+        if len(names) > 1:
+            raise AccountFileError(f"line {line}: no column is named {default}; {hint}")
+        return _Layout(0, first, has_header=False)
+
+    def _entry_of(self, line: int, fields: list[str], layout: _Layout) -> Entry | Problem:
+        width = len(layout.names)
+        if len(fields) > width and not all(map(_is_blank, fields[width:])):
+            # A delimiter too many moves the columns, and the id would be someone else's.
+            what = f"has {_columns(len(fields))}, where the first has {width}"
+            return Problem(line, ProblemKind.MALFORMED, what)
+        value = fields[layout.column].strip(_BLANKS) if len(fields) > layout.column else ""
+        if not value:
+            self._empty += 1
+            return Problem(line, ProblemKind.EMPTY, f"has no {_NOUNS[self._by]}")
+        self._shapes.add(value)
+        problem = _problem_of_name(value) if self._by is By.USERNAME else _problem_of_id(value)
+        return Entry(line, value) if problem is None else Problem(line, ProblemKind.MALFORMED, problem)
 
 
-def _lines(stream: BinaryIO) -> Iterator[_Line]:
-    for number in count(1):
-        raw = stream.readline(LONGEST_LINE + 1)
-        if not raw:
-            return
-        if number == 1:
-            _look_at_the_beginning(raw)
-            raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        if len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
-            while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(LONGEST_LINE)
-            yield number, Problem(number, ProblemKind.TOO_LONG, f"is longer than {LONGEST_LINE:,} bytes")
-            continue
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as error:
-            what = f"is not UTF-8: byte 0x{raw[error.start]:02X} at position {error.start + 1}"
-            yield number, Problem(number, ProblemKind.NOT_TEXT, what)
-            continue
-        text = text.removesuffix("\n").removesuffix("\r")
-        if "\0" in text:
-            yield number, Problem(number, ProblemKind.NOT_TEXT, "has a NUL byte in it: is this a binary file?")
-        elif "\r" in text:
-            what = "has a carriage return inside: save it with line ends of today"
-            yield number, Problem(number, ProblemKind.MALFORMED, what)
-        else:
-            yield number, text
+_NOUNS: Final = {By.ID: "account id", By.USERNAME: "username"}
 
 
-def _look_at_the_beginning(raw: bytes) -> None:
-    for beginning, what in _BEGINNINGS:
-        if raw.startswith(beginning):
-            raise AccountFileError(f"line 1: the file is {what}")
-    if b"\0" in raw:
-        # Text of two bytes to a character has its zeros all at odd or all at even places.
-        places = {match.start() % 2 for match in re.finditer(rb"\0", raw[:200])}
-        what = "UTF-16 text; save it as UTF-8" if len(places) == 1 and len(raw) > 2 else "binary, not text"
-        raise AccountFileError(f"line 1: the file is {what}")
+class _Shapes:
+    """The shapes of the values of a file, counted."""
+
+    def __init__(self) -> None:
+        self.number = self.of_tilia = self.like_names = 0
+        self.first: list[str] = []
+
+    def add(self, value: str) -> None:
+        self.number += 1
+        if len(self.first) < 3:
+            self.first.append(value)
+        if _FORM_OF_TILIA.fullmatch(value):
+            self.of_tilia += 1
+        elif not self.of_tilia and _FORM_OF_A_NAME.fullmatch(value):
+            self.like_names += 1
+
+    @property
+    def are_names(self) -> bool:
+        """True if most are like names, and none like ids."""
+        return self.of_tilia == 0 and self.like_names * 2 > self.number
 
 
-def _rows(lines: Iterable[_Line]) -> Iterator[_Row]:
-    """Rows of CSV.
-
-    A field in quotes may have line breaks in it; one that is never closed costs only its own line.
-    """
-    source = iter(lines)
-    again: deque[_Line] = deque()
-    while (line := again.popleft() if again else next(source, None)) is not None:
-        number, text = line
-        if isinstance(text, Problem):
-            yield number, text
-            continue
-        if '"' not in text:
-            yield number, text.split(",")
-            continue
-        taken: list[_Line] = []
-        while text.count('"') % 2 and len(taken) < _MOST_LINES_OF_A_ROW:
-            following = again.popleft() if again else next(source, None)
-            if following is None:
-                break
-            taken.append(following)
-            if isinstance(following[1], Problem):
-                break
-            text += f"\n{following[1]}"
-        try:
-            fields = next(csv.reader([text], strict=True))
-            # Two stray quotes make one field of all the ids between them.
-            why = "a quote is not closed on its line" if len(fields) == 1 and taken else None
-        except csv.Error as error:
-            fields = []
-            why = "a quote is not closed" if text.count('"') % 2 else str(error)
-        if why is None:
-            yield number, fields
-        else:
-            yield number, Problem(number, ProblemKind.MALFORMED, f"is not CSV: {why}")
-            again.extendleft(reversed(taken))
-
-
-def _layout_of(line: int, first: list[str], column: str | None) -> _Layout:
-    names = [_heading(field) for field in first]
-    wanted = _heading(column or DEFAULT_COLUMN)
-    if names.count(wanted) > 1:
-        raise AccountFileError(f"line {line}: {names.count(wanted)} columns are named {_quoted(wanted)}")
-    if wanted in names:
-        return _Layout(names.index(wanted), len(names), has_header=True)
-    there = ", ".join(_quoted(field) for field in first[:20])
-    if column is not None:
-        raise AccountFileError(f"line {line}: no column is named {_quoted(column)}; there are: {there}")
-    if names[0] in _HEADINGS:
-        raise AccountFileError(
-            f"line {line}: this looks like a header without {DEFAULT_COLUMN}; "
-            f"name the column of the ids with --column: {there}"
-        )
-    if len(names) > 1:
-        raise AccountFileError(
-            f"line {line}: no column is named {DEFAULT_COLUMN}; name the column of the ids with --column: {there}"
-        )
-    return _Layout(0, len(names), has_header=False)
+def _is_blank(field: str) -> bool:
+    return not field or field.isspace()
 
 
 def _heading(name: str) -> str:
     return re.sub(r"[\s-]+", "_", name.strip()).casefold()
 
 
-def _entry_of(line: int, fields: list[str], layout: _Layout) -> Entry | Problem:
-    if len(fields) != layout.width:
-        # A comma too many moves the columns, and the id would be someone else's.
-        what = f"has {_columns(len(fields))}, where the first has {layout.width}"
-        return Problem(line, ProblemKind.MALFORMED, what)
-    account_id = fields[layout.column].strip(_BLANKS)
-    if account_id.isascii() and account_id.replace("-", "").replace("_", "").isalnum():
-        if len(account_id) <= LONGEST_ID:
-            return Entry(line, account_id)
-    elif not account_id:
-        return Problem(line, ProblemKind.EMPTY, "has no account id")
-    elif re.search(r"[\s;|\"]", account_id):
-        what = "one id per line is wanted, or columns separated by commas"
-        return Problem(line, ProblemKind.MALFORMED, f"{_quoted(account_id)} is no account id: {what}")
-    if reasons := identifier(account_id):
-        return Problem(line, ProblemKind.MALFORMED, f"the id {_quoted(account_id)} {', '.join(reasons)}")
-    return Entry(line, account_id)
+def _problem_of_id(value: str) -> str | None:
+    if value.isascii() and value.replace("-", "").replace("_", "").isalnum():
+        if len(value) <= LONGEST_ID:
+            return None
+    elif re.search(r"[\s;,|\"]", value):
+        return f"{_quoted(value)} is no account id: one id per line is wanted, or columns"
+    reasons = checks.identifier(value)
+    return f"the id {_quoted(value)} {', '.join(reasons)}" if reasons else None
+
+
+def _problem_of_name(value: str) -> str | None:
+    reasons = checks.text(value, longest=_LONGEST_USERNAME)
+    return f"the username {_quoted(value)} {', '.join(reasons)}" if reasons else None
 
 
 def _columns(number: int) -> str:

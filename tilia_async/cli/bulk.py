@@ -5,13 +5,17 @@ Block, unblock or look up the accounts of a file, or undo what a job blocked.
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import attrs
 import click
 
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
+from tilia_async.cli.account_file import By, FileOptions
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
@@ -27,6 +31,9 @@ from tilia_async.cli.options import (
 )
 from tilia_async.ledger.intent import new_job_name, undo_name
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _EXIT_STATUS: Final = """\b
 Exit status:
 0    every account is done, now or by an earlier run of the job
@@ -38,9 +45,66 @@ Exit status:
 143  stopped by SIGTERM: the same"""
 
 _file_argument = click.argument("file", metavar="FILE|-")
-_column_option = click.option(
-    "--column", metavar="NAME", help="The CSV column of the ids. Default: account_id; the first, if there is no header."
-)
+
+
+def _encoding(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        codecs.lookup(value)
+        "".encode(value)
+    except (LookupError, ValueError):
+        raise click.BadParameter(f"{value!r} is no encoding of text, as cp1252 and utf-16 are", ctx, param) from None
+    return value
+
+
+_DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+
+
+def _delimiter(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    found = _DELIMITERS.get(value, value)
+    if len(found) != 1 or found in '"\r\n':
+        names = ", ".join(_DELIMITERS)
+        raise click.BadParameter(f"{value!r} is neither one character nor one of {names}", ctx, param)
+    return found
+
+
+def file_options(command: Callable[Concatenate[FileOptions, P], R]) -> Callable[P, R]:
+    """Give a command the options of its file.
+
+    Its first parameter gets them.
+    """
+
+    @click.option("--column", metavar="NAME", help="The column of the ids. Default: account_id, or username.")
+    @click.option(
+        "--delimiter",
+        metavar="CHARACTER",
+        callback=_delimiter,
+        help=f"What is between columns: a character, or {', '.join(_DELIMITERS)}. Default: as the first row tells.",
+    )
+    @click.option(
+        "--encoding",
+        metavar="NAME",
+        callback=_encoding,
+        help="The encoding of the file, e.g. cp1252 or utf-16. Default: as the file tells.",
+    )
+    @click.option(
+        "--by",
+        type=click.Choice([each.value for each in By]),
+        help="Is it ids or usernames? Usernames are looked up first. Default: ids.",
+    )
+    @wraps(command)
+    def with_options(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = {name: kwargs.pop(name) for name in ("column", "delimiter", "encoding")}
+        said = {name: value for name, value in given.items() if isinstance(value, str)}
+        by = kwargs.pop("by")
+        return command(FileOptions(**said, by=By(by) if isinstance(by, str) else None), *args, **kwargs)
+
+    return with_options
+
+
 _keep_going_option = click.option(
     "--keep-going", "keeps_going", is_flag=True, help="Leave out lines that cannot be used, and say which."
 )
@@ -56,6 +120,7 @@ _job_option = click.option(
     metavar="ID",
     help="The job's name, with a ledger: the same again goes on where it stopped. Default: one is made.",
 )
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the file and send nothing.")
 
 
@@ -63,8 +128,10 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the file a
 def bulk() -> None:
     """Block, unblock or look up the accounts of a file.
 
-    Or undo what a job blocked. FILE has one account id per line, or is CSV; - is standard input. All of it is checked
-    before anything is sent.
+    Or undo what a job blocked.
+
+    FILE has one account id per line, or is a table as spreadsheets write it, with a column account_id; - is standard
+    input. All of it is checked before anything is sent, and what was taken for what is said.
     """
 
 
@@ -80,13 +147,15 @@ def bulk() -> None:
 )
 @_job_option
 @ledger_option
-@_column_option
 @_concurrency_option
 @_keep_going_option
 @_dry_run_option
+@_yes_option
 @json_option
 @network_options
+@file_options
 def block(
+    options: FileOptions,
     network: Network,
     file: str,
     reason: str,
@@ -94,10 +163,10 @@ def block(
     review_at: datetime | None,
     job_id: str | None,
     ledger: LedgerLocation | None,
-    column: str | None,
     concurrency: int,
     keeps_going: bool,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Block the accounts of a file.
@@ -108,7 +177,7 @@ def block(
         BulkCommand(
             action=Action.BLOCK,
             file=file,
-            column=column,
+            options=options,
             keeps_going=keeps_going,
             concurrency=concurrency,
             reason=reason,
@@ -117,6 +186,7 @@ def block(
             ledger=ledger,
             job_id=job_id,
             dry_run=dry_run,
+            yes=yes,
             as_json=as_json,
             network=network,
         )
@@ -129,23 +199,25 @@ def block(
 @actor_option
 @_job_option
 @ledger_option
-@_column_option
 @_concurrency_option
 @_keep_going_option
 @_dry_run_option
+@_yes_option
 @json_option
 @network_options
+@file_options
 def unblock(
+    options: FileOptions,
     network: Network,
     file: str,
     reason: str | None,
     actor: str | None,
     job_id: str | None,
     ledger: LedgerLocation | None,
-    column: str | None,
     concurrency: int,
     keeps_going: bool,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Lift your own blocks of the accounts of a file."""
@@ -153,7 +225,7 @@ def unblock(
         BulkCommand(
             action=Action.UNBLOCK,
             file=file,
-            column=column,
+            options=options,
             keeps_going=keeps_going,
             concurrency=concurrency,
             reason=reason,
@@ -161,6 +233,7 @@ def unblock(
             ledger=ledger,
             job_id=job_id,
             dry_run=dry_run,
+            yes=yes,
             as_json=as_json,
             network=network,
         )
@@ -177,6 +250,7 @@ def unblock(
 @existing_ledger_option
 @_concurrency_option
 @click.option("--dry-run", is_flag=True, help="Say what would be lifted and kept; send nothing.")
+@_yes_option
 @json_option
 @network_options
 def undo(
@@ -188,6 +262,7 @@ def undo(
     ledger: LedgerLocation,
     concurrency: int,
     dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Lift the blocks that a job alone caused.
@@ -205,6 +280,7 @@ def undo(
             ledger=ledger,
             job_id=undo_job or undo_name(job),
             dry_run=dry_run,
+            yes=yes,
             as_json=as_json,
             network=network,
         )
@@ -218,17 +294,17 @@ def undo(
     metavar="FILE|-",
     help="Write what is found, as JSON lines; - is standard output, the summary then is not.",
 )
-@_column_option
 @_concurrency_option
 @_keep_going_option
 @_dry_run_option
 @json_option
 @network_options
+@file_options
 def lookup(
+    options: FileOptions,
     network: Network,
     file: str,
     output: str | None,
-    column: str | None,
     concurrency: int,
     keeps_going: bool,
     dry_run: bool,
@@ -242,7 +318,7 @@ def lookup(
             action=Action.LOOKUP,
             file=file,
             output=output,
-            column=column,
+            options=options,
             keeps_going=keeps_going,
             concurrency=concurrency,
             dry_run=dry_run,

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
+from tilia_async.cli.account_file import FileOptions
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
 
@@ -36,18 +37,19 @@ class BulkCommand:
     Attributes:
         file: its name, or ``-``; of ``undo``, none.
         undoes: the job to undo.
-        column: the column of the ids, if it was named.
+        options: what was said about the file.
         keeps_going: lines that cannot be used are left out.
         ledger: where the record is; None if there is none.
         job_id: set if there is a ledger.
         output: the file for what a look-up finds.
+        yes: nobody has to be asked, in production either.
         network: the way to Tilia.
     """
 
     action: Action
     file: str = ""
     undoes: str | None = None
-    column: str | None = None
+    options: FileOptions = attrs.field(factory=FileOptions)
     keeps_going: bool = False
     concurrency: int = DEFAULT_CONCURRENCY
     reason: str | None = None
@@ -57,6 +59,7 @@ class BulkCommand:
     job_id: str | None = None
     output: str | None = None
     dry_run: bool = False
+    yes: bool = False
     as_json: bool = False
     network: Network = attrs.field(factory=Network)
 
@@ -73,7 +76,10 @@ class BulkCommand:
             "reason": self.reason,
             "actor": self.actor,
             "review-at": None if self.review_at is None else self.review_at.isoformat(),
-            "column": self.column,
+            "column": self.options.column,
+            "delimiter": self.options.delimiter,
+            "encoding": self.options.encoding,
+            "by": self.options.by,
             "concurrency": None if self.concurrency == DEFAULT_CONCURRENCY else str(self.concurrency),
             "output": self.output,
             "ca-file": self.network.ca_file,
@@ -86,6 +92,8 @@ class BulkCommand:
             yield self.ledger.option
         if self.keeps_going:
             yield "--keep-going"
+        if self.yes:
+            yield "--yes"
         if self.as_json:
             yield "--json"
         named = self.file if self.undoes is None else self.undoes

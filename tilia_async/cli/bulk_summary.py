@@ -17,8 +17,9 @@ from rich.text import Text
 
 from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.bulk.outcome import MOST_FAILURES
-from tilia_async.cli.account_file import Problem, ProblemKind
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
+from tilia_async.cli.bulk_input import Input, listed
+from tilia_async.cli.bulk_preview import Preview
 from tilia_async.cli.failure import ExitStatus
 from tilia_async.cli.output import Cell, cell, show_fields
 from tilia_async.cli.progress import duration
@@ -67,26 +68,12 @@ _EXIT_STATUS: Final = {
 
 
 @attrs.frozen(kw_only=True)
-class Input:
-    """Result of the first pass.
-
-    Attributes:
-        accounts: how many ids can be used.
-        left_out: for each kind of problem, how many lines.
-        problems: the first of these lines.
-    """
-
-    accounts: int
-    left_out: Mapping[ProblemKind, int]
-    problems: Sequence[Problem]
-
-
-@attrs.frozen(kw_only=True)
 class Ending:
     """Ending of a job.
 
     Attributes:
         elapsed: in seconds.
+        preview: what was said before; None if nothing could begin.
         cause: why it stopped before its end.
         of_cause: the exit status that the cause has by itself.
     """
@@ -94,6 +81,7 @@ class Ending:
     status: Status
     input: Input
     counts: Mapping[BulkOutcome, int]
+    preview: Preview | None = None
     failures: Sequence[BulkItem] = ()
     overlaps: Sequence[BulkItem] = ()
     elapsed: float = 0.0
@@ -169,11 +157,6 @@ def _meaning(action: Action, outcome: BulkOutcome) -> str:
 
 def _words(outcome: BulkOutcome) -> str:
     return outcome.replace("_", " ")
-
-
-def listed(left_out: Mapping[ProblemKind, int]) -> str:
-    """``2 duplicate, 1 empty id``."""
-    return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
 
 
 def _failures(order: BulkCommand, ending: Ending) -> Iterator[str | Text]:
@@ -259,6 +242,7 @@ def _fields(order: BulkCommand, ending: Ending) -> dict[str, Cell]:
         "counts": {outcome.value: number for outcome, number in ending.counts.items()},
         "elapsed": ending.elapsed,
         "cause": ending.cause,
+        "preview": None if ending.preview is None else ending.preview.fields(),
         "left_out": {flaw.value: number for flaw, number in ending.input.left_out.items()},
         "problems": problems,
         "failures": failures,

@@ -1,4 +1,4 @@
-"""The account ids of a file after the first pass.
+"""The accounts of a file after the first pass.
 
 In a temporary database, each once, in the file's order.
 """
@@ -9,13 +9,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from heapq import nsmallest
 from itertools import islice
 from typing import Final
 
 import attrs
 
-from tilia_async.cli.account_file import Entry, Problem, ProblemKind
+from tilia_async.cli.account_file import Entry
+from tilia_async.cli.text_lines import Problem, ProblemKind
 
 _KEPT_PROBLEMS: Final = 20
 _BATCH: Final = 1_000
@@ -31,15 +31,17 @@ class NoRoomError(Exception):
 
 @attrs.frozen
 class CheckedIds:
-    """The ids, for as long as ``first_pass`` is open.
+    """The ids or usernames, while ``first_pass`` is open.
 
     Attributes:
-        total: how many ids there are; none is there twice.
+        total: how many there are; none is there twice.
+        merged: how many lines named one again.
         flaws: for each kind of problem, how many lines have it.
         problems: the first 20 of them, by line.
     """
 
     total: int
+    merged: int
     flaws: Mapping[ProblemKind, int]
     problems: tuple[Problem, ...]
     _database: sqlite3.Connection = attrs.field(repr=False)
@@ -52,12 +54,26 @@ class CheckedIds:
         Raises:
             NoRoomError: the temporary database cannot be read any more.
         """
+        return (entry.value for entry in self.entries())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every id with its line.
+
+        Raises:
+            NoRoomError: as above.
+        """
         with _told():
-            for (account_id,) in self._database.execute("SELECT account_id FROM entry ORDER BY line"):
-                yield account_id
+            for line, value in self._database.execute("SELECT line, value FROM entry ORDER BY line"):
+                yield Entry(line, value)
+
+    def ends(self) -> tuple[str, str] | None:
+        """Return the first and the last, or None."""
+        lines = "SELECT min(line) FROM entry", "SELECT max(line) FROM entry"
+        found = [self._database.execute(f"SELECT value FROM entry WHERE line = ({line})").fetchone() for line in lines]  # noqa: S608 - nothing from outside is in it
+        return None if found[0] is None else (str(found[0][0]), str(found[1][0]))
 
     def __contains__(self, account_id: str) -> bool:
-        found = self._database.execute("SELECT 1 FROM entry WHERE account_id = ?", (account_id,))
+        found = self._database.execute("SELECT 1 FROM entry WHERE value = ?", (account_id,))
         return found.fetchone() is not None
 
 
@@ -93,7 +109,7 @@ def _filled(database: sqlite3.Connection, read: Iterable[Entry | Problem]) -> Ch
     database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     # A table of this process alone, which nobody reads after a crash.
     database.execute("PRAGMA journal_mode = OFF")
-    database.execute("CREATE TABLE entry (line INTEGER PRIMARY KEY, account_id TEXT NOT NULL)")
+    database.execute("CREATE TABLE entry (line INTEGER PRIMARY KEY, value TEXT NOT NULL)")
     flaws: Counter[ProblemKind] = Counter()
     problems: list[Problem] = []
 
@@ -111,30 +127,20 @@ def _filled(database: sqlite3.Connection, read: Iterable[Entry | Problem]) -> Ch
         database.execute("BEGIN")
         database.executemany("INSERT INTO entry VALUES (?, ?)", batch)
         database.execute("COMMIT")
-    duplicates = _duplicates(database)
-    if duplicates:
-        flaws[ProblemKind.DUPLICATE] = duplicates[0]
-        problems.extend(duplicates[1])
+    merged = _merged(database)
     (total,) = database.execute("SELECT count(*) FROM entry").fetchone()
-    return CheckedIds(total, flaws, tuple(nsmallest(_KEPT_PROBLEMS, problems)), database)
+    return CheckedIds(total, merged, flaws, tuple(problems), database)
 
 
-def _duplicates(database: sqlite3.Connection) -> tuple[int, list[Problem]] | None:
-    """Take all but the first of each id out.
-
-    Returns how many they are, and the first of them.
-    """
+def _merged(database: sqlite3.Connection) -> int:
+    """Delete all but the first of each; count them."""
     # One index at the end is a sort on disk; one that grows with every line would be ten times slower.
-    database.execute("CREATE INDEX by_id ON entry (account_id)")
-    twice = database.execute("SELECT 1 FROM entry GROUP BY account_id HAVING count(*) > 1 LIMIT 1")
+    database.execute("CREATE INDEX by_value ON entry (value)")
+    twice = database.execute("SELECT 1 FROM entry GROUP BY value HAVING count(*) > 1 LIMIT 1")
     if twice.fetchone() is None:
-        return None
-    database.execute(
-        "CREATE TABLE duplicate AS SELECT line, first FROM"
-        " (SELECT line, min(line) OVER (PARTITION BY account_id) AS first FROM entry) WHERE line > first"
+        return 0
+    merged = database.execute(
+        "DELETE FROM entry WHERE line IN (SELECT line FROM"
+        " (SELECT line, min(line) OVER (PARTITION BY value) AS first FROM entry) WHERE line > first)"
     )
-    (number,) = database.execute("SELECT count(*) FROM duplicate").fetchone()
-    rows = database.execute("SELECT line, first FROM duplicate ORDER BY line LIMIT ?", (_KEPT_PROBLEMS,))
-    problems = [Problem(line, ProblemKind.DUPLICATE, f"has the account of line {first} again") for line, first in rows]
-    database.execute("DELETE FROM entry WHERE line IN (SELECT line FROM duplicate)")
-    return number, problems
+    return merged.rowcount

@@ -9,6 +9,7 @@ import os
 import shlex
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import attrs
 import click
@@ -84,6 +85,15 @@ class LedgerLocation:
         if not place.exists():
             raise click.BadParameter(f"there is no ledger at {str(place.file)!r}")
         return place
+
+    @property
+    def shown(self) -> str:
+        """The location for people, without user and password."""
+        if self.file is not None:
+            return str(self.file)
+        parts = urlsplit(self.url.reveal())
+        port = "" if parts.port is None else f":{parts.port}"
+        return f"{parts.scheme.partition('+')[0]}://{parts.hostname or ''}{port}{parts.path}"
 
     def exists(self) -> bool:
         """Return whether the file is there.

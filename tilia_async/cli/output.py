@@ -39,7 +39,7 @@ def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
     if as_json:
         say_json(fields)
         return
-    _show_lines(Screen(), {name: cell(content) for name, content in fields.items() if content not in _UNSET})
+    show_lines(Screen(), {name: cell(content) for name, content in fields.items() if content not in _UNSET})
 
 
 def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
@@ -61,7 +61,7 @@ def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
         for number, row in enumerate(shown):
             if number:
                 console.print()
-            _show_lines(console, {name: text for name, text in row.items() if text})
+            show_lines(console, {name: text for name, text in row.items() if text})
         return
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     for name in rows[0]:
@@ -72,7 +72,7 @@ def show_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool) -> None:
     Screen(width=width).print(table)
 
 
-def _show_lines(console: Screen, fields: Mapping[str, str]) -> None:
+def show_lines(console: Screen, fields: Mapping[str, str]) -> None:
     """Print a line for each field.
 
     The terminal folds what is longer than it is wide: an id is whole where it is copied.

@@ -71,6 +71,12 @@ def say_json(value: object) -> None:
     print(shown_json(text, sys.stdout.encoding))
 
 
+def ask_for(question: str) -> str:
+    """Ask on standard error, and return the answer."""
+    print(readable(question), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
+
+
 def complain_json(value: object) -> None:
     """Print JSON on standard error, over several lines."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()

@@ -333,5 +333,10 @@ async def overtaken(database: Database, account_ids: Sequence[str], job_id: str,
     return sum(each.opposite_since(job_id, action) is not None for each in found)
 
 
+async def blocked(database: Database, account_ids: Sequence[str]) -> int:
+    """Count the accounts that are blocked, or may be."""
+    return sum(bool(each.blocks()) for each in (await _read(database, account_ids)).values())
+
+
 async def _read(database: Database, account_ids: Sequence[str]) -> Mapping[str, Standing]:
     return await database.look(lambda transaction: standings(transaction, account_ids))

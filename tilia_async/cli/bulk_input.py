@@ -1,0 +1,171 @@
+"""The accounts that ``tilia bulk`` is given.
+
+The first pass over the file, and what is said of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final
+
+import attrs
+from rich.text import Text
+
+from tilia_async.cli.account_file import AccountFile, By
+from tilia_async.cli.bulk_command import STANDARD_STREAM, BulkCommand
+from tilia_async.cli.checked_ids import CheckedIds, first_pass
+from tilia_async.cli.terminal import Screen, complain
+from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind
+from tilia_async.cli.usernames import looked_up
+from tilia_async.errors import readable
+
+_EXAMPLES: Final = 3
+_SHOWN_LINES: Final = 8
+
+
+@attrs.frozen(kw_only=True)
+class Input:
+    """Result of the first pass.
+
+    Attributes:
+        accounts: how many ids can be used.
+        left_out: for each kind of problem, how many lines.
+        problems: the first of these lines.
+        merged: how many lines named an account again.
+        read_as: how the file was read, e.g. its encoding.
+        ends: the first and the last account.
+        strange: the first id, if none has a form that Tilia's ids have.
+    """
+
+    accounts: int
+    left_out: Mapping[ProblemKind, int]
+    problems: Sequence[Problem]
+    merged: int = 0
+    read_as: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    ends: tuple[str, str] | None = None
+    strange: str | None = None
+
+
+class UnusableInputError(Exception):
+    """The accounts cannot be used; why was told.
+
+    Attributes:
+        found: what was found.
+    """
+
+    def __init__(self, found: Input) -> None:
+        super().__init__()
+        self.found = found
+
+
+@contextmanager
+def checked(order: BulkCommand) -> Generator[tuple[CheckedIds, Input], None, None]:
+    """Read and check all accounts, and look usernames up.
+
+    Raises:
+        AccountFileError: the file cannot be read.
+        UnusableInputError: it has lines that cannot be used, or no account.
+        TiliaError: a username could not be looked up.
+    """
+    with contextlib.ExitStack() as opened:
+        console = Screen(stderr=True)
+        try:
+            stream = opened.enter_context(_stream(order.file))
+            if stream.isatty():
+                console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
+            shows = console.is_terminal and not stream.isatty()
+            file = AccountFile(stream, order.options)
+            with console.status(Text("checking the file")) if shows else contextlib.nullcontext():
+                accounts = opened.enter_context(first_pass(file))
+        except OSError as error:
+            raise AccountFileError(f"it cannot be read: {error.strerror}") from None
+        found = _input_of(accounts, file)
+        _check(order, found, file.diagnosis())
+        if order.options.by is By.USERNAME:
+            number = f"{accounts.total:,} usernames"
+            tilia = order.network.client()
+            with console.status(Text(f"looking up {number}")) if shows else contextlib.nullcontext():
+                accounts = opened.enter_context(first_pass(looked_up(accounts.entries(), tilia, order.concurrency)))
+            complain(f"{number} looked up: {_number(accounts.total, 'account')} found")
+            looked = _input_of(accounts, file)
+            _check(order, looked, None)
+            found = attrs.evolve(
+                looked,
+                left_out=Counter(found.left_out) + Counter(looked.left_out),
+                problems=[*found.problems, *looked.problems],
+                merged=found.merged + looked.merged,
+            )
+        yield accounts, found
+
+
+def _input_of(accounts: CheckedIds, file: AccountFile) -> Input:
+    return Input(
+        accounts=accounts.total,
+        left_out=accounts.flaws,
+        problems=accounts.problems,
+        merged=accounts.merged,
+        read_as=file.read_as(),
+        ends=accounts.ends(),
+        strange=file.looks_strange,
+    )
+
+
+def _stream(file: str) -> AbstractContextManager[BinaryIO]:
+    if file == STANDARD_STREAM:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return open(file, "rb")  # noqa: PTH123 - /dev/fd/63 is a name, too, and its file cannot be opened by another
+
+
+def _check(order: BulkCommand, found: Input, diagnosis: str | None) -> None:
+    """Say what is wrong with the file.
+
+    Raises:
+        UnusableInputError: the job cannot begin.
+    """
+    name = file_name(order.file)
+    if diagnosis is not None:
+        complain(f"tilia: {name}: {diagnosis}. Nothing was sent")
+        raise UnusableInputError(found)
+    if number := sum(found.left_out.values()):
+        complain(f"tilia: {name}: {_number(number, 'line')} cannot be used: {listed(found.left_out)}")
+        for line in _told(found):
+            complain(f"  {line}")
+        if not order.keeps_going:
+            complain("Nothing was sent. Correct the file, or leave these lines out with --keep-going.")
+            raise UnusableInputError(found)
+    if not found.accounts:
+        complain(f"tilia: {name}: there is no account id in it; nothing was sent")
+        raise UnusableInputError(found)
+
+
+def _told(found: Input) -> Generator[str, None, None]:
+    """Tell each kind of problem by a few lines."""
+    for kind, number in found.left_out.items():
+        problems = [each for each in found.problems if each.flaw is kind]
+        if number > 1 and len({each.what for each in problems}) == 1:
+            lines = ", ".join(f"{each.line:,}" for each in problems[:_SHOWN_LINES])
+            more = f" and {number - _SHOWN_LINES:,} more" if number > _SHOWN_LINES else ""
+            yield f"lines {lines}{more}: {problems[0].what}"
+            continue
+        for problem in problems[:_EXAMPLES]:
+            yield f"line {problem.line}: {problem.what}"
+        if number > _EXAMPLES:
+            yield f"… and {number - _EXAMPLES:,} more: {kind}"
+
+
+def file_name(file: str) -> str:
+    """Return how a file is called in a sentence."""
+    return "standard input" if file == STANDARD_STREAM else readable(file)
+
+
+def listed(left_out: Mapping[ProblemKind, int]) -> str:
+    """Return ``2 malformed, 1 empty id``."""
+    return ", ".join(f"{number:,} {flaw}" for flaw, number in left_out.items())
+
+
+def _number(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
