@@ -9,8 +9,9 @@ from typing import Self, TextIO, Unpack
 
 from tilia_async import ledger as asynchronous
 from tilia_async.errors import LedgerError
+from tilia_async.ledger.block_job import BlockJob
 from tilia_async.ledger.export import Format, layout
-from tilia_async.ledger.filters import RecordFilter
+from tilia_async.ledger.filters import BlockFilter, RecordFilter
 from tilia_async.ledger.ledger import interrupt
 from tilia_async.ledger.record import BlockRecord, ReportedBlock
 from tilia_async.secret import Secret, hide
@@ -84,8 +85,8 @@ class BlockLedger:
         In the order in which they were entered.
 
         Args:
-            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
-                ``until``, asked for at or after and before, with a time zone.
+            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``reason``, ``actor``, ``source``, ``issuer``;
+                ``since`` and ``until``, asked for at or after and before, with a time zone.
 
         Raises:
             InvalidRequestError: there is no such filter, or its value cannot be one.
@@ -111,7 +112,9 @@ class BlockLedger:
         self._check_open()
         return self._lease.iterate(self._ledger.pending(job_id))
 
-    def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> Iterator[BlockRecord]:
+    def blocked(
+        self, issuer: str | None = None, *, by_tilia: bool | None = None, **wanted: Unpack[BlockFilter]
+    ) -> Iterator[BlockRecord]:
         """Return the blocks in force.
 
         Per account the oldest block that has not been lifted, at most one placed by you and one by Tilia.
@@ -127,12 +130,15 @@ class BlockLedger:
         Args:
             issuer: only this one's, e.g. ``publisher``.
             by_tilia: True: only those that Tilia placed; False: only yours.
+            wanted: ``job_id``, ``reason``, ``actor``, ``source``; ``since`` and ``until``, asked for at or after and
+                before, with a time zone. The block that is listed has to match, and not another one behind it.
 
         Raises:
+            InvalidRequestError: there is no such filter, or its value cannot be one.
             LedgerError: the ledger cannot be read.
         """
         self._check_open()
-        return self._lease.iterate(self._ledger.blocked(issuer, by_tilia=by_tilia))
+        return self._lease.iterate(self._ledger.blocked(issuer, by_tilia=by_tilia, **wanted))
 
     def due_for_review(self, before: datetime) -> Iterator[BlockRecord]:
         """Return the blocks in force due for review.
@@ -145,6 +151,17 @@ class BlockLedger:
         """
         self._check_open()
         return self._lease.iterate(self._ledger.due_for_review(before))
+
+    def jobs(self) -> Iterator[BlockJob]:
+        """Return the bulk jobs, the earliest first.
+
+        Each has the sums of its outcomes. To count them, all records are read.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self._check_open()
+        return self._lease.iterate(self._ledger.jobs())
 
     def export(
         self,

@@ -105,3 +105,28 @@ def run_failing(*arguments: str) -> str:
     done = run({}, "ledger", *arguments)
     assert (done.exit_code, done.stdout) == (1, "")
     return done.stderr
+
+
+def test_the_jobs_and_what_was_done_for_which_reason_or_by_whom(ledger: str) -> None:
+    told = run({"TILIA_LEDGER": ledger, "COLUMNS": "80"}, "ledger", "jobs").stdout.splitlines()
+    assert [line.split()[2:] for line in told if "Z  " in line] == [["block", "finished", "wave"], ["unblock", "finished", "back"]]  # fmt: skip
+    assert r"4 accounts: 3 confirmed, 1 not found; reason: cheats \x1b[2J[red]; by" in " ".join(told)
+    jobs = json.loads(run({}, "ledger", "jobs", "--ledger", ledger, "--json").stdout)
+    assert [(job["job_id"], job["state"], job["counts"]) for job in jobs] == [
+        ("wave", "finished", {"confirmed": 3, "not_found": 1}),
+        ("back", "finished", {"confirmed": 1}),
+    ]
+    people = run({}, "ledger", "jobs", "--by", "actor", "--ledger", ledger).stdout.splitlines()
+    assert people[0] == "block    ops@acme.example"
+    assert people[2] == "unblock  no actor"
+    reasons = json.loads(run({}, "ledger", "jobs", "--by", "reason", "--ledger", ledger, "--json").stdout)
+    assert [(each["reason"], each["total"]) for each in reasons] == [("cheats \x1b[2J[red]", 4), (None, 1)]
+
+
+def test_filters_of_the_blocks_in_force(ledger: str, account_ids: list[str]) -> None:
+    def blocked(*filters: str) -> set[str]:
+        told = json.loads(run({}, "ledger", "blocked", "--ledger", ledger, "--json", *filters).stdout)
+        return {record["account_id"] for record in told}
+
+    assert blocked("--job", "wave", "--actor", "ops@acme.example", "--until", "2031-01-01") == set(account_ids[1:3])
+    assert blocked("--reason", "another") == blocked("--since", "2031-01-01") == set()

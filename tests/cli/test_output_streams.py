@@ -53,6 +53,7 @@ def commands(account_id: str, tmp_path: Path, settings: dict[str, str]) -> dict[
         "ledger history": [account_id, *recorded],
         "ledger pending": recorded,
         "ledger blocked": recorded,
+        "ledger jobs": recorded,
         "ledger due": ["--before", "2031-01-01", *recorded],
         "ledger export": recorded,
     }

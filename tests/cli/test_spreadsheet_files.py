@@ -35,7 +35,7 @@ def table(delimiter: str, *, names: list[str], end: str = "\r\n") -> str:
         ("utf-8", "UTF-8"),
         ("utf-8-sig", "UTF-8"),
         ("utf-16", "UTF-16"),
-        ("cp1252", "Windows-1252, a guess"),
+        ("cp1252", "Windows-1252 (a guess)"),
     ],
 )
 @pytest.mark.parametrize("says_it", [False, True])

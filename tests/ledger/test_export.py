@@ -149,7 +149,7 @@ def test_a_format_that_there_is_not_is_told(name: str) -> None:
         *((name, value) for name in ("since", "until") for value in ("2026", 3, datetime(2026, 1, 1), ASKED.date())),  # noqa: DTZ001 - without a zone on purpose
         ("since", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
         ("until", datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))),
-        ("reason", "spam"),
+        ("why", "spam"),
     ],
 )
 def test_a_filter_that_cannot_be_one_is_told(name: str, value: object) -> None:

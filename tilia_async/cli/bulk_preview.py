@@ -98,7 +98,8 @@ class Preview:
         told: dict[str, str] = {"environment": self._place()}
         if order.undoes is None:
             told["file"] = file_name(order.file)
-            told["read as"] = ", ".join(found.read_as.values())
+            words = [f"column {text}" if name == "column" else text for name, text in found.read_as.items()]
+            told["read as"] = ", ".join(words)
         else:
             told["job to undo"] = order.undoes
         if found.ends is not None:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
-import attrs
 import click
-from rich.padding import Padding
-from rich.text import Text
 
 from tilia_async.cli.datetimes import moment
 from tilia_async.cli.ledger_location import LedgerLocation
+from tilia_async.cli.ledger_output import show_jobs, show_records, show_summaries
 from tilia_async.cli.options import account_argument, existing_ledger_option, json_option
-from tilia_async.cli.output import cell, show_rows
 from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
-from tilia_async.cli.terminal import Screen, complain
-from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
-from tilia_async.ledger.ledger import existing_ledger
-from tilia_async.models.accounts import PUBLISHER
+from tilia_async.cli.terminal import complain
+from tilia_async.ledger import BlockAction, BlockJob, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger.block_job import RecordSummary
+from tilia_async.ledger.ledger import existing_ledger, journal_of
 
 T = TypeVar("T")
-
-_STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
 
 
 @click.group(no_args_is_help=True)
@@ -47,6 +42,12 @@ _limit_option = click.option(
     "--limit", type=click.IntRange(1), default=1000, help="Show at most so many records; export writes all."
 )
 _job_option = click.option("--job", metavar="ID", help="Only of this bulk job.")
+_reason_option = click.option("--reason", metavar="TEXT", help="Only for this reason.")
+_actor_option = click.option("--actor", metavar="TEXT", help="Only by this one.")
+_since_option = click.option(
+    "--since", type=moment, metavar="DATE", help="Only asked for at or after it (ISO 8601; UTC if no offset)."
+)
+_until_option = click.option("--until", type=moment, metavar="DATE", help="Only asked for before it.")
 
 
 @ledger.command()
@@ -55,7 +56,7 @@ _job_option = click.option("--job", metavar="ID", help="Only of this bulk job.")
 @json_option
 def history(account_id: str, ledger: LedgerLocation, as_json: bool) -> None:
     """Show all that was done to an account, oldest first."""
-    _show(_ask(ledger, lambda opened: opened.history(account_id)), as_json=as_json)
+    show_records(_ask(ledger, lambda opened: opened.history(account_id)), as_json=as_json)
 
 
 @ledger.command()
@@ -73,12 +74,65 @@ def pending(job: str | None, ledger: LedgerLocation, limit: int, as_json: bool) 
 
 @ledger.command()
 @click.option("--issuer", metavar="NAME", help="Only blocks of this one, e.g. publisher (you).")
+@_job_option
+@_reason_option
+@_actor_option
+@_since_option
+@_until_option
 @existing_ledger_option
 @_limit_option
 @json_option
-def blocked(issuer: str | None, ledger: LedgerLocation, limit: int, as_json: bool) -> None:
-    """Show the blocks in force, as this ledger knows."""
-    _show_some(ledger, lambda opened: opened.blocked(issuer), limit, as_json=as_json)
+def blocked(
+    issuer: str | None,
+    job: str | None,
+    reason: str | None,
+    actor: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    ledger: LedgerLocation,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show the blocks in force, as this ledger knows.
+
+    The filters ask of the block that is in force, the oldest of an account.
+    """
+
+    def asked(opened: BlockLedger) -> AsyncIterator[BlockRecord]:
+        return opened.blocked(issuer, job_id=job, reason=reason, actor=actor, since=since, until=until)
+
+    _show_some(ledger, asked, limit, as_json=as_json)
+
+
+@ledger.command()
+@click.option(
+    "--by",
+    type=click.Choice(["job", "reason", "actor"]),
+    default="job",
+    help="Sum up by jobs; or by reason or actor, single calls included.",
+)
+@existing_ledger_option
+@json_option
+def jobs(by: str, ledger: LedgerLocation, as_json: bool) -> None:
+    """Show the bulk jobs, and what came of them.
+
+    Or what was done for which reason, or by whom.
+    """
+    if by == "job":
+        found = _ask(ledger, _all_jobs)
+        show_jobs(found, as_json=as_json)
+    else:
+        show_summaries(_ask(ledger, lambda opened: _summed_up(opened, by)), by, as_json=as_json)
+
+
+async def _all_jobs(opened: BlockLedger) -> list[BlockJob]:
+    return [job async for job in opened.jobs()]
+
+
+async def _summed_up(opened: BlockLedger, by: str) -> Sequence[RecordSummary]:
+    from tilia_async.ledger.job_list import summaries  # noqa: PLC0415 - needs the extra
+
+    return await summaries((await journal_of(opened)).database, by)
 
 
 @ledger.command()
@@ -107,12 +161,11 @@ def due(before: datetime, ledger: LedgerLocation, limit: int, as_json: bool) -> 
 @click.option("--account", metavar="ID", help="Only of this account.")
 @click.option("--action", type=click.Choice([each.value for each in BlockAction]), help="Only of this kind.")
 @click.option("--state", type=click.Choice([each.value for each in RecordState]), help="Only in this state.")
-@click.option("--actor", metavar="TEXT", help="Only by this one.")
+@_reason_option
+@_actor_option
 @click.option("--source", type=click.Choice([each.value for each in RecordSource]), help="Only entered this way.")
-@click.option(
-    "--since", type=moment, metavar="DATE", help="Only asked for at or after it (ISO 8601; UTC if no offset)."
-)
-@click.option("--until", type=moment, metavar="DATE", help="Only asked for before it.")
+@_since_option
+@_until_option
 @existing_ledger_option
 @click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 def export(
@@ -122,6 +175,7 @@ def export(
     account: str | None,
     action: str | None,
     state: str | None,
+    reason: str | None,
     actor: str | None,
     source: str | None,
     since: datetime | None,
@@ -144,6 +198,7 @@ def export(
             account_id=account,
             action=None if action is None else BlockAction(action),
             state=None if state is None else RecordState(state),
+            reason=reason,
             actor=actor,
             source=None if source is None else RecordSource(source),
             since=since,
@@ -179,44 +234,6 @@ def _show_some(
         return found
 
     found = _ask(place, some)
-    _show(found[:limit], as_json=as_json)
+    show_records(found[:limit], as_json=as_json)
     if len(found) > limit:
         complain(f"there are more than these {limit:,}: see --limit, or export them")
-
-
-def _show(records: Sequence[BlockRecord], *, as_json: bool) -> None:
-    if as_json:
-        show_rows([attrs.asdict(record) for record in records], as_json=True)
-        return
-    console = Screen()
-    if not records:
-        console.print(Text("none", "dim"))
-    for record in records:
-        # Two lines, because the columns of a table would have no room for the ids in a terminal of common width.
-        line = Text(f"{_when(record.requested_at)}  {record.action.value:7}  ")
-        line.append(f"{record.state.value:9}", _STYLES.get(record.state, "yellow"))
-        line.append(f"  {cell(record.account_id)}")
-        console.print(line, soft_wrap=True)
-        if details := "; ".join(_details(record)):
-            console.print(Padding.indent(Text(details, "dim"), 4))
-
-
-def _details(record: BlockRecord) -> Iterator[str]:
-    if record.reason:
-        yield f"reason: {cell(record.reason)}"
-    if record.actor:
-        yield f"by {cell(record.actor)}"
-    if record.job_id:
-        yield f"job {cell(record.job_id)}"
-    if record.issuer != PUBLISHER:
-        yield f"issued by {cell(record.issuer)}"
-    if record.source is RecordSource.WEBHOOK:
-        yield "told by a notification"
-    if record.review_at is not None:
-        yield f"to be reviewed {_when(record.review_at)}"
-    if record.error:
-        yield f"error: {cell(record.error)}"
-
-
-def _when(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"

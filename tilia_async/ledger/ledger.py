@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
 from tilia_async import checks
 from tilia_async.errors import ConfigurationError, LedgerError, attributed
+from tilia_async.ledger.block_job import BlockJob
 from tilia_async.ledger.export import Format, layout
-from tilia_async.ledger.filters import RecordFilter, checked
+from tilia_async.ledger.filters import BlockFilter, RecordFilter, checked
 from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.libraries import lacking, load
 from tilia_async.ledger.record import BlockRecord, ReportedBlock
@@ -65,6 +66,26 @@ class Records(AsyncIterator[BlockRecord]):
     async def __anext__(self) -> BlockRecord:
         if not self._waiting:
             self._waiting = list(await self.page())[::-1]
+        if not self._waiting:
+            raise StopAsyncIteration
+        return self._waiting.pop()
+
+
+class _Jobs(AsyncIterator[BlockJob]):
+    """The jobs of a ledger, read in portions."""
+
+    def __init__(self, ledger: BlockLedger) -> None:
+        self._ledger = ledger
+        self._after = 0
+        self._waiting: list[BlockJob] = []
+
+    async def __anext__(self) -> BlockJob:
+        if not self._waiting:
+            database = (await journal_of(self._ledger)).database
+            from tilia_async.ledger import job_list  # noqa: PLC0415 - needs the extra
+
+            found, self._after = await job_list.jobs(database, self._after)
+            self._waiting = list(found)[::-1]
         if not self._waiting:
             raise StopAsyncIteration
         return self._waiting.pop()
@@ -152,8 +173,8 @@ class BlockLedger:
         In the order in which they were entered.
 
         Args:
-            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``actor``, ``source``, ``issuer``; ``since`` and
-                ``until``, asked for at or after and before, with a time zone.
+            wanted: ``job_id``, ``account_id``, ``action``, ``state``, ``reason``, ``actor``, ``source``, ``issuer``;
+                ``since`` and ``until``, asked for at or after and before, with a time zone.
 
         Raises:
             InvalidRequestError: there is no such filter, or its value cannot be one.
@@ -190,7 +211,9 @@ class BlockLedger:
 
         return Records(self, query)
 
-    def blocked(self, issuer: str | None = None, *, by_tilia: bool | None = None) -> AsyncIterator[BlockRecord]:
+    def blocked(
+        self, issuer: str | None = None, *, by_tilia: bool | None = None, **wanted: Unpack[BlockFilter]
+    ) -> AsyncIterator[BlockRecord]:
         """Return the blocks in force.
 
         Per account the oldest block that has not been lifted, at most one placed by you and one by Tilia.
@@ -206,15 +229,19 @@ class BlockLedger:
         Args:
             issuer: only this one's, e.g. ``publisher``.
             by_tilia: True: only those that Tilia placed; False: only yours.
+            wanted: ``job_id``, ``reason``, ``actor``, ``source``; ``since`` and ``until``, asked for at or after and
+                before, with a time zone. The block that is listed has to match, and not another one behind it.
 
         Raises:
+            InvalidRequestError: there is no such filter, or its value cannot be one.
             LedgerError: the ledger cannot be read.
         """
+        checked(wanted, BlockFilter.__optional_keys__)
 
         def query() -> Query:
             from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
 
-            return questions.in_force(issuer, by_tilia=by_tilia)
+            return questions.in_force(issuer, by_tilia=by_tilia, wanted=wanted)
 
         return Records(self, query)
 
@@ -227,7 +254,7 @@ class BlockLedger:
             InvalidRequestError: the moment has no time zone.
             LedgerError: the ledger cannot be read.
         """
-        checked({"until": before})
+        checked(RecordFilter(until=before))
 
         def query() -> Query:
             from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
@@ -235,6 +262,16 @@ class BlockLedger:
             return questions.due(before)
 
         return Records(self, query)
+
+    def jobs(self) -> AsyncIterator[BlockJob]:
+        """Return the bulk jobs, the earliest first.
+
+        Each has the sums of its outcomes. To count them, all records are read.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return _Jobs(self)
 
     async def export(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, Select, case, exists, fun
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.database import Database
-from tilia_async.ledger.filters import RecordFilter
+from tilia_async.ledger.filters import BlockFilter, RecordFilter
 from tilia_async.ledger.record import (
     LIFTED_BY_YOU,
     NOT_SAID,
@@ -33,9 +33,14 @@ _R = RECORDS.c
 
 def matching(wanted: RecordFilter) -> Query:
     """Select the records that match all given filters."""
-    query = select(RECORDS)
-    for name in ("job_id", "account_id", "action", "state", "actor", "source", "issuer"):
-        value = wanted.get(name)
+    return narrowed(select(RECORDS), wanted)
+
+
+def narrowed(query: Query, wanted: BlockFilter) -> Query:
+    """Narrow a selection of records to those that match."""
+    given: Mapping[str, object] = {**wanted}
+    for name in ("job_id", "account_id", "action", "state", "reason", "actor", "source", "issuer"):
+        value = given.get(name)
         if value is not None:
             query = query.where(_R[name] == str(value))
     since, until = wanted.get("since"), wanted.get("until")
@@ -52,7 +57,7 @@ def pending(job_id: str | None) -> Query:
     return matching({"job_id": job_id}).where(_R.state.in_([state.value for state in OPEN_STATES]))
 
 
-def in_force(issuer: str | None, *, by_tilia: bool | None) -> Query:
+def in_force(issuer: str | None, *, by_tilia: bool | None, wanted: BlockFilter | None = None) -> Query:
     """Select the blocks in force.
 
     For each account the block that keeps it now: the first that was not lifted, one of yours and one of Tilia's.
@@ -78,7 +83,7 @@ def in_force(issuer: str | None, *, by_tilia: bool | None) -> Query:
         query = query.where(_R.issuer == issuer)
     if by_tilia is not None:
         query = query.where(_R.issuer.not_in([PUBLISHER, NOT_SAID]) if by_tilia else _R.issuer == PUBLISHER)
-    return query
+    return query if wanted is None else narrowed(query, wanted)
 
 
 def due(before: datetime) -> Query:
