@@ -12,6 +12,7 @@ from support.commands import TILIA, environment
 from support.forked import Case, run
 
 import tilia_sync
+from tilia_async.cli.api import OperationGroup
 from tilia_async.cli.app import app
 
 NAME = "Zoë ✓ 名"
@@ -38,6 +39,7 @@ def commands(account_id: str, tmp_path: Path, settings: dict[str, str]) -> dict[
         "scopes": [],
         "token": ["--scope", "search_accounts"],
         "doctor": [],
+        "api": ["accounts.get", f"account_id={account_id}"],
         "completion": ["bash"],
         "accounts get": [account_id],
         "accounts find": [NAME],
@@ -60,7 +62,7 @@ def commands(account_id: str, tmp_path: Path, settings: dict[str, str]) -> dict[
 
 
 def leaves(command: click.Command, path: str = "") -> set[str]:
-    if not isinstance(command, click.Group):
+    if not isinstance(command, click.Group) or isinstance(command, OperationGroup):
         return {path.strip()}
     context = click.Context(command)
     found = {name: command.get_command(context, name) for name in command.list_commands(context)}

@@ -1,0 +1,216 @@
+"""``tilia api``: any operation, with the fields of Tilia's API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import attrs
+import click
+import orjson
+from click.shell_completion import CompletionItem
+
+from tilia_async.api import OPERATIONS
+from tilia_async.cli.ledger_location import LedgerLocation
+from tilia_async.cli.network import Network
+from tilia_async.cli.options import ledger_option, network_options
+from tilia_async.cli.terminal import say_json
+from tilia_async.client import TiliaClient
+from tilia_async.config import Environment, RequestOptions, from_environment
+from tilia_async.json_value import JsonValue
+from tilia_async.secret import HiddenFields
+from tilia_async.wire.operation import Operation, Repeat
+from tilia_async.wire.redactor import Redactor, is_named_secret
+from tilia_async.wire.request import build
+
+_REPEATS: Final = {
+    Repeat.SAFE: "safe to repeat",
+    Repeat.KEYED: "repeated only with one idempotency key",
+    Repeat.NEVER: "never repeated by itself",
+}
+
+
+class OperationGroup(click.Group):
+    """A group with a command for each declared operation."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all operations."""
+        del ctx
+        return list(OPERATIONS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Make the command of an operation."""
+        operation = OPERATIONS.get(cmd_name)
+        if operation is not None:
+            return _command(operation)
+        if similar := ", ".join(get_close_matches(cmd_name, OPERATIONS)):
+            ctx.fail(f"there is no operation {cmd_name!r}; there is {similar}")
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line for each operation, with its whole path."""
+        del ctx
+        with formatter.section("Operations"):
+            rows = [(operation.name, _line(operation)) for operation in OPERATIONS.values()]
+            # So narrow that no path is folded in 80 columns.
+            formatter.write_dl(rows, col_max=24)
+
+
+_HELP: Final = """Call any operation of Tilia's API.
+
+The fields are those of the path, then of the query of what reads, and of the body of what writes. The answer is printed
+as JSON, as Tilia gave it, with secrets masked.
+
+\b
+name=value   text
+name:=json   a number, true, a list, an object
+name=@file   the text of a file; @- is standard input. Secrets are given
+             so: what is typed stands in the list of processes.
+name:=@file  the JSON of a file
+
+\b
+tilia api accounts.get account_id=acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b
+tilia api token_exchanges.start_conversion amount:=500 currency=TOK \\
+    account_id=acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b
+"""
+
+
+@click.group(cls=OperationGroup, help=_HELP, no_args_is_help=True, subcommand_metavar="OPERATION [FIELD]...")
+def api() -> None:
+    """Call any operation of Tilia's API."""
+
+
+@attrs.frozen
+class _Fields:
+    """The fields of a request, by their place in it."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str | int] | None
+    body: HiddenFields[JsonValue] | None
+
+
+def _command(operation: Operation[object]) -> click.Command:
+    @click.command(operation.name, help=_help(operation), short_help=_line(operation))
+    @click.argument("given", nargs=-1, metavar="[FIELD]...", shell_complete=partial(_completed, operation))
+    @click.option("--dry-run", is_flag=True, help="Print the request, and send nothing.")
+    @click.option("--reveal", is_flag=True, help="Print secrets of the answer, too.")
+    @click.option(
+        "--idempotency-key", "key", metavar="UUID", help="One key stands for one effect; where Tilia takes it."
+    )
+    @click.option("--timeout", type=float, metavar="SECONDS", help="For the whole call.")
+    @ledger_option
+    @click.option("--json", "as_json", is_flag=True, help="Errors as JSON, too; answers always are.")
+    @network_options
+    def call(
+        network: Network,
+        given: tuple[str, ...],
+        dry_run: bool,
+        reveal: bool,
+        key: str | None,
+        timeout: float | None,
+        ledger: LedgerLocation | None,
+        as_json: bool,
+    ) -> None:
+        del as_json
+        fields = _read(operation, given)
+        options = RequestOptions(timeout=timeout, idempotency_key=key)
+        if dry_run:
+            _show_request(operation, fields, options)
+            return
+
+        async def send(tilia: TiliaClient) -> JsonValue:
+            answer = await tilia.send(
+                operation, path=fields.path, query=fields.query, body=fields.body, options=options
+            )
+            return answer.payload
+
+        payload = network.ask(send, ledger)
+        say_json(payload if reveal else Redactor.of(()).json(payload))
+
+    return call
+
+
+def _line(operation: Operation[object]) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def _help(operation: Operation[object]) -> str:
+    told = [f"At {operation.service}"]
+    if operation.scopes:
+        told.append(f"scope {', '.join(sorted(operation.scopes))}")
+    told.append(_REPEATS[operation.repeat])
+    text = f"{_line(operation)}\n\n{'; '.join(told)}."
+    if operation.evidence is not None:
+        inferred = ", ".join(sorted(operation.evidence.inferred))
+        text += f"\n\nInferred, not documented: {inferred}; {operation.evidence.note}."
+    return text
+
+
+def _completed(
+    operation: Operation[object], ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    del ctx, param
+    return [CompletionItem(f"{name}=") for name in operation.parameters if f"{name}=".startswith(incomplete)]
+
+
+def _read(operation: Operation[object], given: Iterable[str]) -> _Fields:
+    """Read the fields, and put each in its place.
+
+    Raises:
+        click.BadParameter: one is none, or twice there, or a secret that anybody could have seen.
+    """
+    values: dict[str, JsonValue] = {}
+    for each in given:
+        name, is_field, text = each.partition("=")
+        if not is_field or not name.rstrip(":"):
+            raise click.BadParameter(f"{each!r} is neither name=value nor name:=json", param_hint="FIELD")
+        is_json = name.endswith(":")
+        name = name.removesuffix(":")
+        if name in values:
+            raise click.BadParameter(f"{name} is there twice", param_hint="FIELD")
+        if text.startswith("@"):
+            text = _file(name, text[1:])
+        elif is_named_secret(name):
+            raise click.BadParameter(
+                f"{name} is a secret, and what is typed stands in the list of processes: "
+                f"say {name}=@- and give it on standard input, or {name}=@FILE",
+                param_hint="FIELD",
+            )
+        values[name] = _json(name, text) if is_json else text
+    path = {name: _text(values.pop(name)) for name in operation.parameters if name in values}
+    if operation.reads:
+        query = {name: value if isinstance(value, str) else _text(value) for name, value in values.items()}
+        return _Fields(path, query or None, None)
+    return _Fields(path, None, HiddenFields(values) if values else None)
+
+
+def _file(name: str, file: str) -> str:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise click.BadParameter(f"{name}: {file} cannot be read: {why}", param_hint="FIELD") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _json(name: str, text: str) -> JsonValue:
+    try:
+        found: JsonValue = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise click.BadParameter(f"{name}: that is no JSON: {error}", param_hint="FIELD") from None
+    return found
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _show_request(operation: Operation[object], fields: _Fields, options: RequestOptions) -> None:
+    environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
+    request = build(operation, environment, path=fields.path, query=fields.query, body=fields.body, options=options)
+    body = None if fields.body is None else Redactor.of(()).json(dict(fields.body.reveal()))
+    say_json({"method": request.method, "url": request.url, "body": body, "scopes": sorted(operation.scopes)})
