@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import attrs
 import click
-import orjson
 from click.shell_completion import CompletionItem
 
 from tilia_async.api import OPERATIONS
+from tilia_async.cli.fields import as_text, read_fields
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import ledger_option, network_options
@@ -24,7 +22,7 @@ from tilia_async.config import Environment, RequestOptions, from_environment
 from tilia_async.json_value import JsonValue
 from tilia_async.secret import HiddenFields
 from tilia_async.wire.operation import Operation, Repeat
-from tilia_async.wire.redactor import Redactor, is_named_secret
+from tilia_async.wire.redactor import Redactor
 from tilia_async.wire.request import build
 
 _REPEATS: Final = {
@@ -116,7 +114,7 @@ def _command(operation: Operation[object]) -> click.Command:
         as_json: bool,
     ) -> None:
         del as_json
-        fields = _read(operation, given)
+        fields = _placed(operation, given)
         options = RequestOptions(timeout=timeout, idempotency_key=key)
         if dry_run:
             _show_request(operation, fields, options)
@@ -157,56 +155,12 @@ def _completed(
     return [CompletionItem(f"{name}=") for name in operation.parameters if f"{name}=".startswith(incomplete)]
 
 
-def _read(operation: Operation[object], given: Iterable[str]) -> _Fields:
-    """Read the fields, and put each in its place.
-
-    Raises:
-        click.BadParameter: one is none, or twice there, or a secret that anybody could have seen.
-    """
-    values: dict[str, JsonValue] = {}
-    for each in given:
-        name, is_field, text = each.partition("=")
-        if not is_field or not name.rstrip(":"):
-            raise click.BadParameter(f"{each!r} is neither name=value nor name:=json", param_hint="FIELD")
-        is_json = name.endswith(":")
-        name = name.removesuffix(":")
-        if name in values:
-            raise click.BadParameter(f"{name} is there twice", param_hint="FIELD")
-        if text.startswith("@"):
-            text = _file(name, text[1:])
-        elif is_named_secret(name):
-            raise click.BadParameter(
-                f"{name} is a secret, and what is typed stands in the list of processes: "
-                f"say {name}=@- and give it on standard input, or {name}=@FILE",
-                param_hint="FIELD",
-            )
-        values[name] = _json(name, text) if is_json else text
-    path = {name: _text(values.pop(name)) for name in operation.parameters if name in values}
+def _placed(operation: Operation[object], given: Iterable[str]) -> _Fields:
+    values = read_fields(given)
+    path = {name: as_text(values.pop(name)) for name in operation.parameters if name in values}
     if operation.reads:
-        query = {name: value if isinstance(value, str) else _text(value) for name, value in values.items()}
-        return _Fields(path, query or None, None)
+        return _Fields(path, {name: as_text(value) for name, value in values.items()} or None, None)
     return _Fields(path, None, HiddenFields(values) if values else None)
-
-
-def _file(name: str, file: str) -> str:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise click.BadParameter(f"{name}: {file} cannot be read: {why}", param_hint="FIELD") from None
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _json(name: str, text: str) -> JsonValue:
-    try:
-        found: JsonValue = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise click.BadParameter(f"{name}: that is no JSON: {error}", param_hint="FIELD") from None
-    return found
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _show_request(operation: Operation[object], fields: _Fields, options: RequestOptions) -> None:

@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "bulk": CommandSource(f"{_HERE}.bulk:bulk", "Block, unblock or look up the accounts of a file."),
     "ledger": CommandSource(f"{_HERE}.ledger:ledger", "Read the record of blocks."),
     "api": CommandSource(f"{_HERE}.api:api", "Call any operation of Tilia's API."),
+    "listen": CommandSource(f"{_HERE}.listen:listen", "Show notifications as they come, until Ctrl-C."),
+    "trigger": CommandSource(f"{_HERE}.trigger:trigger", "Post a notification of EVENT, as Tilia does."),
     "scopes": CommandSource(f"{_HERE}.scopes:scopes", "List the scopes that each operation needs."),
     "token": CommandSource(f"{_HERE}.token:token", "Fetch an access token."),
     "doctor": CommandSource(f"{_HERE}.doctor:doctor", "Check settings, network and credentials."),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Iterable
 
 import click
 
+from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import complain, say
 from tilia_async.sandbox import Sandbox
 
@@ -52,18 +51,7 @@ async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> int:
         say(f"export TILIA_CLIENT_SECRET={served.client_secret}")
         say(f"export TILIA_ENVIRONMENT='{served.environment.template}'")
         complain(f"The sandbox runs at port {served.port}; Ctrl-C ends it.")
-        await _until_signal()
+        await until_signal()
     finally:
         await served.aclose()
     return 0
-
-
-async def _until_signal() -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no signal handlers in the loop; there Ctrl-C cancels the task instead.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, ended.set)
-    with contextlib.suppress(asyncio.CancelledError):
-        await ended.wait()
