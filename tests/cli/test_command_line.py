@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -10,6 +11,7 @@ from support.commands import run
 
 import tilia_sync
 from tilia_async.cli.app import COMMANDS, app
+from tilia_async.cli.network import Network
 from tilia_async.sandbox import Fault
 from tilia_async.version import __version__
 
@@ -131,3 +133,64 @@ def test_a_registration(settings: dict[str, str]) -> None:
     assert (told["username"], told["external_platforms"]["steam"]["user_id"], told["city"]) == ("nyx", "7656", "Oslo")
     wrong = run(settings, "accounts", "register", "vex", "--platform", "gog=1")
     assert (wrong.exit_code, "'gog=1' is not PLATFORM=ID with one of steam" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("bulk", "block", "no such file", "--reason", "x"), 2, "no such file: it cannot be read"),
+        (("bulk", "block", "-", "--reason", "x", "--job", "j"), 2, "give --ledger or set TILIA_LEDGER"),
+        (("ledger", "jobs", "--ledger", "none.db"), 2, "there is no ledger at"),
+        (("trigger", "kyc-webhook", "--to", "http://127.0.0.1:1/"), 5, "gives no answer"),
+        (("accounts", "get", "a", "--proxy", "nonsense"), 2, "proxy"),
+        (("accounts", "get", "a", "--ca-file", "none.pem"), 2, "none.pem cannot be used"),
+        (("accounts", "gett"), 2, "No such command"),
+    ],
+)
+def test_every_failure_is_json_if_json_is_asked_for(
+    settings: dict[str, str], arguments: tuple[str, ...], status: int, message: str
+) -> None:
+    done = run(settings, *arguments, "--json")
+    assert (done.exit_code, done.stdout) == (status, "")
+    told = json.loads(done.stderr)
+    assert told["exit_status"] == status
+    assert message in told["error"]["message"]
+    assert told["error"]["took_effect"] is False
+
+
+def test_what_is_typed_after_the_options_end_is_no_option(settings: dict[str, str]) -> None:
+    done = run(settings, "accounts", "get", "--", "--json")
+    assert done.exit_code == 4
+    assert done.stderr.startswith("tilia: ")
+
+
+def test_ctrl_c_says_what_may_have_happened(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Network, "ask", interrupted)
+    done = run(settings, "accounts", "block", "acct_1")
+    assert done.exit_code == 130
+    assert "what was under way may have taken effect" in done.stderr
+
+
+def test_ids_are_whole_in_a_narrow_pipe(settings: dict[str, str], account_ids: list[str], tmp_path: Path) -> None:
+    narrow = {**settings, "COLUMNS": "20", "TILIA_LEDGER": str(tmp_path / "b.db")}
+    job = "a-job-with-a-name-that-is-longer-than-any-line-of-this-terminal"
+    one = account_ids[0].encode()
+    assert run(narrow, "bulk", "block", "-", "--reason", "x", "--job", job, given=one).exit_code == 0
+    for command in (
+        ("accounts", "get", account_ids[0]),
+        ("ledger", "history", account_ids[0]),
+        ("ledger", "blocked"),
+        ("bulk", "lookup", "-"),
+    ):
+        done = run(narrow, *command, given=f"{account_ids[0]}\nnobody-{'x' * 29}\n".encode())
+        assert account_ids[0] in done.output, command
+    assert f"nobody-{'x' * 29}" in done.stdout
+    wallets = run(narrow, "wallets", "list", account_ids[0])
+    ids = [each["wallet_id"] for each in json.loads(run(narrow, "wallets", "list", account_ids[0], "--json").stdout)]
+    assert ids
+    assert all(each in wallets.stdout for each in ids)
+    for command in (("ledger", "jobs"), ("ledger", "history", account_ids[0])):
+        assert job in run(narrow, *command).stdout

@@ -15,9 +15,10 @@ import attrs
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_input import Input, file_name
 from tilia_async.cli.checked_ids import CheckedIds
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.output import cell, show_lines
-from tilia_async.cli.terminal import Screen, ask_for, complain
+from tilia_async.cli.terminal import Screen, ask_for
 from tilia_async.config import Environment, Service, from_environment
 from tilia_async.errors import ConfigurationError
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
@@ -73,6 +74,11 @@ class Preview:
         """True if real users are meant."""
         place = self.environment
         return place is not None and place.url(Service.ACCOUNTS) == Environment.PRODUCTION.url(Service.ACCOUNTS)
+
+    @property
+    def asks(self) -> bool:
+        """True if somebody has to agree first."""
+        return not self.order.yes and self.order.action is not Action.LOOKUP and self.is_in_production
 
     @property
     def cannot_ask(self) -> bool:
@@ -212,24 +218,22 @@ async def _confirmed(ledger: BlockLedger, job_id: str, action: BlockAction, acco
     return counts[True] - since[True], since[True] + since[False]
 
 
-def is_agreed(preview: Preview) -> bool:
+def agree(preview: Preview) -> None:
     """Ask before many accounts of real users are changed.
 
-    Returns:
-        True if nobody has to be asked, or somebody said yes.
+    Raises:
+        CommandError: nobody can be asked, or nobody agrees.
     """
-    order = preview.order
-    if order.yes or order.action is Action.LOOKUP or not preview.is_in_production:
-        return True
+    if not preview.asks:
+        return
     if preview.cannot_ask:
-        complain("tilia: this is production, and nobody can be asked here: say --yes. Nothing was sent")
-        return False
+        raise CommandError(
+            "this is production, and nobody can be asked here: say --yes. Nothing was sent", ExitStatus.USAGE
+        )
     wanted = str(preview.found.accounts)
-    answer = ask_for(f"This is production. Type the number of accounts, {wanted}, to {order.action} them: ")
-    if answer.strip().replace(",", "") == wanted:
-        return True
-    complain("tilia: nothing was sent")
-    return False
+    answer = ask_for(f"This is production. Type the number of accounts, {wanted}, to {preview.order.action} them: ")
+    if answer.strip().replace(",", "") != wanted:
+        raise CommandError("nothing was sent")
 
 
 def counted(number: int) -> str:

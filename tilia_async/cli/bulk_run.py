@@ -20,10 +20,10 @@ from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
 from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_input import Input, UnusableInputError, checked, file_name
-from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, counted, environment_of, is_agreed, on_record
+from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, agree, counted, environment_of, on_record
 from tilia_async.cli.bulk_summary import Ending, Status, tell
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
-from tilia_async.cli.failure import ExitStatus, exit_status_of
+from tilia_async.cli.failure import CommandError, ExitStatus, exit_status_of
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
@@ -61,11 +61,9 @@ def run(order: BulkCommand) -> ExitStatus:
     except UnusableInputError as error:
         return _ended(order, Ending(status=Status.BAD_INPUT, input=error.found, counts=_NOTHING))
     except AccountFileError as error:
-        complain(f"tilia: {file_name(order.file)}: {error}; nothing was sent")
-        return ExitStatus.USAGE
+        raise CommandError(f"{file_name(order.file)}: {error}; nothing was sent", ExitStatus.USAGE) from None
     except NoRoomError as error:
-        complain(f"tilia: {error}; nothing was sent")
-        return ExitStatus.REFUSED
+        raise CommandError(f"{error}; nothing was sent") from None
     except KeyboardInterrupt:
         complain("tilia: stopped by Ctrl-C before anything was sent")
         return ExitStatus.INTERRUPTED
@@ -80,9 +78,10 @@ def _client(order: BulkCommand, ledger: BlockLedger | None) -> TiliaClient:
 
 
 def _begun(preview: Preview, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None) -> ExitStatus:
-    preview.show(Screen(stderr=True))
-    if not is_agreed(preview):
-        return ExitStatus.USAGE if preview.cannot_ask else ExitStatus.REFUSED
+    # Of a program's run the summary says it.
+    if not preview.order.as_json or preview.asks:
+        preview.show(Screen(stderr=True))
+    agree(preview)
     return _ended(preview.order, _job(preview, accounts, tilia, ledger))
 
 
@@ -102,8 +101,7 @@ def _undone(
     if tilia is not None:
         return _begun(preview, undoes, tilia, ledger)
     if not found.accounts:
-        complain(f"tilia: this ledger has no blocks of a job {readable(undoes)!r} that could be undone")
-        return ExitStatus.USAGE
+        raise CommandError(f"this ledger has no blocks of a job {undoes!r} that could be undone", ExitStatus.USAGE)
     counts = {**_NOTHING, BulkOutcome.KEPT: kept, BulkOutcome.SKIPPED: others}
     if order.as_json:
         return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts, preview=preview))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 import click
@@ -36,6 +36,18 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
     """Ended by Ctrl-C, as shells count."""
     TERMINATED = 143
+
+
+class CommandError(click.ClickException):
+    """A command that cannot go on, for this machine's reasons.
+
+    Attributes:
+        status: the exit status.
+    """
+
+    def __init__(self, message: str, status: ExitStatus = ExitStatus.REFUSED) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def exit_status_of(error: TiliaError) -> ExitStatus:
@@ -87,26 +99,25 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
     return status
 
 
-def complain_of_usage(error: click.ClickException, *, as_json: bool) -> ExitStatus:
-    """Explain a mistake on the command line.
+def complain_of_command(error: click.ClickException, *, as_json: bool) -> int:
+    """Explain a wrong command, and return its exit status.
 
     It may hold anything.
     """
+    status = error.status if isinstance(error, CommandError) else error.exit_code
     message = "\n".join(map(readable, error.format_message().split("\n")))
     if as_json:
-        _say(
-            {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False},
-            ExitStatus.USAGE,
-        )
-        return ExitStatus.USAGE
+        told = {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False}
+        _say(told, status)
+        return status
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         complain(context.get_usage())
         complain(f"Try '{context.command_path} -h' for help.")
     for line in f"tilia: {message}".split("\n"):
         complain(line)
-    return ExitStatus.USAGE
+    return status
 
 
-def _say(told: dict[str, object], status: ExitStatus) -> None:
+def _say(told: Mapping[str, object], status: int) -> None:
     complain_json({"error": told, "exit_status": int(status)})

@@ -11,6 +11,7 @@ from typing import TextIO, TypeVar
 import click
 
 from tilia_async.cli.datetimes import moment
+from tilia_async.cli.failure import CommandError
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.ledger_output import show_jobs, show_records, show_summaries
 from tilia_async.cli.options import account_argument, existing_ledger_option, json_option
@@ -209,8 +210,7 @@ def export(
         with text_file(file) as out:
             number = _ask(ledger, lambda opened: write(opened, out))
     except OSError as error:
-        complain(f"tilia: {file} cannot be written: {error.strerror}")
-        raise click.exceptions.Exit(1) from None
+        raise CommandError(f"{file} cannot be written: {error.strerror}") from None
     complain(f"{number:,} {'record' if number == 1 else 'records'} exported")
 
 

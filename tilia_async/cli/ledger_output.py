@@ -35,7 +35,7 @@ def show_records(records: Sequence[BlockRecord], *, as_json: bool) -> None:
         line.append(f"  {cell(record.account_id)}")
         console.print(line, soft_wrap=True)
         if details := "; ".join(_details(record)):
-            console.print(Padding.indent(Text(details, "dim"), 4))
+            _print_details(console, details)
 
 
 def _details(record: BlockRecord) -> Iterator[str]:
@@ -59,6 +59,17 @@ def _when(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
+def _print_details(console: Screen, text: str) -> None:
+    """Print what belongs to the line above.
+
+    It is wrapped in a terminal alone, and no word is ever folded: it may be an id.
+    """
+    if console.is_terminal:
+        console.print(Padding.indent(Text(text, "dim", overflow="ignore"), 4))
+    else:
+        console.print(f"    {text}", soft_wrap=True)
+
+
 def show_jobs(jobs: Sequence[BlockJob], *, as_json: bool) -> None:
     """Print jobs, two lines for each."""
     if as_json:
@@ -73,7 +84,7 @@ def show_jobs(jobs: Sequence[BlockJob], *, as_json: bool) -> None:
         line.append(f"{job.state.value:8}", _JOB_STYLES.get(job.state, "yellow"))
         line.append(f"  {cell(job.job_id)}")
         console.print(line, soft_wrap=True)
-        console.print(Padding.indent(Text("; ".join(_job_details(job)), "dim"), 4))
+        _print_details(console, "; ".join(_job_details(job)))
 
 
 def _job_details(job: BlockJob) -> Iterator[str]:
@@ -102,7 +113,7 @@ def show_summaries(summaries: Sequence[RecordSummary], by: str, *, as_json: bool
         named = Text(f"no {by}", "dim") if each.value is None else Text(cell(each.value))
         console.print(Text.assemble(f"{each.action:7}  ", named), soft_wrap=True)
         when = f"{_when(each.first_at)} to {_when(each.last_at)}"
-        console.print(Padding.indent(Text(f"{_outcomes(each.total, each.counts)}; {when}", "dim"), 4))
+        _print_details(console, f"{_outcomes(each.total, each.counts)}; {when}")
 
 
 def _outcomes(total: int, counts: Mapping[RecordState, int]) -> str:

@@ -16,7 +16,7 @@ import click
 import orjson
 from aiohttp import web
 
-from tilia_async.cli.failure import ExitStatus
+from tilia_async.cli.failure import CommandError
 from tilia_async.cli.options import json_option
 from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import ClosedPipeError, complain, say, shown_json
@@ -50,10 +50,10 @@ def listen(target: str | None, events: tuple[str, ...], port: int, as_json: bool
 
     With user:password in the variable TILIA_WEBHOOK_AUTH only deliveries with these credentials are taken.
     """
-    raise click.exceptions.Exit(asyncio.run(_serve(_Relay(target, frozenset(events), as_json), port)))
+    asyncio.run(_serve(_Relay(target, frozenset(events), as_json), port))
 
 
-async def _serve(relay: _Relay, port: int) -> ExitStatus:
+async def _serve(relay: _Relay, port: int) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS)) as session:
         relay.session = session
         application = web.Application(client_max_size=_LARGEST)
@@ -65,8 +65,7 @@ async def _serve(relay: _Relay, port: int) -> ExitStatus:
             try:
                 await site.start()
             except OSError as error:
-                complain(f"tilia listen: cannot listen at port {port}: {error.strerror}")
-                return ExitStatus.REFUSED
+                raise CommandError(f"cannot listen at port {port}: {error.strerror}") from None
             say_where = f"Listening at http://127.0.0.1:{runner.addresses[0][1]}/"
             complain(f"{say_where}{f', forwarding to {relay.target}' if relay.target else ''}; Ctrl-C ends.")
             if relay.proof is None:
@@ -76,7 +75,6 @@ async def _serve(relay: _Relay, port: int) -> ExitStatus:
             await runner.cleanup()
     if relay.reader_gone.is_set():
         raise ClosedPipeError
-    return ExitStatus.DONE
 
 
 async def _first_of(*waits: Coroutine[object, object, object]) -> None:

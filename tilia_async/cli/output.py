@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 import attrs
+import orjson
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
@@ -87,7 +88,14 @@ def cell(content: Cell) -> str:
     if isinstance(content, datetime):
         text = content.isoformat(sep=" ", timespec="seconds")
     elif isinstance(content, Sequence) and not isinstance(content, str):
-        text = ", ".join(map(str, content))
+        text = ", ".join(each if isinstance(each, str) else _json(each) for each in content)
+    elif isinstance(content, str):
+        text = content
     else:
-        text = "" if content is None else str(content)
+        text = "" if content is None else _json(content)
     return readable(text)
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON, on one line."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

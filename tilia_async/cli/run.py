@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from tilia_async.cli.app import app
-from tilia_async.cli.failure import complain_of, complain_of_usage, wants_json
+from tilia_async.cli.failure import ExitStatus, complain_of, complain_of_command, wants_json
 from tilia_async.cli.terminal import CLOSED_PIPE, ClosedPipeError, Streams, complain
 from tilia_async.errors import TiliaError
 
@@ -46,8 +46,8 @@ def status_of(arguments: Sequence[str]) -> int:
     except TiliaError as error:
         failed: TiliaError | click.ClickException = error
     except click.Abort:
-        complain("tilia: stopped")
-        return 1
+        complain("tilia: stopped; what was under way may have taken effect")
+        return ExitStatus.INTERRUPTED
     except click.ClickException as error:
         failed = error
     else:
@@ -56,4 +56,4 @@ def status_of(arguments: Sequence[str]) -> int:
     failed.__traceback__ = failed.__context__ = None
     if isinstance(failed, TiliaError):
         return complain_of(failed, as_json=as_json)
-    return complain_of_usage(failed, as_json=as_json)
+    return complain_of_command(failed, as_json=as_json)

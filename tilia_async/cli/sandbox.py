@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import click
 
+from tilia_async.cli.failure import CommandError
 from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import complain, say
 from tilia_async.sandbox import Sandbox
@@ -27,14 +28,14 @@ def sandbox(port: int, seed: int, allowed_hosts: tuple[str, ...]) -> None:
 
     Prints the settings that lead to it.
     """
-    raise click.exceptions.Exit(asyncio.run(run(port, seed, allowed_hosts)))
+    asyncio.run(run(port, seed, allowed_hosts))
 
 
-async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> int:
+async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Returns:
-        The exit status: 1 if the port is taken.
+    Raises:
+        CommandError: the port is taken.
     """
     try:
         served = Sandbox(port, seed=seed, allowed_hosts=allowed_hosts)
@@ -43,8 +44,7 @@ async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> int:
     try:
         await served.start()
     except OSError as error:
-        complain(f"tilia sandbox: cannot listen at port {port}: {error.strerror}")
-        return 1
+        raise CommandError(f"cannot listen at port {port}: {error.strerror}") from None
     try:
         # Lines that a shell can read: eval "$(tilia sandbox | head -n 3)" would be too clever, copying is not.
         say(f"export TILIA_CLIENT_ID={served.client_id}")
@@ -54,4 +54,3 @@ async def run(port: int, seed: int, allowed_hosts: Iterable[str] = ()) -> int:
         await until_signal()
     finally:
         await served.aclose()
-    return 0

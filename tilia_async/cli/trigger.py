@@ -16,11 +16,10 @@ import aiohttp
 import click
 import orjson
 
-from tilia_async.cli.failure import ExitStatus
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.fields import read_fields
 from tilia_async.cli.options import json_option
 from tilia_async.cli.output import Cell, show_fields
-from tilia_async.cli.terminal import complain
 from tilia_async.cli.webhook_auth import AUTH_VARIABLE, DEFAULT_PORT, authorization
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.webhooks.samples import SAMPLES
@@ -68,8 +67,7 @@ def trigger(event: str, given: tuple[str, ...], url: str, same_ids: bool, as_jso
     started = perf_counter()
     answer = asyncio.run(_posted(url, orjson.dumps(envelope)))
     if isinstance(answer, str):
-        complain(f"tilia trigger: {url} gives no answer: {answer}")
-        raise click.exceptions.Exit(ExitStatus.UNREACHABLE)
+        raise CommandError(f"{url} gives no answer: {answer}", ExitStatus.UNREACHABLE)
     told: dict[str, Cell] = {
         "event_name": event,
         "status": answer,
@@ -79,8 +77,7 @@ def trigger(event: str, given: tuple[str, ...], url: str, same_ids: bool, as_jso
         told["message"] = message
     show_fields(told, as_json=as_json)
     if answer >= 400:
-        complain(f"tilia trigger: it was not taken: Tilia would send it again after a {answer}")
-        raise click.exceptions.Exit(ExitStatus.REFUSED)
+        raise CommandError(f"it was not taken: Tilia would send it again after a {answer}")
 
 
 async def _posted(url: str, body: bytes) -> int | str:
