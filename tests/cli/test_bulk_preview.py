@@ -112,6 +112,7 @@ def test_usernames_are_looked_up_told_and_then_blocked(
     dry = run(settings, *block, "--dry-run", given=given)
     assert (dry.exit_code, blocks(served)) == (0, 0)
     assert "2 usernames looked up: 2 accounts found" in dry.stderr
+    assert f"  bot-0   {account_ids[0]}\n  bot-11  {account_ids[11]}\n" in dry.stderr
     assert (
         f"  first        {account_ids[0]}\n  last         {account_ids[11]}\n  merged       1 line names an account again\n"
         in dry.stdout

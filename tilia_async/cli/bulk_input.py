@@ -18,6 +18,7 @@ from rich.text import Text
 from tilia_async.cli.account_file import AccountFile, By
 from tilia_async.cli.bulk_command import STANDARD_STREAM, BulkCommand
 from tilia_async.cli.checked_ids import CheckedIds, first_pass
+from tilia_async.cli.output import cell, show_lines
 from tilia_async.cli.terminal import Screen, complain
 from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind
 from tilia_async.cli.usernames import looked_up
@@ -25,6 +26,7 @@ from tilia_async.errors import readable
 
 _EXAMPLES: Final = 3
 _SHOWN_LINES: Final = 8
+_SHOWN_NAMES: Final = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -86,11 +88,7 @@ def checked(order: BulkCommand) -> Generator[tuple[CheckedIds, Input], None, Non
         found = _input_of(accounts, file)
         _check(order, found, file.diagnosis())
         if order.options.by is By.USERNAME:
-            number = f"{accounts.total:,} usernames"
-            tilia = order.network.client()
-            with console.status(Text(f"looking up {number}")) if shows else contextlib.nullcontext():
-                accounts = opened.enter_context(first_pass(looked_up(accounts.entries(), tilia, order.concurrency)))
-            complain(f"{number} looked up: {_number(accounts.total, 'account')} found")
+            accounts = opened.enter_context(_looked_up(order, accounts, console))
             looked = _input_of(accounts, file)
             _check(order, looked, None)
             found = attrs.evolve(
@@ -100,6 +98,29 @@ def checked(order: BulkCommand) -> Generator[tuple[CheckedIds, Input], None, Non
                 merged=found.merged + looked.merged,
             )
         yield accounts, found
+
+
+@contextmanager
+def _looked_up(order: BulkCommand, names: CheckedIds, console: Screen) -> Generator[CheckedIds, None, None]:
+    """Look usernames up, and tell whose they are."""
+    number = _number(names.total, "username")
+    pairs: list[tuple[str, str]] = []
+
+    def keep(name: str, account_id: str) -> None:
+        if len(pairs) < _SHOWN_NAMES:
+            pairs.append((name, account_id))
+
+    waiting = console.status(Text(f"looking up {number}")) if console.is_terminal else contextlib.nullcontext()
+    entries = looked_up(names.entries(), order.network.client(), order.concurrency, keep)
+    with contextlib.ExitStack() as opened:
+        with waiting:
+            accounts = opened.enter_context(first_pass(entries))
+        if not order.as_json:
+            console.print(f"{number} looked up: {_number(accounts.total, 'account')} found")
+            show_lines(console, {f"  {cell(name)}": account_id for name, account_id in pairs})
+            if accounts.total > len(pairs):
+                console.print(f"  … and {accounts.total - len(pairs):,} more")
+        yield accounts
 
 
 def _input_of(accounts: CheckedIds, file: AccountFile) -> Input:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -16,10 +16,15 @@ _AT_ONCE: Final = 1_000
 """Names between two writes to the temporary database."""
 
 
-def looked_up(names: Iterable[Entry], tilia: TiliaClient, concurrency: int) -> Iterator[Entry | Problem]:
+def looked_up(
+    names: Iterable[Entry], tilia: TiliaClient, concurrency: int, tell: Callable[[str, str], None]
+) -> Iterator[Entry | Problem]:
     """Yield the account of each name, in order.
 
     A name that nobody has is a problem of its line. The client is closed at the end.
+
+    Args:
+        tell: is told each name and its account.
 
     Raises:
         TiliaError: a look-up failed for another reason.
@@ -28,7 +33,11 @@ def looked_up(names: Iterable[Entry], tilia: TiliaClient, concurrency: int) -> I
         try:
             waiting = iter(names)
             while some := list(islice(waiting, _AT_ONCE)):
-                yield from runner.run(_found(some, tilia, concurrency))
+                found = runner.run(_found(some, tilia, concurrency))
+                for name, each in zip(some, found, strict=True):
+                    if isinstance(each, Entry):
+                        tell(name.value, each.value)
+                yield from found
         finally:
             runner.run(tilia.aclose())
 
