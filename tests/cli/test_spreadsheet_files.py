@@ -108,6 +108,18 @@ def test_a_file_of_names_gets_one_diagnosis() -> None:
     assert opened(f"nyx\nvex\n{IDS[0]}\n")[0].diagnosis() is None, "one id makes it a list of ids, with two mistakes"
 
 
+@pytest.mark.parametrize("names", [["nyx", "DarkLord99", "vex_77"], ["x_1", "Zoë-77", "xX_nyx_Xx", "4ever"]])
+def test_names_with_figures_in_them_are_names_too(names: list[str]) -> None:
+    assert opened("\n".join(names))[0].diagnosis() is not None
+
+
+@pytest.mark.parametrize(
+    "ids", [["a1", "b2", "c33"], ["user-1", "user-22", "user-333", "user-4444"], ["7", "42"], ["1" * 32, "2" * 32]]
+)
+def test_what_a_machine_made_may_be_ids(ids: list[str]) -> None:
+    assert opened("\n".join(ids))[0].diagnosis() is None
+
+
 def test_a_column_with_nothing_in_it_gets_one_diagnosis() -> None:
     file, _ = opened("username;account_id;level\n" + "nyx;;7\n" * 40)
     assert file.diagnosis() == (
@@ -117,8 +129,8 @@ def test_a_column_with_nothing_in_it_gets_one_diagnosis() -> None:
 
 def test_ids_of_a_strange_form_are_taken_and_told() -> None:
     file, found = opened("player-1\nplayer-2\n")
-    assert (values(found), file.diagnosis(), file.looks_strange) == (["player-1", "player-2"], None, "player-1")
-    assert opened(f"player-1\n{IDS[2]}\n")[0].looks_strange is None
+    assert (values(found), file.diagnosis(), file.is_strange) == (["player-1", "player-2"], None, True)
+    assert not opened(f"player-1\n{IDS[2]}\n")[0].is_strange
 
 
 @pytest.mark.parametrize("column", [None, "Spieler"])

@@ -32,6 +32,8 @@ To take the first column then would be a guess about whom to block.
 _FORM_OF_TILIA: Final = re.compile(r"acct_\w+|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 """Forms of the ids that Tilia gives out (fact sheet "accounts", section C)."""
 
+_MANY_LENGTHS: Final = 3
+_BEGINNING: Final = 3
 _FORM_OF_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[ .'-][^\W\d_]+)*|[^@\s]+@[^@\s]+|\S+ \S.*")
 
 
@@ -152,12 +154,9 @@ class AccountFile:
         return None
 
     @property
-    def looks_strange(self) -> str | None:
-        """The first value, if none is like Tilia's ids."""
-        shapes = self._shapes
-        if self._by is By.USERNAME or not shapes.number or shapes.of_tilia:
-            return None
-        return shapes.first[0]
+    def is_strange(self) -> bool:
+        """True if none of its ids has the form of Tilia's."""
+        return self._by is By.ID and self._shapes.number > 0 and not self._shapes.of_tilia
 
     def _choose_delimiter(self, line: int, text: str) -> str:
         wanted = _heading(self._wanted)
@@ -224,6 +223,8 @@ class _Shapes:
     def __init__(self) -> None:
         self.number = self.of_tilia = self.like_names = 0
         self.first: list[str] = []
+        self._lengths: set[int] = set()
+        self._beginnings: set[str] = set()
 
     def add(self, value: str) -> None:
         self.number += 1
@@ -231,13 +232,22 @@ class _Shapes:
             self.first.append(value)
         if _FORM_OF_TILIA.fullmatch(value):
             self.of_tilia += 1
-        elif not self.of_tilia and _FORM_OF_A_NAME.fullmatch(value):
-            self.like_names += 1
+        elif not self.of_tilia:
+            self.like_names += _FORM_OF_A_NAME.fullmatch(value) is not None
+            self._lengths.add(len(value))
+            if len(self._beginnings) < 2:
+                self._beginnings.add(value[:_BEGINNING])
 
     @property
     def are_names(self) -> bool:
-        """True if most are like names, and none like ids."""
-        return self.of_tilia == 0 and self.like_names * 2 > self.number
+        """True if most are like names, and none like ids.
+
+        A machine makes ids of a few lengths, or with the same beginning.
+        """
+        if self.of_tilia:
+            return False
+        are_alike = len(self._lengths) < _MANY_LENGTHS or len(self._beginnings) == 1
+        return self.like_names * 2 > self.number or not are_alike
 
 
 def _is_blank(field: str) -> bool:

@@ -40,7 +40,7 @@ class Input:
         merged: how many lines named an account again.
         read_as: how the file was read, e.g. its encoding.
         ends: the first and the last account.
-        strange: the first id, if none has a form that Tilia's ids have.
+        is_strange: none of the ids has the form of Tilia's.
     """
 
     accounts: int
@@ -49,7 +49,7 @@ class Input:
     merged: int = 0
     read_as: Mapping[str, str] = attrs.field(factory=dict[str, str])
     ends: tuple[str, str] | None = None
-    strange: str | None = None
+    is_strange: bool = False
 
 
 class UnusableInputError(Exception):
@@ -131,7 +131,7 @@ def _input_of(accounts: CheckedIds, file: AccountFile) -> Input:
         merged=accounts.merged,
         read_as=file.read_as(),
         ends=accounts.ends(),
-        strange=file.looks_strange,
+        is_strange=file.is_strange,
     )
 
 

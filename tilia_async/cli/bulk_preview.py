@@ -112,8 +112,8 @@ class Preview:
             told |= {"first": found.ends[0], "last": found.ends[1]}
         if found.merged:
             told["merged"] = f"{found.merged:,} {'line names' if found.merged == 1 else 'lines name'} an account again"
-        if found.strange is not None:
-            told["look"] = f"none is like an id of Tilia's, acct_… or a UUID; the first is {found.strange!r}"
+        if found.is_strange:
+            told["note"] = "none has the form of Tilia's ids, acct_… or a UUID"
         if order.action is not Action.LOOKUP:
             told |= {"reason": order.reason or "none", "actor": order.actor or "none"}
             told |= self._record()
