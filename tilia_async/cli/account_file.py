@@ -155,7 +155,7 @@ class AccountFile:
 
     @property
     def is_strange(self) -> bool:
-        """True if none of its ids has the form of Tilia's."""
+        """True if no id has the form of Tilia's."""
         return self._by is By.ID and self._shapes.number > 0 and not self._shapes.of_tilia
 
     def _choose_delimiter(self, line: int, text: str) -> str:
@@ -218,7 +218,10 @@ _NOUNS: Final = {By.ID: "account id", By.USERNAME: "username"}
 
 
 class _Shapes:
-    """The shapes of the values of a file, counted."""
+    """The shapes of the values of a file.
+
+    They are counted until the first that is an id of Tilia's.
+    """
 
     def __init__(self) -> None:
         self.number = self.of_tilia = self.like_names = 0
@@ -227,16 +230,19 @@ class _Shapes:
         self._beginnings: set[str] = set()
 
     def add(self, value: str) -> None:
+        if self.of_tilia:
+            # One is enough to know that the file has ids in it.
+            return
         self.number += 1
         if len(self.first) < 3:
             self.first.append(value)
         if _FORM_OF_TILIA.fullmatch(value):
             self.of_tilia += 1
-        elif not self.of_tilia:
-            self.like_names += _FORM_OF_A_NAME.fullmatch(value) is not None
-            self._lengths.add(len(value))
-            if len(self._beginnings) < 2:
-                self._beginnings.add(value[:_BEGINNING])
+            return
+        self.like_names += _FORM_OF_A_NAME.fullmatch(value) is not None
+        self._lengths.add(len(value))
+        if len(self._beginnings) < 2:
+            self._beginnings.add(value[:_BEGINNING])
 
     @property
     def are_names(self) -> bool:
