@@ -1,15 +1,15 @@
 """``tilia bulk``: many accounts in one job.
 
-Block, unblock or look up the accounts of a file, or undo what a job blocked.
+Block, unblock or look up the accounts of a file, or undo what a job blocked. What is given to a command are the fields of
+a ``BulkCommand``, by their names.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from datetime import datetime
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import attrs
 import click
@@ -19,7 +19,7 @@ from tilia_async.cli.account_file import By, FileOptions
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
-from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation
+from tilia_async.cli.ledger_location import VARIABLE
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import (
     actor_option,
@@ -154,43 +154,12 @@ def bulk() -> None:
 @json_option
 @network_options
 @file_options
-def block(
-    options: FileOptions,
-    network: Network,
-    file: str,
-    reason: str,
-    actor: str | None,
-    review_at: datetime | None,
-    job_id: str | None,
-    ledger: LedgerLocation | None,
-    concurrency: int,
-    keeps_going: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def block(options: FileOptions, network: Network, /, **given: Any) -> None:
     """Block the accounts of a file.
 
     A block does not expire.
     """
-    _run(
-        BulkCommand(
-            action=Action.BLOCK,
-            file=file,
-            options=options,
-            keeps_going=keeps_going,
-            concurrency=concurrency,
-            reason=reason,
-            actor=actor,
-            review_at=review_at,
-            ledger=ledger,
-            job_id=job_id,
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
-            network=network,
-        )
-    )
+    _run(BulkCommand(action=Action.BLOCK, options=options, network=network, **given))
 
 
 @bulk.command(epilog=_EXIT_STATUS)
@@ -206,46 +175,20 @@ def block(
 @json_option
 @network_options
 @file_options
-def unblock(
-    options: FileOptions,
-    network: Network,
-    file: str,
-    reason: str | None,
-    actor: str | None,
-    job_id: str | None,
-    ledger: LedgerLocation | None,
-    concurrency: int,
-    keeps_going: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def unblock(options: FileOptions, network: Network, /, **given: Any) -> None:
     """Lift your own blocks of the accounts of a file."""
-    _run(
-        BulkCommand(
-            action=Action.UNBLOCK,
-            file=file,
-            options=options,
-            keeps_going=keeps_going,
-            concurrency=concurrency,
-            reason=reason,
-            actor=actor,
-            ledger=ledger,
-            job_id=job_id,
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
-            network=network,
-        )
-    )
+    _run(BulkCommand(action=Action.UNBLOCK, options=options, network=network, **given))
 
 
 @bulk.command(epilog=_EXIT_STATUS)
-@click.argument("job")
+@click.argument("undoes", metavar="JOB")
 @reason_option
 @actor_option
 @click.option(
-    "--undo-job", metavar="ID", help="The name of the job that undoes. Default: undo- and the name of the job."
+    "--undo-job",
+    "job_id",
+    metavar="ID",
+    help="The name of the job that undoes. Default: undo- and the name of the job.",
 )
 @existing_ledger_option
 @_concurrency_option
@@ -253,38 +196,14 @@ def unblock(
 @_yes_option
 @json_option
 @network_options
-def undo(
-    network: Network,
-    job: str,
-    reason: str | None,
-    actor: str | None,
-    undo_job: str | None,
-    ledger: LedgerLocation,
-    concurrency: int,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def undo(network: Network, /, undoes: str, job_id: str | None, **given: Any) -> None:
     """Lift the blocks that a job alone caused.
 
     An account that another job, a call or Tilia blocks as well stays blocked, and the summary says why. The job has to
     be in the ledger, and has to have ended.
     """
-    _run(
-        BulkCommand(
-            action=Action.UNDO,
-            undoes=job,
-            concurrency=concurrency,
-            reason=reason,
-            actor=actor,
-            ledger=ledger,
-            job_id=undo_job or undo_name(job),
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
-            network=network,
-        )
-    )
+    job_id = job_id or undo_name(undoes)
+    _run(BulkCommand(action=Action.UNDO, network=network, undoes=undoes, job_id=job_id, **given))
 
 
 @bulk.command(epilog=_EXIT_STATUS)
@@ -300,32 +219,12 @@ def undo(
 @json_option
 @network_options
 @file_options
-def lookup(
-    options: FileOptions,
-    network: Network,
-    file: str,
-    output: str | None,
-    concurrency: int,
-    keeps_going: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def lookup(options: FileOptions, network: Network, /, **given: Any) -> None:
     """Look up the accounts of a file."""
-    if as_json and output == STANDARD_STREAM:
+    order = BulkCommand(action=Action.LOOKUP, options=options, network=network, **given)
+    if order.as_json and order.output == STANDARD_STREAM:
         raise click.BadParameter("standard output cannot have both the summary and the accounts", param_hint="--json")
-    _run(
-        BulkCommand(
-            action=Action.LOOKUP,
-            file=file,
-            output=output,
-            options=options,
-            keeps_going=keeps_going,
-            concurrency=concurrency,
-            dry_run=dry_run,
-            as_json=as_json,
-            network=network,
-        )
-    )
+    _run(order)
 
 
 def _run(order: BulkCommand) -> None:
