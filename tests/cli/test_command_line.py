@@ -61,6 +61,13 @@ def test_every_help_fits_eighty_columns() -> None:
             assert done.stdout.startswith(f"Usage: {' '.join(('tilia', *path))}")
 
 
+@pytest.mark.parametrize("path", [(), ("accounts",), ("api",)])
+def test_a_group_alone_says_what_it_has(path: tuple[str, ...]) -> None:
+    done = run({}, *path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == run({}, *path, "-h").stdout
+
+
 def test_the_version() -> None:
     assert run({}, "--version").stdout == f"tilia {__version__}\n"
 

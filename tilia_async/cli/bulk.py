@@ -1,7 +1,7 @@
 """``tilia bulk``: many accounts in one job.
 
-Block, unblock or look up the accounts of a file, or undo what a job blocked. What is given to a command are the fields of
-a ``BulkCommand``, by their names.
+Block, unblock or look up the accounts of a file, or undo what a job blocked. What is given to a command are fields of
+a ``BulkCommand`` by their names.
 """
 
 from __future__ import annotations

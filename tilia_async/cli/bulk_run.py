@@ -13,9 +13,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
-import attrs
-import orjson
-
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
 from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
@@ -251,7 +248,7 @@ async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClien
                 if item.account is None and len(failures) < MOST_FAILURES:
                     failures.append(item)
                 elif out is not None and item.account is not None:
-                    line = shown_json(orjson.dumps(attrs.asdict(item.account)).decode(), encoding)
+                    line = shown_json(item.account.to_json(), encoding)
                     out.write(f"{line}\n".encode(encoding))
                 progress.update(items.progress())
     end = items.progress()

@@ -110,6 +110,11 @@ def complain_of_command(error: click.ClickException, *, as_json: bool) -> int:
         told = {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False}
         _say(told, status)
         return status
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        # Its message is the whole help.
+        for line in message.split("\n"):
+            complain(line)
+        return status
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         complain(context.get_usage())

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
-import attrs
 import orjson
 from rich.cells import cell_len
 from rich.table import Table
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from tilia_async.cli.terminal import Screen, say_json
 from tilia_async.errors import readable
+from tilia_async.json_model import JsonModel
 
 _GAP: Final = 2
 _UNSET: Final[tuple[object, ...]] = (None, "", (), [], {})
@@ -24,12 +24,12 @@ _UNSET: Final[tuple[object, ...]] = (None, "", (), [], {})
 Cell: TypeAlias = str | float | bool | datetime | Sequence[object] | Mapping[str, object] | None
 
 
-def show(value: attrs.AttrsInstance, *, as_json: bool) -> None:
+def show(value: JsonModel, *, as_json: bool) -> None:
     """Print one model.
 
     A line for each field that is set, or a JSON object with all of them.
     """
-    show_fields(attrs.asdict(value), as_json=as_json)
+    show_fields(value.to_dict(), as_json=as_json)
 
 
 def show_fields(fields: Mapping[str, Cell], *, as_json: bool) -> None:
