@@ -306,6 +306,10 @@ def test_a_temporary_database_that_is_lost_stops_the_job(
     assert done.exit_code == 1
     assert "stopped: no room\nTo go on with job block-" in done.stdout
     assert blocks(served) <= 2
+    before = blocks(served)
+    again = run(settings, "bulk", "block", str(file), "--reason", "x", "--ledger", str(tmp_path / "b.db"))
+    assert (again.exit_code, again.stderr) == (1, "tilia: no room; nothing was sent\n")
+    assert blocks(served) == before
 
 
 def test_a_ledger_without_room_stops_the_job(

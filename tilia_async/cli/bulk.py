@@ -44,7 +44,7 @@ Exit status:
 130  stopped by Ctrl-C: the same
 143  stopped by SIGTERM: the same"""
 
-_file_argument = click.argument("file", metavar="FILE|-")
+file_argument = click.argument("file", metavar="FILE|-")
 
 
 def _encoding(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -105,10 +105,10 @@ def file_options(command: Callable[Concatenate[FileOptions, P], R]) -> Callable[
     return with_options
 
 
-_keep_going_option = click.option(
+keep_going_option = click.option(
     "--keep-going", "keeps_going", is_flag=True, help="Leave out lines that cannot be used, and say which."
 )
-_concurrency_option = click.option(
+concurrency_option = click.option(
     "--concurrency",
     type=click.IntRange(1, 1000),
     default=DEFAULT_CONCURRENCY,
@@ -120,7 +120,7 @@ _job_option = click.option(
     metavar="ID",
     help="The job's name, with a ledger: the same again goes on where it stopped. Default: one is made.",
 )
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the file and send nothing.")
 
 
@@ -136,7 +136,7 @@ def bulk() -> None:
 
 
 @bulk.command(epilog=_EXIT_STATUS)
-@_file_argument
+@file_argument
 @click.option("--reason", required=True, metavar="TEXT", help="Why, for the ledger; Tilia keeps none.")
 @actor_option
 @click.option(
@@ -147,10 +147,10 @@ def bulk() -> None:
 )
 @_job_option
 @ledger_option
-@_concurrency_option
-@_keep_going_option
+@concurrency_option
+@keep_going_option
 @_dry_run_option
-@_yes_option
+@yes_option
 @json_option
 @network_options
 @file_options
@@ -163,15 +163,15 @@ def block(options: FileOptions, network: Network, /, **given: Any) -> None:
 
 
 @bulk.command(epilog=_EXIT_STATUS)
-@_file_argument
+@file_argument
 @reason_option
 @actor_option
 @_job_option
 @ledger_option
-@_concurrency_option
-@_keep_going_option
+@concurrency_option
+@keep_going_option
 @_dry_run_option
-@_yes_option
+@yes_option
 @json_option
 @network_options
 @file_options
@@ -191,9 +191,9 @@ def unblock(options: FileOptions, network: Network, /, **given: Any) -> None:
     help="The name of the job that undoes. Default: undo- and the name of the job.",
 )
 @existing_ledger_option
-@_concurrency_option
+@concurrency_option
 @click.option("--dry-run", is_flag=True, help="Say what would be lifted and kept; send nothing.")
-@_yes_option
+@yes_option
 @json_option
 @network_options
 def undo(network: Network, /, undoes: str, job_id: str | None, **given: Any) -> None:
@@ -207,14 +207,14 @@ def undo(network: Network, /, undoes: str, job_id: str | None, **given: Any) -> 
 
 
 @bulk.command(epilog=_EXIT_STATUS)
-@_file_argument
+@file_argument
 @click.option(
     "--output",
     metavar="FILE|-",
     help="Write what is found, as JSON lines; - is standard output, the summary then is not.",
 )
-@_concurrency_option
-@_keep_going_option
+@concurrency_option
+@keep_going_option
 @_dry_run_option
 @json_option
 @network_options

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from tilia_async.cli.account_file import AccountFile, By
 from tilia_async.cli.bulk_command import STANDARD_STREAM, BulkCommand
-from tilia_async.cli.checked_ids import CheckedIds, first_pass
+from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.output import cell, show_lines
 from tilia_async.cli.terminal import Screen, complain
 from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind
@@ -69,35 +70,45 @@ def checked(order: BulkCommand) -> Generator[tuple[CheckedIds, Input], None, Non
     """Read and check all accounts, and look usernames up.
 
     Raises:
-        AccountFileError: the file cannot be read.
+        CommandError: the file cannot be read.
         UnusableInputError: it has lines that cannot be used, or no account.
         TiliaError: a username could not be looked up.
     """
     with contextlib.ExitStack() as opened:
-        console = Screen(stderr=True)
         try:
-            stream = opened.enter_context(_stream(order.file))
-            if stream.isatty():
-                console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
-            shows = console.is_terminal and not stream.isatty()
-            file = AccountFile(stream, order.options)
-            with console.status(Text("checking the file")) if shows else contextlib.nullcontext():
-                accounts = opened.enter_context(first_pass(file))
-        except OSError as error:
-            raise AccountFileError(f"it cannot be read: {error.strerror}") from None
-        found = _input_of(accounts, file)
-        _check(order, found, file.diagnosis())
-        if order.options.by is By.USERNAME:
-            accounts = opened.enter_context(_looked_up(order, accounts, console))
-            looked = _input_of(accounts, file)
-            _check(order, looked, None)
-            found = attrs.evolve(
-                looked,
-                left_out=Counter(found.left_out) + Counter(looked.left_out),
-                problems=[*found.problems, *looked.problems],
-                merged=found.merged + looked.merged,
-            )
-        yield accounts, found
+            found = _checked(order, opened)
+        except AccountFileError as error:
+            raise CommandError(f"{file_name(order.file)}: {error}; nothing was sent", ExitStatus.USAGE) from None
+        except NoRoomError as error:
+            raise CommandError(f"{error}; nothing was sent") from None
+        yield found
+
+
+def _checked(order: BulkCommand, opened: contextlib.ExitStack) -> tuple[CheckedIds, Input]:
+    console = Screen(stderr=True)
+    try:
+        stream = opened.enter_context(_stream(order.file))
+        if stream.isatty():
+            console.print("reading account ids from the terminal, one per line; Ctrl-D ends")
+        shows = console.is_terminal and not stream.isatty()
+        file = AccountFile(stream, order.options)
+        with console.status(Text("checking the file")) if shows else contextlib.nullcontext():
+            accounts = opened.enter_context(first_pass(file))
+    except OSError as error:
+        raise AccountFileError(f"it cannot be read: {error.strerror}") from None
+    found = _input_of(accounts, file)
+    _check(order, found, file.diagnosis())
+    if order.options.by is not By.USERNAME:
+        return accounts, found
+    accounts = opened.enter_context(_looked_up(order, accounts, console))
+    looked = _input_of(accounts, file)
+    _check(order, looked, None)
+    return accounts, attrs.evolve(
+        looked,
+        left_out=Counter(found.left_out) + Counter(looked.left_out),
+        problems=[*found.problems, *looked.problems],
+        merged=found.merged + looked.merged,
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import attrs
 
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_input import Input, file_name
-from tilia_async.cli.checked_ids import CheckedIds
+from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
 from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.output import cell, show_lines
@@ -171,12 +171,18 @@ def on_record(order: BulkCommand, accounts: CheckedIds) -> OnRecord | None:
     """Ask the ledger about the accounts of a job.
 
     One that is not there yet has nothing on record, and none is made.
+
+    Raises:
+        CommandError: the accounts cannot be read any more.
     """
     if order.ledger is None or order.action is Action.LOOKUP:
         return None
     if not order.ledger.exists():
         return OnRecord()
-    return asyncio.run(_on_record(order.ledger, order.job_id, BlockAction(order.action), accounts))
+    try:
+        return asyncio.run(_on_record(order.ledger, order.job_id, BlockAction(order.action), accounts))
+    except NoRoomError as error:
+        raise CommandError(f"{error}; nothing was sent") from None
 
 
 async def _on_record(place: LedgerLocation, job_id: str | None, action: BlockAction, accounts: CheckedIds) -> OnRecord:
@@ -218,12 +224,15 @@ async def _confirmed(ledger: BlockLedger, job_id: str, action: BlockAction, acco
     return counts[True] - since[True], since[True] + since[False]
 
 
-def agree(preview: Preview) -> None:
-    """Ask before many accounts of real users are changed.
+def announce(preview: Preview) -> None:
+    """Say what begins, and ask before real users are changed.
 
     Raises:
         CommandError: nobody can be asked, or nobody agrees.
     """
+    # A program finds it in the summary.
+    if not preview.order.as_json or preview.asks:
+        preview.show(Screen(stderr=True))
     if not preview.asks:
         return
     if preview.cannot_ask:

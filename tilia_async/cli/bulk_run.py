@@ -16,15 +16,14 @@ from typing import BinaryIO, Final
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
 from tilia_async.bulk.outcome import MOST_FAILURES
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
-from tilia_async.cli.bulk_input import Input, UnusableInputError, checked, file_name
-from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, agree, counted, environment_of, on_record
+from tilia_async.cli.bulk_input import Input, UnusableInputError, checked
+from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, announce, counted, environment_of, on_record
 from tilia_async.cli.bulk_summary import Ending, Status, tell
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
 from tilia_async.cli.failure import CommandError, ExitStatus, exit_status_of
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
-from tilia_async.cli.text_lines import AccountFileError
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits
 from tilia_async.errors import BulkStoppedError, LedgerError, TiliaError, readable
@@ -57,10 +56,6 @@ def run(order: BulkCommand) -> ExitStatus:
             return _begun(preview, accounts, tilia, ledger)
     except UnusableInputError as error:
         return _ended(order, Ending(status=Status.BAD_INPUT, input=error.found, counts=_NOTHING))
-    except AccountFileError as error:
-        raise CommandError(f"{file_name(order.file)}: {error}; nothing was sent", ExitStatus.USAGE) from None
-    except NoRoomError as error:
-        raise CommandError(f"{error}; nothing was sent") from None
     except KeyboardInterrupt:
         complain("tilia: stopped by Ctrl-C before anything was sent")
         return ExitStatus.INTERRUPTED
@@ -75,10 +70,7 @@ def _client(order: BulkCommand, ledger: BlockLedger | None) -> TiliaClient:
 
 
 def _begun(preview: Preview, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None) -> ExitStatus:
-    # Of a program's run the summary says it.
-    if not preview.order.as_json or preview.asks:
-        preview.show(Screen(stderr=True))
-    agree(preview)
+    announce(preview)
     return _ended(preview.order, _job(preview, accounts, tilia, ledger))
 
 
