@@ -1,10 +1,13 @@
 """What is said, and asked, before many accounts are changed."""
 
+import asyncio
 import json
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from support.commands import blocks, run
+from support.postgres import new_database
 
 import tilia_sync
 from tilia_async import Environment
@@ -41,6 +44,24 @@ def test_it_says_where_it_goes_before_it_does(
     assert (again["preview"]["already_blocked"], again["counts"]["skipped"]) == (12, 12)
     assert (again["preview"]["first"], again["preview"]["last"]) == (account_ids[0], account_ids[-1])
     assert "  skipped      12, confirmed by this job before" in run(settings, *wave, "--dry-run").stdout
+
+
+def test_a_new_database_becomes_a_ledger_by_a_job_alone(settings: Settings, account_ids: list[str]) -> None:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        url = runner.run(stack.enter_async_context(new_database()))
+        try:
+            block = ("bulk", "block", "-", "--reason", "x", "--job", "w", "--ledger", url)
+            given = account_ids[0].encode()
+            dry = run(settings, *block, "--dry-run", given=given)
+            assert dry.exit_code == 0
+            assert "  blocked      not known: there is no ledger in 127.0.0.1/" in dry.stdout
+            assert json.loads(run(settings, *block, "--dry-run", "--json", given=given).stdout)["preview"]["already_blocked"] is None  # fmt: skip
+            done = run(settings, *block, given=given)
+            assert (done.exit_code, "  blocked      0 already" in done.stderr) == (0, True)
+            assert "  blocked      1 already" in run(settings, *block, "--dry-run", given=given).stdout
+        finally:
+            runner.run(stack.aclose())
 
 
 def test_without_a_ledger_it_says_so(settings: Settings, file: Path) -> None:

@@ -16,11 +16,10 @@ from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_input import Input, file_name
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
 from tilia_async.cli.failure import CommandError, ExitStatus
-from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.output import cell, show_lines
 from tilia_async.cli.terminal import Screen, ask_for
 from tilia_async.config import Environment, Service, from_environment
-from tilia_async.errors import ConfigurationError
+from tilia_async.errors import ConfigurationError, LedgerError
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 from tilia_async.ledger.ledger import existing_ledger, journal_of
 from tilia_async.ledger.record import OPEN_STATES
@@ -38,11 +37,13 @@ class OnRecord:
         blocked: how many are blocked, or may be.
         confirmed: how many this job has confirmed: they are skipped.
         overtaken: of how many the opposite is on record since: they are left alone.
+        problem: why the ledger could not be asked, which stops no dry run.
     """
 
     blocked: int = 0
     confirmed: int = 0
     overtaken: int = 0
+    problem: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +96,7 @@ class Preview:
             "first": None if found.ends is None else found.ends[0],
             "last": None if found.ends is None else found.ends[1],
             "merged": found.merged,
-            "already_blocked": None if known is None else known.blocked,
+            "already_blocked": None if known is None or known.problem else known.blocked,
         }
 
     def show(self, console: Screen) -> None:
@@ -138,7 +139,9 @@ class Preview:
             told["ledger"] += ", a new one"
         if order.job_id is not None:
             told["job"] = order.job_id
-        if known is not None:
+        if known is not None and known.problem is not None:
+            told["blocked"] = f"not known: {known.problem}"
+        elif known is not None:
             told["blocked"] = f"{known.blocked:,} already, as the ledger knows"
             if known.confirmed:
                 told["skipped"] = f"{known.confirmed:,}, confirmed by this job before"
@@ -170,25 +173,31 @@ def environment_of(order: BulkCommand) -> Environment | None:
 def on_record(order: BulkCommand, accounts: CheckedIds) -> OnRecord | None:
     """Ask the ledger about the accounts of a job.
 
-    One that is not there yet has nothing on record, and none is made.
+    One that is not there yet has nothing on record, and a dry run makes none.
 
     Raises:
         CommandError: the accounts cannot be read any more.
+        LedgerError: the ledger cannot be read, and this is no dry run.
     """
     if order.ledger is None or order.action is Action.LOOKUP:
         return None
     if not order.ledger.exists():
         return OnRecord()
+    ledger = existing_ledger(order.ledger.url) if order.dry_run else BlockLedger.open(order.ledger.url)
     try:
-        return asyncio.run(_on_record(order.ledger, order.job_id, BlockAction(order.action), accounts))
+        return asyncio.run(_on_record(ledger, order.job_id, BlockAction(order.action), accounts))
     except NoRoomError as error:
         raise CommandError(f"{error}; nothing was sent") from None
+    except LedgerError as error:
+        if not order.dry_run:
+            raise
+        return OnRecord(problem=str(error))
 
 
-async def _on_record(place: LedgerLocation, job_id: str | None, action: BlockAction, accounts: CheckedIds) -> OnRecord:
+async def _on_record(opened: BlockLedger, job_id: str | None, action: BlockAction, accounts: CheckedIds) -> OnRecord:
     from tilia_async.ledger.standing import blocked  # noqa: PLC0415 - needs the extra
 
-    async with existing_ledger(place.url) as ledger:
+    async with opened as ledger:
         database = (await journal_of(ledger)).database
         number = 0
         waiting = iter(accounts)
