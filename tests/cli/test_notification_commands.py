@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from support.commands import TILIA, environment, run
 
-from tilia_async.sandbox.messages import EVENT_NAMES
+from tilia_async import event_names
 from tilia_async.webhooks import UnknownEvent, parse_event
 from tilia_async.webhooks.events import DOCUMENTED
 from tilia_async.webhooks.samples import SAMPLES
@@ -56,7 +56,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_there_is_a_sample_of_every_event() -> None:
-    assert SAMPLES.keys() == EVENT_NAMES
+    assert SAMPLES.keys() == event_names.ALL
     assert len(SAMPLES) == len(DOCUMENTED) == 13
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from tilia_async import Environment, LineItem, Money, Operation, Reconciliation, Response, Scope, TiliaClient, Verdict
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport, BulkStream
-from tilia_async.ledger import BlockAction, BlockLedger, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger import BlockAction, BlockJob, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.models import (
     Account,
     AccountBalances,
@@ -128,6 +128,8 @@ async def recorded(before: datetime) -> None:
         assert_type(await ledger.history("a"), list[BlockRecord])
         assert_type(ledger.records(job_id="wave-7", action=BlockAction.BLOCK), AsyncIterator[BlockRecord])
         assert_type(ledger.due_for_review(before), AsyncIterator[BlockRecord])
+        assert_type(ledger.blocked(reason="fraud", since=before), AsyncIterator[BlockRecord])
+        assert_type(ledger.jobs(), AsyncIterator[BlockJob])
         assert_type(await ledger.export(StringIO(), "jsonl"), int)
         async for record in ledger.pending():
             assert_type(record.state, RecordState)

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import assert_type
 
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport
-from tilia_async.ledger import BlockAction, BlockRecord, RecordSource, RecordState
+from tilia_async.ledger import BlockAction, BlockJob, BlockRecord, RecordSource, RecordState
 from tilia_async.sandbox import Fault, RecordedRequest, SandboxAccount, SentNotification
 from tilia_async.tokens import AccessToken
 from tilia_async.webhooks import AccountBlockChanged, Event, UnknownEvent, parse_event
@@ -138,6 +138,8 @@ def recorded(before: datetime) -> None:
         assert_type(ledger.history("a"), list[BlockRecord])
         assert_type(ledger.records(job_id="wave-7", action=BlockAction.BLOCK), Iterator[BlockRecord])
         assert_type(ledger.due_for_review(before), Iterator[BlockRecord])
+        assert_type(ledger.blocked(reason="fraud", since=before), Iterator[BlockRecord])
+        assert_type(ledger.jobs(), Iterator[BlockJob])
         assert_type(ledger.export(StringIO(), "jsonl"), int)
         for record in ledger.pending():
             assert_type(record.state, RecordState)

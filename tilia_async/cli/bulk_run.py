@@ -121,7 +121,7 @@ def _dry(preview: Preview, known: OnRecord) -> ExitStatus:
         return _ended(order, Ending(status=Status.ALL_DONE, input=found, counts=counts, preview=preview))
     preview.show(Screen())
     say(f"{counted(found.accounts)} to {_TO[order.action]}; nothing was sent, this was a dry run.")
-    if order.job_id is not None:
+    if order.job_id is not None and known.problem is None:
         say(f"{known.confirmed:,} of them are confirmed by job {readable(order.job_id)} already.")
     if known.overtaken:
         say(f"Of {known.overtaken:,} the opposite is on record since: the job leaves them alone.")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tilia_async import event_names
 from tilia_async.json_value import JsonObject
 
 SAMPLES: Final[Mapping[str, JsonObject]] = {
-    "account-block-unblock-webhook": {
+    event_names.ACCOUNT_BLOCK: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "blocks": {
             "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
@@ -23,13 +24,13 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         },
         "is_blocked": True,
     },
-    "register-account-completed": {
+    event_names.REGISTRATION: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "email": {"address": "user@example.com", "email_id": "string", "email_types": ["string"], "is_verified": True},
         "external_platforms": {"apple": {"user_id": "<apple_id>"}, "steam": {"user_id": "<steam_id>"}},
         "username": "nyx",
     },
-    "balance-transfer-completed-publisher": {
+    event_names.TRANSFER: {
         "balance_transfer_id": "bt_2TOTa6B5zxe2gBVVvse4MGuYbKy",
         "balance_transfer_type": "fund_user",
         "invoice_id": "inv_2V2Zx3paY8lMMwD6XIrRNKTGoiB",
@@ -39,7 +40,7 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "description": "funding beta user",
         "status": "EXECUTED",
     },
-    "deposit-completed": {
+    event_names.DEPOSIT: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "deposit_id": "dep_2V2XDLW6zogChdShdFh8WKOhHii",
         "deposit_invoice_id": "inv_2V2Zx3paY8lMMwD6XIrRNKTGoiB",
@@ -54,7 +55,7 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "request_amount": 300,
         "request_currency": "USD",
     },
-    "escrow-transaction-update": {
+    event_names.ESCROW: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "cancel_invoice_id": "inv_2V2XDLW6zogChdShdFh8WKOhHii",
         "commit_invoice_id": "inv_2V2XDLW6zogChdShdFh8WKOhHii",
@@ -63,7 +64,7 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "integrator": "tilia",
         "status": "ESCROWED",
     },
-    "invoice-completed": {
+    event_names.INVOICE: {
         "invoice_id": "65d6c272-e4c6-11ea-87d0-0242ac100000",
         "invoice_type": "user_purchase",
         "account_id": "b2ba9a0f-e4c6-11ea-87d0-0242ac100000",
@@ -76,22 +77,21 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "metadata": "{}",
         "created": "2020-07-03T01:05:59.49468Z",
     },
-    # Tilia's pages do not tell this name: inferred.
-    "payout-complete": {
+    event_names.PAYOUT: {
         "failure_code": "generic_error",
         "failure_reason": "an error ocurred",
         "payout_flow": "STANDARD",
         "payout_status": "FAILED",
         "payout_status_id": "0f6b3b1e-5a0e-4a39-9f57-3c1a5d0a9a11",
     },
-    "refund-completed": {
+    event_names.REFUND: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "failed_refunds": [{"refund_id": "9303", "amount": 901, "currency": "USD"}],
         "invoice_id": "inv_2V2XDLW6zogChdShdFh8WKOhHii",
         "payment_invoice_id": "inv_2V2Zx3paY8lMMwD6XIrRNKTGoiB",
         "successful_refunds": [{"refund_id": "0631", "amount": 504, "currency": "USD"}],
     },
-    "token-exchange-completed": {
+    event_names.EXCHANGE: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "amount_usd": 1000,
         "created": "2024-02-27T22:19:53.600222Z",
@@ -114,12 +114,12 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "virtual_amount": 100000,
         "virtual_currency": "TIL",
     },
-    "payment-method-updated": {
+    event_names.PAYMENT_METHOD: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "payment_method_id": "pm_2V2bA0r2hJpUnCA9HeTgOl0rONr",
         "state": "ACTIVE",
     },
-    "kyc-webhook": {
+    event_names.KYC: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "kyc_id": "kyc_2V2VpXKr8kW6ukYe03VG1QBlnxd",
         "kyc_requirements": "FULL_KYC",
@@ -134,15 +134,14 @@ SAMPLES: Final[Mapping[str, JsonObject]] = {
         "pii_level": "BASIC",
         "state": "ACCEPT",
     },
-    # Tilia's pages do not tell this name: inferred.
-    "kyb-status-change": {
+    event_names.KYB: {
         "account_id": "acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b",
         "entity_id": "ent_2V2RYOBpuscTtZmpDhlTWeJtJdw",
         "entity_status": "ACCEPT",
         "vendor_application_id": "12345",
         "custom_application_id": "9a2beeb0-ed09-4c69-9627-786eb6d2df33",
     },
-    "wallet-balance-alert": {
+    event_names.BALANCE_ALERT: {
         "balance": 1000,
         "critical": True,
         "description": "Registration USD wallet.",
