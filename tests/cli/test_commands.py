@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
+from support.commands import run
 
 import tilia_sync
 
@@ -75,77 +75,51 @@ def test_the_command_is_installed() -> None:
     assert "sandbox" in done.stdout
 
 
-@pytest.fixture
-def served() -> Iterator[tilia_sync.Sandbox]:
-    with tilia_sync.Sandbox(wallet_delay=0) as sandbox:
-        yield sandbox
-
-
-def settings_of(sandbox: tilia_sync.Sandbox) -> dict[str, str]:
-    return {
-        "TILIA_CLIENT_ID": sandbox.client_id,
-        "TILIA_CLIENT_SECRET": sandbox.client_secret,
-        "TILIA_ENVIRONMENT": sandbox.environment.template,
-    }
-
-
-def tilia(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TILIA_")}
-    done = subprocess.run(
-        [*TILIA, *arguments], env={**clean, **settings}, capture_output=True, text=True, timeout=30, check=False
-    )
-    done.stderr = without_slowness(done.stderr)
-    return done
-
-
-def test_accounts_and_wallets_from_the_command_line(served: tilia_sync.Sandbox) -> None:
-    settings = settings_of(served)
+def test_accounts_and_wallets_from_the_command_line(served: tilia_sync.Sandbox, settings: dict[str, str]) -> None:
     with tilia_sync.TiliaClient(*settings.values()) as client:
         account_id = client.accounts.register("nyx", email="nyx@mail.example").account_id
     served.fund(account_id, tilia_sync.Money(1250, "USD"))
-    assert json.loads(tilia(settings, "accounts", "find", "nyx", "--json").stdout)["account_id"] == account_id
-    assert json.loads(tilia(settings, "accounts", "block", account_id, "--json").stdout) == {"is_blocked": True}
-    assert "nyx@mail.example" in tilia(settings, "accounts", "get", account_id).stdout
-    assert json.loads(tilia(settings, "accounts", "unblock", account_id, "--json").stdout) == {"is_blocked": False}
-    listed = json.loads(tilia(settings, "wallets", "list", account_id, "--json").stdout)
+    assert json.loads(run(settings, "accounts", "find", "nyx", "--json").stdout)["account_id"] == account_id
+    assert json.loads(run(settings, "accounts", "block", account_id, "--json").stdout) == {"is_blocked": True}
+    assert "nyx@mail.example" in run(settings, "accounts", "get", account_id).stdout
+    assert json.loads(run(settings, "accounts", "unblock", account_id, "--json").stdout) == {"is_blocked": False}
+    listed = json.loads(run(settings, "wallets", "list", account_id, "--json").stdout)
     assert [(wallet["currency"], wallet["amount"]) for wallet in listed] == [("USD", 1250), ("TOK", 0), ("TOK", 0)]
-    assert "$12.50" in tilia(settings, "wallets", "balances", account_id).stdout
-    missing = tilia(settings, "accounts", "get", "nobody")
-    assert (missing.returncode, missing.stdout) == (4, "")
+    assert "$12.50" in run(settings, "wallets", "balances", account_id).stdout
+    missing = run(settings, "accounts", "get", "nobody")
+    assert (missing.exit_code, missing.stdout) == (4, "")
     assert missing.stderr.startswith("tilia: accounts.get: 404 Not Found")
 
 
-def test_a_token_is_shown_only_if_asked_for(served: tilia_sync.Sandbox) -> None:
-    settings = settings_of(served)
-    told = json.loads(tilia(settings, "token", "--scope", "user_info", "--scope", "read_wallets", "--json").stdout)
+def test_a_token_is_shown_only_if_asked_for(settings: dict[str, str]) -> None:
+    told = json.loads(run(settings, "token", "--scope", "user_info", "--scope", "read_wallets", "--json").stdout)
     assert told["scopes"] == ["read_wallets", "user_info"]
     assert "access_token" not in told
     assert (
-        len(json.loads(tilia(settings, "token", "--scope", "user_info", "--reveal", "--json").stdout)["access_token"])
+        len(json.loads(run(settings, "token", "--scope", "user_info", "--reveal", "--json").stdout)["access_token"])
         > 20
     )
 
 
-def test_the_doctor_finds_what_is_wrong(served: tilia_sync.Sandbox) -> None:
-    settings = settings_of(served)
-    well = tilia(settings, "doctor")
-    assert (well.returncode, well.stderr) == (0, "")
-    wrong = tilia({**settings, "TILIA_CLIENT_SECRET": "not-the-secret"}, "doctor", "--json")
-    assert wrong.returncode == 1
+def test_the_doctor_finds_what_is_wrong(settings: dict[str, str]) -> None:
+    well = run(settings, "doctor")
+    assert (well.exit_code, well.stderr) == (0, "")
+    wrong = run({**settings, "TILIA_CLIENT_SECRET": "not-the-secret"}, "doctor", "--json")
+    assert wrong.exit_code == 1
     assert "check client id and secret" in wrong.stdout
     assert "not-the-secret" not in wrong.stdout
-    empty = tilia({}, "doctor")
-    assert empty.returncode == 1
+    empty = run({}, "doctor")
+    assert empty.exit_code == 1
     assert empty.stdout.count("WRONG") == 3
 
 
 def test_the_scopes_of_operations() -> None:
-    rows = json.loads(tilia({}, "scopes", "accounts", "--json").stdout)
+    rows = json.loads(run({}, "scopes", "accounts", "--json").stdout)
     assert {row["operation"]: row["scopes"] for row in rows}["accounts.block"] == "block_accounts"
-    assert tilia({}, "scopes", "nothing").returncode == 2
+    assert run({}, "scopes", "nothing").exit_code == 2
 
 
 def test_a_command_without_settings_names_the_variable() -> None:
-    done = tilia({}, "accounts", "get", "acct_1")
-    assert done.returncode == 2
+    done = run({}, "accounts", "get", "acct_1")
+    assert done.exit_code == 2
     assert done.stderr == "tilia: the environment variable TILIA_CLIENT_SECRET is not set\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import Final
+from uuid import uuid4
 
 import attrs
 import click
@@ -165,6 +166,15 @@ def _placed(operation: Operation[object], given: Iterable[str]) -> _Fields:
 
 def _show_request(operation: Operation[object], fields: _Fields, options: RequestOptions) -> None:
     environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
-    request = build(operation, environment, path=fields.path, query=fields.query, body=fields.body, options=options)
+    request = build(
+        operation,
+        environment,
+        path=fields.path,
+        query=fields.query,
+        body=fields.body,
+        options=options,
+        # Another is made when it is sent.
+        new_key=str(uuid4()) if operation.repeat is Repeat.KEYED else None,
+    )
     body = None if fields.body is None else Redactor.of(()).json(dict(fields.body.reveal()))
     say_json({"method": request.method, "url": request.url, "body": body, "scopes": sorted(operation.scopes)})
