@@ -132,7 +132,7 @@ class Preview:
         if order.ledger is None:
             return {
                 "ledger": "none: nothing will be on record",
-                "blocked": "nobody knows without a ledger how many are",
+                "blocked": "not known without a ledger; tilia bulk lookup asks Tilia",
             }
         told = {"ledger": order.ledger.shown}
         if not order.ledger.exists():
