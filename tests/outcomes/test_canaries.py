@@ -168,7 +168,7 @@ async def test_public_objects_do_not_show_what_they_hold() -> None:
             RequestOptions(headers={"X-Secret": SECRET}), Redirect(f"https://x/{SECRET}", SECRET),
             UserToken(TOKEN, refresh_token=SECRET), AuthorizedInvoice(redirect=SECRET, password_token=TOKEN),
             sandbox, sandbox.requests, sandbox.faults, sandbox.notifications, sandbox._notifier, sandbox._tokens,
-            sandbox._desk, sandbox._world, Credentials("id", Secret(SECRET)),
+            sandbox._handler, sandbox._world, Credentials("id", Secret(SECRET)),
         ]  # fmt: skip
         issued = list(sandbox._tokens._tokens)
         search(

@@ -150,7 +150,7 @@ async def meet(name: str, condition: Condition, network: str) -> None:
                 assert operation.reads or found in expected.effects, (found, failure)
                 count("effects found", found if isinstance(found, int) and not operation.reads else 0)
                 secrets = {sandbox.client_secret, PASSWORD, *sandbox._tokens._tokens}
-                shown = [repr(sandbox), repr(sandbox.requests), repr(sandbox._desk), repr(tilia), repr(cache)]
+                shown = [repr(sandbox), repr(sandbox.requests), repr(sandbox._handler), repr(tilia), repr(cache)]
                 search(secrets, [*logged.texts, *shown, *(() if failure is None else places(failure))])
                 if failure is None:
                     assert expected.may_succeed, "it succeeded"

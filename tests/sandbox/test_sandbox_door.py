@@ -10,6 +10,7 @@ import pytest
 import tilia_sync
 from tilia_async.errors import ForbiddenError
 from tilia_async.sandbox import request_handler as desk
+from tilia_async.sandbox import request_log
 from tilia_async.sandbox.door import Door
 
 PORT = 8411
@@ -141,7 +142,7 @@ async def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_bytes_that_are_remembered_are_bounded(
     sandbox: tilia_sync.Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk, "_MOST_RECORDED_BYTES", 1_000_000)
+    monkeypatch.setattr(request_log, "MOST_BYTES", 1_000_000)
     for number in range(30):
         send(sandbox.port, b"%02d" % number + b"x" * 100_000)
         assert sum(len(request.body) for request in sandbox.requests) <= 1_000_000

@@ -69,7 +69,7 @@ async def test_a_replica_that_lags_for_long_keeps_few_states(shop: Shop) -> None
             await shop.told("POST", f"{path}/block")
         sandbox.clock.advance(400)
     await shop.told("POST", f"{path}/unblock")
-    assert len(sandbox._desk._past) <= 5
+    assert len(sandbox._handler._past) <= 5
     sandbox.clock.advance(999)
     assert (await shop.told("GET", path))["payload"]["is_blocked"] is True
     sandbox.clock.advance(20)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from email.utils import formatdate
+from typing import Final
+
+_FURTHEST: Final = 3_155_760_000.0
+"""Seconds of a century: dates have an end."""
 
 
 class SandboxClock:
@@ -16,14 +20,29 @@ class SandboxClock:
     def __init__(self) -> None:
         self._ahead = 0.0
 
+    @property
+    def ahead(self) -> float:
+        """Seconds by which it was put forward."""
+        return self._ahead
+
+    def return_to(self, ahead: float) -> None:
+        """Put the clock back to where it was.
+
+        For a state that begins anew: nothing in it is from later.
+
+        Args:
+            ahead: in seconds, of the real time.
+        """
+        self._ahead = ahead
+
     def advance(self, seconds: float) -> None:
         """Put the clock forward.
 
         Raises:
-            ValueError: the number is negative.
+            ValueError: the number is negative, or leads further than a century.
         """
-        if seconds < 0:
-            raise ValueError(f"the clock is only put forward, not by {seconds!r} s")
+        if not (seconds >= 0 and self._ahead + seconds <= _FURTHEST):
+            raise ValueError(f"the clock is put forward by 0 to {_FURTHEST:.0f} seconds, not by {seconds!r}")
         self._ahead += seconds
 
     def now(self) -> float:

@@ -338,6 +338,11 @@ class FaultScript:
         self._scheduled.clear()
 
     @property
+    def scheduled(self) -> tuple[ScheduledFault, ...]:
+        """The faults that wait for a request, in order."""
+        return tuple(self._scheduled)
+
+    @property
     def pending(self) -> int:
         """Number of faults that wait for a request."""
         return len(self._scheduled)

@@ -149,18 +149,37 @@ class Notifier:
         for destination in self._destinations:
             await destination.queue.join()
 
+    @property
+    def destinations(self) -> int:
+        """Number of registered URLs."""
+        return len(self._destinations)
+
+    def registered(self) -> list[tuple[Secret, frozenset[str] | None]]:
+        """Return the registered URLs, each with its events."""
+        return [(destination.url, destination.events) for destination in self._destinations]
+
+    def takers(self, event_name: str) -> int:
+        """Return how many URLs an event is posted to."""
+        return sum(events is None or event_name in events for _, events in self.registered())
+
+    async def reset(self, destinations: int) -> None:
+        """Forget what was sent, and the URLs after the first.
+
+        Args:
+            destinations: how many URLs stay.
+        """
+        with self._lock:
+            forgotten = self._destinations[destinations:]
+            del self._destinations[destinations:]
+            self.sent.clear()
+        await _give_up(forgotten)
+        await _give_up(self._destinations)
+
     async def aclose(self) -> None:
         """Give up what is under way."""
         with self._lock:
             self._run = None
-        for destination in self._destinations:
-            worker, destination.worker = destination.worker, None
-            if worker is not None:
-                worker.cancel()
-                await asyncio.gather(worker, return_exceptions=True)
-            while not destination.queue.empty():
-                destination.queue.get_nowait()
-                destination.queue.task_done()
+        await _give_up(self._destinations)
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -216,6 +235,18 @@ class Notifier:
                 return response.status
         except (aiohttp.ClientError, TimeoutError):
             return None
+
+
+async def _give_up(destinations: Iterable[_Destination]) -> None:
+    """End the deliveries that are under way."""
+    for destination in destinations:
+        worker, destination.worker = destination.worker, None
+        if worker is not None:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        while not destination.queue.empty():
+            destination.queue.get_nowait()
+            destination.queue.task_done()
 
 
 def _can_be_sent(user: Secret, password: Secret) -> bool:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import attrs
 import orjson
@@ -18,10 +21,11 @@ from tilia_async.json_value import JsonValue
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.contradictions import contradicting, lying, turned_around
 from tilia_async.sandbox.door import Door
-from tilia_async.sandbox.faults import AFTER_COMMIT, Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.faults import AFTER_COMMIT, LIES, Fault, FaultScript, ScheduledFault
 from tilia_async.sandbox.idempotency import IdempotencyStore
 from tilia_async.sandbox.past import Past, copy_of
 from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.request_log import RequestLog
 from tilia_async.sandbox.requests import ErrorResponse, SandboxRequest
 from tilia_async.sandbox.responses import SandboxResponse
 from tilia_async.sandbox.routing import Match, Router
@@ -33,17 +37,47 @@ from tilia_async.wire.operation import Repeat
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 _NO_ROUTE = b"<html><head><title>404 Not Found</title></head><body><center>nginx: no such route</center></body></html>"
 _LARGEST_BODY = 1_048_576
-_MOST_RECORDED_BYTES = 67_108_864
 _BODY_SECONDS = 30.0
-_REQUEST_BYTES = 1_024
-"""Size of a request beside its body, about."""
 _LOOK_SECONDS = 0.02
 _MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE})
 """Lies that a request meets before its answer.
 
 Before there is an answer.
 """
+CONTROL: Final = "_sandbox"
+"""First segment of the paths that are no service's."""
+
 NO_LIES: Mapping[Fault, ScheduledFault] = MappingProxyType({})
+Serve: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@attrs.define(eq=False)
+class _Arrival:
+    """A request that has arrived whole.
+
+    Attributes:
+        target: its route, the status that refuses it, or None for the token endpoint, which has no route.
+        lies: those that wait for it.
+    """
+
+    request: web.BaseRequest
+    record: RecordedRequest
+    target: Match | int | None
+    lies: Mapping[Fault, ScheduledFault]
+
+    @property
+    def body(self) -> bytes:
+        return self.record.body
+
+    @property
+    def is_gone(self) -> bool:
+        """True if the connection is cut."""
+        return self.request.transport is None or self.request.transport.is_closing()
+
+
+async def no_control(_request: web.BaseRequest) -> web.StreamResponse:
+    """Answer as to any path that there is not."""
+    return web.Response(status=404)
 
 
 @attrs.define(eq=False)
@@ -52,141 +86,188 @@ class RequestHandler:
 
     Attributes:
         door: who may come in. Of others nothing is read and nothing remembered.
-        requests: what arrived, in order.
-        record: how many of them are remembered at least.
+        log: what arrived, in order.
+        control: takes the requests about the sandbox itself, which are not remembered and meet no fault.
     """
 
     world: World
     tokens: TokenIssuer
     faults: FaultScript
-    record: int
+    log: RequestLog
     door: Door = attrs.field(factory=Door)
-    requests: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest])
+    control: Serve = attrs.field(default=no_control, repr=False)
     _router: Router = attrs.field(factory=Router)
     _keys: IdempotencyStore = attrs.field(factory=IdempotencyStore)
     _past: Past = attrs.field(factory=Past)
-    _recorded_bytes: int = 0
+
+    def begin_anew(self, world: World) -> None:
+        """Go on with another state."""
+        self.world, self._keys, self._past = world, IdempotencyStore(), Past()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
+        began = time.perf_counter()
         refused = self.door.refusal(request.headers, _port_of(request))
         if refused is not None:
             return self._refused(SandboxResponse(403, f"{refused}\n".encode(), "text/plain"))
-        body = await _read(request)
+        _, service, rest = [*request.rel_url.raw_path.split("/", 2), "", ""][:3]
+        if service == CONTROL:
+            return await self.control(request)
+        body = await read_body(request)
         if isinstance(body, int):
             return self._refused(SandboxResponse(body, b""))
-        _, service, rest = [*request.rel_url.raw_path.split("/", 2), "", ""][:3]
-        path = f"/{rest}"
+        arrival = self._arrive(request, service, f"/{rest}", body)
+        record = arrival.record
+        try:
+            return await self._sent(arrival, await self._answered(arrival))
+        except Exception:  # a bug of the sandbox, which aiohttp answers so
+            record.status, record.answer = 500, b""
+            raise
+        finally:
+            # Cancelled at the end of the sandbox, it has no status either.
+            record.dropped = record.status is None
+            self.log.end(record, time.perf_counter() - began)
+
+    def _arrive(self, request: web.BaseRequest, service: str, path: str, body: bytes) -> _Arrival:
         target = self._target(request.method, service, path)
-        name = TOKEN.name if target is None else target.route.operation.name if isinstance(target, Match) else None
-        self._remember(
-            RecordedRequest(name, request.method, service, path, request.query_string, request.headers, body)
+        operation = TOKEN if target is None else target.route.operation if isinstance(target, Match) else None
+        name = None if operation is None else operation.name
+        record = RecordedRequest(
+            name,
+            request.method,
+            service,
+            path,
+            request.query_string,
+            request.headers,
+            body,
+            template=None if operation is None else f"/{operation.service}{operation.path}",
+            time=datetime.fromtimestamp(self.world.clock.now(), UTC),
         )
-        lies = {} if name is None else self.faults.lies(name)
-        ahead = self._around(request, lies)
+        self.log.arrive(record)
+        return _Arrival(request, record, target, {} if name is None else self.faults.lies(name))
+
+    async def _sent(self, arrival: _Arrival, response: web.StreamResponse) -> web.StreamResponse:
+        """Send a response, and note whether it is out.
+
+        It is noted before, too, since who gets it may look at once.
+        """
+        record = arrival.record
+        if arrival.is_gone:
+            record.answer = None
+        else:
+            record.status = response.status
+            if isinstance(response, web.Response) and isinstance(response.body, bytes):
+                record.answer = response.body
+        try:
+            await response.prepare(arrival.request)
+            await response.write_eof()
+        except ConnectionError:
+            record.status = record.answer = None
+        return response
+
+    async def _answered(self, arrival: _Arrival) -> web.StreamResponse:
+        request, target, name = arrival.request, arrival.target, arrival.record.operation
+        ahead = self._around(arrival)
         if isinstance(target, Match):
-            refusal = self._refusal(request, target)
+            refusal = self._refusal(arrival, target)
             if refusal is not None:
                 return self._response(refusal, ahead)
         # Taken before any wait, so that a second request with the key finds it in use.
         key = _idempotency_key(request, target)
-        replay = None if key is None else self._keys.enter(*key, body)
+        keys = self._keys
+        replay = None if key is None else keys.enter(*key, arrival.body)
         answered = None
         try:
             fault = None if name is None else self.faults.next(name)
-            early = await self._before(request, fault, target, body)
+            early = await self._before(arrival, fault)
             if early is not None:
                 return self._response(early, ahead)
-            answer = answered = replay or self._answer(request, target, body, lies)
+            answer = answered = replay or self._answer(arrival)
         finally:
             if key is not None and replay is None:
-                self._keys.leave(*key, answered)
+                keys.leave(*key, answered)
         if answer.status < 400:
-            answer = self._lying(request, target, body, lies, answer)
+            answer = self._lying(arrival, answer)
         if fault is None or fault.fault not in AFTER_COMMIT or replay is not None or answer.status >= 400:
             return self._response(answer, ahead)
-        self.faults.meet(fault)
+        self._meet(arrival, fault)
         if fault.fault is Fault.SLOW_BODY:
-            return await self._dribble(request, answer, fault.seconds, ahead)
+            return await self._dribble(arrival, answer, fault.seconds, ahead)
         return self._response(await _spoiled(request, fault, answer), ahead)
 
-    def _around(self, request: web.BaseRequest, lies: Mapping[Fault, ScheduledFault]) -> float:
+    def _meet(self, arrival: _Arrival, scheduled: ScheduledFault) -> None:
+        """Commit a fault, and note it."""
+        self.faults.meet(scheduled)
+        if scheduled.fault in LIES:
+            arrival.record.lies += (scheduled.fault,)
+        else:
+            arrival.record.fault = scheduled.fault
+
+    def _around(self, arrival: _Arrival) -> float:
         """Add the lies that any answer meets.
 
         Returns how far ahead its date is, in seconds.
         """
-        idle, date = lies.get(Fault.CLOSED_WHEN_IDLE), lies.get(Fault.WRONG_DATE)
-        if idle is not None and request.transport is not None:
-            self.faults.meet(idle)
-            asyncio.get_running_loop().call_later(idle.seconds, request.transport.close)
+        idle, date = arrival.lies.get(Fault.CLOSED_WHEN_IDLE), arrival.lies.get(Fault.WRONG_DATE)
+        transport = arrival.request.transport
+        if idle is not None and transport is not None:
+            self._meet(arrival, idle)
+            asyncio.get_running_loop().call_later(idle.seconds, transport.close)
         if date is None:
             return 0.0
-        self.faults.meet(date)
+        self._meet(arrival, date)
         return date.seconds
 
-    def _lying(
-        self,
-        request: web.BaseRequest,
-        target: Match | int | None,
-        body: bytes,
-        lies: Mapping[Fault, ScheduledFault],
-        answer: SandboxResponse,
-    ) -> SandboxResponse:
+    def _lying(self, arrival: _Arrival, answer: SandboxResponse) -> SandboxResponse:
         """Return the lies that a success meets."""
-        to_json = {fault: lie for fault, lie in lies.items() if fault not in _MET_BEFORE}
+        to_json = {fault: lie for fault, lie in arrival.lies.items() if fault not in _MET_BEFORE}
         if not to_json:
             return answer
         for lie in to_json.values():
-            self.faults.meet(lie)
+            self._meet(arrival, lie)
         if Fault.WRONG_ORDER in to_json:
             answer = turned_around(answer)
         seconds = {fault: lie.seconds for fault, lie in to_json.items()}
-        return lying(answer, seconds, _asked(request, target, body))
+        return lying(answer, seconds, _asked(arrival))
 
-    def _refusal(self, request: web.BaseRequest, match: Match) -> SandboxResponse | None:
+    def _refusal(self, arrival: _Arrival, match: Match) -> SandboxResponse | None:
         """Return the 401 for a rejected token, if any.
 
         The request meets no other fault then: nothing was looked at.
         """
-        authorization = request.headers.get("Authorization", "")
+        authorization = arrival.request.headers.get("Authorization", "")
         operation = match.route.operation
         revocation = self.faults.next(operation.name, revoking=True)
         if revocation is not None:
-            self.faults.meet(revocation)
+            self._meet(arrival, revocation)
             self.tokens.revoke(authorization)
         return self.tokens.refusal(authorization, operation.scopes)
 
-    def _answer(
-        self,
-        request: web.BaseRequest,
-        target: Match | int | None,
-        body: bytes,
-        lies: Mapping[Fault, ScheduledFault] = NO_LIES,
-        *,
-        pretend: bool = False,
-    ) -> SandboxResponse:
+    def _answer(self, arrival: _Arrival, *, pretend: bool = False) -> SandboxResponse:
         """Return the answer to a request.
 
         Args:
             pretend: do it in a copy of the state, and notify nobody.
         """
+        request, target = arrival.request, arrival.target
         if target is None:
-            return self.tokens.issue(request.query, body)
+            return self.tokens.issue(request.query, arrival.body)
         if isinstance(target, int):
             return SandboxResponse(target, b"404 page not found\n" if target == 404 else b"", "text/plain")
         payouts.settle(self.world)
-        query = _turned_around(request.query) if Fault.WRONG_ORDER in lies else request.query
-        world = copy_of(self.world) if pretend else self._world_of(target, lies.get(Fault.STALE_READ))
+        query = _turned_around(request.query) if Fault.WRONG_ORDER in arrival.lies else request.query
+        world = copy_of(self.world) if pretend else self._world_of(arrival, target)
         try:
-            return target.route.handler(SandboxRequest(world, target.path, query, body))
+            return target.route.handler(SandboxRequest(world, target.path, query, arrival.body))
         except ErrorResponse as refused:
             return refused.answer
 
-    def _world_of(self, target: Match, stale: ScheduledFault | None) -> World:
+    def _world_of(self, arrival: _Arrival, target: Match) -> World:
         """Return the state that a request works on.
 
         It is an earlier one for a look-up that lags behind.
         """
+        stale = arrival.lies.get(Fault.STALE_READ)
         seconds = self.faults.most_seconds(Fault.STALE_READ)
         if seconds is None:
             self._past.forget()
@@ -194,12 +275,10 @@ class RequestHandler:
             self._past.keep(self.world, seconds)
         if stale is None:
             return self.world
-        self.faults.meet(stale)
+        self._meet(arrival, stale)
         return self._past.at(self.world.clock.now() - stale.seconds, self.world)
 
-    async def _before(
-        self, request: web.BaseRequest, fault: ScheduledFault | None, target: Match | int | None, body: bytes
-    ) -> SandboxResponse | None:
+    async def _before(self, arrival: _Arrival, fault: ScheduledFault | None) -> SandboxResponse | None:
         """Do the part of a fault before the effect.
 
         Before the request has an effect; an answer ends the request.
@@ -207,27 +286,28 @@ class RequestHandler:
         if fault is None or fault.fault in AFTER_COMMIT:
             return None
         if fault.fault is Fault.CONTRADICTION_BEFORE_COMMIT:
-            answer = self._answer(request, target, body, pretend=True)
+            # Lies are met by the answer that is given, and not by one that is thought of.
+            answer = self._answer(attrs.evolve(arrival, lies=NO_LIES), pretend=True)
             if answer.status >= 400:
                 return answer
-            self.faults.meet(fault)
+            self._meet(arrival, fault)
             return contradicting(answer)
-        self.faults.meet(fault)
+        self._meet(arrival, fault)
         match fault.fault:
             case Fault.LATENCY:
                 await asyncio.sleep(fault.seconds)
             case Fault.DROP_BEFORE_COMMIT:
-                _drop(request)
+                _drop(arrival.request)
                 return SandboxResponse(500, b"")
             case Fault.HANG_BEFORE_COMMIT:
-                await _hang(request)
+                await _hang(arrival.request)
                 return SandboxResponse(500, b"")
             case _:
                 return _instead(fault)
         return None
 
     async def _dribble(
-        self, request: web.BaseRequest, answer: SandboxResponse, seconds: float, ahead: float
+        self, arrival: _Arrival, answer: SandboxResponse, seconds: float, ahead: float
     ) -> web.StreamResponse:
         """Send the body in many small parts.
 
@@ -238,9 +318,10 @@ class RequestHandler:
         slow.content_length = len(answer.body)
         parts = max(1, min(len(answer.body), round(seconds * 100)))
         size = -(-len(answer.body) // parts)
+        arrival.record.answer = answer.body
         # Whoever does not wait for the rest closes the connection.
         with contextlib.suppress(ConnectionError):
-            await slow.prepare(request)
+            await slow.prepare(arrival.request)
             for start in range(0, len(answer.body), size):
                 await slow.write(answer.body[start : start + size])
                 await asyncio.sleep(seconds / parts)
@@ -276,33 +357,6 @@ class RequestHandler:
         response.force_close()
         return response
 
-    def _remember(self, request: RecordedRequest) -> None:
-        # Whoever empties the list begins anew.
-        self._recorded_bytes = _size(request) + (self._recorded_bytes if self.requests else 0)
-        self.requests.append(request)
-        if len(self.requests) >= 2 * self.record:
-            del self.requests[: -self.record]
-            self._recorded_bytes = sum(map(_size, self.requests))
-        elif self._recorded_bytes > _MOST_RECORDED_BYTES:
-            self._forget()
-
-    def _forget(self) -> None:
-        """Forget the oldest requests.
-
-        Until half of the bytes are left.
-        """
-        self._recorded_bytes = left = sum(map(_size, self.requests))
-        number = 0
-        while left > _MOST_RECORDED_BYTES // 2 and number < len(self.requests) - 1:
-            left -= _size(self.requests[number])
-            number += 1
-        del self.requests[:number]
-        self._recorded_bytes = left
-
-
-def _size(request: RecordedRequest) -> int:
-    return _REQUEST_BYTES + len(request.body) + len(request.path) + len(request.query)
-
 
 def _port_of(request: web.BaseRequest) -> int:
     address = None if request.transport is None else request.transport.get_extra_info("sockname")
@@ -320,16 +374,16 @@ def _idempotency_key(request: web.BaseRequest, target: Match | int | None) -> tu
     return target.route.operation.name, key
 
 
-def _asked(request: web.BaseRequest, target: Match | int | None, body: bytes) -> set[str]:
+def _asked(arrival: _Arrival) -> set[str]:
     """Return the ids and usernames of a request.
 
     The request is about them.
     """
-    asked = {request.query.get("username", "")}
-    if isinstance(target, Match):
-        asked |= {*target.path.values()}
+    asked = {arrival.request.query.get("username", "")}
+    if isinstance(arrival.target, Match):
+        asked |= {*arrival.target.path.values()}
     with contextlib.suppress(ValueError):
-        sent: JsonValue = orjson.loads(body)
+        sent: JsonValue = orjson.loads(arrival.body)
         asked |= {
             value
             for name, value in (sent.items() if isinstance(sent, dict) else ())
@@ -346,7 +400,7 @@ def _turned_around(query: Mapping[str, str]) -> Mapping[str, str]:
     return {**query, "sort": "desc" if query.get("sort") == "asc" else "asc"}
 
 
-async def _read(request: web.BaseRequest) -> bytes | int:
+async def read_body(request: web.BaseRequest) -> bytes | int:
     """Return the body, or a refusing status.
 
     A status if it is too large or too slow, or not packed as it says.

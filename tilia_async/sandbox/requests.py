@@ -54,7 +54,7 @@ class SandboxRequest:
         if not isinstance(value, dict):
             raise ErrorResponse(invalid({"request_format": ["request body is not a JSON object"]}))
         # Before anything is done: an answer that fails afterwards would hide that it was.
-        if not _repeatable(value):
+        if not repeatable(value):
             raise ErrorResponse(invalid({"request_format": [f"request body is nested deeper than {_DEEPEST} levels"]}))
         return value
 
@@ -90,8 +90,8 @@ class Route:
     other_paths: tuple[str, ...] = ()
 
 
-def _repeatable(value: JsonObject) -> bool:
-    """Return whether an answer can be repeated."""
+def repeatable(value: JsonValue) -> bool:
+    """Return True if an answer can repeat it."""
     level: list[JsonValue] = [value]
     # Level by level and not by recursion, which would itself end at some depth.
     for _ in range(_DEEPEST):

@@ -57,18 +57,23 @@ class _Template:
     segments: tuple[str, ...]
     route: Route
 
-    def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
-        if len(segments) != len(self.segments):
-            return None
-        path: dict[str, str] = {}
-        for template, segment in zip(self.segments, segments, strict=True):
-            if template.startswith("{"):
-                if not segment:
-                    return None
-                path[template[1:-1]] = unquote(segment)
-            elif template != segment:
+
+def match_path(template: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the parameters of a path.
+
+    None if the template is another's.
+    """
+    if len(segments) != len(template):
+        return None
+    path: dict[str, str] = {}
+    for expected, segment in zip(template, segments, strict=True):
+        if expected.startswith("{"):
+            if not segment:
                 return None
-        return path
+            path[expected[1:-1]] = unquote(segment)
+        elif expected != segment:
+            return None
+    return path
 
 
 class Router:
@@ -92,7 +97,7 @@ class Router:
         segments = tuple(path.split("/"))
         status = 404
         for template in self._templates.get(service, ()):
-            parameters = template.match(segments)
+            parameters = match_path(template.segments, segments)
             if parameters is None:
                 continue
             if template.route.operation.method == method:

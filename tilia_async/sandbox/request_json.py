@@ -1,0 +1,82 @@
+"""Recorded requests as JSON, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.requests import repeatable
+from tilia_async.secret import MASK
+from tilia_async.wire.redactor import NO_REDACTION
+
+_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
+_LONGEST_TEXT: Final = 65_536
+
+
+def summary(request: RecordedRequest) -> JsonObject:
+    """Return the line of a log about a request."""
+    return {
+        "number": request.number,
+        "time": request.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "operation": request.operation,
+        "method": request.method,
+        "service": request.service,
+        "template": request.template,
+        "path": request.path,
+        "status": request.status,
+        "ms": None if request.elapsed is None else round(request.elapsed * 1000, 2),
+        "fault": None if request.fault is None else request.fault.name.lower(),
+        "lies": [lie.name.lower() for lie in request.lies],
+        "dropped": request.dropped,
+    }
+
+
+def details(request: RecordedRequest) -> JsonObject:
+    """Return all that is known of a request.
+
+    The values of secrets are masked; a body is JSON where it is, else text.
+    """
+    return {
+        **summary(request),
+        "query": _text(request.query.encode()),
+        "headers": _headers(request.headers),
+        "body": without_secrets(request.body),
+        "answer": None if request.answer is None else without_secrets(request.answer),
+    }
+
+
+def without_secrets(body: bytes) -> JsonValue:
+    """Return a body with its secrets masked.
+
+    JSON as its value, anything else as a text: a form, a page.
+    """
+    try:
+        value: JsonValue = orjson.loads(body)
+    except ValueError:
+        return _text(body)
+    if not repeatable(value):
+        return _text(body)
+    return NO_REDACTION.json(value)
+
+
+def _headers(headers: Mapping[str, str]) -> JsonObject:
+    return {
+        _printable(name): MASK if name.lower() in _SECRET_HEADERS else _printable(value)
+        for name, value in headers.items()
+    }
+
+
+def _printable(text: str) -> str:
+    """Return a header's text.
+
+    Its bytes that are no UTF-8 are replaced.
+    """
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _text(text: bytes) -> str:
+    return NO_REDACTION.beginning(text, _LONGEST_TEXT) or ""
