@@ -34,7 +34,7 @@ from tilia_sync.client import TiliaClient
 from tilia_sync.ledger import BlockLedger
 
 if TYPE_CHECKING:
-    from tilia_sync.sandbox import Sandbox
+    from tilia_sync.sandbox import RemoteSandbox, Sandbox
     from tilia_sync.webhooks import WebhookReceiver
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "PaymentSource",
     "Recipient",
     "Reconciliation",
+    "RemoteSandbox",
     "Repeat",
     "RequestOptions",
     "Response",
@@ -75,6 +76,10 @@ def __getattr__(name: str) -> object:
         from tilia_sync.sandbox import Sandbox  # noqa: PLC0415 - brings aiohttp's server
 
         return Sandbox
+    if name == "RemoteSandbox":
+        from tilia_sync.sandbox import RemoteSandbox  # noqa: PLC0415 - brings aiohttp's server
+
+        return RemoteSandbox
     if name == "WebhookReceiver":
         from tilia_sync.webhooks import WebhookReceiver  # noqa: PLC0415 - only a server needs it
 

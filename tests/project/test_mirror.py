@@ -176,9 +176,11 @@ def test_the_twins_have_the_same_face(key: tuple[str, str]) -> None:
 
 def attribute_names(kind: type) -> set[str]:
     """The public attributes that only an object has, and no annotation tells; a twin may have them as properties."""
-    if "__init__" not in vars(kind) or hasattr(kind, "__attrs_attrs__"):
+    if hasattr(kind, "__attrs_attrs__"):
         return set()
-    found = re.findall(r"^        self\.([a-z]\w*)(?:: [^=]+)? = ", inspect.getsource(kind.__init__), re.MULTILINE)
+    makers = [vars(each)["__init__"] for each in kind.__mro__[:-1] if inspect.isfunction(vars(each).get("__init__"))]
+    source = "\n".join(map(inspect.getsource, makers))
+    found = re.findall(r"^        self\.([a-z]\w*)(?:: [^=]+)? = ", source, re.MULTILINE)
     return set(found) - inspect.get_annotations(kind).keys()
 
 

@@ -11,6 +11,7 @@ from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.faults import Fault, FaultScript
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.remote import RemoteClock, RemoteFaults, RemoteSandbox
 from tilia_async.sandbox.server import Sandbox
 from tilia_async.sandbox.state.accounts import SandboxAccount
 from tilia_async.sandbox.state.wallets import SandboxWallet
@@ -19,6 +20,9 @@ __all__ = [
     "Fault",
     "FaultScript",
     "RecordedRequest",
+    "RemoteClock",
+    "RemoteFaults",
+    "RemoteSandbox",
     "Sandbox",
     "SandboxAccount",
     "SandboxClock",

@@ -199,6 +199,9 @@ LIES: Final = frozenset(
 )
 """Faults that a request can meet besides others."""
 
+OTHER_BODY: Final = '{"error": "upstream timed out"}'
+"""Body of the faults with another one, by default."""
+
 _OF_CONTENT: Final = LIES - {Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE}
 _TOKEN: Final = "auth.token"  # noqa: S105 - no password
 
@@ -292,7 +295,7 @@ class FaultScript:
         seconds: float | None = None,
         retry_after: float | str = 1,
         status: int = 408,
-        body: str = '{"error": "upstream timed out"}',
+        body: str = OTHER_BODY,
     ) -> None:
         """Let the next requests of an operation go wrong.
 

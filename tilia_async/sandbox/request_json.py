@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import orjson
+from multidict import CIMultiDict
 
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.sandbox.faults import Fault
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.requests import repeatable
 from tilia_async.secret import MASK
@@ -80,3 +83,35 @@ def _printable(text: str) -> str:
 
 def _text(text: bytes) -> str:
     return NO_REDACTION.beginning(text, _LONGEST_TEXT) or ""
+
+
+def recorded(told: JsonObject) -> RecordedRequest:
+    """Return the request that JSON tells of.
+
+    Secrets are missing, as they were not told; bodies are written anew.
+    """
+    headers, lies, fault, elapsed = told.get("headers"), told.get("lies"), told.get("fault"), told.get("ms")
+    operation, template, status, answer = (told.get(name) for name in ("operation", "template", "status", "answer"))
+    number = told.get("number")
+    return RecordedRequest(
+        operation if isinstance(operation, str) else None,
+        str(told.get("method")),
+        str(told.get("service")),
+        str(told.get("path")),
+        str(told.get("query", "")),
+        CIMultiDict({name: str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}),
+        _written(told.get("body", "")),
+        template if isinstance(template, str) else None,
+        number if isinstance(number, int) else 0,
+        datetime.fromisoformat(str(told.get("time"))),
+        status if isinstance(status, int) else None,
+        None if answer is None else _written(answer),
+        Fault[fault.upper()] if isinstance(fault, str) else None,
+        tuple(Fault[str(lie).upper()] for lie in lies) if isinstance(lies, list) else (),
+        elapsed / 1000 if isinstance(elapsed, int | float) else None,
+        dropped=told.get("dropped") is True,
+    )
+
+
+def _written(body: JsonValue) -> bytes:
+    return body.encode() if isinstance(body, str) else orjson.dumps(body)

@@ -145,7 +145,7 @@ class Simulation:
         """
         url, basic_auth = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         self._notifier.register(url, events, basic_auth)
-        self.changed()
+        self._changed()
 
     async def notified(self) -> None:
         """Wait until each notification was taken or given up.
@@ -175,7 +175,7 @@ class Simulation:
             raise ValueError(f"there is an account {username!r} already")
         account = self._world.create_account(username, email)
         self._world.notify(*messages.registered(account))
-        self.changed()
+        self._changed()
         return account.account_id
 
     def block_as_tilia(self, account_id: str) -> None:
@@ -187,7 +187,7 @@ class Simulation:
             KeyError: there is no such account.
         """
         block_account(self._world, self._account(account_id), TILIA)
-        self.changed()
+        self._changed()
 
     def add_payment_method(
         self,
@@ -217,7 +217,7 @@ class Simulation:
             raise ValueError(f"a payment method that can be added is a card or paypal, not {kind!r}")
         method = add(self._world, self._account(account_id), currency, str(state))
         notify(self._world, method)
-        self.changed()
+        self._changed()
         return method.id
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
@@ -232,7 +232,7 @@ class Simulation:
             KeyError: there is no such account.
         """
         decide_kyc(self._world, self._account(account_id), str(state), pii_level)
-        self.changed()
+        self._changed()
 
     def sign_tos(self, account_id: str) -> None:
         """Let a user accept Tilia's terms of service.
@@ -243,7 +243,7 @@ class Simulation:
             KeyError: there is no such account.
         """
         self._account(account_id).signed_tos = True
-        self.changed()
+        self._changed()
 
     def hold_payout(self, payout_status_id: str) -> None:
         """Put a payout in escrow on hold.
@@ -257,7 +257,7 @@ class Simulation:
         if payout_status_id not in self._world.payouts:
             raise KeyError(f"there is no payout {payout_status_id!r}")
         payouts.hold(self._world, self._world.payouts[payout_status_id])
-        self.changed()
+        self._changed()
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet.
@@ -274,7 +274,7 @@ class Simulation:
         if account_id == self.publisher_account_id:
             kind = self._world.publisher_wallet(amount.currency).kind
         self._world.fund(account_id, amount, kind)
-        self.changed()
+        self._changed()
 
     def revoke_tokens(self) -> None:
         """Make all tokens that were issued worthless."""
@@ -301,7 +301,7 @@ class Simulation:
             ValueError: there is no such event, or the account may not do it.
         """
         done = trigger(self._world, event_name, account_id, message)
-        self.changed()
+        self._changed()
         return done
 
     async def reset(self) -> None:
@@ -327,7 +327,7 @@ class Simulation:
         self._handler.log.clear()
         self._feed.publish(RESET, {})
 
-    def changed(self) -> None:
+    def _changed(self) -> None:
         """Tell those who watch from outside to look again."""
         self._feed.publish(CHANGED, {})
 

@@ -111,7 +111,10 @@ def _registration_wallet(world: World, account: SandboxAccount) -> SandboxWallet
 
 
 def _method(world: World, account: SandboxAccount, provider: str) -> str:
-    """Return a usable card or PayPal account, added if need be."""
+    """Return a usable card or PayPal account.
+
+    It is added if there is none.
+    """
     for method in world.methods_of(account.account_id):
         if method.provider == provider and method.usable and method.currency == "USD":
             return method.id
@@ -222,7 +225,7 @@ def _kyc(world: World, account: SandboxAccount) -> None:
 def _wallet_alert(world: World, account: SandboxAccount) -> None:
     wallet = _registration_wallet(world, account)
     world.notify(
-        event_names.WALLET_ALERT,
+        event_names.BALANCE_ALERT,
         {
             "balance": wallet.balance,
             "critical": wallet.balance == 0,
@@ -266,7 +269,7 @@ _DEEDS: Final[Mapping[str, Deed]] = {
     event_names.EXCHANGE: _exchange,
     event_names.PAYMENT_METHOD: _payment_method,
     event_names.KYC: _kyc,
-    event_names.WALLET_ALERT: _wallet_alert,
+    event_names.BALANCE_ALERT: _wallet_alert,
     event_names.PAYOUT: _payout,
     event_names.KYB: _kyb,
 }

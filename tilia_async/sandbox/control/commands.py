@@ -17,7 +17,7 @@ from tilia_async.money import Money
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control.body import Body
-from tilia_async.sandbox.faults import Fault
+from tilia_async.sandbox.faults import OTHER_BODY, Fault
 from tilia_async.sandbox.notifications import Notifier
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.request_handler import RequestHandler
@@ -193,7 +193,7 @@ def add_fault(call: Command) -> JsonObject:
     operation, fault = body.text("operation"), body.text("fault")
     times = None if body.is_null("times") else body.whole("times", 1)
     seconds, retry_after = body.optional_number("seconds"), body.text("retry_after", "1")
-    status, text = body.whole("status", 408), body.text("body", '{"error": "upstream timed out"}')
+    status, text = body.whole("status", 408), body.text("body", OTHER_BODY)
     body.check()
     call.simulation.faults.add(
         operation, fault, times, seconds=seconds, retry_after=retry_after, status=status, body=text

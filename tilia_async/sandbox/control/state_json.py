@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -11,13 +12,15 @@ import orjson
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox.faults import ScheduledFault
 from tilia_async.sandbox.notifications import SentNotification
-from tilia_async.sandbox.state.accounts import SandboxAccount
+from tilia_async.sandbox.state.accounts import Block, Kyc, SandboxAccount, Tag
 from tilia_async.sandbox.state.escrows import SandboxEscrow, SandboxPayout
 from tilia_async.sandbox.state.invoices import SandboxInvoice
 from tilia_async.sandbox.state.methods import SandboxPaymentMethod
 from tilia_async.sandbox.state.wallets import SandboxWallet
 from tilia_async.sandbox.world import World
 from tilia_async.secret import MASK
+
+A = TypeVar("A", bound=attrs.AttrsInstance)
 
 
 def account(world: World, of: SandboxAccount) -> JsonObject:
@@ -128,3 +131,43 @@ def _method(method: SandboxPaymentMethod) -> JsonObject:
         "currency": method.currency,
         "state": method.state,
     }
+
+
+def read_account(told: JsonObject) -> SandboxAccount:
+    """Return the account that JSON tells of."""
+    kyc = told.get("kyc")
+    return _read(
+        SandboxAccount,
+        {
+            **told,
+            "blocks": {each.issuer: each for each in _read_all(Block, told.get("blocks"))},
+            "tags": _read_all(Tag, told.get("tags")),
+            "kyc": _read(Kyc, kyc if isinstance(kyc, dict) else {}),
+        },
+    )
+
+
+def read_wallets(told: JsonObject) -> list[SandboxWallet]:
+    """Return the wallets that JSON tells of."""
+    return _read_all(SandboxWallet, told.get("wallets"))
+
+
+def read_notification(told: JsonObject) -> SentNotification:
+    """Return the notification that JSON tells of."""
+    answers = told.get("answers")
+    return SentNotification(
+        str(told.get("event_name")),
+        str(told.get("url")),
+        orjson.dumps(told.get("body")),
+        [each if isinstance(each, int) else None for each in answers] if isinstance(answers, list) else [],
+    )
+
+
+def _read_all(model: type[A], told: JsonValue) -> list[A]:
+    return [_read(model, each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+def _read(model: type[A], told: Mapping[str, object]) -> A:
+    names = {field.name for field in attrs.fields(model)}
+    make: Callable[..., A] = model
+    return make(**{name: value for name, value in told.items() if name in names})

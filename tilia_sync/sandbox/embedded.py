@@ -8,6 +8,7 @@ from typing import Literal, Self, TypeVar
 
 from tilia_async import sandbox
 from tilia_async.config import Environment
+from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
@@ -35,6 +36,9 @@ class Sandbox:
         with Sandbox() as sandbox:
             tilia = TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment)
 
+    Other processes steer it by ``RemoteSandbox(sandbox.url)``, or by JSON under ``/_sandbox/v1``; a browser shows it at
+    ``/_sandbox/``.
+
     A request that has another ``Host``, or comes from a web page of another site, is refused with 403 and not
     remembered: any page that a browser of this machine shows could post here. A body of more than 1 MiB is refused with
     413, one that has not arrived after 30 seconds with 408.
@@ -54,6 +58,7 @@ class Sandbox:
         keep_alive: after how many idle seconds it ends a connection. Tilia documents nothing about it.
         allowed_hosts: names and addresses, without a port, by which clients reach it beside those of loopback, e.g.
             ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
+        client_secret: the one that it accepts; None: a new one each time, so that no two sandboxes share tokens.
 
     Attributes:
         client_id: the one that it accepts.
@@ -77,7 +82,9 @@ class Sandbox:
         custom_wallets: Mapping[str, str] = CUSTOM_WALLETS,
         keep_alive: float = 3600.0,
         allowed_hosts: Iterable[str] = (),
+        client_secret: str | Secret | None = None,
     ) -> None:
+        secret = client_secret = None if client_secret is None else hide(client_secret)
         self._sandbox = sandbox.Sandbox(
             port,
             seed=seed,
@@ -91,6 +98,7 @@ class Sandbox:
             custom_wallets=custom_wallets,
             keep_alive=keep_alive,
             allowed_hosts=allowed_hosts,
+            client_secret=secret,
         )
         self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 
@@ -112,6 +120,14 @@ class Sandbox:
             RuntimeError: it does not run.
         """
         return self._sandbox.port
+
+    @property
+    def url(self) -> str:
+        """Address without a slash at its end.
+
+        ``RemoteSandbox`` takes it; ``/_sandbox/`` after it is a page that shows what happens.
+        """
+        return self._sandbox.url
 
     @property
     def environment(self) -> Environment:
@@ -187,6 +203,21 @@ class Sandbox:
         It waits for each notification so far, and its URL.
         """
         self._lease.run(self._sandbox.notified())
+
+    def add_account(self, username: str, email: str | None = None) -> str:
+        """Register an account, as a request would.
+
+        Args:
+            username: up to 64 characters.
+            email: None: none.
+
+        Returns:
+            Its id.
+
+        Raises:
+            ValueError: the name is taken, or is none.
+        """
+        return self._change(lambda: self._sandbox.add_account(username, email))
 
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does.
@@ -272,6 +303,39 @@ class Sandbox:
     def revoke_tokens(self) -> None:
         """Make all tokens that were issued worthless."""
         self._change(self._sandbox.revoke_tokens)
+
+    def trigger(
+        self, event_name: str, account_id: str | None = None, *, message: Mapping[str, JsonValue] | None = None
+    ) -> JsonObject:
+        """Bring an event about, so that it is notified.
+
+        The deed is done where there is one: a block, a purchase, a payout. What it needs is there at once: money, a
+        card, a user who was checked.
+
+        Args:
+            event_name: one of the thirteen, as in ``register_webhook``.
+            account_id: whose; None: a new account's.
+            message: notified as it is, and nothing is done.
+
+        Returns:
+            The message.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: there is no such event, or the account may not do it.
+        """
+        return self._change(lambda: self._sandbox.trigger(event_name, account_id, message=message))
+
+    def reset(self) -> None:
+        """Return to the state that it had when it started.
+
+        Accounts, money, clock, and the ids that come next. Requests, notifications, faults, tokens and URLs that were
+        registered since are forgotten.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        self._lease.run(self._sandbox.reset())
 
     def start(self) -> None:
         """Listen. ``with`` does it, too.
