@@ -47,12 +47,25 @@ def install(session: nox.Session, *options: str) -> None:
     session.install("-q", ".[all]", *group("tests"), *group("frameworks"), *options)
 
 
+def install_browser(session: nox.Session) -> None:
+    """Install Chromium where its tests must not skip.
+
+    From the system's packages, as root; elsewhere they find the browser that there is, or skip.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    wanted = os.environ.get("TILIA_REQUIRE_SERVICES") == "1" and not any(map(shutil.which, names))
+    if wanted and shutil.which("apt-get") is not None and os.geteuid() == 0:
+        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            session.run("apt-get", "-qq", *command, external=True, silent=True)
+
+
 def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     """Test the package as it is installed.
 
     Not the working tree: ``pytest`` alone leaves that off the path.
     """
     install(session)
+    install_browser(session)
     session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
 
 

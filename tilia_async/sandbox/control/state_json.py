@@ -10,6 +10,7 @@ import attrs
 import orjson
 
 from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.money import Money
 from tilia_async.sandbox.faults import ScheduledFault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.state.accounts import Block, Kyc, SandboxAccount, Tag
@@ -48,7 +49,10 @@ def account(world: World, of: SandboxAccount) -> JsonObject:
 
 
 def wallets(found: Iterable[SandboxWallet]) -> list[JsonValue]:
-    return [{**attrs.asdict(each), "tags": list(each.tags)} for each in found]
+    return [
+        {**attrs.asdict(each), "tags": [*each.tags], "display": Money(each.balance, each.currency).display()}
+        for each in found
+    ]
 
 
 def invoice(bill: SandboxInvoice, world: World) -> JsonObject:
@@ -58,6 +62,7 @@ def invoice(bill: SandboxInvoice, world: World) -> JsonObject:
         "type": bill.type,
         "state": bill.state,
         "total": bill.total,
+        "display": Money(bill.total, bill.currency).display(),
         "currency": bill.currency,
         "refunded": bill.refunded,
         "recipients": list(bill.recipients),
@@ -72,6 +77,7 @@ def escrow(deal: SandboxEscrow, world: World) -> JsonObject:
         "account_id": deal.escrow.account_id,
         "status": deal.status,
         "total": deal.escrow.total,
+        "display": Money(deal.escrow.total, deal.escrow.currency).display(),
         "currency": deal.escrow.currency,
         "invoices": [bill.invoice_id for bill in deal.bills],
         "created": world.clock.rfc3339(deal.created),
@@ -85,6 +91,7 @@ def payout(of: SandboxPayout) -> JsonObject:
         "account_id": of.account_id,
         "status": of.status,
         "amount": of.amount,
+        "display": Money(of.amount, of.source.currency).display(),
         "currency": of.source.currency,
         "created": of.created,
         "updated": of.updated,
