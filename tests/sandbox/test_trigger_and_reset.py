@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from support.taking import taking
 
-from tilia_async import Money, TiliaClient
+from tilia_async import Money, TiliaClient, errors
 from tilia_async.event_names import ALL
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.webhooks import UnknownEvent, parse_event
@@ -66,12 +66,14 @@ async def test_a_reset_leads_back_to_the_start() -> None:
     kept = sandbox.add_account("kept", "kept@mail.example")
     sandbox.fund(kept, Money(700, "USD"))
     sandbox.clock.advance(100)
+    sandbox.faults.add("accounts.find", Fault.LATENCY, 2, seconds=0)
     async with sandbox, taking() as (url, bodies), aiohttp.ClientSession() as session:
         async with TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
             first = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
             await tilia.accounts.block(kept)
             sandbox.fund(kept, Money(1, "USD"))
             sandbox.register_webhook(url)
+            sandbox.faults.add("accounts.find", Fault.LATENCY, seconds=0)
             sandbox.faults.add("accounts.get", Fault.DROP_BEFORE_COMMIT, None)
             sandbox.clock.advance(5_000)
             requests = sandbox.requests
@@ -81,14 +83,21 @@ async def test_a_reset_leads_back_to_the_start() -> None:
                 assert list(sandbox.accounts) == [kept]
                 assert not sandbox.accounts[kept].is_blocked
                 assert [wallet.balance for wallet in sandbox._world.wallets_of(kept)] == [700, 0, 0]
-                assert (sandbox.faults.pending, sandbox.clock.ahead) == (0, 100)
+                assert sandbox.clock.ahead == 100
+                assert [(each.operation, each.left) for each in sandbox.faults.scheduled] == [("accounts.find", 2)]
                 assert sandbox.requests is requests == []
                 assert sandbox.notifications == []
+                with pytest.raises(errors.NotFoundError):
+                    await tilia.accounts.find("nobody")
                 # The token that it had is worthless; the client gets another by itself.
                 assert (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id == first
             await sandbox.notified()
             assert bodies == []
-            assert {request.operation for request in sandbox.requests} == {"auth.token", "accounts.register"}
+            assert {request.operation for request in sandbox.requests} == {
+                "auth.token",
+                "accounts.find",
+                "accounts.register",
+            }
 
 
 @pytest.mark.asyncio

@@ -157,7 +157,7 @@ class Page:
 
 @asynccontextmanager
 async def opened(address: str, url: str) -> AsyncIterator[Page]:
-    """Open a page in a context of its own, and close it."""
+    """Open a page in a context of its own."""
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(address, max_msg_size=0) as socket,

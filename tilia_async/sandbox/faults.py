@@ -340,6 +340,10 @@ class FaultScript:
         """Forget all faults that wait."""
         self._scheduled.clear()
 
+    def return_to(self, scheduled: Iterable[ScheduledFault]) -> None:
+        """Let these faults wait, and no others."""
+        self._scheduled[:] = map(attrs.evolve, scheduled)
+
     @property
     def scheduled(self) -> tuple[ScheduledFault, ...]:
         """The faults that wait for a request, in order."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
+import orjson
 
-from tilia_async.sandbox.event_feed import EventFeed
+from tilia_async.json_value import JsonValue
+from tilia_async.sandbox.event_feed import Event, EventFeed
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.request_json import summary
 
@@ -65,6 +67,17 @@ class RequestLog:
             if request.number == number:
                 return request
         raise KeyError(f"there is no request {number}, or none any more")
+
+    def ended(self, event: Event) -> RecordedRequest | None:
+        """Return the request that an event says is over.
+
+        None if it tells of something else, or the request is forgotten.
+        """
+        told: JsonValue = orjson.loads(event.data)
+        if event.name != REQUEST or not isinstance(told, dict) or told["ms"] is None:
+            return None
+        number = told["number"]
+        return next((each for each in reversed(self.requests) if each.number == number), None)
 
     def _keep_within_bytes(self) -> None:
         """Forget the oldest requests, if they are too large.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Literal
 
 import attrs
@@ -21,7 +21,7 @@ from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
 from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.event_feed import CHANGED, RESET, EventFeed
-from tilia_async.sandbox.faults import FaultScript
+from tilia_async.sandbox.faults import FaultScript, ScheduledFault
 from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.past import copy_of
 from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
@@ -46,6 +46,7 @@ class _Start:
     chance: tuple[object, ...] = attrs.field(repr=False)
     ahead: float
     destinations: int
+    faults: tuple[ScheduledFault, ...] = attrs.field(repr=False)
 
 
 class Simulation:
@@ -304,11 +305,27 @@ class Simulation:
         self._changed()
         return done
 
+    async def follow(self) -> AsyncIterator[RecordedRequest]:
+        """Yield each request as it is over, from now on.
+
+        Whoever is far behind misses some.
+        """
+        seen = self._feed.last
+        with self._feed.watch() as news:
+            while True:
+                news.clear()
+                for event in self._feed.after(seen):
+                    seen = event.number
+                    request = self._handler.log.ended(event)
+                    if request is not None:
+                        yield request
+                await news.wait()
+
     async def reset(self) -> None:
         """Return to the state that it had when it started.
 
-        Accounts, money, clock, and the ids that come next. Requests, notifications, faults, tokens and URLs that were
-        registered since are forgotten.
+        Accounts, money, clock, faults, registered URLs, and the ids that come next. Requests, notifications and tokens
+        are forgotten.
 
         Raises:
             RuntimeError: it does not run.
@@ -321,7 +338,7 @@ class Simulation:
         self._world.notify = self._notifier.notify
         self._world.random.setstate(start.chance)
         self.clock.return_to(start.ahead)
-        self.faults.clear()
+        self.faults.return_to(start.faults)
         self._tokens.revoke_all()
         self._handler.begin_anew(self._world)
         self._handler.log.clear()
@@ -334,7 +351,11 @@ class Simulation:
     def _started(self) -> None:
         """Keep the state for a reset."""
         self._start = _Start(
-            copy_of(self._world), self._world.random.getstate(), self.clock.ahead, self._notifier.destinations
+            copy_of(self._world),
+            self._world.random.getstate(),
+            self.clock.ahead,
+            self._notifier.destinations,
+            tuple(map(attrs.evolve, self.faults.scheduled)),
         )
 
     def _account(self, account_id: str) -> SandboxAccount:

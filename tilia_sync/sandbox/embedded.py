@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -326,11 +326,18 @@ class Sandbox:
         """
         return self._change(lambda: self._sandbox.trigger(event_name, account_id, message=message))
 
+    def follow(self) -> Iterator[RecordedRequest]:
+        """Yield each request as it is over, from now on.
+
+        Whoever is far behind misses some.
+        """
+        return self._lease.iterate(self._sandbox.follow())
+
     def reset(self) -> None:
         """Return to the state that it had when it started.
 
-        Accounts, money, clock, and the ids that come next. Requests, notifications, faults, tokens and URLs that were
-        registered since are forgotten.
+        Accounts, money, clock, faults, registered URLs, and the ids that come next. Requests, notifications and tokens
+        are forgotten.
 
         Raises:
             RuntimeError: it does not run.
