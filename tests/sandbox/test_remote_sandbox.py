@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
+import attrs
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -109,6 +110,8 @@ def test_the_synchronous_one_does_the_same(running: tilia_sync.Sandbox) -> None:
             sandbox.block_as_tilia(account_id)
             sandbox.faults.add("accounts.block", "drop_after_commit")
             assert remote.faults.pending() == running.faults.pending == 1
+            (theirs,), (ours,) = remote.faults.scheduled(), running.faults.scheduled
+            assert attrs.asdict(theirs) == attrs.asdict(ours)
             sandbox.faults.clear()
             sandbox.clock.advance(10)
             sandbox.revoke_tokens()

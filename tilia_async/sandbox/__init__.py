@@ -8,7 +8,7 @@ marked "inferred" there.
 """
 
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.faults import Fault, FaultScript
+from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.remote import RemoteClock, RemoteFaults, RemoteSandbox
@@ -27,5 +27,6 @@ __all__ = [
     "SandboxAccount",
     "SandboxClock",
     "SandboxWallet",
+    "ScheduledFault",
     "SentNotification",
 ]

@@ -14,7 +14,7 @@ from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control_client import DEFAULT_URL, ControlClient, segment
-from tilia_async.sandbox.faults import OTHER_BODY, Fault
+from tilia_async.sandbox.faults import OTHER_BODY, Fault, ScheduledFault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.request_json import recorded
@@ -87,9 +87,14 @@ class RemoteFaults:
         """Forget all faults that wait."""
         await self._control.ask("DELETE", "/faults")
 
+    async def scheduled(self) -> tuple[ScheduledFault, ...]:
+        """Return the faults that wait for a request, in order."""
+        told = await self._control.ask("GET", "/faults")
+        return tuple(map(state_json.read_fault, _objects(told, "faults")))
+
     async def pending(self) -> int:
         """Return the number of faults that wait for a request."""
-        return len(_objects(await self._control.ask("GET", "/faults"), "faults"))
+        return len(await self.scheduled())
 
 
 class RemoteSandbox:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,7 @@ from aiohttp import web
 from tilia_async.config import Environment
 from tilia_async.sandbox.control.api import ControlApi
 from tilia_async.sandbox.simulation import Simulation
+from tilia_async.sandbox.state_file import write
 from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
 from tilia_async.secret import Secret, hide
@@ -49,6 +52,8 @@ class Sandbox(Simulation):
         allowed_hosts: names and addresses, without a port, by which clients reach it beside those of loopback, e.g.
             ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
         client_secret: the one that it accepts; None: a new one each time, so that no two sandboxes share tokens.
+        state_file: accounts, money and the clock are read from it when it starts, if there is such a file, and written
+            to it when it ends. Tokens, requests and idempotency keys are not in it.
 
     Attributes:
         client_id: the one that it accepts.
@@ -73,6 +78,7 @@ class Sandbox(Simulation):
         keep_alive: float = 3600.0,
         allowed_hosts: Iterable[str] = (),
         client_secret: str | Secret | None = None,
+        state_file: str | os.PathLike[str] | None = None,
     ) -> None:
         if not (math.isfinite(keep_alive) and keep_alive > 0):
             raise ValueError(f"keep_alive is a number of seconds above 0, not {keep_alive!r}")
@@ -93,6 +99,7 @@ class Sandbox(Simulation):
         self._handler.control = ControlApi(self, self._handler, self._notifier).serve
         self._wanted_port = port
         self._keep_alive = keep_alive
+        self._state_file = None if state_file is None else Path(state_file)
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -127,11 +134,14 @@ class Sandbox(Simulation):
         """Listen. ``async with`` does it, too.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port is taken, or the state cannot be read.
             RuntimeError: it runs already.
+            ValueError: the file holds no state of a sandbox of this version.
         """
         if self._runner is not None:
             raise RuntimeError("the sandbox runs already")
+        if self._state_file is not None:
+            self._go_on_with(self._state_file)
         server = web.Server(
             self._handler.serve, access_log=None, auto_decompress=False, keepalive_timeout=self._keep_alive
         )
@@ -152,11 +162,16 @@ class Sandbox(Simulation):
         """Stop listening, and drop the connections there are.
 
         A second close does nothing.
+
+        Raises:
+            OSError: the state cannot be written.
         """
         await self._notifier.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+            if self._state_file is not None:
+                write(self._state_file, self._world)
 
     async def __aenter__(self) -> Self:
         await self.start()

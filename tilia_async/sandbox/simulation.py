@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -15,7 +16,7 @@ from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
-from tilia_async.sandbox import messages, payouts
+from tilia_async.sandbox import messages, payouts, state_file
 from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.compliance import decide_kyc
@@ -357,6 +358,15 @@ class Simulation:
             self._notifier.destinations,
             tuple(map(attrs.evolve, self.faults.scheduled)),
         )
+
+    def _go_on_with(self, path: Path) -> None:
+        """Take over the state of a file, if there is one."""
+        kept = state_file.read(path, self.clock, self._world.random)
+        if kept is not None:
+            self.clock.return_to(kept.ahead)
+            self._world = kept.world
+            self._world.notify = self._notifier.notify
+            self._handler.begin_anew(self._world)
 
     def _account(self, account_id: str) -> SandboxAccount:
         account = self.accounts.get(account_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -59,6 +60,8 @@ class Sandbox:
         allowed_hosts: names and addresses, without a port, by which clients reach it beside those of loopback, e.g.
             ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
         client_secret: the one that it accepts; None: a new one each time, so that no two sandboxes share tokens.
+        state_file: accounts, money and the clock are read from it when it starts, if there is such a file, and written
+            to it when it ends. Tokens, requests and idempotency keys are not in it.
 
     Attributes:
         client_id: the one that it accepts.
@@ -83,6 +86,7 @@ class Sandbox:
         keep_alive: float = 3600.0,
         allowed_hosts: Iterable[str] = (),
         client_secret: str | Secret | None = None,
+        state_file: str | os.PathLike[str] | None = None,
     ) -> None:
         secret = client_secret = None if client_secret is None else hide(client_secret)
         self._sandbox = sandbox.Sandbox(
@@ -99,6 +103,7 @@ class Sandbox:
             keep_alive=keep_alive,
             allowed_hosts=allowed_hosts,
             client_secret=secret,
+            state_file=state_file,
         )
         self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 
@@ -348,8 +353,9 @@ class Sandbox:
         """Listen. ``with`` does it, too.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port is taken, or the state cannot be read.
             RuntimeError: it runs already.
+            ValueError: the file holds no state of a sandbox of this version.
         """
         self._lease.run(self._sandbox.start())
 
@@ -357,6 +363,9 @@ class Sandbox:
         """Stop listening, and drop the connections there are.
 
         A second close does nothing.
+
+        Raises:
+            OSError: the state cannot be written.
         """
         self._lease.close()
 

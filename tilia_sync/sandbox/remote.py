@@ -17,6 +17,7 @@ from tilia_async.sandbox import (
     RecordedRequest,
     SandboxAccount,
     SandboxWallet,
+    ScheduledFault,
     SentNotification,
 )
 from tilia_async.sandbox.control_client import DEFAULT_URL
@@ -80,6 +81,10 @@ class RemoteFaults:
     def clear(self) -> None:
         """Forget all faults that wait."""
         self._lease.run(self._faults.clear())
+
+    def scheduled(self) -> tuple[ScheduledFault, ...]:
+        """Return the faults that wait for a request, in order."""
+        return self._lease.run(self._faults.scheduled())
 
     def pending(self) -> int:
         """Return the number of faults that wait for a request."""

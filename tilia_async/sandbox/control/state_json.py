@@ -11,7 +11,7 @@ import orjson
 
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
-from tilia_async.sandbox.faults import ScheduledFault
+from tilia_async.sandbox.faults import Fault, ScheduledFault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.state.accounts import Block, Kyc, SandboxAccount, Tag
 from tilia_async.sandbox.state.escrows import SandboxEscrow, SandboxPayout
@@ -152,6 +152,11 @@ def read_account(told: JsonObject) -> SandboxAccount:
             "kyc": _read(Kyc, kyc if isinstance(kyc, dict) else {}),
         },
     )
+
+
+def read_fault(told: JsonObject) -> ScheduledFault:
+    """Return the fault that JSON tells of."""
+    return _read(ScheduledFault, {**told, "fault": Fault[str(told.get("fault")).upper()], "left": told.get("times")})
 
 
 def read_wallets(told: JsonObject) -> list[SandboxWallet]:

@@ -1,0 +1,175 @@
+"""Requests of the command to a sandbox that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Final
+
+import orjson
+
+from tilia_async.cli.output import Cell, show_fields, show_rows
+from tilia_async.cli.sandbox_server import line_of
+from tilia_async.cli.terminal import complain, say, say_json
+from tilia_async.errors import ConfigurationError
+from tilia_async.json_value import JsonObject, JsonValue
+from tilia_async.money import Money
+from tilia_async.sandbox import RecordedRequest, RemoteSandbox
+from tilia_async.sandbox.request_json import details, summary
+
+URL_VARIABLE: Final = "TILIA_SANDBOX_URL"
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+
+
+class _Status(IntEnum):
+    DONE = 0
+    USAGE = 2
+    NOT_FOUND = 4
+    UNREACHABLE = 5
+    INTERRUPTED = 130
+
+
+def ask(url: str, question: Callable[[RemoteSandbox], Awaitable[None]]) -> int:
+    """Do something with a sandbox, and return the exit status.
+
+    What goes wrong is told in a sentence.
+    """
+
+    async def asked() -> None:
+        async with RemoteSandbox(url) as sandbox:
+            await question(sandbox)
+
+    try:
+        asyncio.run(asked())
+    except ConnectionError as error:
+        complain(f"tilia sandbox: {error}")
+        return _Status.UNREACHABLE
+    except LookupError as error:
+        complain(f"tilia sandbox: {error.args[0]}")
+        return _Status.NOT_FOUND
+    except (ValueError, ConfigurationError) as error:
+        complain(f"tilia sandbox: {error}")
+        return _Status.USAGE
+    except KeyboardInterrupt:
+        # So whoever follows the requests ends it.
+        return _Status.INTERRUPTED
+    return _Status.DONE
+
+
+async def requests(sandbox: RemoteSandbox, *, operation: str | None, limit: int, follow: bool, as_json: bool) -> None:
+    """Print the last requests, and those that follow.
+
+    Those that follow if asked for; as JSON a line each, then.
+    """
+    found = [each for each in await sandbox.requests() if operation in (None, each.operation)]
+    last = found[-limit:] if limit else []
+    if as_json and not follow:
+        say_json([details(each) for each in last])
+        return
+    for each in last:
+        _say_request(each, as_json=as_json)
+    if follow:
+        async for each in sandbox.follow():
+            if operation in (None, each.operation):
+                _say_request(each, as_json=as_json)
+    elif not last:
+        complain("Nothing has arrived yet.")
+
+
+async def add_fault(
+    sandbox: RemoteSandbox, operation: str, fault: str, *, times: int | None, seconds: float | None, as_json: bool
+) -> None:
+    await sandbox.faults.add(operation, fault, times, seconds=seconds)
+    await faults(sandbox, as_json=as_json)
+
+
+async def clear_faults(sandbox: RemoteSandbox, *, as_json: bool) -> None:
+    await sandbox.faults.clear()
+    await faults(sandbox, as_json=as_json)
+
+
+async def faults(sandbox: RemoteSandbox, *, as_json: bool) -> None:
+    """Print the faults that wait."""
+    rows = [
+        {
+            "operation": each.operation,
+            "fault": each.fault.name.lower(),
+            "times": each.left if as_json or each.left is not None else "always",
+            "seconds": each.seconds,
+        }
+        for each in await sandbox.faults.scheduled()
+    ]
+    show_rows(rows, as_json=as_json)
+
+
+async def advance(sandbox: RemoteSandbox, time: str, *, as_json: bool) -> None:
+    """Put the clock forward, and print the time.
+
+    Args:
+        time: seconds, or with a unit: ``90``, ``30min``, ``1h``, ``2d``.
+    """
+    await sandbox.clock.advance(seconds_of(time))
+    show_fields({"now": datetime.fromtimestamp(await sandbox.clock.now(), UTC)}, as_json=as_json)
+
+
+async def fund(sandbox: RemoteSandbox, account_id: str, amount: Money, wallet: str | None, *, as_json: bool) -> None:
+    """Put money into a wallet, and print it."""
+    await sandbox.fund(account_id, amount, wallet)
+    show_fields({"account_id": account_id, "added": amount.display()}, as_json=as_json)
+
+
+async def kyc(sandbox: RemoteSandbox, account_id: str, state: str, pii_level: str | None, *, as_json: bool) -> None:
+    await sandbox.set_kyc(account_id, state, pii_level)
+    account = (await sandbox.accounts())[account_id]
+    told: dict[str, Cell] = {"account_id": account_id, "state": account.kyc.state, "pii_level": account.kyc.pii_level}
+    show_fields(told, as_json=as_json)
+
+
+async def trigger(sandbox: RemoteSandbox, event_name: str, account_id: str | None, message: str | None) -> None:
+    """Bring an event about, and print its message.
+
+    Args:
+        message: JSON, notified as it is.
+    """
+    say_json(await sandbox.trigger(event_name, account_id, message=_object(message)))
+
+
+async def reset(sandbox: RemoteSandbox) -> None:
+    await sandbox.reset()
+    complain("The sandbox is as it was when it started.")
+
+
+def seconds_of(time: str) -> float:
+    """Return the seconds of a time with or without a unit.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", time.strip().lower())
+    if found is None or found[2] not in _UNITS:
+        raise ValueError(f"a time is like 90, 30min, 1h or 2d, not {time!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _object(text: str | None) -> JsonObject | None:
+    """Return a message that was given as JSON.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        value: JsonValue = orjson.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"a message is a JSON object, not {text!r}")  # noqa: TRY004 - it is its value that is wrong
+    return value
+
+
+def _say_request(request: RecordedRequest, *, as_json: bool) -> None:
+    say(orjson.dumps(summary(request)).decode() if as_json else line_of(request))
