@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import attrs
@@ -264,21 +266,24 @@ async def test_events_come_as_they_happen_and_after_the_last_that_was_seen(
     sandbox: Sandbox, control: Control, tilia: TiliaClient
 ) -> None:
     account_id = sandbox.add_account("nyx")
+    sandbox.faults.add("accounts.get", Fault.LATENCY, seconds=0)
     session, url = control.http.session, control.http.url(f"{BASE}/events")
     async with session.get(url) as live:
         assert live.content_type == "text/event-stream"
         await live.content.readline()
         await tilia.accounts.get(account_id)
         await control.told("POST", "/clock", {"seconds": 1})
-        seen = await events_of(live, 5)
-    assert [name for _, name, _ in seen] == ["request"] * 4 + ["state"]
-    arrived, answered = seen[2][2], seen[3][2]
-    assert (arrived["operation"], arrived["status"]) == ("accounts.get", None)
+        seen = await events_of(live, 4)
+    assert [name for _, name, _ in seen] == ["request"] * 3 + ["state"]
+    # One that waits is told twice.
+    arrived, answered = seen[1][2], seen[2][2]
+    assert (seen[0][2]["operation"], seen[0][2]["status"]) == ("auth.token", 200)
+    assert (arrived["operation"], arrived["status"], arrived["fault"]) == ("accounts.get", None, "latency")
     assert (answered["number"], answered["status"]) == (arrived["number"], 200)
     async with session.get(url, headers={"Last-Event-ID": str(seen[1][0])}) as again:
-        assert await events_of(again, 3) == seen[2:]
+        assert await events_of(again, 2) == seen[2:]
     async with session.get(f"{url}?after=0") as everything:
-        assert (await events_of(everything, 6))[1:] == seen
+        assert (await events_of(everything, 5))[1:] == seen
 
 
 @pytest.mark.asyncio
@@ -318,6 +323,13 @@ async def test_a_stream_ends_with_its_client_and_with_the_sandbox(monkeypatch: p
         await sandbox.aclose()
         await nobody_watches(sandbox)
         stays.close()
+
+
+def test_the_page_for_people_names_each_request() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+    named = set(re.findall(r"^\| `(\w+) (/[^`]*)`", page, re.MULTILINE))
+    waiting = {("GET", "/events"), ("POST", "/reset"), ("POST", "/notified")}
+    assert named == {(route.method, route.path or "/_sandbox/v1") for route in api.ROUTES} | waiting
 
 
 def test_no_page_is_shown_where_it_could_be_framed() -> None:

@@ -111,7 +111,7 @@ def change_faults(
     url: Url = DEFAULT_URL,
     json: Json = False,
 ) -> None:
-    """Let requests go wrong; without arguments list the faults that wait."""
+    """Let requests go wrong, or list the faults that wait."""
     if clear and operation is None:
         _ask(url, sandbox_control.clear_faults, as_json=json)
     if clear or (operation is not None and fault is None):
@@ -173,5 +173,5 @@ def trigger(
 
 @sandbox.command()
 def reset(url: Url = DEFAULT_URL) -> None:
-    """Return to the state that the sandbox had when it started."""
+    """Return the sandbox to how it was when it started."""
     _ask(url, sandbox_control.reset)

@@ -143,7 +143,9 @@ async def reset(sandbox: RemoteSandbox) -> None:
 
 
 def seconds_of(time: str) -> float:
-    """Return the seconds of a time with or without a unit.
+    """Return the seconds of a time.
+
+    It has a unit, or is in seconds.
 
     Raises:
         ValueError: it is none.

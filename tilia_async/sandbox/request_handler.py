@@ -44,6 +44,7 @@ _MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_I
 
 Before there is an answer.
 """
+_WAITING = frozenset({Fault.LATENCY, Fault.HANG_BEFORE_COMMIT, Fault.HANG_AFTER_COMMIT, Fault.SLOW_BODY})
 CONTROL: Final = "_sandbox"
 """First segment of the paths that are no service's."""
 
@@ -202,6 +203,8 @@ class RequestHandler:
             arrival.record.lies += (scheduled.fault,)
         else:
             arrival.record.fault = scheduled.fault
+        if scheduled.fault in _WAITING:
+            self.log.wait(arrival.record)
 
     def _around(self, arrival: _Arrival) -> float:
         """Add the lies that any answer meets.

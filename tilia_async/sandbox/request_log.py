@@ -24,7 +24,7 @@ class RequestLog:
 
     Attributes:
         record: how many of them are remembered at least.
-        feed: is told of each request as it arrives, and again when it is over.
+        feed: is told of each request when it is over, and of one that waits before that, too.
     """
 
     record: int
@@ -44,6 +44,9 @@ class RequestLog:
             del self.requests[: -self.record]
             self._bytes = sum(map(_size, self.requests))
         self._keep_within_bytes()
+
+    def wait(self, request: RecordedRequest) -> None:
+        """Tell of a request that will last a while."""
         self.feed.publish(REQUEST, summary(request))
 
     def end(self, request: RecordedRequest, elapsed: float) -> None:

@@ -360,7 +360,10 @@ class Simulation:
         )
 
     def _go_on_with(self, path: Path) -> None:
-        """Take over the state of a file, if there is one."""
+        """Take over the state of a file.
+
+        If there is one.
+        """
         kept = state_file.read(path, self.clock, self._world.random)
         if kept is not None:
             self.clock.return_to(kept.ahead)

@@ -175,7 +175,10 @@ class _Writer:
 
 
 class _Reader:
-    """Reads values; objects are made empty first, since they refer to each other."""
+    """Reads values.
+
+    Objects are made empty first, since they refer to each other.
+    """
 
     def __init__(self, objects: JsonValue) -> None:
         told = objects if isinstance(objects, list) else []
