@@ -103,6 +103,7 @@ def tests_lowest(session: nox.Session) -> None:
     options = ("--all-extras", "--no-deps", "--resolution", "lowest-direct")
     session.run("uv", "pip", "compile", "-q", "pyproject.toml", *options, "-o", lowest)
     install(session, "--constraint", lowest)
+    install_browser(session)
     session.run("pytest", "-n", "2", "-m", "not nightly", *session.posargs)
     test_ways(session)
 

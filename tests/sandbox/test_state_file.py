@@ -79,6 +79,11 @@ def test_the_synchronous_sandbox_keeps_it_too(tmp_path: Path) -> None:
         account_id = first.add_account("nyx")
     with tilia_sync.Sandbox(state_file=path) as second:
         assert list(second.accounts) == [account_id]
+    lost = tilia_sync.Sandbox(state_file=tmp_path / "missing" / "state.json")
+    lost.start()
+    with pytest.raises(FileNotFoundError):
+        lost.close()
+    lost.close()
 
 
 @pytest.mark.asyncio

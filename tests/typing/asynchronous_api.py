@@ -39,7 +39,15 @@ from tilia_async.models import (
     UserToken,
     Wallet,
 )
-from tilia_async.sandbox import Fault, RecordedRequest, Sandbox, SandboxAccount, SentNotification
+from tilia_async.sandbox import (
+    Fault,
+    RecordedRequest,
+    RemoteSandbox,
+    Sandbox,
+    SandboxAccount,
+    ScheduledFault,
+    SentNotification,
+)
 from tilia_async.tokens import AccessToken
 from tilia_async.webhooks import AccountBlockChanged, Event, UnknownEvent, WebhookReceiver, parse_event
 
@@ -170,3 +178,11 @@ async def embedded() -> None:
         assert_type(sandbox.accounts, Mapping[str, SandboxAccount])
         sandbox.faults.add("accounts.block", Fault.DROP_AFTER_COMMIT, times=1)
         sandbox.clock.advance(3600)
+    async with RemoteSandbox(sandbox.url) as remote:
+        assert_type(remote, RemoteSandbox)
+        assert_type(await remote.requests(), list[RecordedRequest])
+        assert_type(await remote.accounts(), dict[str, SandboxAccount])
+        assert_type(await remote.faults.scheduled(), tuple[ScheduledFault, ...])
+        async for request in remote.follow():
+            assert_type(request.status, int | None)
+            assert_type(request.fault, Fault | None)

@@ -8,7 +8,7 @@ from typing import assert_type
 
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport
 from tilia_async.ledger import BlockAction, BlockJob, BlockRecord, RecordSource, RecordState
-from tilia_async.sandbox import Fault, RecordedRequest, SandboxAccount, SentNotification
+from tilia_async.sandbox import Fault, RecordedRequest, SandboxAccount, ScheduledFault, SentNotification
 from tilia_async.tokens import AccessToken
 from tilia_async.webhooks import AccountBlockChanged, Event, UnknownEvent, parse_event
 from tilia_sync import (
@@ -18,6 +18,7 @@ from tilia_sync import (
     Money,
     Operation,
     Reconciliation,
+    RemoteSandbox,
     Response,
     Sandbox,
     Scope,
@@ -179,3 +180,11 @@ def embedded() -> None:
         assert_type(sandbox.accounts, Mapping[str, SandboxAccount])
         sandbox.faults.add("accounts.block", Fault.DROP_AFTER_COMMIT, times=1)
         sandbox.clock.advance(3600)
+    with RemoteSandbox(sandbox.url) as remote:
+        assert_type(remote, RemoteSandbox)
+        assert_type(remote.requests(), list[RecordedRequest])
+        assert_type(remote.accounts(), dict[str, SandboxAccount])
+        assert_type(remote.faults.scheduled(), tuple[ScheduledFault, ...])
+        for request in remote.follow():
+            assert_type(request.status, int | None)
+            assert_type(request.fault, Fault | None)

@@ -65,7 +65,9 @@ class EventFeed:
             self._last += 1
             self._events.append(Event(self._last, name, orjson.dumps(data)))
             for watcher, loop in self._watchers.items():
-                loop.call_soon_threadsafe(watcher.set)
+                # A watcher whose loop was closed under it waits for nothing any more.
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(watcher.set)
 
     def after(self, number: int) -> list[Event]:
         """Return the events after a number.

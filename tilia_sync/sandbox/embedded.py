@@ -105,6 +105,7 @@ class Sandbox:
             client_secret=secret,
             state_file=state_file,
         )
+        self._keeps_state = state_file is not None
         self._lease = LOOP_THREAD.lease(self._sandbox.aclose)
 
     @property
@@ -367,7 +368,12 @@ class Sandbox:
         Raises:
             OSError: the state cannot be written.
         """
-        self._lease.close()
+        try:
+            if self._keeps_state and not self._lease.closed:
+                # The end of a lease tells nobody what went wrong, and here a state is lost.
+                self._lease.run(self._sandbox.aclose())
+        finally:
+            self._lease.close()
 
     def __enter__(self) -> Self:
         self.start()
