@@ -283,7 +283,19 @@ async def test_events_come_as_they_happen_and_after_the_last_that_was_seen(
     async with session.get(url, headers={"Last-Event-ID": str(seen[1][0])}) as again:
         assert await events_of(again, 2) == seen[2:]
     async with session.get(f"{url}?after=0") as everything:
-        assert (await events_of(everything, 5))[1:] == seen
+        assert (await events_of(everything, 6))[2:] == seen
+
+
+@pytest.mark.asyncio
+async def test_what_is_changed_in_the_process_itself_is_told(sandbox: Sandbox) -> None:
+    seen = sandbox._feed.last
+    account_id = sandbox.add_account("nyx")
+    sandbox.clock.advance(1)
+    sandbox.faults.add("*", Fault.LATENCY)
+    sandbox.faults.clear()
+    sandbox.sign_tos(account_id)
+    await asyncio.to_thread(sandbox.block_as_tilia, account_id)
+    assert [event.name for event in sandbox._feed.after(seen)] == ["state"] * 6
 
 
 @pytest.mark.asyncio

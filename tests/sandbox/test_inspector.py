@@ -167,6 +167,19 @@ async def test_it_can_be_used_by_keyboard(page: Page, sandbox: Sandbox, tilia: T
     assert await page.tell("location.hash") == "#invoices"
 
 
+@pytest.mark.asyncio
+async def test_a_page_that_nobody_sees_gives_its_connection_back(page: Page, sandbox: Sandbox) -> None:
+    hidden = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+    await page.tell(hidden % "true")
+    while sandbox._feed.watchers:  # noqa: ASYNC110 - a server tells nobody that its client has gone
+        await asyncio.sleep(0.01)
+    sandbox.add_account("nyx")
+    await page.tell(hidden % "false")
+    await see(page, "#account-list", "nyx")
+    sandbox.add_account("vex")
+    await see(page, "#account-list", "vex")
+
+
 READABLE = """
 (() => {
   const light = (colour) => {

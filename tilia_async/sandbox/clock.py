@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Final
@@ -15,10 +16,14 @@ class SandboxClock:
     """The sandbox's clock.
 
     Runs with the real time, and can be put forward so that tokens expire and wallets appear.
+
+    Args:
+        changed: called after it was put forward.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], object] | None = None) -> None:
         self._ahead = 0.0
+        self._changed = changed
 
     @property
     def ahead(self) -> float:
@@ -44,6 +49,8 @@ class SandboxClock:
         if not (seconds >= 0 and self._ahead + seconds <= _FURTHEST):
             raise ValueError(f"the clock is put forward by 0 to {_FURTHEST:.0f} seconds, not by {seconds!r}")
         self._ahead += seconds
+        if self._changed is not None:
+            self._changed()
 
     def now(self) -> float:
         """Return the seconds since 1970."""

@@ -280,10 +280,14 @@ class FaultScript:
     """The requests that go wrong, each with its fault.
 
     Faults of one operation are met in the order they were added.
+
+    Args:
+        changed: called after faults were added or forgotten.
     """
 
-    def __init__(self, known: KnownOperations) -> None:
+    def __init__(self, known: KnownOperations, changed: Callable[[], object] | None = None) -> None:
         self._known = known
+        self._changed = changed
         self._scheduled: list[ScheduledFault] = []
 
     def add(
@@ -335,10 +339,12 @@ class FaultScript:
         if problems or chosen is None:
             raise InvalidRequestError(problems, operation="faults.add")
         self._scheduled.append(ScheduledFault(operation, chosen, times, wait, str(retry_after), status, body))
+        self._tell()
 
     def clear(self) -> None:
         """Forget all faults that wait."""
         self._scheduled.clear()
+        self._tell()
 
     def return_to(self, scheduled: Iterable[ScheduledFault]) -> None:
         """Let these faults wait, and no others."""
@@ -395,6 +401,10 @@ class FaultScript:
             scheduled.left -= 1
             if scheduled.left == 0:
                 self._scheduled.remove(scheduled)
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed()
 
     def _is_for(self, scheduled: ScheduledFault, operation: str) -> bool:
         if scheduled.operation != "*":

@@ -81,8 +81,9 @@ class Simulation:
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.client_id: str = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         self._client_secret = secret
-        self.clock: SandboxClock = SandboxClock()
-        self.faults: FaultScript = FaultScript(KNOWN_OPERATIONS)
+        self._feed = EventFeed()
+        self.clock: SandboxClock = SandboxClock(self._changed)
+        self.faults: FaultScript = FaultScript(KNOWN_OPERATIONS, self._changed)
         self._notifier = Notifier(self.clock, record)
         self._world = World(
             self.clock,
@@ -93,7 +94,6 @@ class Simulation:
         self._tokens = TokenIssuer(
             self.clock, self.client_id, self._client_secret, frozenset(map(str, scopes)), token_lifetime
         )
-        self._feed = EventFeed()
         log = RequestLog(record, self._feed)
         self._handler = RequestHandler(self._world, self._tokens, self.faults, log, Door(allowed_hosts))
         self.requests: list[RecordedRequest] = log.requests

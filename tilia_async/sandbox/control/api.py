@@ -20,7 +20,7 @@ from tilia_async.sandbox.control import commands
 from tilia_async.sandbox.control.body import Body
 from tilia_async.sandbox.control.commands import Command, Run
 from tilia_async.sandbox.control.inspector import page
-from tilia_async.sandbox.event_feed import CHANGED, Event
+from tilia_async.sandbox.event_feed import Event
 from tilia_async.sandbox.notifications import Notifier
 from tilia_async.sandbox.request_handler import CONTROL, RequestHandler, read_body
 from tilia_async.sandbox.routing import match_path
@@ -145,8 +145,6 @@ class ControlApi:
             return _failed(404, "LookupError", str(error))
         except ValueError as error:
             return _failed(400, "ValueError", str(error))
-        if request.method != "GET":
-            self._handler.log.feed.publish(CHANGED, {})
         return _json(told)
 
     async def _reset(self, _request: web.BaseRequest) -> web.Response:

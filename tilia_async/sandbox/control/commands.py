@@ -17,6 +17,7 @@ from tilia_async.money import Money
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control.body import Body
+from tilia_async.sandbox.event_feed import RESET
 from tilia_async.sandbox.faults import OTHER_BODY, Fault
 from tilia_async.sandbox.notifications import Notifier
 from tilia_async.sandbox.recorded import RecordedRequest
@@ -120,6 +121,7 @@ def request(call: Command) -> JsonObject:
 
 def forget_requests(call: Command) -> JsonObject:
     call.handler.log.clear()
+    call.handler.log.feed.publish(RESET, {})
     return {}
 
 
@@ -129,11 +131,9 @@ def accounts(call: Command) -> JsonObject:
     ``search`` chooses those whose id, name or address holds a text.
     """
     text = call.query.get("search", "").casefold()
-    found = [
-        each
-        for each in call.simulation.accounts.values()
-        if text in f"{each.account_id}\n{each.username}\n{each.email or ''}".casefold()
-    ]
+    found = list(call.simulation.accounts.values())
+    if text:
+        found = [each for each in found if text in f"{each.account_id}\n{each.username}\n{each.email}".casefold()]
     return call.page("accounts", found, lambda each: state_json.account(call.world, each))
 
 

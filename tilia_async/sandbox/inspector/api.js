@@ -17,7 +17,7 @@ export const post = async (path, body = {}) =>
 
 export const remove = async (path) => told(await fetch(base + path, { method: "DELETE" }));
 
-/** Listens to the sandbox's events; the browser connects again by itself, after the last that it saw. */
+/** Listens to the sandbox's events until it is closed; the browser connects again by itself, after the last that it saw. */
 export function listen(after, { onRequest, onState, onReset, onLive }) {
   const source = new EventSource(`${base}/events?after=${after}`);
   source.addEventListener("open", () => onLive(true));
@@ -25,4 +25,5 @@ export function listen(after, { onRequest, onState, onReset, onLive }) {
   source.addEventListener("request", (event) => onRequest(JSON.parse(event.data)));
   source.addEventListener("state", onState);
   source.addEventListener("reset", onReset);
+  return source;
 }

@@ -22,7 +22,7 @@ const tabs = [...document.querySelectorAll('[role="tab"]')];
 const beside = matchMedia("(min-width: 70rem)");
 let view = "";
 let due = 0;
-let after = 0;
+let source = null;
 
 function complain(error) {
   byId("problem").hidden = !error;
@@ -113,6 +113,32 @@ function onLive(live) {
   byId("live").dataset.state = live ? "live" : "gone";
 }
 
+/** Shows what there is, and what comes. */
+async function watch() {
+  const after = await requests.load();
+  source?.close();
+  source = listen(after, {
+    onRequest: (request) => {
+      requests.add(request);
+      soon();
+    },
+    onState: soon,
+    onReset: () => attempt(requests.load),
+    onLive,
+  });
+  soon();
+}
+
+/** A page that nobody sees gives its connection back: a browser has six for all pages of the sandbox. */
+function onVisibility() {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (source === null) {
+    attempt(watch);
+  }
+}
+
 async function begin() {
   const about = await get("");
   byId("address").textContent = about.url;
@@ -124,17 +150,9 @@ async function begin() {
   addEventListener("hashchange", () => choose(location.hash.slice(1)));
   beside.addEventListener("change", () => choose(view));
   byId("reset").addEventListener("click", (event) => onReset(event.target));
-  after = await requests.load();
+  document.addEventListener("visibilitychange", onVisibility);
   choose(location.hash.slice(1));
-  listen(after, {
-    onRequest: (request) => {
-      requests.add(request);
-      soon();
-    },
-    onState: soon,
-    onReset: () => attempt(requests.load),
-    onLive,
-  });
+  await watch();
 }
 
 begin().catch(complain);
