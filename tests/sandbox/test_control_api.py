@@ -213,6 +213,8 @@ async def test_faults_come_and_go(sandbox: Sandbox, control: Control) -> None:
         ("/fund", {"account_id": "nobody", "amount": 1, "currency": "USD"}, 404, "LookupError", "no registration wallet"),
         ("/fund", {"account_id": "nobody", "amount": 1.5, "currency": "USD"}, 400, "InvalidRequestError", "amount"),
         ("/fund", {"account_id": "nobody", "amount": True, "currency": "USD"}, 400, "InvalidRequestError", "amount"),
+        ("/fund", {"account_id": "nobody", "amount": 2**63, "currency": "USD"}, 400, "ValueError", "nobody has more"),
+        ("/trigger", {"event_name": "kyc-webhook", "message": {"deep": json.loads("[" * 150 + "]" * 150)}}, 400, "ValueError", "nested too deeply"),
         ("/kyc", {"account_id": "nobody"}, 404, "KeyError", "no account 'nobody'"),
         ("/payment-methods", {"account_id": "nobody", "kind": "cheque"}, 400, "ValueError", "cheque"),
         ("/accounts/nobody/block", {}, 404, "KeyError", "nobody"),

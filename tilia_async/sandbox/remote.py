@@ -333,7 +333,7 @@ class RemoteSandbox:
 
         Raises:
             LookupError: there is no such account or wallet.
-            ValueError: the amount is negative.
+            ValueError: the amount is negative, or above 10**15.
         """
         wanted: JsonObject = {
             "account_id": account_id,

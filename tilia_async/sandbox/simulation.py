@@ -23,6 +23,7 @@ from tilia_async.sandbox.compliance import decide_kyc
 from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.event_feed import CHANGED, RESET, EventFeed
 from tilia_async.sandbox.faults import FaultScript, ScheduledFault
+from tilia_async.sandbox.fields import MOST
 from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.past import copy_of
 from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
@@ -269,8 +270,10 @@ class Simulation:
 
         Raises:
             LookupError: there is no such account or wallet.
-            ValueError: the amount is negative.
+            ValueError: the amount is negative, or above 10**15.
         """
+        if amount.minor_units > MOST:
+            raise ValueError(f"nobody has more than {MOST}, not {amount.minor_units}")
         token = self._world.settings.token_currency
         kind = wallet or (STANDARD if amount.currency == token else REGISTRATION)
         if account_id == self.publisher_account_id:

@@ -23,6 +23,7 @@ from tilia_async.sandbox.control.inspector import page
 from tilia_async.sandbox.event_feed import Event
 from tilia_async.sandbox.notifications import Notifier
 from tilia_async.sandbox.request_handler import CONTROL, RequestHandler, read_body
+from tilia_async.sandbox.requests import repeatable
 from tilia_async.sandbox.routing import match_path
 from tilia_async.sandbox.simulation import Simulation
 
@@ -116,7 +117,7 @@ class ControlApi:
             if route.method == request.method:
                 return await self._run(request, route, parameters)
             known = True
-        status = 405 if known or any(path == rest for _, path in self._waiting) else 404
+        status = 405 if known or any(rest == each for _, each in self._waiting) else 404
         return _failed(status, "LookupError", f"the sandbox has no {request.method} {BASE}{rest}")
 
     async def _run(self, request: web.BaseRequest, route: ControlRoute, path: dict[str, str]) -> web.Response:
@@ -127,8 +128,8 @@ class ControlApi:
             fields: JsonValue = orjson.loads(body or b"{}")
         except ValueError:
             fields = None
-        if not isinstance(fields, dict):
-            return _failed(400, "ValueError", "the body is not a JSON object")
+        if not isinstance(fields, dict) or not repeatable(fields):
+            return _failed(400, "ValueError", "the body is not a JSON object, or nested too deeply")
         url = f"http://{request.headers.get('Host', '')}"
         call = Command(self._simulation, self._handler, self._notifier, url, path, request.query, Body(fields))
         try:
