@@ -174,6 +174,30 @@ def test_requests_can_be_followed_without_a_loop(running: tilia_sync.Sandbox) ->
 
 
 @pytest.mark.asyncio
+async def test_who_follows_is_told_of_the_end() -> None:
+    async with tilia_async.sandbox.Sandbox() as sandbox:
+        seen = sandbox.follow()
+        following = asyncio.ensure_future(anext(seen, None))
+        await asyncio.sleep(0)
+    assert await following is None
+    async with sandbox, aiohttp.ClientSession() as session:
+        following = asyncio.ensure_future(anext(sandbox.follow()))
+        async with session.get(f"{sandbox.url}/accounts/v1/nobody/user-info"):
+            assert (await following).status == 401
+
+
+def test_who_follows_in_another_thread_is_told_of_the_end() -> None:
+    with tilia_sync.Sandbox() as sandbox:
+        seen: list[object] = []
+        following = threading.Thread(target=lambda: seen.extend(sandbox.follow()))
+        following.start()
+        while not sandbox._sandbox._feed.watchers:
+            threading.Event().wait(0.01)
+    following.join()
+    assert seen == []
+
+
+@pytest.mark.asyncio
 async def test_where_no_sandbox_is_a_sentence_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -38,6 +38,9 @@ class EventFeed:
     """The latest events, and those who wait for the next.
 
     A watcher holds no queue, only the number of the last event that it was sent: one that is slow costs nothing.
+
+    Attributes:
+        ended: nothing follows, until it begins again.
     """
 
     def __init__(self) -> None:
@@ -45,6 +48,7 @@ class EventFeed:
         self._watchers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._last = 0
         self._lock = threading.Lock()
+        self.ended: bool = False
 
     @property
     def last(self) -> int:
@@ -64,10 +68,17 @@ class EventFeed:
         with self._lock:
             self._last += 1
             self._events.append(Event(self._last, name, orjson.dumps(data)))
-            for watcher, loop in self._watchers.items():
-                # A watcher whose loop was closed under it waits for nothing any more.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(watcher.set)
+            self._wake()
+
+    def begin(self) -> None:
+        """Let watchers wait for what follows."""
+        self.ended = False
+
+    def end(self) -> None:
+        """Wake those who wait: nothing follows."""
+        with self._lock:
+            self.ended = True
+            self._wake()
 
     def after(self, number: int) -> list[Event]:
         """Return the events after a number.
@@ -80,6 +91,12 @@ class EventFeed:
         if first <= number <= last:
             return events[number - first :]
         return [Event(first, RESET, b"{}"), *events]
+
+    def _wake(self) -> None:
+        for watcher, loop in self._watchers.items():
+            # A watcher whose loop was closed under it waits for nothing any more.
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(watcher.set)
 
     @contextmanager
     def watch(self) -> Generator[asyncio.Event, None, None]:

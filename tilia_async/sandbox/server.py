@@ -166,6 +166,7 @@ class Sandbox(Simulation):
         Raises:
             OSError: the state cannot be written.
         """
+        self._feed.end()
         await self._notifier.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:

@@ -312,7 +312,7 @@ class Simulation:
     async def follow(self) -> AsyncIterator[RecordedRequest]:
         """Yield each request as it is over, from now on.
 
-        Whoever is far behind misses some.
+        Until the sandbox ends; whoever is far behind misses some.
         """
         seen = self._feed.last
         with self._feed.watch() as news:
@@ -323,6 +323,8 @@ class Simulation:
                     request = self._handler.log.ended(event)
                     if request is not None:
                         yield request
+                if self._feed.ended:
+                    return
                 await news.wait()
 
     async def reset(self) -> None:
@@ -354,6 +356,7 @@ class Simulation:
 
     def _started(self) -> None:
         """Keep the state for a reset."""
+        self._feed.begin()
         self._start = _Start(
             copy_of(self._world),
             self._world.random.getstate(),

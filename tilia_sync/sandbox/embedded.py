@@ -335,7 +335,7 @@ class Sandbox:
     def follow(self) -> Iterator[RecordedRequest]:
         """Yield each request as it is over, from now on.
 
-        Whoever is far behind misses some.
+        Until the sandbox ends; whoever is far behind misses some.
         """
         return self._lease.iterate(self._sandbox.follow())
 

@@ -172,7 +172,7 @@ class ControlApi:
                 await stream.prepare(request)
                 # Said at once, so that a client knows that it is connected.
                 await stream.write(b": the sandbox's events\n\n")
-                while True:
+                while not feed.ended:
                     news.clear()
                     for event in feed.after(sent):
                         await stream.write(_written(event))
@@ -182,7 +182,8 @@ class ControlApi:
                     except TimeoutError:
                         await stream.write(b": still here\n\n")
             except ConnectionError:
-                return stream
+                pass
+        return stream
 
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
