@@ -168,11 +168,34 @@ async def test_it_can_be_used_by_keyboard(page: Page, sandbox: Sandbox, tilia: T
 
 
 @pytest.mark.asyncio
+async def test_it_finds_a_sandbox_that_comes_back(page: Page, sandbox: Sandbox, tilia: TiliaClient) -> None:
+    """At the same port, with nothing of what was there before."""
+    account_id = sandbox.add_account("nyx")
+    await tilia.accounts.get(account_id)
+    await see(page, "#log", "accounts.get")
+    port = sandbox.port
+    await sandbox.aclose()
+    await page.until("document.querySelector('#live').dataset.state === 'gone'")
+    await page.click("#clear-faults")
+    await see(page, "#problem", "The sandbox does not answer")
+    async with Sandbox(port) as other:
+        await page.until("document.querySelector('#live').dataset.state === 'live'")
+        await see(page, "#log-empty", "Nothing has arrived yet")
+        other.add_account("vex")
+        await see(page, "#account-list", "vex")
+        assert not await page.tell("document.querySelector('#problem').checkVisibility()")
+    # The browser itself complains of a server that has gone.
+    page.complaints.clear()
+
+
+@pytest.mark.asyncio
 async def test_a_page_that_nobody_sees_gives_its_connection_back(page: Page, sandbox: Sandbox) -> None:
     hidden = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
     await page.tell(hidden % "true")
-    while sandbox._feed.watchers:  # noqa: ASYNC110 - a server tells nobody that its client has gone
-        await asyncio.sleep(0.01)
+    while sandbox._feed.watchers:
+        # A stream learns that its client has gone when it writes.
+        sandbox.sign_tos(sandbox.add_account(f"nyx-{len(sandbox.accounts)}"))
+        await asyncio.sleep(0.05)
     sandbox.add_account("nyx")
     await page.tell(hidden % "false")
     await see(page, "#account-list", "nyx")

@@ -29,8 +29,11 @@ from tilia_async.sandbox.simulation import Simulation
 
 BASE: Final = f"/{CONTROL}/v1"
 MOST_WATCHERS: Final = 100
-_HEARTBEAT: Final = 15.0
-"""Seconds after which a silent stream says that it lives."""
+_HEARTBEAT: Final = 5.0
+"""Seconds after which a silent stream says that it lives.
+
+So it learns that its client has gone.
+"""
 
 
 @attrs.frozen

@@ -74,6 +74,8 @@ export async function load() {
   const text = byId("search").value.trim();
   const told = await get(`/accounts?limit=${MOST_SHOWN}&search=${encodeURIComponent(text)}`);
   byId("accounts-count").textContent = told.total > MOST_SHOWN ? `${MOST_SHOWN} of ${told.total}` : String(told.total);
+  byId("accounts-empty").hidden = told.total > 0;
+  byId("accounts-empty").textContent = text ? "No account has this in its name, address or id." : "There are no accounts yet.";
   keep(byId("account-list"), told.accounts, (account) => account.account_id, make);
 }
 

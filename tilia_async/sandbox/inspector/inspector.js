@@ -111,6 +111,7 @@ function onReset(button) {
 function onLive(live) {
   byId("live").textContent = live ? "live" : "gone; trying again";
   byId("live").dataset.state = live ? "live" : "gone";
+  if (live) complain(null);
 }
 
 /** Shows what there is, and what comes. */

@@ -7,7 +7,7 @@ const MOST_ROWS = 500;
 const rows = new Map();
 let wanted = [];
 let paused = false;
-let missed = new Map();
+const missed = new Map();
 
 const statusOf = (request) => (request.dropped ? "dropped" : request.status ?? "waiting");
 
@@ -121,6 +121,7 @@ export async function load() {
   for (const row of rows.values()) row.body.remove();
   rows.clear();
   missed.clear();
+  if (paused) byId("pause").textContent = "Go on";
   for (const request of told.requests) place(request);
   count();
   return told.last_event;
@@ -139,7 +140,7 @@ function pause(button) {
   button.textContent = paused ? "Go on" : "Pause";
   if (!paused) {
     for (const request of missed.values()) place(request);
-    missed = new Map();
+    missed.clear();
     count();
   }
 }
