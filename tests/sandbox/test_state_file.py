@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import tilia_sync
 from tilia_async import LineItem, Money, Recipient, TiliaClient
+from tilia_async.event_names import ALL
 from tilia_async.sandbox import Sandbox
-from tilia_async.sandbox.messages import EVENT_NAMES
 from tilia_async.tokens import TokenCache
 
 
@@ -32,7 +32,7 @@ async def test_all_that_there_is_goes_on(tmp_path: Path) -> None:
         Sandbox(state_file=path, wallet_delay=0, custom_wallets={"prizes": "TOK"}) as first,
         client(first) as tilia,
     ):
-        for event in sorted(EVENT_NAMES):
+        for event in sorted(ALL):
             first.trigger(event)
         buyer, seller = first.add_account("nyx", "nyx@mail.example"), first.add_account("vex")
         first.fund(buyer, Money(900, "TOK"))

@@ -68,7 +68,7 @@ class EventFeed:
         with self._lock:
             self._last += 1
             self._events.append(Event(self._last, name, orjson.dumps(data)))
-            self._wake()
+            self._wake_locked()
 
     def begin(self) -> None:
         """Let watchers wait for what follows."""
@@ -78,7 +78,7 @@ class EventFeed:
         """Wake those who wait: nothing follows."""
         with self._lock:
             self.ended = True
-            self._wake()
+            self._wake_locked()
 
     def after(self, number: int) -> list[Event]:
         """Return the events after a number.
@@ -92,7 +92,7 @@ class EventFeed:
             return events[number - first :]
         return [Event(first, RESET, b"{}"), *events]
 
-    def _wake(self) -> None:
+    def _wake_locked(self) -> None:
         for watcher, loop in self._watchers.items():
             # A watcher whose loop was closed under it waits for nothing any more.
             if not loop.is_closed():
