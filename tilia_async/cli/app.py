@@ -17,7 +17,7 @@ _HERE: Final = "tilia_async.cli"
 
 COMMANDS: Final = {
     "demo": CommandSource(f"{_HERE}.demo:demo", "Walk through the SDK on an embedded Tilia."),
-    "sandbox": CommandSource(f"{_HERE}.sandbox:sandbox", "Run an embedded Tilia until Ctrl-C."),
+    "sandbox": CommandSource(f"{_HERE}.sandbox:sandbox", "Run an embedded Tilia until Ctrl-C, or steer one."),
     "accounts": CommandSource(f"{_HERE}.accounts:accounts", "Look accounts up, register, block and unblock them."),
     "wallets": CommandSource(f"{_HERE}.wallets:wallets", "See what users have."),
     "bulk": CommandSource(f"{_HERE}.bulk:bulk", "Block, unblock or look up the accounts of a file."),

@@ -4,59 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from enum import IntEnum
 from typing import Final
 
 import orjson
 
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.output import Cell, show_fields, show_rows
 from tilia_async.cli.sandbox_server import line_of
+from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import complain, say, say_json
-from tilia_async.errors import ConfigurationError
+from tilia_async.errors import TiliaError
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
 from tilia_async.sandbox import RecordedRequest, RemoteSandbox
 from tilia_async.sandbox.request_json import details, summary
 
-URL_VARIABLE: Final = "TILIA_SANDBOX_URL"
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
 
-class _Status(IntEnum):
-    DONE = 0
-    USAGE = 2
-    NOT_FOUND = 4
-    UNREACHABLE = 5
-    INTERRUPTED = 130
+async def ask(url: str, question: Callable[[RemoteSandbox], Awaitable[None]]) -> None:
+    """Do something with a sandbox.
 
-
-def ask(url: str, question: Callable[[RemoteSandbox], Awaitable[None]]) -> int:
-    """Do something with a sandbox, and return the exit status.
-
-    What goes wrong is told in a sentence.
+    Raises:
+        CommandError: no sandbox answers, or it refuses.
     """
-
-    async def asked() -> None:
+    try:
         async with RemoteSandbox(url) as sandbox:
             await question(sandbox)
-
-    try:
-        asyncio.run(asked())
     except ConnectionError as error:
-        complain(f"tilia sandbox: {error}")
-        return _Status.UNREACHABLE
+        raise CommandError(str(error), ExitStatus.UNREACHABLE) from None
     except LookupError as error:
-        complain(f"tilia sandbox: {error.args[0]}")
-        return _Status.NOT_FOUND
-    except (ValueError, ConfigurationError) as error:
-        complain(f"tilia sandbox: {error}")
-        return _Status.USAGE
-    except KeyboardInterrupt:
-        # So whoever follows the requests ends it.
-        return _Status.INTERRUPTED
-    return _Status.DONE
+        raise CommandError(str(error.args[0]), ExitStatus.NOT_FOUND) from None
+    except TiliaError:
+        raise
+    except ValueError as error:
+        raise CommandError(str(error), ExitStatus.USAGE) from None
 
 
 async def requests(sandbox: RemoteSandbox, *, operation: str | None, limit: int, follow: bool, as_json: bool) -> None:
@@ -72,11 +56,28 @@ async def requests(sandbox: RemoteSandbox, *, operation: str | None, limit: int,
     for each in last:
         _say_request(each, as_json=as_json)
     if follow:
-        async for each in sandbox.follow():
-            if operation in (None, each.operation):
-                _say_request(each, as_json=as_json)
+        await _until_signal_or_end(_follow(sandbox, operation, as_json=as_json))
     elif not last:
         complain("Nothing has arrived yet.")
+
+
+async def _follow(sandbox: RemoteSandbox, operation: str | None, *, as_json: bool) -> None:
+    async for each in sandbox.follow():
+        if operation in (None, each.operation):
+            _say_request(each, as_json=as_json)
+
+
+async def _until_signal_or_end(work: Coroutine[object, object, None]) -> None:
+    """Work until a signal comes; a failure is raised."""
+    working, signalled = asyncio.ensure_future(work), asyncio.ensure_future(until_signal())
+    try:
+        await asyncio.wait({working, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        working.cancel()
+        signalled.cancel()
+        await asyncio.gather(working, signalled, return_exceptions=True)
 
 
 async def add_fault(

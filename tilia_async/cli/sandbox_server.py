@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 import webbrowser
 from collections.abc import Iterable
 from typing import Final
 
 import attrs
+import click
 
+from tilia_async.cli.failure import CommandError
+from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import complain, say
 from tilia_async.errors import ConfigurationError, InvalidRequestError
 from tilia_async.sandbox import RecordedRequest, Sandbox
@@ -21,18 +22,6 @@ SECRET: Final = "sandbox-secret"  # noqa: S105 - everybody may know it: it opens
 The same at every start, so that settings that were copied stay right.
 """
 PORT: Final = 8411
-
-
-class OptionError(Exception):
-    """A mistake in an option.
-
-    Attributes:
-        option: its name on the command line.
-    """
-
-    def __init__(self, option: str, why: str) -> None:
-        super().__init__(why)
-        self.option = option
 
 
 @attrs.frozen
@@ -58,25 +47,22 @@ class SandboxOptions:
     opens: bool = False
 
 
-async def serve(options: SandboxOptions) -> int:
+async def serve(options: SandboxOptions) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Returns:
-        The exit status: 1 if the port is taken.
-
     Raises:
-        OptionError: the sandbox does not take an option.
+        CommandError: the port is taken, or the state cannot be written.
+        BadParameter: the sandbox does not take an option.
     """
     sandbox = _prepared(options)
     try:
         await sandbox.start()
     except ValueError as error:
-        raise OptionError("--state", str(error)) from None
+        raise click.BadParameter(str(error), param_hint="--state") from None
     except OSError as error:
         if error.filename is not None:
-            raise OptionError("--state", f"cannot read {error.filename}: {error.strerror}") from None
-        complain(f"tilia sandbox: cannot listen at port {options.port}: {error.strerror}")
-        return 1
+            raise click.BadParameter(f"cannot read {error.filename}: {error.strerror}", param_hint="--state") from None
+        raise CommandError(f"cannot listen at port {options.port}: {error.strerror}") from None
     try:
         # Lines that a shell can read: eval "$(tilia sandbox | head -n 3)" would be too clever, copying is not.
         say(f"export TILIA_CLIENT_ID={sandbox.client_id}")
@@ -88,22 +74,19 @@ async def serve(options: SandboxOptions) -> int:
             await asyncio.to_thread(webbrowser.open, page)
         told = asyncio.create_task(_tell(sandbox))
         try:
-            await _until_signal()
+            await until_signal()
         finally:
             told.cancel()
             await asyncio.gather(told, return_exceptions=True)
     finally:
-        status = await _end(sandbox)
-    return status
+        await _end(sandbox)
 
 
-async def _end(sandbox: Sandbox) -> int:
+async def _end(sandbox: Sandbox) -> None:
     try:
         await sandbox.aclose()
     except OSError as error:
-        complain(f"tilia sandbox: the state is lost: cannot write {error.filename}: {error.strerror}")
-        return 1
-    return 0
+        raise CommandError(f"the state is lost: cannot write {error.filename}: {error.strerror}") from None
 
 
 def line_of(request: RecordedRequest) -> str:
@@ -126,7 +109,7 @@ def _prepared(options: SandboxOptions) -> Sandbox:
     """Make the sandbox, which a reset will return to.
 
     Raises:
-        OptionError: it does not take an option.
+        BadParameter: it does not take an option.
     """
     try:
         sandbox = Sandbox(
@@ -137,14 +120,14 @@ def _prepared(options: SandboxOptions) -> Sandbox:
             state_file=options.state,
         )
     except ValueError as error:
-        raise OptionError("--allowed-host", str(error)) from None
+        raise click.BadParameter(str(error), param_hint="--allowed-host") from None
     for number in range(1, options.accounts + 1):
         sandbox.add_account(f"user-{number}", f"user-{number}@mail.example")
     for url in options.webhooks:
         try:
             sandbox.register_webhook(url)
         except ConfigurationError as error:
-            raise OptionError("--webhook", str(error)) from None
+            raise click.BadParameter(str(error), param_hint="--webhook") from None
     _add_faults(sandbox, options.faults)
     return sandbox
 
@@ -154,25 +137,16 @@ def _add_faults(sandbox: Sandbox, faults: Iterable[str]) -> None:
         operation, _, rest = given.partition("=")
         fault, _, times = rest.partition(":")
         if times and times != "always" and not times.isdecimal():
-            raise OptionError("--fault", f"{times!r} is neither a number of requests nor 'always'")
+            raise click.BadParameter(f"{times!r} is neither a number of requests nor 'always'", param_hint="--fault")
         try:
             sandbox.faults.add(operation, fault, None if times == "always" else int(times or 1))
         except InvalidRequestError as error:
             reasons = "; ".join(reason for texts in error.problems.values() for reason in texts)
-            raise OptionError("--fault", f"{reasons}; it is like accounts.block=drop_after_commit:2") from None
+            raise click.BadParameter(
+                f"{reasons}; it is like accounts.block=drop_after_commit:2", param_hint="--fault"
+            ) from None
 
 
 async def _tell(sandbox: Sandbox) -> None:
     async for request in sandbox.follow():
         complain(line_of(request))
-
-
-async def _until_signal() -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no signal handlers in the loop; there Ctrl-C cancels the task instead.
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, ended.set)
-    with contextlib.suppress(asyncio.CancelledError):
-        await ended.wait()
