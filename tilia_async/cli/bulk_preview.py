@@ -191,7 +191,8 @@ def on_record(order: BulkCommand, accounts: CheckedIds) -> OnRecord | None:
     except LedgerError as error:
         if not order.dry_run:
             raise
-        return OnRecord(problem=str(error))
+        # The person at the command asked for no operation of that name.
+        return OnRecord(problem=str(error).removeprefix(f"{error.operation}: "))
 
 
 async def _on_record(opened: BlockLedger, job_id: str | None, action: BlockAction, accounts: CheckedIds) -> OnRecord:

@@ -81,10 +81,11 @@ class _Jobs(AsyncIterator[BlockJob]):
 
     async def __anext__(self) -> BlockJob:
         if not self._waiting:
-            database = (await journal_of(self._ledger)).database
-            from tilia_async.ledger import job_list  # noqa: PLC0415 - needs the extra
+            with attributed("ledger.jobs"):
+                database = (await journal_of(self._ledger)).database
+                from tilia_async.ledger import job_list  # noqa: PLC0415 - needs the extra
 
-            found, self._after = await job_list.jobs(database, self._after)
+                found, self._after = await job_list.jobs(database, self._after)
             self._waiting = list(found)[::-1]
         if not self._waiting:
             raise StopAsyncIteration
