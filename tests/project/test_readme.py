@@ -65,7 +65,7 @@ def test_there_are_snippets_for_both_packages() -> None:
 def test_every_method_is_listed() -> None:
     listed = {
         f"{service}.{method}"
-        for service, methods in re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE)
+        for service, methods in re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGES["methods.md"], re.MULTILINE)
         for method in re.findall(r"`(\w+)`", methods)
     }
     services = typing.get_type_hints(TiliaClient)
