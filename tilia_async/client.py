@@ -44,7 +44,7 @@ from tilia_async.config import (
     find_proxy,
     from_environment,
 )
-from tilia_async.json_value import Body
+from tilia_async.json_value import Body, JsonInput
 from tilia_async.ledger.calls import RecordedCall, account_of, action_of, reason_of, recorded_call
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger
@@ -53,14 +53,16 @@ from tilia_async.observe.hooks import checked_observers
 from tilia_async.observe.observer import Observer
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
-from tilia_async.secret import Secret, hide, hide_body
+from tilia_async.secret import HiddenFields, Secret, hide, hide_body
 from tilia_async.tokens.cache import TokenCache, shared_cache
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.requestor import Requestor, new_key
 from tilia_async.wire.envelope import NoResponse, RawResponse
+from tilia_async.wire.field_checks import problems_of_request
 from tilia_async.wire.operation import Operation
+from tilia_async.wire.refusal import refuse
 from tilia_async.wire.request import WireRequest, build
 from tilia_async.wire.response import Response
 
@@ -281,11 +283,13 @@ class TiliaClient:
             operation: from ``tilia_async.api.OPERATIONS``, or of your own making; it is used as it is. Only
                 ``echoes`` and ``denials`` are those of the SDK's of the same name, if it has none.
             path: the path parameters, unquoted.
-            query: the query parameters.
-            body: what is sent as JSON.
+            query: the query parameters. What the operation's declaration of them knows is checked: a field that is
+                missing, unknown or wrongly typed.
+            body: what is sent as JSON, checked likewise. To send a field that is not declared, declare the operation
+                without: ``attrs.evolve(operation, body=None)``.
 
         Raises:
-            InvalidRequestError: the request was refused here.
+            InvalidRequestError: the request was refused here; ``problems`` names each field with the reason.
             ClientClosedError: the client is closed.
             TokenError: the token endpoint refused.
             ApiError: Tilia answered with an error.
@@ -295,6 +299,8 @@ class TiliaClient:
         expect("operation", operation, Operation, operation="send")
         operation = _checked_alike(operation)
         body = None if body is None else hide_body(body)
+        if isinstance(query, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+            _check_fields(operation, query, body)
         action = None if self._ledger is None else action_of(operation)
         if self._ledger is None or action is None:
             return await self._requestor.send(operation, path=path, query=query, body=body, options=options)
@@ -504,6 +510,17 @@ def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[
                 f"operations: {name} has to keep its result type and its path parameters {declared.parameters}"
             )
     return {name: _checked_alike(operation) for name, operation in (operations or {}).items()}
+
+
+def _check_fields(
+    operation: Operation[object], query: Mapping[str, str | int] | None, body: HiddenFields[JsonInput] | None
+) -> None:
+    """Refuse a request made by hand that its declaration refuses.
+
+    What is no mapping at all is refused later.
+    """
+    if body is None or body.is_mapping:
+        refuse(operation.name, problems_of_request(operation, query, None if body is None else body.reveal()))
 
 
 def _checked_alike(operation: Operation[T]) -> Operation[T]:

@@ -228,11 +228,13 @@ class TiliaClient:
             operation: from ``tilia_sync.api.OPERATIONS``, or of your own making; it is used as it is. Only
                 ``echoes`` and ``denials`` are those of the SDK's of the same name, if it has none.
             path: the path parameters, unquoted.
-            query: the query parameters.
-            body: what is sent as JSON.
+            query: the query parameters. What the operation's declaration of them knows is checked: a field that is
+                missing, unknown or wrongly typed.
+            body: what is sent as JSON, checked likewise. To send a field that is not declared, declare the operation
+                without: ``attrs.evolve(operation, body=None)``.
 
         Raises:
-            InvalidRequestError: the request was refused here.
+            InvalidRequestError: the request was refused here; ``problems`` names each field with the reason.
             ClientClosedError: the client is closed.
             TokenError: the token endpoint refused.
             ApiError: Tilia answered with an error.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
+from support.declared import undeclared
 from support.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def api() -> AsyncIterator[Recorder]:
-    """Start a recording server."""
+    """Start a recording server, to which only what is declared may be sent."""
     async with Recorder() as recorder:
         yield recorder
+        assert not [found for request in recorder.calls if (found := undeclared(request))]
 
 
 @pytest_asyncio.fixture

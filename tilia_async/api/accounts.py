@@ -25,6 +25,15 @@ from tilia_async.models.accounts import (
     ExternalPlatform,
     RegisteredAccount,
 )
+from tilia_async.models.requests import (
+    LONGEST_USERNAME,
+    BlockCapabilityBody,
+    FindQuery,
+    MergeBody,
+    NoFields,
+    RegisterBody,
+    UpdateBody,
+)
 from tilia_async.scopes import Scope
 from tilia_async.secret import hide_body
 from tilia_async.wire.operation import Evidence, Operation, Repeat, Said
@@ -33,13 +42,6 @@ from tilia_async.wire.sender import Sender
 
 T = TypeVar("T")
 
-LONGEST_USERNAME = 64
-"""Longest username for ``accounts.register``, in characters.
-
-Source: fact sheet "accounts", B1.
-"""
-
-
 REGISTER = Operation(
     "accounts.register",
     "POST",
@@ -47,6 +49,7 @@ REGISTER = Operation(
     "/register",
     RegisteredAccount,
     scopes={Scope.WRITE_REGISTRATIONS},
+    body=RegisterBody,
     repeat=Repeat.NEVER,
     reference=("username",),
     echoes={"username": "username"},
@@ -69,6 +72,7 @@ FIND = Operation(
     "/v1/user-info/search",
     Account,
     scopes={Scope.SEARCH_ACCOUNTS},
+    query=FindQuery,
     repeat=Repeat.SAFE,
     echoes={"username": "username"},
 )
@@ -89,6 +93,7 @@ BLOCK = Operation(
     "/v1/{account_id}/user-info/block",
     BlockStatus,
     scopes={Scope.BLOCK_ACCOUNTS},
+    body=NoFields,
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
     denials={"is_blocked": {False}, "blocks": {()}},
@@ -100,6 +105,7 @@ UNBLOCK = Operation(
     "/v1/{account_id}/user-info/unblock",
     BlockStatus,
     scopes={Scope.UNBLOCK_ACCOUNTS},
+    body=NoFields,
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
     denials={"is_blocked": {True}, "blocked_capabilities.login": {Said.ANYTHING}, "blocks.issuer": {PUBLISHER}},
@@ -111,6 +117,7 @@ UPDATE = Operation(
     "/user-info/{account_id}",
     RegisteredAccount,
     scopes={Scope.CHANGE_ACCOUNTS},
+    body=UpdateBody,
     # It may add payment methods for external platforms, and nobody says that a second time adds none.
     repeat=Repeat.NEVER,
     reference=("account_id",),
@@ -126,6 +133,7 @@ BLOCK_CAPABILITY = Operation(
     "/v2/block",
     AccountBlocks,
     scopes={Scope.BLOCK_ACCOUNTS},
+    body=BlockCapabilityBody,
     repeat=Repeat.SAFE,
     reference=("account_id", "block_capability"),
     echoes={"account_id": "account_id", "block_capability": "blocks.capability"},
@@ -151,6 +159,7 @@ MERGE = Operation(
     "/v2/merge-accounts",
     type(None),
     scopes={Scope.CHANGE_ACCOUNTS},
+    body=MergeBody,
     repeat=Repeat.NEVER,
     reference=("source_account_id", "destination_account_id"),
     echoes={name: name for name in ("source_account_id", "destination_account_id")},

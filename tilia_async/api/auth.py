@@ -11,6 +11,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.models.auth import Redirect, UserToken
+from tilia_async.models.requests import AuthorizeUserBody
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.refusal import refuse
@@ -23,6 +24,7 @@ CREATE_REDIRECT = Operation(
     "/authorize/user",
     Redirect,
     scopes={Scope.WRITE_USER_TOKENS},
+    body=AuthorizeUserBody,
     repeat=Repeat.NEVER,
     reference=("account_id",),
     confidential=True,
@@ -34,6 +36,7 @@ CREATE_USER_TOKEN = Operation(
     "/authorize/user",
     UserToken,
     scopes={Scope.WRITE_USER_TOKENS},
+    body=AuthorizeUserBody,
     repeat=Repeat.NEVER,
     reference=("account_id",),
     confidential=True,

@@ -8,6 +8,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.models.compliance import KycStatus, OnboardedEntity, TosStatus
+from tilia_async.models.requests import OnboardBody
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import refuse
@@ -40,6 +41,7 @@ ONBOARD_ENTITY = Operation(
     "/v1/entity/{account_id}/onboard",
     OnboardedEntity,
     scopes={Scope.VERIFY_KYC},
+    body=OnboardBody,
     # Tilia documents that a second call returns the entity that is there.
     repeat=Repeat.SAFE,
     reference=("account_id", "entity_name"),

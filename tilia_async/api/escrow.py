@@ -14,6 +14,7 @@ from tilia_async.config import RequestOptions, Service
 from tilia_async.models.escrow import Escrow, EscrowPage, EscrowStatus
 from tilia_async.models.invoices import InvoiceDetails
 from tilia_async.models.line_items import LineItem, PaymentSource
+from tilia_async.models.requests import EscrowsQuery, InvoiceBody, NoFields
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import listed, refuse
@@ -37,6 +38,7 @@ CREATE = Operation(
     "/v2/escrow",
     Escrow,
     scopes={Scope.WRITE_INVOICES},
+    body=InvoiceBody,
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "reference_type", "reference_id"),
@@ -50,6 +52,7 @@ PAY = Operation(
     "/v2/escrow/{escrow_id}/pay",
     Escrow,
     scopes={Scope.WRITE_INVOICES},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
     echoes={"escrow_id": "id"},
@@ -62,6 +65,7 @@ COMMIT = Operation(
     "/v2/escrow/{escrow_id}/commit",
     Escrow,
     scopes={Scope.WRITE_INVOICES},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
     echoes={"escrow_id": "id"},
@@ -74,6 +78,7 @@ CANCEL = Operation(
     "/v2/escrow/{escrow_id}/cancel",
     Escrow,
     scopes={Scope.WRITE_INVOICES},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("escrow_id",),
     echoes={"escrow_id": "id"},
@@ -108,6 +113,7 @@ LIST_BY_REFERENCE = Operation(
     "/v2/escrow/reference/{reference_id}",
     EscrowPage,
     scopes={Scope.READ_INVOICES},
+    query=EscrowsQuery,
     repeat=Repeat.SAFE,
     references={"reference_id"},
     evidence=_READS,

@@ -22,6 +22,7 @@ from tilia_async.models.invoices import (
 )
 from tilia_async.models.line_items import LineItem, Location, PaymentSource, problems_of_sources
 from tilia_async.models.request_part import of_kind, problems_of
+from tilia_async.models.requests import AuthorizeInvoiceBody, InvoiceBody, InvoicesQuery, NoFields
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import listed, refuse
@@ -34,6 +35,7 @@ CREATE = Operation(
     "/v2/invoice",
     Invoice,
     scopes={Scope.WRITE_INVOICES},
+    body=InvoiceBody,
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id", "invoice_type", "reference_type", "reference_id"),
@@ -47,6 +49,7 @@ PAY = Operation(
     "/v2/invoice/{invoice_id}/pay",
     Invoice,
     scopes={Scope.WRITE_INVOICES},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("invoice_id",),
     echoes={"invoice_id": "invoice_id"},
@@ -70,6 +73,7 @@ LIST = Operation(
     "/v2/invoice/account/{account_id}",
     InvoicePage,
     scopes={Scope.READ_INVOICES},
+    query=InvoicesQuery,
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
     evidence=Evidence({"answer"}, "the page hides the payload; that of the escrow list is expected"),
@@ -81,6 +85,7 @@ AUTHORIZE = Operation(
     "/v2/authorize/invoice",
     AuthorizedInvoice,
     scopes={Scope.WRITE_USER_TOKENS, Scope.WRITE_INVOICES},
+    body=AuthorizeInvoiceBody,
     repeat=Repeat.NEVER,
     reference=("account_id", "reference_type", "reference_id"),
     confidential=True,

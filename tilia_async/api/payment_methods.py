@@ -11,6 +11,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.models.payment_methods import CustomWallet, PaymentMethod, TransactionMethods
+from tilia_async.models.requests import CustomWalletBody, MethodsQuery, UpdateMethodBody
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import listed, refuse
@@ -42,6 +43,7 @@ UPDATE = Operation(
     "/v2/payment_method/{payment_method_id}",
     dict[str, JsonValue],
     scopes={Scope.WRITE_PAYMENT_METHOD},
+    body=UpdateMethodBody,
     repeat=Repeat.SAFE,
     echoes={"payment_method_id": "id"},
     evidence=Evidence({"scope", "answer"}, "the page hides both; the scope appears in guides, for user tokens"),
@@ -53,6 +55,7 @@ TRANSACTION_METHODS = Operation(
     "/transaction-methods/{account_id}",
     TransactionMethods,
     scopes={Scope.READ_PAYMENT_METHODS},
+    query=MethodsQuery,
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
     essential={"balances", "capabilities", "payment_methods"},
@@ -65,6 +68,7 @@ CREATE_CUSTOM_WALLET = Operation(
     "/v2/payment-method/custom",
     CustomWallet,
     scopes={Scope.CREATE_WALLET},
+    body=CustomWalletBody,
     repeat=Repeat.NEVER,
     reference=("account_id", "wallet_type"),
     echoes={"account_id": "wallet.account_id"},

@@ -11,6 +11,7 @@ from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
 from tilia_async.models.payouts import Payout, PayoutStatus
+from tilia_async.models.requests import PayoutBody
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import refuse
@@ -30,6 +31,7 @@ REQUEST = Operation(
     "/v2/{account_id}/payout",
     Payout,
     scopes={Scope.WRITE_PROCESS_CREDITS},
+    body=PayoutBody,
     repeat=Repeat.NEVER,
     success={200, 201},
     reference=("account_id", "source_payment_method_id", "destination_payment_method_id", "amount", "currency"),

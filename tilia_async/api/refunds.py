@@ -15,6 +15,7 @@ from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput, JsonValue
 from tilia_async.models.amount import Amount, AmountArgument
 from tilia_async.models.refunds import InvoiceRefunds, RefundReason, RefundStatus
+from tilia_async.models.requests import RefundInvoiceBody, RefundLineItemBody, RefundsQuery
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
 from tilia_async.wire.refusal import listed, refuse
@@ -32,6 +33,7 @@ REFUND_INVOICE = Operation(
     "/v2/refund",
     type(None),
     scopes={Scope.WRITE_INVOICES},
+    body=RefundInvoiceBody,
     repeat=Repeat.NEVER,
     reference=("invoice_id",),
     echoes={"invoice_id": "invoice_id"},
@@ -45,6 +47,7 @@ REFUND_LINE_ITEM = Operation(
     "/v2/line-item/refund",
     dict[str, JsonValue],
     scopes={Scope.WRITE_INVOICES},
+    body=RefundLineItemBody,
     repeat=Repeat.NEVER,
     reference=("line_item_id", "amount"),
     echoes={"line_item_id": "line_item_id"},
@@ -58,6 +61,7 @@ LIST = Operation(
     "/v2/invoice/{invoice_id}/refunds",
     InvoiceRefunds,
     scopes={Scope.READ_INVOICES},
+    query=RefundsQuery,
     repeat=Repeat.SAFE,
     echoes={"invoice_id": "invoice_id"},
     essential={"is_fully_refunded", "refund_invoice_ids", "payments", "refunds"},

@@ -10,6 +10,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.models.registration import CompletedRegistration, StartedRegistration
+from tilia_async.models.requests import NoFields, StartRegistrationBody
 from tilia_async.scopes import Scope
 from tilia_async.secret import Secret, hide
 from tilia_async.wire.operation import Evidence, Operation, Repeat
@@ -23,6 +24,7 @@ START = Operation(
     "/v2/register",
     StartedRegistration,
     scopes={Scope.WRITE_REGISTRATIONS},
+    body=StartRegistrationBody,
     repeat=Repeat.NEVER,
     success={201},
     reference=("username",),
@@ -34,6 +36,7 @@ COMPLETE = Operation(
     "/v2/register/{registration_id}",
     CompletedRegistration,
     scopes={Scope.WRITE_REGISTRATIONS},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("registration_id",),
     evidence=Evidence(

@@ -10,6 +10,7 @@ from tilia_async.currencies import as_iso_writes_it
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
 from tilia_async.models.line_items import Location
+from tilia_async.models.requests import ConversionBody, NoFields, PurchaseBody
 from tilia_async.models.token_exchanges import ExchangeStatus, TokenExchange
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Operation, Repeat
@@ -23,6 +24,7 @@ START_PURCHASE = Operation(
     "/v2/token/purchase",
     TokenExchange,
     scopes={Scope.WRITE_TOKENS},
+    body=PurchaseBody,
     repeat=Repeat.NEVER,
     success={201},
     reference=("payment_method_id", "destination_account_id", "amount", "currency"),
@@ -34,6 +36,7 @@ EXECUTE_PURCHASE = Operation(
     "/v2/token/purchase/{token_exchange_id}",
     TokenExchange,
     scopes={Scope.WRITE_TOKENS},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("token_exchange_id",),
     echoes={"token_exchange_id": "token_exchange_id"},
@@ -47,6 +50,7 @@ START_CONVERSION = Operation(
     "/v2/token/convert",
     TokenExchange,
     scopes={Scope.WRITE_TOKENS},
+    body=ConversionBody,
     repeat=Repeat.NEVER,
     success={201},
     reference=("account_id",),
@@ -59,6 +63,7 @@ EXECUTE_CONVERSION = Operation(
     "/v2/token/convert/{token_exchange_id}",
     TokenExchange,
     scopes={Scope.WRITE_TOKENS},
+    body=NoFields,
     repeat=Repeat.NEVER,
     reference=("token_exchange_id",),
     echoes={"token_exchange_id": "token_exchange_id"},

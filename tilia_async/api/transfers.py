@@ -10,6 +10,7 @@ from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
 from tilia_async.models.request_part import problems_of
+from tilia_async.models.requests import TransferBody
 from tilia_async.models.transfers import BalanceTransfer, TransferItem
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
@@ -23,6 +24,7 @@ CREATE = Operation(
     "/v1/transfer",
     BalanceTransfer,
     scopes={Scope.WRITE_INVOICES},
+    body=TransferBody,
     repeat=Repeat.KEYED,
     reference=("account_id", "balance_transfer_type", "reference_type", "reference_id"),
     parts="transfer_items",

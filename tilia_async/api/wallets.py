@@ -15,6 +15,7 @@ from tilia_async.config import RequestOptions, Service
 from tilia_async.currencies import as_iso_writes_it
 from tilia_async.errors import DeadlineExceededError, TiliaError
 from tilia_async.models.payment_methods import PaymentMethod
+from tilia_async.models.requests import BalancesQuery, CustomWalletBody
 from tilia_async.models.wallets import AccountBalances, BalanceAmount, CurrencyBalance, Wallet
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
@@ -43,6 +44,7 @@ BALANCES = Operation(
     "/balances/{account_id}",
     AccountBalances,
     scopes={Scope.READ_WALLETS},
+    query=BalancesQuery,
     repeat=Repeat.SAFE,
     echoes={"account_id": "account_id"},
     essential={"balances"},
@@ -54,6 +56,7 @@ CREATE_CUSTOM = Operation(
     "/v2/wallet/custom",
     Wallet,
     scopes={Scope.CREATE_WALLET},
+    body=CustomWalletBody,
     repeat=Repeat.NEVER,
     reference=("account_id", "wallet_type"),
     echoes={"account_id": "account_id"},

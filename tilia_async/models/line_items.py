@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import Annotated
 
 import attrs
 
 from tilia_async import checks
+from tilia_async.field_types import AMOUNT, AMOUNT_OR_REST, CURRENCY, FRACTION, ID, TEXT, WANTED, one_of
 from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
@@ -34,33 +36,33 @@ class TransactionType(StrEnum):
 class Recipient(JsonModel):
     """Recipient of a part of a line item."""
 
-    amount: Amount
+    amount: Annotated[Amount, AMOUNT]
     """Amount, at least 1.
 
     In the smallest unit of the currency, or ``Money``.
     """
-    currency: str | None = None
+    currency: Annotated[str | None, CURRENCY] = None
     """Currency code, three characters.
 
     With an amount that is not ``Money``.
     """
-    destination_account_id: str | None = None
+    destination_account_id: Annotated[str | None, ID] = None
     """Account whose default wallet receives it; or give a wallet."""
-    destination_wallet_id: str | None = None
+    destination_wallet_id: Annotated[str | None, ID] = None
     """Wallet that receives."""
-    source_wallet_id: str | None = None
+    source_wallet_id: Annotated[str | None, ID] = None
     """Wallet that pays; the default wallet if left out."""
-    reference_type: str | None = None
+    reference_type: Annotated[str | None, TEXT] = None
     """Kind of ``reference_id``, as you gave it; may be empty."""
-    reference_id: str | None = None
+    reference_id: Annotated[str | None, TEXT] = None
     """Reference of your own; may be empty."""
-    description: str | None = None
+    description: Annotated[str | None, TEXT] = None
     """Description, as it was given; may be empty."""
     metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
     """Data of your own, as they were given: any JSON."""
-    fee_percentage: float | None = None
+    fee_percentage: Annotated[float | None, FRACTION] = None
     """Your share as a fraction: 0.05 is 5 %."""
-    fee_description: str | None = None
+    fee_description: Annotated[str | None, TEXT] = None
     """Text that the fee is shown with."""
 
     def problems(self) -> Problems:
@@ -81,32 +83,32 @@ class Recipient(JsonModel):
 class LineItem(JsonModel):
     """Thing that is bought."""
 
-    amount: Amount
+    amount: Annotated[Amount, AMOUNT]
     """Amount, at least 1.
 
     In the smallest unit of the currency, or ``Money``.
     """
-    currency: str | None = None
+    currency: Annotated[str | None, CURRENCY, WANTED] = None
     """Currency code, three characters.
 
     With an amount that is not ``Money``.
     """
-    transaction_type: TransactionType | str
+    transaction_type: Annotated[TransactionType | str, one_of(TransactionType)]
     """Receiver of the money: other users, or you."""
     recipients: Sequence[Recipient] = attrs.field(default=(), converter=_as_tuple)
     """Recipients, for ``user_to_user`` only.
 
     Several share it, e.g. a seller and a royalty.
     """
-    product_sku: str | None = None
+    product_sku: Annotated[str | None, TEXT] = None
     """Your stock-keeping unit."""
-    product_code: str | None = None
+    product_code: Annotated[str | None, TEXT] = None
     """Your product code."""
-    reference_type: str | None = None
+    reference_type: Annotated[str | None, TEXT] = None
     """Kind of ``reference_id``, as you gave it; may be empty."""
-    reference_id: str | None = None
+    reference_id: Annotated[str | None, TEXT] = None
     """Reference of your own; may be empty."""
-    description: str | None = None
+    description: Annotated[str | None, TEXT] = None
     """Description, as it was given; may be empty."""
     metadata: Mapping[str, JsonInput] | None = attrs.field(default=None, hash=False)
     """Data of your own, as they were given: any JSON."""
@@ -138,9 +140,9 @@ class LineItem(JsonModel):
 class PaymentSource(JsonModel):
     """Payment method that pays, with its part."""
 
-    payment_method_id: str
+    payment_method_id: Annotated[str, ID]
     """Payment method, at most 36 characters."""
-    amount: Amount | None = None
+    amount: Annotated[Amount | None, AMOUNT_OR_REST] = None
     """Amount; 0 means the remainder.
 
     In the smallest unit of the currency, or ``Money``. It may be left out with a single source.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import attrs
 
 from tilia_async import checks
+from tilia_async.field_types import AMOUNT, CURRENCY, ID, TEXT, WANTED
 from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
@@ -27,26 +29,26 @@ class TransferItem(JsonModel):
     Source or destination belongs to the primary account.
     """
 
-    source_wallet_id: str
+    source_wallet_id: Annotated[str, ID]
     """Wallet that pays.
 
     It or the destination belongs to the primary account.
     """
-    destination_wallet_id: str
+    destination_wallet_id: Annotated[str, ID]
     """Wallet that receives."""
-    amount: Amount
+    amount: Annotated[Amount, AMOUNT]
     """Amount, at least 1.
 
     In the smallest unit of the currency, or ``Money``.
     """
-    currency: str | None = None
+    currency: Annotated[str | None, CURRENCY, WANTED] = None
     """Currency code, three characters.
 
     With an amount that is not ``Money``.
     """
-    transfer_item_type: str | None = None
+    transfer_item_type: Annotated[str | None, TEXT] = None
     """Type of movement, as agreed with Tilia."""
-    description: str | None = None
+    description: Annotated[str | None, TEXT] = None
     """Description for people."""
 
     def problems(self) -> Problems:

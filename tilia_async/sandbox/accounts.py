@@ -5,6 +5,7 @@ from __future__ import annotations
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.accounts import ExternalPlatform
+from tilia_async.models.requests import LONGEST_USERNAME
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import account_of_path
 from tilia_async.sandbox.blocks import capabilities
@@ -32,7 +33,7 @@ _PLATFORMS = frozenset(platform.value for platform in ExternalPlatform)
 def register(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     username = fields.text("username")
-    if not 0 < len(username) <= accounts.LONGEST_USERNAME:
+    if not 0 < len(username) <= LONGEST_USERNAME:
         fields.refuse("username", "must be a string of 1 to 64 characters")
     address, platforms, profile = _address(fields), _platforms(fields), _profile(fields)
     if ("email" in fields) == bool(platforms):

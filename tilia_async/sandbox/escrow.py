@@ -16,6 +16,7 @@ from tilia_async.api import escrow
 from tilia_async.json_value import JsonObject
 from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
+from tilia_async.models.requests import PayAuthorizedBody
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.invoice_json import notify as notify_invoice
 from tilia_async.sandbox.invoice_json import to_json as invoice_to_json
@@ -106,7 +107,7 @@ def list_by_reference(call: SandboxRequest) -> SandboxResponse:
 
 
 ROUTES = (
-    Route(escrow.CREATE, create),
+    Route(escrow.CREATE, create, other_bodies=(PayAuthorizedBody,)),
     Route(escrow.PAY, pay),
     Route(escrow.COMMIT, commit),
     Route(escrow.CANCEL, cancel),

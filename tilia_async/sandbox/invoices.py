@@ -10,6 +10,7 @@ from operator import attrgetter
 from tilia_async.api import invoices
 from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceMechanism, InvoiceState
+from tilia_async.models.requests import PayAuthorizedBody
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.invoice_json import authorized_item, display, notify, to_json
@@ -160,7 +161,7 @@ def charge(call: SandboxRequest, bill: SandboxInvoice, then: Iterable[Movement] 
 
 
 ROUTES = (
-    Route(invoices.CREATE, create),
+    Route(invoices.CREATE, create, other_bodies=(PayAuthorizedBody,)),
     Route(invoices.PAY, pay),
     Route(invoices.GET, get),
     Route(invoices.LIST, list_of_account),

@@ -261,7 +261,9 @@ class RequestHandler:
         query = _turned_around(request.query) if Fault.WRONG_ORDER in arrival.lies else request.query
         world = copy_of(self.world) if pretend else self._world_of(arrival, target)
         try:
-            return target.route.handler(SandboxRequest(world, target.path, query, arrival.body))
+            asked = SandboxRequest(world, target.path, query, arrival.body)
+            asked.check(target.route)
+            return target.route.handler(asked)
         except ErrorResponse as refused:
             return refused.answer
 

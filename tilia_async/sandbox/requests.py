@@ -14,6 +14,7 @@ import orjson
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid
 from tilia_async.sandbox.world import World
+from tilia_async.wire.field_checks import has_required, problems_of_fields
 from tilia_async.wire.operation import Operation
 
 _DEEPEST = 100
@@ -58,6 +59,22 @@ class SandboxRequest:
             raise ErrorResponse(invalid({"request_format": [f"request body is nested deeper than {_DEEPEST} levels"]}))
         return value
 
+    def check(self, route: Route) -> None:
+        """Refuse a body whose fields are not as declared.
+
+        Fields that are not declared are passed over: no page says that a field too many is refused.
+
+        Raises:
+            Refused: 400 with the texts for each field.
+        """
+        declared = route.operation.body
+        if declared is None or not (self.body or has_required(declared)):
+            return
+        body = self.json()
+        problems = problems_of_fields(declared, body, closed=False)
+        if problems and all(problems_of_fields(other, body, closed=False) for other in route.other_bodies):
+            raise ErrorResponse(invalid(problems))
+
     def texts(self) -> Texts:
         """Draw the form of a missing message.
 
@@ -83,11 +100,13 @@ class Route:
 
     Attributes:
         other_paths: templates of the same operation that Tilia serves as well.
+        other_bodies: what it takes instead of the body that the operation declares.
     """
 
     operation: Operation[object]
     handler: Handler
     other_paths: tuple[str, ...] = ()
+    other_bodies: tuple[type[object], ...] = ()
 
 
 def repeatable(value: JsonValue) -> bool:

@@ -112,6 +112,8 @@ class Operation(Generic[T_co]):
         returns: the type that the answer's payload is read as.
         repeat: whether it may be sent again.
         scopes: what its token has to carry.
+        body: the fields of its JSON, as a typed dictionary or a model; None: not declared, so nothing is checked.
+        query: the query parameters, likewise.
         success: the documented statuses of success; any other 2xx is believed if its body says so.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
@@ -136,6 +138,8 @@ class Operation(Generic[T_co]):
     returns: type[T_co]
     repeat: Repeat = attrs.field(kw_only=True)
     scopes: frozenset[str] = attrs.field(kw_only=True, converter=_names)
+    body: type[object] | None = attrs.field(kw_only=True, default=None)
+    query: type[object] | None = attrs.field(kw_only=True, default=None)
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
