@@ -244,10 +244,15 @@ def mirror(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write ``docs/coverage.md`` and ``docs/errors.md`` anew; with ``-- --check`` only compare."""
+    """Write the generated pages anew.
+
+    ``docs/coverage.md``, ``docs/errors.md``, ``docs/operations.md``, ``docs/openapi.json``; with ``-- --check`` only
+    compare.
+    """
     session.install("-q", ".")
     session.run("python", "tools/coverage_page.py", *session.posargs)
     session.run("python", "tools/errors_page.py", *session.posargs)
+    session.run("python", "tools/operations_page.py", *session.posargs)
 
 
 def install_for_benchmarks(session: nox.Session) -> None:

@@ -100,6 +100,14 @@ Password: TypeAlias = Annotated[str, Rule(_password, {"minLength": 6, "maxLength
 """Password of 6 to 16 characters."""
 Uuid: TypeAlias = Annotated[str, Rule(checks.any_uuid, {"format": "uuid"})]
 """UUID of any version."""
+RandomUuid: TypeAlias = Annotated[
+    str,
+    Rule(
+        checks.uuid4,
+        {"format": "uuid", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"},
+    ),
+]
+"""UUID of version 4."""
 MinorUnits: TypeAlias = Annotated[int, AMOUNT]
 """Amount in the smallest unit of its currency."""
 CurrencyCode: TypeAlias = Annotated[str, CURRENCY]

@@ -135,6 +135,7 @@ BLOCK_CAPABILITY = Operation(
     scopes={Scope.BLOCK_ACCOUNTS},
     body=BlockCapabilityBody,
     repeat=Repeat.SAFE,
+    envelope=False,
     reference=("account_id", "block_capability"),
     echoes={"account_id": "account_id", "block_capability": "blocks.capability"},
     denials={"blocks": {()}, "is_another_issuers": {True}},
@@ -149,6 +150,7 @@ GET_BLOCKS = Operation(
     AccountBlocks,
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
+    envelope=False,
     echoes={"account_id": "account_id"},
     essential={"blocks"},
 )

@@ -22,6 +22,7 @@ TOS_STATUS = Operation(
     TosStatus,
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
+    envelope=False,
     echoes={"account_id": "account_id"},
 )
 KYC_STATUS = Operation(

@@ -100,6 +100,7 @@ GET_AUTHORIZED = Operation(
     AuthorizedInvoiceDetails,
     scopes={Scope.READ_INVOICES},
     repeat=Repeat.SAFE,
+    envelope=None,
     essential={"line_items", "line_items_total", "is_escrow", "is_virtual"},
 )
 

@@ -63,6 +63,7 @@ LIST = Operation(
     scopes={Scope.READ_INVOICES},
     query=RefundsQuery,
     repeat=Repeat.SAFE,
+    envelope=False,
     echoes={"invoice_id": "invoice_id"},
     essential={"is_fully_refunded", "refund_invoice_ids", "payments", "refunds"},
     evidence=Evidence({"scope"}, _SCOPE),

@@ -114,6 +114,7 @@ class Operation(Generic[T_co]):
         scopes: what its token has to carry.
         body: the fields of its JSON, as a typed dictionary or a model; None: not declared, so nothing is checked.
         query: the query parameters, likewise.
+        envelope: whether the payload of its answer stands in an envelope; None: samples disagree. Either is read.
         success: the documented statuses of success; any other 2xx is believed if its body says so.
         references: the path parameters that are references of the caller's own and not Tilia's ids.
         reference: the fields of path and body that identify its effect, as ``TiliaError.reference`` shows them.
@@ -140,6 +141,7 @@ class Operation(Generic[T_co]):
     scopes: frozenset[str] = attrs.field(kw_only=True, converter=_names)
     body: type[object] | None = attrs.field(kw_only=True, default=None)
     query: type[object] | None = attrs.field(kw_only=True, default=None)
+    envelope: bool | None = attrs.field(kw_only=True, default=True)
     success: frozenset[int] = attrs.field(kw_only=True, default=frozenset({200}), converter=_statuses)
     references: frozenset[str] = attrs.field(kw_only=True, default=frozenset[str](), converter=_names)
     reference: tuple[str, ...] = attrs.field(kw_only=True, default=())
