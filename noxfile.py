@@ -152,6 +152,7 @@ def distributions(session: nox.Session) -> None:
 @nox.session
 def nightly(session: nox.Session) -> None:
     """Run the slow proofs."""
+    session.install("-q", *group("schemas"))
     run_tests(session, "-m", "nightly")
 
 

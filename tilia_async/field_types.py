@@ -49,6 +49,11 @@ def _minor_units(value: object, *, least: int) -> list[str]:
     return [] if fits else [f"is a whole number of the currency's smallest unit, at least {least}, not {value!r}"]
 
 
+def _not_negative(value: object) -> list[str]:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return [] if fits else [f"is a whole number, at least 0, not {value!r}"]
+
+
 def _not_empty(value: object) -> list[str]:
     return [] if value else ["is empty"]
 
@@ -80,7 +85,7 @@ WANTED: Final = Rule(required=True)
 AMOUNT: Final = Rule(functools.partial(_minor_units, least=1), {"minimum": 1})
 AMOUNT_OR_REST: Final = Rule(functools.partial(_minor_units, least=0), {"minimum": 0})
 """Rule of an amount; 0 means the remainder."""
-CURRENCY: Final = Rule(checks.currency, {"minLength": 3, "maxLength": 3})
+CURRENCY: Final = Rule(checks.currency, {"minLength": 3, "maxLength": 3, "pattern": "^[A-Za-z0-9]{3}$"})
 ID: Final = Rule(checks.identifier, {"minLength": 1, "maxLength": checks.LONGEST_ID, "pattern": r"^[^/\\]*$"})
 TEXT: Final = text_of(shortest=0)
 COUNTRY: Final = Rule(checks.country, {"pattern": "^[A-Za-z]{2}$"})
@@ -116,5 +121,5 @@ CountryCode: TypeAlias = Annotated[str, COUNTRY]
 """Country, ISO 3166, two letters."""
 Count: TypeAlias = Annotated[int, Rule(checks.count, {"minimum": 1})]
 """Whole number, at least 1."""
-Offset: TypeAlias = Annotated[int, Rule(keywords={"minimum": 0})]
+Offset: TypeAlias = Annotated[int, Rule(_not_negative, {"minimum": 0})]
 """Number of items that are passed over."""

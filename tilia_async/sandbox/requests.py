@@ -14,7 +14,7 @@ import orjson
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.sandbox.responses import SandboxResponse, Texts, invalid
 from tilia_async.sandbox.world import World
-from tilia_async.wire.field_checks import has_required, problems_of_fields
+from tilia_async.wire.field_checks import has_required, problems_of_fields, problems_of_query
 from tilia_async.wire.operation import Operation
 
 _DEEPEST = 100
@@ -60,13 +60,16 @@ class SandboxRequest:
         return value
 
     def check(self, route: Route) -> None:
-        """Refuse a body whose fields are not as declared.
+        """Refuse a query or body that is not as declared.
 
         Fields that are not declared are passed over: no page says that a field too many is refused.
 
         Raises:
-            Refused: 400 with the texts for each field.
+            Refused: 400 with the texts for each field; inferred where no page tells of it.
         """
+        declared = route.operation.query
+        if declared is not None and (wrong := problems_of_query(declared, self.query, closed=False)):
+            raise ErrorResponse(invalid(wrong))
         declared = route.operation.body
         if declared is None or not (self.body or has_required(declared)):
             return

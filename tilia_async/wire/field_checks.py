@@ -18,6 +18,7 @@ Problems = dict[str, list[str]]
 _Found = Iterator[tuple[str, str]]
 
 _FLAGS: Final[Mapping[object, bool]] = {"true": True, "false": False}
+_MOST_DIGITS: Final = 18
 _WORDS: Final[Mapping[type, str]] = {
     str: "a string",
     int: "a whole number",
@@ -35,10 +36,15 @@ def problems_of_request(
     """
     found: Problems = {}
     if operation.query is not None:
-        found |= problems_of_fields(operation.query, _from_texts(operation.query, query or {}))
+        found |= problems_of_query(operation.query, query or {})
     if operation.body is not None and (body is not None or has_required(operation.body)):
         found |= problems_of_fields(operation.body, body or {})
     return found
+
+
+def problems_of_query(kind: type[object], query: Mapping[str, object], *, closed: bool = True) -> Problems:
+    """Return what is wrong with a query of texts."""
+    return problems_of_fields(kind, _from_texts(kind, query), closed=closed)
 
 
 def problems_of_fields(kind: type[object], values: Mapping[str, object], *, closed: bool = True) -> Problems:
@@ -151,6 +157,6 @@ def _from_text(field: Field, value: object) -> object:
     base, _ = parted(field.kind)
     if not isinstance(value, str):
         return value
-    if base is int and value.isascii() and value.isdecimal():
+    if base is int and len(value) <= _MOST_DIGITS and value.isascii() and value.isdecimal():
         return int(value)
     return _FLAGS.get(value, value) if base is bool else value
