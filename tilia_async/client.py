@@ -5,9 +5,11 @@ It builds the parts, and owns them.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
 
@@ -60,7 +62,6 @@ from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
 from tilia_async.transport.requestor import Requestor, new_key
 from tilia_async.wire.envelope import NoResponse, RawResponse
-from tilia_async.wire.field_checks import problems_of_request
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.refusal import refuse
 from tilia_async.wire.request import WireRequest, build
@@ -83,7 +84,7 @@ class ClientSettings(TypedDict, total=False):
     limits: Limits
     token_cache: TokenCache | None
     session: aiohttp.ClientSession | None
-    operations: Mapping[str, Operation[object]] | None
+    operations: Mapping[str, Operation[object]] | str | PathLike[str] | None
     ledger: BlockLedger | None
     trust_env: bool
     ssl: SSLContext | None
@@ -114,8 +115,8 @@ class TiliaClient:
         token_cache: share one between clients; None: the one of this process.
         session: an ``aiohttp.ClientSession`` of yours: its connector, proxy, ``trust_env`` and trace configs are used.
             It is neither changed nor closed. One with settings that would be lost, such as headers, is refused.
-        operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
-            not give stay as they are.
+        operations: corrected declarations by name, used by the typed methods; or the TOML file in which ``tilia
+            verify`` wrote them. ``echoes`` and ``denials`` that one does not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
         observers: are told of each call and attempt: objects of subclasses of ``Observer``.
@@ -150,7 +151,7 @@ class TiliaClient:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         token_cache: TokenCache | None = None,
         session: aiohttp.ClientSession | None = None,
-        operations: Mapping[str, Operation[object]] | None = None,
+        operations: Mapping[str, Operation[object]] | str | PathLike[str] | None = None,
         ledger: BlockLedger | None = None,
         proxy: str | Secret | None = None,
         trust_env: bool = False,
@@ -171,6 +172,10 @@ class TiliaClient:
         self._pool = SessionPool(limits, session, proxy=through, trust_env=trust_env, ssl=ssl)
         expect("retry", retry, RetryPolicy)
         expect("token_cache", token_cache, TokenCache, type(None))
+        if isinstance(operations, str | PathLike):
+            from tilia_async.corrections import read_corrections  # noqa: PLC0415 - few have such a file
+
+            operations = read_corrections(operations)
         expect("operations", operations, Mapping, type(None))
         expect("ledger", ledger, BlockLedger, type(None))
         credentials = Credentials(client_id, client_secret)
@@ -432,10 +437,54 @@ class TiliaClient:
             return "<TiliaClient, not configured>"
         return f"<TiliaClient {self._client_id} at {self._environment.name}{', closed' if self._pool.closed else ''}>"
 
-    async def _exchange(self, request: WireRequest) -> RawResponse | NoResponse:
+    async def _exchange(self, request: WireRequest, token: AccessToken | None = None) -> RawResponse | NoResponse:
         session = await self._pool.session()
         state = self._pool.for_running_loop()
-        return await self._pool.send_once(state, session, request, None, state.current_send())
+        return await self._pool.send_once(state, session, request, token, state.current_send())
+
+
+def environment_of(tilia: TiliaClient) -> Environment:
+    """Return the environment that a client speaks to."""
+    return tilia._environment  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+
+
+def declarations_of(tilia: TiliaClient) -> Mapping[str, Operation[object]]:
+    """Return the declarations that a client's methods use.
+
+    By name, its corrections among them.
+    """
+    requestor = tilia._requestor  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+    return {**OPERATIONS, **requestor.corrected}
+
+
+async def answer_as_it_came(
+    tilia: TiliaClient,
+    operation: Operation[object],
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str | int] | None = None,
+    body: Body | None = None,
+) -> RawResponse | NoResponse:
+    """Send a request once, and judge nothing of its answer.
+
+    Raises:
+        InvalidRequestError: the request was refused here.
+        ClientClosedError: the client is closed.
+        TokenError: the token endpoint refused the scopes.
+        TransportError: it could not be reached.
+    """
+    requestor = tilia._requestor  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+    exchange = tilia._exchange  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+    key = new_key(operation)
+    request = build(operation, environment_of(tilia), path=path, query=query, body=body, new_key=key)
+    token = await tilia.access_token(operation.scopes)
+    try:
+        async with asyncio.timeout(requestor.timeout):
+            return await exchange(request, token)
+    except TimeoutError as error:
+        if isinstance(error, errors.TiliaError):
+            raise
+    return NoResponse(sent=True, reason="no answer came in time")
 
 
 def from_variables(
@@ -519,6 +568,8 @@ def _check_fields(
 
     What is no mapping at all is refused later.
     """
+    from tilia_async.wire.field_checks import problems_of_request  # noqa: PLC0415 - the typed methods need none
+
     if body is None or body.is_mapping:
         refuse(operation.name, problems_of_request(operation, query, None if body is None else body.reveal()))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
@@ -52,7 +53,7 @@ class ClientSettings(TypedDict, total=False):
     retry: RetryPolicy
     limits: Limits
     token_cache: TokenCache | None
-    operations: Mapping[str, Operation[object]] | None
+    operations: Mapping[str, Operation[object]] | str | PathLike[str] | None
     ledger: BlockLedger | None
     trust_env: bool
     ssl: SSLContext | None
@@ -81,8 +82,8 @@ class TiliaClient:
         retry: how often and when a call is sent again.
         limits: connections, and the size of an answer.
         token_cache: share one between clients; None: the one of this process.
-        operations: corrected declarations by name, used by the typed methods. ``echoes`` and ``denials`` that one does
-            not give stay as they are.
+        operations: corrected declarations by name, used by the typed methods; or the TOML file in which ``tilia
+            verify`` wrote them. ``echoes`` and ``denials`` that one does not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
         observers: are told of each call and attempt: objects of subclasses of ``Observer``.
@@ -116,7 +117,7 @@ class TiliaClient:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         limits: Limits = Limits(),  # noqa: B008 - frozen
         token_cache: TokenCache | None = None,
-        operations: Mapping[str, Operation[object]] | None = None,
+        operations: Mapping[str, Operation[object]] | str | PathLike[str] | None = None,
         ledger: BlockLedger | None = None,
         proxy: str | Secret | None = None,
         trust_env: bool = False,

@@ -20,6 +20,7 @@ TOS_STATUS = Operation(
     Service.ACCOUNTS,
     "/user-info/{account_id}/tos/tilia",
     TosStatus,
+    other_paths=("/v1/user-info/{account_id}/tos/tilia",),
     scopes={Scope.READ_ACCOUNTS},
     repeat=Repeat.SAFE,
     envelope=False,

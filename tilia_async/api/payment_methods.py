@@ -23,6 +23,7 @@ LIST = Operation(
     Service.PAYMENTS,
     "/v1/{account_id}/payment_methods",
     list[PaymentMethod],
+    other_paths=("/{account_id}/payment_methods",),
     scopes={Scope.READ_PAYMENT_METHODS},
     repeat=Repeat.SAFE,
 )
@@ -42,6 +43,7 @@ UPDATE = Operation(
     Service.PAYMENTS,
     "/v2/payment_method/{payment_method_id}",
     dict[str, JsonValue],
+    other_paths=("/v1/payment_method/{payment_method_id}",),
     scopes={Scope.WRITE_PAYMENT_METHOD},
     body=UpdateMethodBody,
     repeat=Repeat.SAFE,

@@ -81,7 +81,7 @@ def find(call: SandboxRequest) -> SandboxResponse:
 ROUTES = (
     Route(accounts.REGISTER, register),
     Route(accounts.UPDATE, update),
-    Route(accounts.GET, get, ("/v1/user-info/{account_id}",)),
+    Route(accounts.GET, get),
     Route(accounts.FIND, find),
 )
 

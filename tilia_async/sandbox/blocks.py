@@ -94,8 +94,8 @@ def capabilities(account: SandboxAccount) -> JsonObject:
 
 
 ROUTES = (
-    Route(accounts.BLOCK, block, ("/v1/user-info/{account_id}/block",)),
-    Route(accounts.UNBLOCK, unblock, ("/v1/user-info/{account_id}/unblock",)),
+    Route(accounts.BLOCK, block),
+    Route(accounts.UNBLOCK, unblock),
     Route(accounts.BLOCK_CAPABILITY, block_capability),
     Route(accounts.GET_BLOCKS, get_blocks),
     Route(accounts.MERGE, merge),

@@ -56,7 +56,7 @@ def decide_kyc(world: World, account: SandboxAccount, state: str, pii_level: str
 
 
 ROUTES = (
-    Route(compliance.TOS_STATUS, tos_status, ("/v1/user-info/{account_id}/tos/tilia",)),
+    Route(compliance.TOS_STATUS, tos_status),
     Route(compliance.KYC_STATUS, kyc_status),
     Route(compliance.ONBOARD_ENTITY, onboard_entity),
 )

@@ -171,9 +171,9 @@ def to_json(method: SandboxPaymentMethod) -> JsonObject:
 
 
 ROUTES = (
-    Route(payment_methods.LIST, list_all, ("/{account_id}/payment_methods",)),
+    Route(payment_methods.LIST, list_all),
     Route(payment_methods.GET, get),
-    Route(payment_methods.UPDATE, update, ("/v1/payment_method/{payment_method_id}",)),
+    Route(payment_methods.UPDATE, update),
     Route(payment_methods.TRANSACTION_METHODS, transaction_methods),
     Route(payment_methods.CREATE_CUSTOM_WALLET, create_custom_wallet),
 )

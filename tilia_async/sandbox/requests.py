@@ -102,13 +102,11 @@ class Route:
     """The route to a handler.
 
     Attributes:
-        other_paths: templates of the same operation that Tilia serves as well.
         other_bodies: what it takes instead of the body that the operation declares.
     """
 
     operation: Operation[object]
     handler: Handler
-    other_paths: tuple[str, ...] = ()
     other_bodies: tuple[type[object], ...] = ()
 
 

@@ -82,7 +82,7 @@ class Router:
     def __init__(self, routes: Iterable[Route] = ROUTES) -> None:
         self._templates: dict[str, list[_Template]] = {}
         for route in routes:
-            for path in (route.operation.path, *route.other_paths):
+            for path in (route.operation.path, *route.operation.other_paths):
                 template = _Template(tuple(path.split("/")), route)
                 self._templates.setdefault(route.operation.service, []).append(template)
         for templates in self._templates.values():

@@ -109,6 +109,7 @@ class Operation(Generic[T_co]):
         method: the HTTP method.
         service: which part of the API has it.
         path: the path template; ``{name}`` stands for a path parameter.
+        other_paths: templates under which pages or SDKs of Tilia's have the same operation.
         returns: the type that the answer's payload is read as.
         repeat: whether it may be sent again.
         scopes: what its token has to carry.
@@ -152,6 +153,7 @@ class Operation(Generic[T_co]):
     confidential: bool = attrs.field(kw_only=True, default=False)
     conflict: type[RegisteredAccount] | None = attrs.field(kw_only=True, default=None)
     evidence: Evidence | None = attrs.field(kw_only=True, default=None)
+    other_paths: tuple[str, ...] = attrs.field(kw_only=True, default=())
     segments: tuple[tuple[str, str | None], ...] = attrs.field(
         init=False, repr=False, eq=False, default=attrs.Factory(lambda self: _parse(self.path), takes_self=True)
     )

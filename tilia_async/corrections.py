@@ -1,0 +1,90 @@
+"""Corrected declarations in TOML files.
+
+``tilia verify`` writes them.
+
+::
+
+    [operations."accounts.get"]
+    path = "/v1/user-info/{account_id}"
+    scopes = ["read_accounts"]
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import attrs
+import orjson
+
+from tilia_async.api import OPERATIONS
+from tilia_async.config import Service
+from tilia_async.errors import ConfigurationError
+from tilia_async.wire.operation import Operation
+
+Corrections = Mapping[str, Mapping[str, object]]
+"""Corrected facts by name, of operations by name."""
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def read_corrections(file: str | os.PathLike[str]) -> dict[str, Operation[object]]:
+    """Read corrected declarations from a TOML file.
+
+    For ``TiliaClient(operations=…)``.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or names an operation or a fact that there is not.
+    """
+    import tomllib  # noqa: PLC0415 - few have such a file
+
+    try:
+        read = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"operations: {os.fspath(file)} cannot be read: {error}") from None
+    found: object = read.pop("operations", {})
+    if read or not isinstance(found, dict):
+        raise ConfigurationError(f'operations: {os.fspath(file)} has tables named operations."…" and nothing else')
+    return {name: _corrected(name, facts) for name, facts in cast("dict[str, object]", found).items()}
+
+
+def written_corrections(corrections: Corrections) -> str:
+    """Return corrections as the text of a TOML file."""
+    parts = ["# Corrected declarations, for TiliaClient(operations=…).\n"]
+    for name, facts in corrections.items():
+        # Texts, numbers, flags and lists of them are written in TOML as in JSON.
+        lines = [f"{fact} = {orjson.dumps(value).decode()}" for fact, value in facts.items()]
+        parts.append("\n".join([f'[operations."{name}"]', *lines]) + "\n")
+    return "\n".join(parts)
+
+
+def _corrected(name: str, facts: object) -> Operation[object]:
+    declared = OPERATIONS.get(name)
+    if declared is None or not isinstance(facts, dict):
+        raise ConfigurationError(f"operations: {name!r} is not the name of an operation")
+    given = cast("dict[str, object]", facts)
+    changes: dict[str, Any] = {fact: _value(name, fact, value) for fact, value in given.items()}
+    return attrs.evolve(declared, **changes)
+
+
+def _value(name: str, fact: str, value: object) -> object:
+    """Return a fact's value as declarations have it."""
+    fits = {
+        "method": lambda: value in _METHODS,
+        "service": lambda: value in {service.value for service in Service},
+        "path": lambda: isinstance(value, str) and value.startswith("/"),
+        "scopes": lambda: _is_list(value, str) and bool(value),
+        "success": lambda: _is_list(value, int) and bool(value),
+        "envelope": lambda: isinstance(value, bool),
+    }
+    if fact not in fits:
+        raise ConfigurationError(f"operations: {name} has no {fact!r} to correct; there are {', '.join(fits)}")
+    if not fits[fact]():
+        raise ConfigurationError(f"operations: {fact} of {name} cannot be {value!r}")
+    return Service(str(value)) if fact == "service" else value
+
+
+def _is_list(value: object, kind: type) -> bool:
+    return isinstance(value, list) and all(type(item) is kind for item in cast("list[object]", value))
