@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "scopes": CommandSource(f"{_HERE}.scopes:scopes", "List the scopes that each operation needs."),
     "token": CommandSource(f"{_HERE}.token:token", "Fetch an access token."),
     "doctor": CommandSource(f"{_HERE}.doctor:doctor", "Check settings, network and credentials."),
+    "verify": CommandSource(f"{_HERE}.verify:verify_command", "Check what the SDK knows of Tilia against Tilia."),
+    "openapi": CommandSource(f"{_HERE}.openapi:openapi", "Print Tilia's API as an OpenAPI 3.1 document."),
     "completion": CommandSource(f"{_HERE}.completion:completion", "Print the completion script of a shell."),
 }
 
