@@ -79,7 +79,8 @@ def _operation(
 
 def _used(schema: Mapping[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     for each in schema["properties"].values():
-        reference = each.get("$ref") or each.get("items", {}).get("$ref")
+        inner = each.get("items") or each.get("additionalProperties") or {}
+        reference = each.get("$ref") or inner.get("$ref")
         if reference:
             name = reference.removeprefix(REFERENCE)
             yield name
@@ -105,6 +106,9 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
         return " or ".join(map(_kind, schema["anyOf"]))
+    if "propertyNames" in schema:
+        names = ", ".join(f"`{name}`" for name in schema["propertyNames"]["enum"])
+        return f"for each of {names}: {_kind(schema['additionalProperties'])}"
     words = schema.get("enum") or schema.get("x-extensible-enum")
     if words:
         open_end = "" if "enum" in schema else ", …"

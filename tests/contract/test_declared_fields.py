@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -48,6 +49,9 @@ def objects_in(kind: Any, value: Any, place: tuple[Any, ...] = ()) -> Iterator[t
             yield from objects_in(field.kind, value[name], (*place, name))
     elif isinstance(value, list):
         yield from objects_in(base.__args__[0], value[0], (*place, 0))
+    elif getattr(base, "__origin__", None) is Mapping:
+        for name, item in value.items():
+            yield from objects_in(base.__args__[1], item, (*place, name))
 
 
 def at(whole: dict[str, Any], place: tuple[Any, ...]) -> dict[str, Any]:
@@ -164,3 +168,11 @@ async def test_a_secret_is_a_text_and_no_reason_repeats_it(api: Recorder, tilia:
     assert set(caught.value.problems) == {"password"}
     assert "short" not in str(caught.value)
     assert not api.requests
+
+
+def test_a_platform_that_there_is_not_is_told() -> None:
+    body = {**BODIES["accounts.register"], "external_platforms": {"myspace": {"user_id": "tom"}, "steam": {}}}
+    assert problems_of_fields(declared("accounts.register", "body"), body) == {
+        "external_platforms.myspace": ["is none of steam, oculus, apple, google, microsoft, nintendo, sony"],
+        "external_platforms.steam.user_id": ["is missing"],
+    }

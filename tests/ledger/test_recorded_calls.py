@@ -24,6 +24,7 @@ from support.recorded_calls import (
     url_in,
 )
 from support.scripted import ONCE, people, sandbox_client
+from support.whole_requests import BODIES, QUERIES
 
 import tilia_async.ledger.journal  # noqa: F401 - loaded late otherwise, and patched here by name
 import tilia_sync
@@ -149,7 +150,9 @@ async def test_other_operations_leave_no_record(tmp_path: Path) -> None:
         for operation in others:
             path = dict.fromkeys(operation.parameters, "acct_1")
             try:
-                await tilia.send(operation, path=path, body=None if operation.reads else {"account_id": "acct_1"})
+                await tilia.send(
+                    operation, path=path, query=QUERIES.get(operation.name), body=BODIES.get(operation.name)
+                )
             except errors.TiliaError:
                 continue
         assert len(answering.arrived) > 30

@@ -9,6 +9,7 @@ from typing import Final, TypedDict
 
 import attrs
 
+from tilia_async.field_types import CountryCode, Text
 from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonValue
 from tilia_async.models.tags import Tag
@@ -35,21 +36,21 @@ class AccountProfile(TypedDict, total=False):
     ``state_province`` and ``country_iso`` go together.
     """
 
-    full_name: str
+    full_name: Text
     """Name of the person."""
-    street_address_1: str
+    street_address_1: Text
     """First line of the address."""
-    street_address_2: str
+    street_address_2: Text
     """Second line of the address."""
-    street_address_3: str
+    street_address_3: Text
     """Third line of the address."""
-    city: str
+    city: Text
     """City."""
-    state_province: str
+    state_province: Text
     """State or province; together with ``country_iso``."""
-    country_iso: str
+    country_iso: CountryCode
     """Country, ISO 3166, two letters; together with ``state_province``."""
-    zip_postal_code: str
+    zip_postal_code: Text
     """Postal code."""
 
 

@@ -8,7 +8,7 @@ read which fields there are. Fields of their parts are told where the parts are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from tilia_async.field_types import (
@@ -27,6 +27,7 @@ from tilia_async.field_types import (
     text_of,
 )
 from tilia_async.json_value import JsonInput
+from tilia_async.models.accounts import AccountProfile, ExternalPlatform
 from tilia_async.models.invoices import InvoiceMechanism
 from tilia_async.models.line_items import LineItem, PaymentSource
 from tilia_async.models.refunds import RefundReason, RefundStatus
@@ -59,48 +60,13 @@ class PlatformFields(TypedDict):
     """Id of the user on that platform."""
 
 
-class PlatformsFields(TypedDict, total=False):
-    """Users on external platforms, by platform."""
-
-    steam: PlatformFields
-    """User on Steam."""
-    oculus: PlatformFields
-    """User on Oculus."""
-    apple: PlatformFields
-    """User at Apple."""
-    google: PlatformFields
-    """User at Google."""
-    microsoft: PlatformFields
-    """User at Microsoft."""
-    nintendo: PlatformFields
-    """User at Nintendo."""
-    sony: PlatformFields
-    """User at Sony."""
-
-
-class UpdateBody(TypedDict, total=False):
+class UpdateBody(AccountProfile, total=False):
     """Changes to a user's profile (fact sheet "accounts", C3)."""
 
     email: EmailFields
     """E-mail address; not together with ``external_platforms``."""
-    external_platforms: PlatformsFields
+    external_platforms: Mapping[ExternalPlatform, PlatformFields]
     """Users on external platforms; not together with ``email``."""
-    full_name: Text
-    """Name of the person."""
-    street_address_1: Text
-    """First line of the address."""
-    street_address_2: Text
-    """Second line of the address."""
-    street_address_3: Text
-    """Third line of the address."""
-    city: Text
-    """City."""
-    state_province: Text
-    """State or province; together with ``country_iso``."""
-    country_iso: CountryCode
-    """Country, two letters; together with ``state_province``."""
-    zip_postal_code: Text
-    """Postal code."""
 
 
 class RegisterBody(UpdateBody):

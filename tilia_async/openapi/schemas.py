@@ -106,7 +106,9 @@ class Schemas:
         if origin is Literal:
             return {"enum": list(arguments)}
         if origin in {Mapping, dict}:
-            return {"type": "object", "additionalProperties": self.of(arguments[1])}
+            words = self.of(arguments[0])
+            names: JsonObject = {"propertyNames": {"enum": words["enum"]}} if "enum" in words else {}
+            return {"type": "object", "additionalProperties": self.of(arguments[1]), **names}
         if origin is not None:
             return self._of_items(arguments[0])
         if isinstance(kind, type) and issubclass(kind, Enum):

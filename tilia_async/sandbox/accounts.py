@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tilia_async.api import accounts
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.models.accounts import ExternalPlatform
+from tilia_async.models.accounts import AccountProfile, ExternalPlatform
 from tilia_async.models.requests import LONGEST_USERNAME
 from tilia_async.sandbox import messages
 from tilia_async.sandbox.account_guards import account_of_path
@@ -15,16 +15,7 @@ from tilia_async.sandbox.requests import Route, SandboxRequest
 from tilia_async.sandbox.responses import SandboxResponse, failure, invalid, not_found, success
 from tilia_async.sandbox.state.accounts import INTEGRATOR, SandboxAccount, Tag
 
-_PROFILE = (
-    "full_name",
-    "street_address_1",
-    "street_address_2",
-    "street_address_3",
-    "city",
-    "state_province",
-    "country_iso",
-    "zip_postal_code",
-)
+_PROFILE = tuple(AccountProfile.__annotations__)
 
 
 _PLATFORMS = frozenset(platform.value for platform in ExternalPlatform)

@@ -108,8 +108,9 @@ def _of_type(kind: Any, value: object, place: str, *, closed: bool) -> _Found:
         yield from _of_mapping(kind, value, place, closed=closed)
     elif origin is Literal:
         yield from _of_words(get_args(kind), value, place)
-    elif origin in {Mapping, dict}:
-        yield from () if isinstance(value, Mapping) else [(place, f"is an object, not {type(value).__name__}")]
+    elif origin is Mapping:
+        names, values = get_args(kind)
+        yield from _of_entries(names, values, value, place, closed=closed)
     elif origin is not None:
         yield from _of_items(get_args(kind)[0], value, place, closed=closed)
     elif issubclass(kind, Enum):
@@ -128,6 +129,18 @@ def _of_mapping(kind: type[object], value: object, place: str, *, closed: bool) 
         yield from _of_object(kind, value, f"{place}.", closed=closed)
     else:
         yield place, f"is an object, not {type(value).__name__}"
+
+
+def _of_entries(names: Any, kind: Any, value: object, place: str, *, closed: bool) -> _Found:
+    if not isinstance(value, Mapping):
+        yield place, f"is an object, not {type(value).__name__}"
+        return
+    known = [member.value for member in names] if issubclass(names, Enum) else None
+    for name, item in value.items():
+        if known is None or name in known:
+            yield from _of_value(kind, item, f"{place}.{name}", closed=closed)
+        else:
+            yield f"{place}.{name}", f"is none of {', '.join(known)}"
 
 
 def _of_items(kind: Any, value: object, place: str, *, closed: bool) -> _Found:
