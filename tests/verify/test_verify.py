@@ -11,7 +11,8 @@ from support.good_answers import GOOD
 
 from tilia_async import Environment, TiliaClient, errors
 from tilia_async.api import OPERATIONS
-from tilia_async.sandbox import Sandbox
+from tilia_async.sandbox import Fault, Sandbox
+from tilia_async.tokens import TokenCache
 from tilia_async.verify import Fact, Finding, Verdict, VerifyReport, verify
 from tilia_async.verify.answers import observations
 from tilia_async.verify.requests import NEVER, READS, WRITES
@@ -92,6 +93,36 @@ async def test_writes_elsewhere_want_to_be_confirmed(environment: str | Environm
     async with TiliaClient("id", "secret", environment) as tilia:
         with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
             await verify(tilia, writes=True)
+
+
+@pytest.mark.asyncio
+async def test_credentials_that_get_no_token_are_an_error(sandbox: Sandbox) -> None:
+    async with TiliaClient(sandbox.client_id, "wrong", sandbox.environment, token_cache=TokenCache()) as tilia:
+        with pytest.raises(errors.TokenError):
+            await verify(tilia)
+
+
+@pytest.mark.asyncio
+async def test_scopes_that_the_credentials_lack_are_not_tried() -> None:
+    async with Sandbox(scopes=["search_accounts"]) as sandbox:
+        async with TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
+            report = await verify(tilia)
+    assert not report.differences
+    assert finding(report, "accounts.get", Fact.SCOPE).verdict is Verdict.HOLDS
+    assert finding(report, "wallets.get", Fact.SCOPE) == Finding(
+        "wallets.get", Fact.SCOPE, Verdict.NOT_TRIED, "read_wallets: these credentials do not get it"
+    )
+
+
+@pytest.mark.asyncio
+async def test_what_nobody_answers_is_not_looked_at(sandbox: Sandbox, tilia: TiliaClient) -> None:
+    account = await registered(tilia)
+    sandbox.faults.add("wallets.balances", Fault.SERVER_ERROR_EMPTY, times=10)
+    sandbox.faults.add("compliance.kyc_status", Fault.DROP_BEFORE_COMMIT, times=10)
+    report = await verify(tilia, account)
+    assert not report.differences
+    assert finding(report, "wallets.balances", Fact.FIELDS).why == "answered with 500"
+    assert finding(report, "compliance.kyc_status", Fact.HOST).why == "it was sent, and no answer came"
 
 
 async def run(server: Deviating, **settings: Any) -> tuple[VerifyReport, str]:

@@ -58,12 +58,16 @@ class Probe:
         declared: the declaration that is checked.
         value: the typed value of its answer, if it can be read.
         corrections: facts that work where those of the declaration did not.
+        refused: the token endpoint's last refusal; None: each token was granted.
+        had_token: some token was granted.
     """
 
     tilia: TiliaClient
     declared: Operation[object]
     asked: Asked
     value: object = None
+    refused: TokenError | None = None
+    had_token: bool = False
     corrections: dict[str, object] = attrs.field(factory=dict[str, object])
     findings: list[Finding] = attrs.field(factory=list[Finding])
 
@@ -71,6 +75,9 @@ class Probe:
         """Send the request, and others where its facts differ."""
         operation: Operation[object] | None = self.declared
         answer = await self._send(self.declared)
+        if isinstance(answer, NoResponse) and answer.sent:
+            self._skip(_facts_of(self.declared), "it was sent, and no answer came")
+            return
         if not _is_tilias(answer, self.asked):
             operation, answer = await self._elsewhere(answer)
         else:
@@ -95,7 +102,9 @@ class Probe:
                     self.tilia, operation, path=self.asked.path, query=self.asked.query, body=self.asked.body
                 )
             except TokenError as error:
+                self.refused = error
                 return error
+            self.had_token = True
             if isinstance(answer, RawResponse) and answer.status < 500:
                 break
         return answer
@@ -210,9 +219,11 @@ class Probe:
 
 def not_tried(operation: Operation[object], why: str) -> list[Finding]:
     """Return the findings of an operation that was not tried."""
-    probe_facts = (Fact.HOST, *_AFTER_HOST, *_of_answer(operation))
     inferred = frozenset[str]() if operation.evidence is None else operation.evidence.inferred
-    return [Finding(operation.name, fact, Verdict.NOT_TRIED, why, _EVIDENCE[fact] in inferred) for fact in probe_facts]
+    return [
+        Finding(operation.name, fact, Verdict.NOT_TRIED, why, _EVIDENCE[fact] in inferred)
+        for fact in _facts_of(operation)
+    ]
 
 
 def _candidates(declared: Operation[object]) -> Iterator[tuple[Fact, Operation[object]]]:
@@ -256,6 +267,10 @@ def _is_refused(answer: _Answer) -> bool:
 
 def _told(answer: _Answer) -> str:
     return f"{answer.status}" if isinstance(answer, RawResponse) else "nobody answers"
+
+
+def _facts_of(operation: Operation[object]) -> tuple[Fact, ...]:
+    return (Fact.HOST, *_AFTER_HOST, *_of_answer(operation))
 
 
 def _of_answer(operation: Operation[object]) -> tuple[Fact, ...]:

@@ -110,9 +110,6 @@ WRITES: Final[Mapping[str, Make]] = {
     "registration.start": _first_step,
     "registration.complete": lambda known: {} if "registration_id" in known.found else None,
     "accounts.update": lambda _: {"full_name": "Tilia SDK verify"},
-    "accounts.block": lambda _: {},
-    "accounts.unblock": lambda _: {},
-    "accounts.block_capability": _with_account(block_capability="login", block_reason="account_close"),
     "auth.create_redirect": _with_account(),
     "auth.create_user_token": _with_account(return_token=True),
     "payment_methods.update": lambda _: {"display_string": "Tilia SDK verify"},
@@ -120,6 +117,10 @@ WRITES: Final[Mapping[str, Make]] = {
     "invoices.create": _draft(),
     "invoices.authorize": _draft(paid_in_pages=True),
     "escrow.create": _draft(),
+    # Last: a block that cannot be lifted would be in the way of the others.
+    "accounts.block": lambda _: {},
+    "accounts.unblock": lambda _: {},
+    "accounts.block_capability": _with_account(block_capability="login", block_reason="account_close"),
 }
 """Writes for an account of their own, in this order."""
 

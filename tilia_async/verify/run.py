@@ -10,7 +10,7 @@ import attrs
 from tilia_async.api import OPERATIONS
 from tilia_async.client import TiliaClient, declarations_of, environment_of
 from tilia_async.config import Environment, Service, is_loopback
-from tilia_async.errors import ConfigurationError, TiliaError
+from tilia_async.errors import ConfigurationError, TiliaError, TokenError
 from tilia_async.verify.findings import Finding
 from tilia_async.verify.known_ids import KnownIds
 from tilia_async.verify.probe import Asked, Probe, not_tried
@@ -36,6 +36,7 @@ async def verify(
 
     Raises:
         ConfigurationError: it is to write where that is not confirmed; nothing was sent.
+        TokenError: the token endpoint refused each token that was asked for.
         TransportError: the token endpoint could not be reached.
     """
     where = _named(environment_of(tilia))
@@ -48,6 +49,8 @@ async def verify(
     known = walk.known if account_id is None else KnownIds({"account_id": account_id}, {"account_id"})
     known.found.update({name: found for name, found in walk.known.found.items() if name not in known.found})
     await walk.read(known)
+    if walk.refused is not None and not walk.had_token:
+        raise walk.refused
     for name, operation in OPERATIONS.items():
         if name not in walk.findings:
             walk.findings[name] = not_tried(operation, NEVER.get(name, "it writes"))
@@ -62,12 +65,16 @@ class _Walk:
 
     Attributes:
         known: the ids of the account that its writes made.
+        refused: the token endpoint's last refusal.
+        had_token: some token was granted.
     """
 
     tilia: TiliaClient
     known: KnownIds = attrs.field(factory=KnownIds)
     findings: dict[str, list[Finding]] = attrs.field(factory=dict[str, list[Finding]])
     corrections: dict[str, dict[str, object]] = attrs.field(factory=dict[str, dict[str, object]])
+    refused: TokenError | None = None
+    had_token: bool = False
 
     async def read(self, known: KnownIds) -> None:
         declared = declarations_of(self.tilia)
@@ -90,6 +97,7 @@ class _Walk:
     async def _probe(self, name: str, asked: Asked, known: KnownIds) -> None:
         probe = Probe(self.tilia, declarations_of(self.tilia)[name], asked)
         await probe.run()
+        self.refused, self.had_token = probe.refused or self.refused, probe.had_token or self.had_token
         known.learn(probe.value)
         self.findings[name] = probe.findings
         if probe.corrections:
