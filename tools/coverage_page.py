@@ -29,7 +29,8 @@ the reason that there is none: {operations} operations, of which {covered} have 
 How sure it is stands in the last column. *Documented* means that a page of Tilia's documentation says it; *seen*, that
 code of Tilia's own SDKs does it; *inferred*, that it is a good guess; *not found*, that nobody tells. What is inferred
 can be corrected in one line, `TiliaClient(..., operations={{...}})` or `Environment.at(..., services={{...}})`, and an
-error that a wrong guess may have caused says so.
+error that a wrong guess may have caused says so. [`tilia verify`](verify.md) checks all of it against Tilia, and writes
+the corrections.
 """
 
 EVENTS = """\

@@ -122,6 +122,8 @@ async def test_what_nobody_answers_is_not_looked_at(sandbox: Sandbox, tilia: Til
     report = await verify(tilia, account)
     assert not report.differences
     assert finding(report, "wallets.balances", Fact.FIELDS).why == "answered with 500"
+    assert finding(report, "wallets.balances", Fact.HOST).verdict is Verdict.HOLDS
+    assert finding(report, "wallets.balances", Fact.SCOPE).verdict is Verdict.NOT_TRIED
     assert finding(report, "compliance.kyc_status", Fact.HOST).why == "it was sent, and no answer came"
 
 
@@ -129,6 +131,17 @@ async def run(server: Deviating, **settings: Any) -> tuple[VerifyReport, str]:
     async with server.client(**settings) as tilia:
         account = next(iter(server.sandbox.accounts), "") or await registered(tilia)
         return await verify(tilia, account), account
+
+
+FAILURE = {"status": "Failure", "message": ["no"], "codes": [], "payload": None}
+
+
+@pytest.mark.asyncio
+async def test_a_failure_under_a_good_status_is_not_looked_at() -> None:
+    async with Deviating(changes={"v2/wallet/": lambda _: FAILURE}) as server:
+        report, _ = await run(server)
+        assert not report.differences
+        assert finding(report, "wallets.get", Fact.FIELDS).why == "answered with 200 and a failure"
 
 
 DEVIATIONS: list[tuple[dict[str, Any], str, Fact, str, dict[str, Any]]] = [

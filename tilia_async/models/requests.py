@@ -87,8 +87,11 @@ class AuthorizeUserBody(TypedDict):
     """``tilia_hosted`` for a page that Tilia hosts."""
     flow: NotRequired[Word]
     """Page, for hosted ones, e.g. ``kyc``."""
-    token_expiration_seconds: NotRequired[Count]
-    """Lifetime of the token in seconds."""
+    token_expiration_seconds: NotRequired[Count | Word]
+    """Lifetime of the token in seconds.
+
+    Tilia's schema says text, and its sample is a number.
+    """
 
 
 class StartRegistrationBody(TypedDict):

@@ -30,6 +30,8 @@ _EVIDENCE: Final[Mapping[Fact, str]] = {
     **dict.fromkeys((Fact.STATUS, Fact.ENVELOPE, Fact.FIELDS, Fact.TIMES, Fact.AMOUNTS), "answer"),
 }
 _MOST_NOTES: Final = 8
+_SAY_NOTHING: Final = (403, 408, 429)
+"""Statuses that whatever stands before the operation may have."""
 
 _Answer: TypeAlias = RawResponse | NoResponse | TokenError
 
@@ -77,6 +79,10 @@ class Probe:
         answer = await self._send(self.declared)
         if isinstance(answer, NoResponse) and answer.sent:
             self._skip(_facts_of(self.declared), "it was sent, and no answer came")
+            return
+        if isinstance(answer, RawResponse) and (answer.status in _SAY_NOTHING or answer.status >= 500):
+            self._note(Fact.HOST, Verdict.HOLDS, "it answers")
+            self._skip(_facts_of(self.declared), f"answered with {answer.status}")
             return
         if not _is_tilias(answer, self.asked):
             operation, answer = await self._elsewhere(answer)
@@ -158,25 +164,32 @@ class Probe:
             why = f"answered with {answer.status}"
             self._skip(_of_answer(self.declared), why if self.asked.real else f"{why}, since no id was known")
             return
-        if answer.status in self.declared.success:
-            self._note(Fact.STATUS, Verdict.HOLDS, f"{answer.status}")
-        else:
-            declared = ", ".join(map(str, sorted(self.declared.success)))
-            self._note(Fact.STATUS, Verdict.DIFFERS, f"{answer.status} and not {declared}")
-            self.corrections["success"] = [answer.status]
         try:
             body = read_json(answer)
         except ValueError:
             self._note(Fact.FIELDS, Verdict.DIFFERS, "the answer is no JSON")
             self._skip(_of_answer(self.declared), "the answer is no JSON")
             return
+        opened = open_envelope(body)
+        if not opened.success:
+            self._skip(_of_answer(self.declared), f"answered with {answer.status} and a failure")
+            return
+        self._look_at_status(answer.status)
         self._look_at_envelope(body)
-        payload = open_envelope(body).payload
+        payload = opened.payload
         self._look_at_fields(list(observations(self.declared.returns, payload)))
         try:
             self.value = decode(payload, self.declared.returns)
         except PayloadError:
             self.value = None
+
+    def _look_at_status(self, status: int) -> None:
+        if status in self.declared.success:
+            self._note(Fact.STATUS, Verdict.HOLDS, f"{status}")
+        else:
+            declared = ", ".join(map(str, sorted(self.declared.success)))
+            self._note(Fact.STATUS, Verdict.DIFFERS, f"{status} and not {declared}")
+            self.corrections["success"] = [status]
 
     def _look_at_envelope(self, body: JsonValue) -> None:
         enveloped = isinstance(body, dict) and "status" in body and open_envelope(body).confirmed
@@ -243,7 +256,7 @@ def _is_tilias(answer: _Answer, asked: Asked) -> bool:
     """
     if isinstance(answer, TokenError):
         return True
-    if isinstance(answer, NoResponse) or answer.status == 405:
+    if isinstance(answer, NoResponse) or answer.status == 405 or 300 <= answer.status < 400:
         return False
     if answer.status != 404:
         return True
