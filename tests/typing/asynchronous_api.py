@@ -1,6 +1,6 @@
 """The types that a user of ``tilia_async`` gets. Type checkers read this file (``nox -s types``); nobody runs it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from io import StringIO
@@ -11,6 +11,7 @@ from aiohttp import web
 from tilia_async import Environment, LineItem, Money, Operation, Reconciliation, Response, Scope, TiliaClient, Verdict
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport, BulkStream
+from tilia_async.json_value import JsonValue
 from tilia_async.ledger import BlockAction, BlockJob, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.models import (
     Account,
@@ -39,6 +40,7 @@ from tilia_async.models import (
     UserToken,
     Wallet,
 )
+from tilia_async.openapi import document
 from tilia_async.sandbox import (
     Fault,
     RecordedRequest,
@@ -49,6 +51,7 @@ from tilia_async.sandbox import (
     SentNotification,
 )
 from tilia_async.tokens import AccessToken
+from tilia_async.verify import Finding, VerifyReport, verify
 from tilia_async.webhooks import AccountBlockChanged, Event, UnknownEvent, WebhookReceiver, parse_event
 
 
@@ -61,7 +64,12 @@ async def clients(operation: Operation[Account]) -> None:
         assert_type(answer.value, Account)
         assert_type(answer.status, int)
         assert_type(answer.headers, Mapping[str, str])
-    assert_type(TiliaClient.from_env(timeout=5.0), TiliaClient)
+        report = await verify(tilia, "acct_1", writes=True, confirm="production")
+        assert_type(report, VerifyReport)
+        assert_type(report.findings, Sequence[Finding])
+        assert_type(report.to_markdown(), str)
+    assert_type(TiliaClient.from_env(timeout=5.0, operations="corrections.toml"), TiliaClient)
+    assert_type(document("staging"), dict[str, JsonValue])
     assert_type(OPERATIONS, Mapping[str, Operation[object]])
     assert_type(Environment.at("http://127.0.0.1:8411/{service}"), Environment)
 

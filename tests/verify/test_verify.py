@@ -13,7 +13,7 @@ from tilia_async import Environment, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault, Sandbox
 from tilia_async.tokens import TokenCache
-from tilia_async.verify import Fact, Finding, Verdict, VerifyReport, verify
+from tilia_async.verify import Conformance, Fact, Finding, VerifyReport, verify
 from tilia_async.verify.answers import observations
 from tilia_async.verify.requests import NEVER, READS, WRITES
 from tilia_async.wire.envelope import open_envelope
@@ -50,7 +50,7 @@ async def test_the_sandbox_holds_what_is_declared(sandbox: Sandbox, tilia: Tilia
     assert not report.differences
     assert not report.corrections
     assert all(request.method == "GET" or request.operation == "auth.token" for request in sandbox.requests[before:])
-    tried = {each.operation for each in report.findings if each.verdict is Verdict.HOLDS}
+    tried = {each.operation for each in report.findings if each.conformance is Conformance.HOLDS}
     assert tried == set(READS)
     assert finding(report, "accounts.get", Fact.TIMES).why == "1 seen; RFC 3339"
     assert finding(report, "accounts.block", Fact.PATH).why == "it writes"
@@ -64,7 +64,7 @@ async def test_writes_touch_no_account_but_their_own_and_move_no_money(sandbox: 
     assert not report.differences
     sent = {each.operation for each in sandbox.requests[before:]}
     assert not sent & NEVER.keys()
-    tried = {each.operation for each in report.findings if each.verdict is Verdict.HOLDS}
+    tried = {each.operation for each in report.findings if each.conformance is Conformance.HOLDS}
     assert tried == {*READS, *WRITES}
     writes = [each for each in sandbox.requests[before:] if each.method != "GET"]
     assert not [each for each in writes if account in each.path or account.encode() in each.body]
@@ -76,8 +76,8 @@ async def test_without_an_account_paths_and_scopes_are_tried(tilia: TiliaClient)
     report = await verify(tilia)
     assert not report.differences
     for fact in (Fact.HOST, Fact.PATH, Fact.SCOPE):
-        assert finding(report, "accounts.get", fact).verdict is Verdict.HOLDS
-    assert finding(report, "accounts.get", Fact.FIELDS).verdict is Verdict.NOT_TRIED
+        assert finding(report, "accounts.get", fact).conformance is Conformance.HOLDS
+    assert finding(report, "accounts.get", Fact.FIELDS).conformance is Conformance.NOT_TRIED
 
 
 @pytest.mark.asyncio
@@ -108,9 +108,9 @@ async def test_scopes_that_the_credentials_lack_are_not_tried() -> None:
         async with TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
             report = await verify(tilia)
     assert not report.differences
-    assert finding(report, "accounts.get", Fact.SCOPE).verdict is Verdict.HOLDS
+    assert finding(report, "accounts.get", Fact.SCOPE).conformance is Conformance.HOLDS
     assert finding(report, "wallets.get", Fact.SCOPE) == Finding(
-        "wallets.get", Fact.SCOPE, Verdict.NOT_TRIED, "read_wallets: these credentials do not get it"
+        "wallets.get", Fact.SCOPE, Conformance.NOT_TRIED, "read_wallets: these credentials do not get it"
     )
 
 
@@ -122,8 +122,8 @@ async def test_what_nobody_answers_is_not_looked_at(sandbox: Sandbox, tilia: Til
     report = await verify(tilia, account)
     assert not report.differences
     assert finding(report, "wallets.balances", Fact.FIELDS).why == "answered with 500"
-    assert finding(report, "wallets.balances", Fact.HOST).verdict is Verdict.HOLDS
-    assert finding(report, "wallets.balances", Fact.SCOPE).verdict is Verdict.NOT_TRIED
+    assert finding(report, "wallets.balances", Fact.HOST).conformance is Conformance.HOLDS
+    assert finding(report, "wallets.balances", Fact.SCOPE).conformance is Conformance.NOT_TRIED
     assert finding(report, "compliance.kyc_status", Fact.HOST).why == "it was sent, and no answer came"
 
 
@@ -254,7 +254,7 @@ async def test_a_deviation_is_found_and_nothing_else(
     async with Deviating(**deviation) as server:
         report, account = await run(server)
         found = finding(report, operation, fact)
-        assert found.verdict is Verdict.DIFFERS, report.to_text()
+        assert found.conformance is Conformance.DIFFERS, report.to_text()
         assert why in found.why
         shared = {name for name in OPERATIONS if OPERATIONS[name].path == OPERATIONS[operation].path}
         assert {each.operation for each in report.differences} <= shared, report.to_text()

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from tilia_async.api import auth
+from tilia_async.sandbox.fields import Fields
 from tilia_async.sandbox.requests import Route, SandboxRequest
-from tilia_async.sandbox.responses import SandboxResponse, blocked, invalid, not_found, success
+from tilia_async.sandbox.responses import SandboxResponse, blocked, not_found, success
 from tilia_async.sandbox.state.accounts import INTEGRATOR
 
 _GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
 def authorize_user(call: SandboxRequest) -> SandboxResponse:
-    fields = call.json()
-    account_id = fields.get("account_id")
-    if not isinstance(account_id, str) or not 0 < len(account_id) <= 36:
-        return invalid({"account_id": ["is required"]})
-    flow = fields.get("flow") or "kyc"
-    if not isinstance(flow, str):
-        return invalid({"flow": ["must be a string"]})
+    fields = Fields(call.json())
+    account_id, flow = fields.text("account_id"), fields.text("flow") or "kyc"
     account = call.world.people.users.get(account_id)
     if account is None:
         # Not documented; Tilia's Node SDK has seen it on staging.
@@ -26,7 +22,7 @@ def authorize_user(call: SandboxRequest) -> SandboxResponse:
         return blocked(account_id)
     nonce = call.world.new_uuid()
     call.world.nonces[nonce] = account_id
-    if fields.get("return_token") is True:
+    if fields.value("return_token") is True:
         token: dict[str, str] = {
             "access_token": f"user.{call.world.new_uuid()}",
             "token_type": "Bearer",
@@ -34,7 +30,7 @@ def authorize_user(call: SandboxRequest) -> SandboxResponse:
             "expiry": _GO_ZERO_TIME,
         }
         return success({"nonce_auth_id": nonce, "token": {**token}})
-    if fields.get("mechanism") == "tilia_hosted":
+    if fields.value("mechanism") == "tilia_hosted":
         url = f"https://pub.staging.tilia-inc.com/{INTEGRATOR}/{flow}/{nonce}"
         return success({"nonce_auth_id": nonce, "redirect": url})
     return success({"redirect": f"https://web.staging.tilia-inc.com/ui/appauth/{nonce}"})

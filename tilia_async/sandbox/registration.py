@@ -63,11 +63,6 @@ def _problems(fields: JsonObject) -> dict[str, list[str]]:
     password = fields.get("password")
     if not isinstance(password, str) or not _is_password(password, fields):
         problems["password"] = ["does not meet the requirements"]
-    for field in ("tracking_id", "metadata"):
-        if not isinstance(fields.get(field) or "", str):
-            problems[field] = ["must be a string"]
-    if not isinstance(fields.get("tos", False), bool):
-        problems["tos"] = ["must be a boolean"]
     return problems
 
 

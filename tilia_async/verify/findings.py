@@ -20,7 +20,7 @@ class Fact(StrEnum):
     AMOUNTS = "amounts"
 
 
-class Verdict(StrEnum):
+class Conformance(StrEnum):
     """Result of a check."""
 
     HOLDS = "holds"
@@ -39,7 +39,7 @@ class Finding:
     """Operation, e.g. ``accounts.get``."""
     fact: Fact
     """Fact that was checked."""
-    verdict: Verdict
+    conformance: Conformance
     """Result of the check."""
     why: str
     """Explanation for people."""

@@ -17,7 +17,7 @@ from tilia_async.errors import TokenError
 from tilia_async.json_value import Body, JsonValue
 from tilia_async.scopes import Scope
 from tilia_async.verify.answers import Observation, observations, scalars_of
-from tilia_async.verify.findings import Fact, Finding, Verdict
+from tilia_async.verify.findings import Conformance, Fact, Finding
 from tilia_async.wire.codec import PayloadError, decode
 from tilia_async.wire.envelope import NoResponse, RawResponse, open_envelope, read_json
 from tilia_async.wire.operation import Operation
@@ -81,18 +81,18 @@ class Probe:
             self._skip(_facts_of(self.declared), "it was sent, and no answer came")
             return
         if isinstance(answer, RawResponse) and (answer.status in _SAY_NOTHING or answer.status >= 500):
-            self._note(Fact.HOST, Verdict.HOLDS, "it answers")
+            self._note(Fact.HOST, Conformance.HOLDS, "it answers")
             self._skip(_facts_of(self.declared), f"answered with {answer.status}")
             return
         if not _is_tilias(answer, self.asked):
             operation, answer = await self._elsewhere(answer)
         else:
-            self._note(Fact.HOST, Verdict.HOLDS, "it answers")
-            self._note(Fact.PATH, Verdict.HOLDS, "the path is known")
+            self._note(Fact.HOST, Conformance.HOLDS, "it answers")
+            self._note(Fact.PATH, Conformance.HOLDS, "the path is known")
         if operation is not None and _is_refused(answer):
             operation, answer = await self._with_other_scopes(operation, answer)
         elif operation is not None:
-            self._note(Fact.SCOPE, Verdict.HOLDS, f"{', '.join(sorted(operation.scopes))} will do")
+            self._note(Fact.SCOPE, Conformance.HOLDS, f"{', '.join(sorted(operation.scopes))} will do")
         self._skip([Fact.HOST, *_AFTER_HOST], "what comes before it failed")
         if operation is None or isinstance(answer, TokenError | NoResponse):
             self._skip(_of_answer(self.declared), "there was no answer to look at")
@@ -128,17 +128,19 @@ class Probe:
                 changed = {"path": candidate.path} if fact is Fact.PATH else {"service": candidate.service.value}
                 self.corrections |= changed
                 told = candidate.path if fact is Fact.PATH else f"the host of {candidate.service}"
-                self._note(fact, Verdict.DIFFERS, f"{_told(answer)}; {told} has it")
+                self._note(fact, Conformance.DIFFERS, f"{_told(answer)}; {told} has it")
                 for other in (Fact.HOST, Fact.PATH):
                     if other is not fact:
-                        self._note(other, Verdict.HOLDS, "it answers there")
+                        self._note(other, Conformance.HOLDS, "it answers there")
                 return candidate, found
         if reached:
-            self._note(Fact.HOST, Verdict.HOLDS, "something answers")
+            self._note(Fact.HOST, Conformance.HOLDS, "something answers")
         if self.asked.proven or not _has_tilias_form(answer):
-            self._note(wrong, Verdict.DIFFERS, f"{_told(answer)}, and no other path or host that was tried has it")
+            self._note(wrong, Conformance.DIFFERS, f"{_told(answer)}, and no other path or host that was tried has it")
         else:
-            self._note(wrong, Verdict.NOT_TRIED, f"{_told(answer)}: there is no such id here, or the path is another")
+            self._note(
+                wrong, Conformance.NOT_TRIED, f"{_told(answer)}: there is no such id here, or the path is another"
+            )
         return None, answer
 
     async def _with_other_scopes(
@@ -152,10 +154,10 @@ class Probe:
             found = await self._send(candidate) if scope not in operation.scopes else answer
             if isinstance(found, RawResponse) and not _is_refused(found):
                 self.corrections["scopes"] = [scope.value]
-                self._note(Fact.SCOPE, Verdict.DIFFERS, f"{named}: {told}; with {scope} it is not")
+                self._note(Fact.SCOPE, Conformance.DIFFERS, f"{named}: {told}; with {scope} it is not")
                 return candidate, found
-        verdict = Verdict.DIFFERS if isinstance(answer, RawResponse) else Verdict.NOT_TRIED
-        self._note(Fact.SCOPE, verdict, f"{named}: {told}")
+        conformance = Conformance.DIFFERS if isinstance(answer, RawResponse) else Conformance.NOT_TRIED
+        self._note(Fact.SCOPE, conformance, f"{named}: {told}")
         return None, answer
 
     def _look(self, answer: RawResponse) -> None:
@@ -167,7 +169,7 @@ class Probe:
         try:
             body = read_json(answer)
         except ValueError:
-            self._note(Fact.FIELDS, Verdict.DIFFERS, "the answer is no JSON")
+            self._note(Fact.FIELDS, Conformance.DIFFERS, "the answer is no JSON")
             self._skip(_of_answer(self.declared), "the answer is no JSON")
             return
         opened = open_envelope(body)
@@ -185,21 +187,21 @@ class Probe:
 
     def _look_at_status(self, status: int) -> None:
         if status in self.declared.success:
-            self._note(Fact.STATUS, Verdict.HOLDS, f"{status}")
+            self._note(Fact.STATUS, Conformance.HOLDS, f"{status}")
         else:
             declared = ", ".join(map(str, sorted(self.declared.success)))
-            self._note(Fact.STATUS, Verdict.DIFFERS, f"{status} and not {declared}")
+            self._note(Fact.STATUS, Conformance.DIFFERS, f"{status} and not {declared}")
             self.corrections["success"] = [status]
 
     def _look_at_envelope(self, body: JsonValue) -> None:
         enveloped = isinstance(body, dict) and "status" in body and open_envelope(body).confirmed
         seen = "in an envelope" if enveloped else "without an envelope"
         if self.declared.envelope is None:
-            self._note(Fact.ENVELOPE, Verdict.HOLDS, f"{seen}; samples have both")
+            self._note(Fact.ENVELOPE, Conformance.HOLDS, f"{seen}; samples have both")
         elif enveloped is self.declared.envelope:
-            self._note(Fact.ENVELOPE, Verdict.HOLDS, seen)
+            self._note(Fact.ENVELOPE, Conformance.HOLDS, seen)
         else:
-            self._note(Fact.ENVELOPE, Verdict.DIFFERS, f"{seen}; the SDK reads both")
+            self._note(Fact.ENVELOPE, Conformance.DIFFERS, f"{seen}; the SDK reads both")
             self.corrections["envelope"] = enveloped
 
     def _look_at_fields(self, seen: list[Observation]) -> None:
@@ -212,29 +214,29 @@ class Probe:
             if fact is Fact.FIELDS and unknown:
                 told.append(f"not declared: {_listed(unknown, ', ')}")
             if odd:
-                self._note(fact, Verdict.DIFFERS, _listed(odd))
+                self._note(fact, Conformance.DIFFERS, _listed(odd))
             elif of_fact:
-                self._note(fact, Verdict.HOLDS, "; ".join(told))
+                self._note(fact, Conformance.HOLDS, "; ".join(told))
             else:
-                self._note(fact, Verdict.NOT_TRIED, "the answer has none")
+                self._note(fact, Conformance.NOT_TRIED, "the answer has none")
 
-    def _note(self, fact: Fact, verdict: Verdict, why: str) -> None:
+    def _note(self, fact: Fact, conformance: Conformance, why: str) -> None:
         evidence = self.declared.evidence
         inferred = evidence is not None and _EVIDENCE[fact] in evidence.inferred
-        self.findings.append(Finding(self.declared.name, fact, verdict, why, inferred))
+        self.findings.append(Finding(self.declared.name, fact, conformance, why, inferred))
 
     def _skip(self, facts: Iterable[Fact], why: str) -> None:
         noted = {finding.fact for finding in self.findings}
         for fact in facts:
             if fact not in noted:
-                self._note(fact, Verdict.NOT_TRIED, why)
+                self._note(fact, Conformance.NOT_TRIED, why)
 
 
 def not_tried(operation: Operation[object], why: str) -> list[Finding]:
     """Return the findings of an operation that was not tried."""
     inferred = frozenset[str]() if operation.evidence is None else operation.evidence.inferred
     return [
-        Finding(operation.name, fact, Verdict.NOT_TRIED, why, _EVIDENCE[fact] in inferred)
+        Finding(operation.name, fact, Conformance.NOT_TRIED, why, _EVIDENCE[fact] in inferred)
         for fact in _facts_of(operation)
     ]
 

@@ -10,7 +10,7 @@ import orjson
 
 from tilia_async.corrections import Corrections, written_corrections
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.verify.findings import Finding, Verdict
+from tilia_async.verify.findings import Conformance, Finding
 
 _INTRO = "tilia-sdk {version} against {environment}, {at:%Y-%m-%d %H:%M} UTC: {counts}."
 
@@ -36,15 +36,15 @@ class VerifyReport:
     @property
     def differences(self) -> Sequence[Finding]:
         """The findings of facts that differ."""
-        return self._with(Verdict.DIFFERS)
+        return self._with(Conformance.DIFFERS)
 
     def to_text(self) -> str:
         """Return the report for a terminal."""
-        return "\n".join(self._lines(heading="{}", line="  {facts} {verdict}: {why}")) + "\n"
+        return "\n".join(self._lines(heading="{}", line="  {facts} {conformance}: {why}")) + "\n"
 
     def to_markdown(self) -> str:
         """Return the report for an issue."""
-        return "\n".join(self._lines(heading="\n### {}\n", line="* {facts} **{verdict}**: {why}")) + "\n"
+        return "\n".join(self._lines(heading="\n### {}\n", line="* {facts} **{conformance}**: {why}")) + "\n"
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the report as JSON has it."""
@@ -52,7 +52,7 @@ class VerifyReport:
             {
                 "operation": each.operation,
                 "fact": each.fact.value,
-                "verdict": each.verdict.value,
+                "conformance": each.conformance.value,
                 "why": each.why,
                 "inferred": each.inferred,
             }
@@ -75,15 +75,15 @@ class VerifyReport:
         """Return the corrections as a file for ``TiliaClient(operations=…)``."""
         return written_corrections(self.corrections)
 
-    def _with(self, verdict: Verdict) -> Sequence[Finding]:
-        return [each for each in self.findings if each.verdict is verdict]
+    def _with(self, conformance: Conformance) -> Sequence[Finding]:
+        return [each for each in self.findings if each.conformance is conformance]
 
     def _lines(self, *, heading: str, line: str) -> Iterator[str]:
-        counts = ", ".join(f"{len(self._with(verdict))} {verdict}" for verdict in Verdict)
+        counts = ", ".join(f"{len(self._with(conformance))} {conformance}" for conformance in Conformance)
         yield _INTRO.format(version=self.version, environment=self.environment, at=self.at, counts=counts)
         # What differs comes first: it is why somebody reads on.
-        for verdict in (Verdict.DIFFERS, Verdict.NOT_TRIED, Verdict.HOLDS):
-            found = self._with(verdict)
+        for conformance in (Conformance.DIFFERS, Conformance.NOT_TRIED, Conformance.HOLDS):
+            found = self._with(conformance)
             for operation in dict.fromkeys(each.operation for each in found):
                 yield heading.format(operation)
                 of_operation = [each for each in found if each.operation == operation]
@@ -91,4 +91,4 @@ class VerifyReport:
                     facts = [each for each in of_operation if each.why == why]
                     guess = " (a guess of the SDK's)" if all(each.inferred for each in facts) else ""
                     named = ", ".join(each.fact for each in facts)
-                    yield line.format(facts=named, verdict=verdict, why=why + guess)
+                    yield line.format(facts=named, conformance=conformance, why=why + guess)
