@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from support.deviating import Change, Deviating
 from support.good_answers import GOOD
+from support.odd_json import bodies
 
 from tilia_async import Environment, TiliaClient, errors
 from tilia_async.api import OPERATIONS
@@ -16,7 +18,7 @@ from tilia_async.tokens import TokenCache
 from tilia_async.verify import Conformance, Fact, Finding, VerifyReport, verify
 from tilia_async.verify.answers import observations
 from tilia_async.verify.requests import NEVER, READS, WRITES
-from tilia_async.wire.envelope import open_envelope
+from tilia_async.wire.envelope import RawResponse, open_envelope, read_json
 
 HIDDEN = ("nyx", "mail.example", "acct_", "wal_", "pm_", "127.0.0.1")
 
@@ -305,6 +307,23 @@ def test_captured_and_documented_answers_hold(name: str) -> None:
     assert not odd
     if OPERATIONS[name].returns is not type(None):
         assert seen or not payload
+
+
+@pytest.mark.parametrize("examples", [10, pytest.param(500, marks=[pytest.mark.nightly, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_answer_is_too_odd_to_look_at(name: str, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(body=bodies(GOOD[name]))
+    def looked_at(body: bytes) -> None:
+        try:
+            read = read_json(RawResponse(200, {}, body))
+        except ValueError:
+            return
+        for seen in observations(OPERATIONS[name].returns, open_envelope(read).payload):
+            assert seen.place.isprintable()
+            assert seen.note.isprintable()
+
+    looked_at()
 
 
 def texts_in(value: Any) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final, get_args, get_origin
 
 import attrs
 
+from tilia_async.errors import readable
 from tilia_async.json_value import JsonValue
 from tilia_async.verify.findings import Fact
 from tilia_async.wire.codec import PayloadError, decode, read_time
@@ -173,7 +174,8 @@ def _form_of(value: Any) -> str:
     """Return the form of a time without the time itself."""
     if not isinstance(value, str):
         return _kind_of(value)
-    return f"of the form {re.sub(_LETTER, 'a', re.sub(_DIGIT, '9', value[:_LONGEST_WORD]))}"
+    form = re.sub(_LETTER, "a", re.sub(_DIGIT, "9", value[:_LONGEST_WORD]))
+    return f"of the form {readable(form)}"
 
 
 def _odd(place: str, note: str) -> Observation:
