@@ -10,11 +10,11 @@ from typing import Literal
 
 import attrs
 
-from tilia_async.api.accounts import LONGEST_USERNAME
 from tilia_async.currencies import DECIMALS, is_code
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
+from tilia_async.models.requests import LONGEST_USERNAME
 from tilia_async.money import Money
 from tilia_async.sandbox import messages, payouts, state_file
 from tilia_async.sandbox.blocks import block_account
