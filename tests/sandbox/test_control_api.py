@@ -13,6 +13,7 @@ import pytest_asyncio
 from support.plain import Http
 
 from tilia_async import TiliaClient
+from tilia_async.openapi import document
 from tilia_async.sandbox import Fault, Sandbox, event_feed, server
 from tilia_async.sandbox.control import api
 
@@ -355,3 +356,8 @@ def test_no_page_is_shown_where_it_could_be_framed() -> None:
         assert page("GET", path).status == 404
     assert "frame-ancestors 'none'" in page("GET", "/_sandbox/").headers["Content-Security-Policy"]
     assert server.Sandbox is Sandbox
+
+
+@pytest.mark.asyncio
+async def test_the_api_is_described_with_this_sandbox_as_its_server(sandbox: Sandbox, control: Control) -> None:
+    assert await control.told("GET", "/openapi.json") == document(sandbox.environment)

@@ -52,6 +52,7 @@ class ControlRoute:
 ROUTES: Final = (
     ControlRoute("GET", "", commands.about),
     ControlRoute("GET", "/credentials", commands.credentials),
+    ControlRoute("GET", "/openapi.json", commands.openapi),
     ControlRoute("GET", "/requests", commands.requests),
     ControlRoute("GET", "/requests/{number}", commands.request),
     ControlRoute("DELETE", "/requests", commands.forget_requests),

@@ -14,6 +14,7 @@ from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money
+from tilia_async.openapi import document
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control.body import Body
@@ -204,6 +205,10 @@ def add_fault(call: Command) -> JsonObject:
 def clear_faults(call: Command) -> JsonObject:
     call.simulation.faults.clear()
     return faults(call)
+
+
+def openapi(call: Command) -> JsonObject:
+    return document(f"{call.url}/{{service}}")
 
 
 def clock(call: Command) -> JsonObject:
