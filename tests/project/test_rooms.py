@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,9 @@ def test_an_import_loads_only_what_it_needs(module: str, absent: set[str]) -> No
 def test_an_import_loads_few_modules(module: str, most: int) -> None:
     """A bound of their number, since the time that they take is another on each machine."""
     script = f"import sys; before = set(sys.modules); import {module}; print(*sys.modules.keys() - before)"
-    assert len(in_fresh_process(script)) <= most
+    # Releases of anyio before 4.15 load forty more by themselves.
+    allowance = 0 if tuple(map(int, version("anyio").split(".")[:2])) >= (4, 15) else 50
+    assert len(in_fresh_process(script)) <= most + allowance
 
 
 @pytest.fixture(scope="module")
