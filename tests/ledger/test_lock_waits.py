@@ -198,7 +198,7 @@ def test_a_signal_ends_a_command_that_waits_for_another_process(path: Path, numb
         waiting.stdin.write("acct_1\nacct_2\n")
         waiting.stdin.close()
         assert waiting.stderr is not None
-        assert waiting.stderr.readline() == "job wave\n"
+        assert waiting.stderr.readline() == "block: 2 accounts\n"
         until_it_has_open(waiting.pid, path)
         time.sleep(0.3)
         began = time.monotonic()
