@@ -18,6 +18,7 @@ from tilia_async import Reconciliation, Response, Verdict, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.call_record import AttemptRecord, CallRecord
 from tilia_async.reconcile import reconciler
+from tilia_async.transport.requestor import Requestor
 from tilia_async.wire.codec import decode
 
 REFERENCE: dict[str, dict[str, str]] = {
@@ -220,18 +221,19 @@ def told(world: World, since: float | None) -> tuple[Reconciliation, datetime]:
     """What is told, and when the call began; it is reconciled now."""
     began = datetime.now(UTC) - timedelta(seconds=world.asked)
 
-    async def send(self: object, operation: Any, **_: object) -> Response[Any]:
+    async def value(self: object, operation: Any, *, details: list[Response[Any]], **_: object) -> Any:
         payload: Any = Teller(world, began).told()
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=world.date_ahead), usegmt=True)
         if payload is None:
             raise errors.NotFoundError(status=404, operation=operation.name, codes=("ACCOUNT_NOT_FOUND",))
-        return Response(decode(payload, operation.returns), payload, 200, {"Date": date}, 1, 0.0)
+        details.append(Response(decode(payload, operation.returns), payload, 200, {"Date": date}, 1, 0.0))
+        return details[-1].value
 
     caller: Any = SimpleNamespace(
         environment=None, pool=None, tokens=None, timeout=30.0, retry=None, corrected={}, begun=False, observers=()
     )
     caller.under_way = lambda _operation: nullcontext(caller)
-    with patch.object(reconciler._ClockedCaller, "send", send):
+    with patch.object(Requestor, "value", value):
         found = asyncio.run(
             reconciler.reconcile(
                 caller,

@@ -93,7 +93,8 @@ def build(
     body = None if body is None else hide_body(body)
     if not _is_mapping(path) or not (query is None or _is_mapping(query)):
         _refuse_kinds(operation, path=path, query=query)
-    sends_more = options is not None and (options.headers or options.idempotency_key is not None)
+    # No variable holds the headers, of which one may be a key.
+    sends_more = options is not None and (bool(options.headers) or options.idempotency_key is not None)
     if path and query is None and body is None and not sends_more and operation.repeat is not _KEYED:
         # Nothing but ids in its path, as most that read: they are all that it is about.
         url = environment.url(operation.service)
