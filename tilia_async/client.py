@@ -46,6 +46,7 @@ from tilia_async.config import (
     find_proxy,
     from_environment,
 )
+from tilia_async.fleet.service import Fleet
 from tilia_async.json_value import Body, JsonInput
 from tilia_async.ledger.calls import RecordedCall, account_of, action_of, reason_of, recorded_call
 from tilia_async.ledger.intent import Intent
@@ -138,6 +139,7 @@ class TiliaClient:
     transfers: Transfers
     compliance: Compliance
     bulk: Bulk
+    fleet: Fleet
 
     def __init__(
         self,
@@ -209,6 +211,7 @@ class TiliaClient:
         self.transfers = Transfers(self._requestor)
         self.compliance = Compliance(self._requestor)
         self.bulk = Bulk(self._requestor, ledger)
+        self.fleet = Fleet(self._requestor, self.bulk, ledger)
 
     @classmethod
     def from_env(

@@ -36,6 +36,7 @@ from tilia_sync.api.token_exchanges import TokenExchanges
 from tilia_sync.api.transfers import Transfers
 from tilia_sync.api.wallets import Wallets
 from tilia_sync.bulk import Bulk
+from tilia_sync.fleet import Fleet
 from tilia_sync.ledger import BlockLedger, behind
 from tilia_sync.loop_thread import LOOP_THREAD
 
@@ -105,6 +106,7 @@ class TiliaClient:
     transfers: Transfers
     compliance: Compliance
     bulk: Bulk
+    fleet: Fleet
 
     def __init__(
         self,
@@ -195,6 +197,7 @@ class TiliaClient:
         self.transfers = Transfers(client.transfers, self._lease)
         self.compliance = Compliance(client.compliance, self._lease)
         self.bulk = Bulk(client.bulk, self._lease)
+        self.fleet = Fleet(client.fleet, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """Return a token with at least these scopes.

@@ -16,7 +16,7 @@ import griffe
 
 ROOT = Path(__file__).resolve().parents[1]
 # Reached through a client, and so public without being exported.
-SERVICES = ("tilia_async.api", "tilia_sync.api", "tilia_sync.bulk")
+SERVICES = ("tilia_async.api", "tilia_sync.api", "tilia_sync.bulk", "tilia_sync.fleet")
 LIST = ROOT / "tests" / "project" / "exports.txt"
 
 

@@ -86,7 +86,7 @@ that run. `nox -s mutants` changes the code in small ways, one at a time, and co
 """
 
 MATRIX, TRANSPORT = "tests/outcomes/test_matrix.py", "tests/transport"
-CRASHES = "tests/ledger/test_crashes.py"
+CRASHES, FLEET = "tests/ledger/test_crashes.py", "tests/fleet/test_chaos.py"
 CACHE, SERVERS = "tests/tokens/test_cache_machine.py", "tests/transport/test_hostile_servers.py"
 FRAMES, IDLE = "tests/transport/test_frames.py", "tests/transport/test_idle.py"
 QUICK = (SERVERS, FRAMES, IDLE)
@@ -116,6 +116,13 @@ WHAT: tuple[tuple[str, str, str], ...] = (
     ("token cache steps", "steps in these histories", CACHE),
     ("processes killed in the middle of a bulk job", "processes killed with SIGKILL in a bulk job", CRASHES),
     ("accounts of killed bulk jobs, each blocked and on record", "accounts of these jobs, none of them lost", CRASHES),
+    ("accounts of a fleet under fire", "accounts of a fleet whose workers were killed, none of them lost", FLEET),
+    ("workers of a fleet killed", "workers of that fleet killed with SIGKILL", FLEET),
+    (
+        "accounts of a fleet sent twice",
+        "accounts that were in flight then and were sent again, to no other effect",
+        FLEET,
+    ),
     ("players of a game under fire", "players of the game server under fire", "tests/project/test_examples.py"),
     ("mutants tried", "small changes of the code of `wire`, `reconcile`, `tokens`, `bulk`, `ledger`", MUTANTS),
     ("mutants noticed", "of these, noticed by the tests", MUTANTS),

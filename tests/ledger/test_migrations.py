@@ -8,14 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import Table, create_engine, inspect, select
+from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.schema import CreateIndex, CreateTable
 from support.postgres import new_database
 
 from tilia_async.ledger import BlockLedger, RecordState
-from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS
+from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS, add
 from tilia_async.models.accounts import Block
 from tilia_async.webhooks import AccountBlockChanged
 
@@ -42,7 +41,7 @@ def make_version(connection: Connection, version: int) -> None:
     VERSIONS.create(connection)
     for step in MIGRATIONS[:version]:
         for each in step:
-            connection.execute(CreateTable(each) if isinstance(each, Table) else CreateIndex(each))
+            add(connection, each)
     connection.execute(VERSIONS.insert().values(version=version))
     connection.exec_driver_sql(ROW)
 

@@ -15,15 +15,17 @@ HERE = Path(__file__).resolve().parent
 EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 NEEDED = {
     "aiosqlite": {"sqlite"},
-    "asyncpg": {"postgres", "postgres store"},
+    "asyncpg": {"fleet", "postgres", "postgres store"},
     "click": {"command"},
     "cryptography": {"file store", "postgres store", "redis store"},
     "filelock": {"file store"},
-    "greenlet": {"sqlite", "postgres"},
+    "greenlet": {"fleet", "sqlite", "postgres"},
+    "procrastinate": {"fleet"},
+    "psycopg": {"fleet"},
     "redis": {"redis store"},
     "opentelemetry": {"spans and metrics"},
     "rich": {"command"},
-    "sqlalchemy": {"sqlite", "postgres"},
+    "sqlalchemy": {"fleet", "sqlite", "postgres"},
     "uvloop": set[str](),
 }
 """The features that cannot do without a package."""

@@ -197,7 +197,7 @@ def compare(name: str, original: object, copy: object) -> None:
 @pytest.mark.parametrize("service", tilia_async.TiliaClient.__annotations__)
 def test_a_service_is_real_code_in_the_module_of_its_noun(service: str) -> None:
     kind = type(getattr(tilia_sync.TiliaClient("i", "s", "staging"), service))
-    assert kind.__module__ == ("tilia_sync.bulk" if service == "bulk" else f"tilia_sync.api.{service}")
+    assert kind.__module__ == f"tilia_sync.{service if service in {'bulk', 'fleet'} else f'api.{service}'}"
     for name, member in members(kind).items():
         source = inspect.getsource(function(member))
         assert source.lstrip().startswith("def "), name

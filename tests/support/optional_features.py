@@ -45,6 +45,21 @@ def postgres() -> None:
         return
 
 
+def fleet() -> None:
+    """Fail to connect, as above."""
+    import tilia_sync
+    from tilia_async.errors import LedgerError
+
+    ledger = tilia_sync.BlockLedger.open("postgresql://127.0.0.1:1/nothing")
+    with tilia_sync.TiliaClient("id", "secret", "staging", ledger=ledger) as tilia:
+        try:
+            tilia.fleet.install()
+        except LedgerError:
+            return
+        finally:
+            ledger.close()
+
+
 def opened(url: str) -> None:
     from tilia_async.ledger import BlockLedger
 
@@ -93,6 +108,7 @@ FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
     "command": ({"cli"}, command),
     "sqlite": ({"ledger"}, sqlite),
     "postgres": ({"ledger", "postgres"}, postgres),
+    "fleet": ({"fleet", "postgres", "ledger"}, fleet),
     "file store": ({"store"}, file_store),
     "postgres store": ({"postgres", "store"}, postgres_store),
     "redis store": ({"redis"}, redis_store),

@@ -11,6 +11,7 @@ from aiohttp import web
 from tilia_async import Environment, LineItem, Money, Operation, Reconciliation, Response, Scope, TiliaClient, Verdict
 from tilia_async.api import OPERATIONS
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport, BulkStream
+from tilia_async.fleet import FleetWorker, JobStatus
 from tilia_async.json_value import JsonValue
 from tilia_async.ledger import BlockAction, BlockJob, BlockLedger, BlockRecord, RecordSource, RecordState
 from tilia_async.models import (
@@ -129,6 +130,12 @@ async def many(tilia: TiliaClient, account_ids: AsyncIterator[str]) -> None:
     assert_type(report.failures, tuple[BulkItem, ...])
     assert_type(report.complete, bool)
     assert_type(await tilia.bulk.undo("wave-7"), BulkReport)
+    assert_type(await tilia.fleet.submit(account_ids, "block", reason="fraud", job_id="wave-8"), JobStatus)
+    assert_type((await tilia.fleet.pause("wave-8")).counts[BulkOutcome.DONE], int)
+    assert_type(await tilia.fleet.workers(), tuple[FleetWorker, ...])
+    async for failure in tilia.fleet.failures("wave-8"):
+        assert_type(failure, BulkItem)
+    await tilia.fleet.work(concurrency=64, until_idle=True)
     async with tilia.bulk.stream_block(["a"], reason="fraud") as stream:
         assert_type(stream, BulkStream)
         assert_type(stream.progress(), BulkProgress)

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import assert_type
 
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress, BulkReport
+from tilia_async.fleet import FleetWorker, JobStatus
 from tilia_async.ledger import BlockAction, BlockJob, BlockRecord, RecordSource, RecordState
 from tilia_async.sandbox import Fault, RecordedRequest, SandboxAccount, ScheduledFault, SentNotification
 from tilia_async.tokens import AccessToken
@@ -125,6 +126,12 @@ def many(tilia: TiliaClient, account_ids: Iterator[str]) -> None:
     assert_type(report.failures, tuple[BulkItem, ...])
     assert_type(report.complete, bool)
     assert_type(tilia.bulk.undo("wave-7"), BulkReport)
+    assert_type(tilia.fleet.submit(account_ids, "block", reason="fraud", job_id="wave-8"), JobStatus)
+    assert_type((tilia.fleet.pause("wave-8")).counts[BulkOutcome.DONE], int)
+    assert_type(tilia.fleet.workers(), tuple[FleetWorker, ...])
+    for failure in tilia.fleet.failures("wave-8"):
+        assert_type(failure, BulkItem)
+    tilia.fleet.work(concurrency=64, until_idle=True)
     with tilia.bulk.stream_block(["a"], reason="fraud") as stream:
         assert_type(stream.progress(), BulkProgress)
         for item in stream:

@@ -6,7 +6,7 @@ from typing import Final
 
 from tilia_async import errors
 from tilia_async.bulk.completion import Completion
-from tilia_async.bulk.ledger_run import LedgerRun
+from tilia_async.bulk.job_record import JobRecord
 from tilia_async.bulk.stop_signal import StopSignal
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.bulk.work_queue import WorkQueue
@@ -24,7 +24,7 @@ class Admission:
     Without a ledger it may send all. With one, another run may have an account in hand, or have settled it.
     """
 
-    def __init__(self, record: LedgerRun | None, queue: WorkQueue, stop: StopSignal, completion: Completion) -> None:
+    def __init__(self, record: JobRecord | None, queue: WorkQueue, stop: StopSignal, completion: Completion) -> None:
         self._record = record
         self._queue = queue
         self._stop = stop
@@ -63,7 +63,7 @@ class Admission:
             pause = min(pause * 2, longest) if len(held) == before else _POLLS[0]
         return held
 
-    async def claim_again(self, record: LedgerRun, work: WorkItem) -> None:
+    async def claim_again(self, record: JobRecord, work: WorkItem) -> None:
         """Claim an account whose claim ended with a lease.
 
         Another run may have it in hand, or have settled it.

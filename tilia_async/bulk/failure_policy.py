@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 from enum import Enum, auto
 from time import monotonic
+from typing import Final
 
 from tilia_async import errors
 from tilia_async.bulk.adaptive_limit import AdaptiveLimit
 from tilia_async.bulk.circuit_breaker import CircuitBreaker
 from tilia_async.bulk.completion import Completion
+from tilia_async.bulk.job import Permits
 from tilia_async.bulk.send_slots import SendSlots
 from tilia_async.bulk.stop_signal import StopSignal
 from tilia_async.bulk.token_probe import TokenProbe
@@ -22,6 +24,9 @@ from tilia_async.config import RetryPolicy
 from tilia_async.ledger.record import RecordState, state_after
 from tilia_async.models.accounts import Account
 from tilia_async.wire.retry import backoff
+
+_SHARED_PATIENCE: Final = 10
+"""Times as many refusals, where others share the permits."""
 
 
 class Meaning(Enum):
@@ -78,6 +83,7 @@ class FailurePolicy:
         slots: SendSlots,
         stop: StopSignal,
         completion: Completion,
+        permits: Permits | None = None,
     ) -> None:
         self.breaker: CircuitBreaker = CircuitBreaker()
         self.probe: TokenProbe = TokenProbe()
@@ -87,6 +93,7 @@ class FailurePolicy:
         self._slots = slots
         self._stop = stop
         self._completion = completion
+        self._permits = permits
 
     def hear(self, failure: errors.TiliaError | None, started: float) -> None:
         """Tell the pace how a call ended."""
@@ -162,6 +169,8 @@ class FailurePolicy:
             self._stop.call(failure)
         now = monotonic()
         wait = max(asked, backoff(self._retry, self.breaker.rounds + 1, _draw()))
+        if self._permits is not None:
+            self._permits.refused(wait)
         if self._limit.refused(started, now, wait) and self.breaker.throttled(now):
             self._stop.call(failure)
 
@@ -175,7 +184,9 @@ class FailurePolicy:
         others_were_served = served > work.served_before >= 0 or (is_last and served > 0)
         work.served_before = served
         work.throttled += others_were_served
-        if work.throttled < self._retry.attempts:
+        # What Tilia asks of all who share the permits is no account's fault.
+        patience = 1 if self._permits is None else _SHARED_PATIENCE
+        if work.throttled < self._retry.attempts * patience:
             self._slots.settled(work)
             self._queue.put_back(work, last=others_were_served)
         else:

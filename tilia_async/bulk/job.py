@@ -6,11 +6,12 @@ What it does to each account, and to whom it tells what came of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from tilia_async.bulk.ledger_run import LedgerRun
+from tilia_async.bulk.adaptive_limit import AdaptiveLimit
+from tilia_async.bulk.job_record import JobRecord
 from tilia_async.bulk.outcome import BulkItem
 from tilia_async.config import RetryPolicy
 from tilia_async.models.accounts import Account
@@ -29,6 +30,39 @@ Returns what to wait for if it takes its time.
 """
 
 
+class Permits(Protocol):
+    """Permits to send, which several runs share."""
+
+    async def acquire(self) -> None:
+        """Wait until one more request may be sent."""
+        ...
+
+    def release(self) -> None:
+        """Note that a request was answered, or was not sent."""
+        ...
+
+    def refused(self, wait: float) -> None:
+        """Note that Tilia asked for less.
+
+        Args:
+            wait: seconds for which nothing should be sent.
+        """
+        ...
+
+
+@attrs.frozen(eq=False)
+class Shared:
+    """The pace that a job shares with others.
+
+    Attributes:
+        limit: of the requests in flight, as this process has learned it.
+        permits: one is needed for each request.
+    """
+
+    limit: AdaptiveLimit
+    permits: Permits
+
+
 @attrs.frozen(eq=False)
 class Job:
     """The action on each account.
@@ -42,6 +76,7 @@ class Job:
         job_id: its name, also of its record.
         record: None: nothing is recorded.
         watched: tells the observers.
+        shared: what this job shares with others; None: nothing.
     """
 
     action: str
@@ -50,7 +85,8 @@ class Job:
     retry: RetryPolicy
     concurrency: int
     job_id: str
-    record: LedgerRun | None = None
+    record: JobRecord | None = None
     watched: WatchedJob = attrs.field(
         default=attrs.Factory(lambda job: WatchedJob((), job.action), takes_self=True), repr=False
     )
+    shared: Shared | None = None

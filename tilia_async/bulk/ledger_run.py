@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from tilia_async.bulk.job_record import Admitted
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.ledger.claims import ExistingRecord, RecordedOutcome, new_run_id
 from tilia_async.ledger.intent import Intent
@@ -31,21 +32,6 @@ More of what may be unsettled at once would leave too few under way.
 """
 
 _log = logging.getLogger("tilia_async.bulk")
-
-
-@attrs.frozen
-class Admitted:
-    """The result of asking for works.
-
-    Attributes:
-        mine: they are on record as intended, and this run's to send.
-        settled: they have an outcome already, and it is this.
-        held: another run has them in hand.
-    """
-
-    mine: Sequence[WorkItem]
-    settled: Sequence[tuple[WorkItem, ExistingRecord]]
-    held: Sequence[WorkItem]
 
 
 class LedgerRun:

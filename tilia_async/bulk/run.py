@@ -20,7 +20,7 @@ from tilia_async.bulk.completion import Completion
 from tilia_async.bulk.failure_policy import FailurePolicy
 from tilia_async.bulk.id_reader import IdReader
 from tilia_async.bulk.job import Job, Sink
-from tilia_async.bulk.ledger_run import LedgerRun
+from tilia_async.bulk.job_record import JobRecord
 from tilia_async.bulk.outcome import BulkProgress, BulkReport
 from tilia_async.bulk.send_slots import SendSlots
 from tilia_async.bulk.stop_signal import StopSignal
@@ -62,14 +62,17 @@ class Run:
         self._job = job
         self._record = job.record
         self._stop = StopSignal()
-        self._limit = AdaptiveLimit(job.concurrency)
+        self._limit = AdaptiveLimit(job.concurrency) if job.shared is None else job.shared.limit
+        permits = None if job.shared is None else job.shared.permits
         # A ledger is asked for many at once.
         self._arrivals = IdReader(ids, job.concurrency * (1 if job.record is None else 2))
         self._queue = WorkQueue(job.concurrency)
-        self._slots = SendSlots(self._limit, self._stop, self._hindrance)
+        self._slots = SendSlots(self._limit, self._stop, self._hindrance, permits)
         self._completion = Completion(job, self._queue, self._slots, self._stop, sink, keeps_accounts=keeps_accounts)
         self._admission = Admission(job.record, self._queue, self._stop, self._completion)
-        self._policy = FailurePolicy(job.retry, self._queue, self._limit, self._slots, self._stop, self._completion)
+        self._policy = FailurePolicy(
+            job.retry, self._queue, self._limit, self._slots, self._stop, self._completion, permits
+        )
         self._prober = TokenProber(job, self._queue, self._stop, self._completion, self._policy)
         self._stop.then(self._queue.close)
 
@@ -104,10 +107,19 @@ class Run:
         finally:
             self._completion.tellers = None
             await _undisturbed(self._farewell())
+            self._slots.close()
         report = self.report()
         if self._stop.cause is not None:
             self._raise(self._stop.cause, report)
         return report
+
+    def stop(self, cause: Exception) -> None:
+        """Send nothing more, settle what is in flight, and end.
+
+        Args:
+            cause: ``run`` raises it, or a ``BulkStoppedError`` that has it.
+        """
+        self._stop.call(cause)
 
     def report(self) -> BulkReport:
         """Return the report so far."""
@@ -134,7 +146,7 @@ class Run:
             except errors.LedgerError as error:
                 self._stop.call(error)
 
-    async def _keep(self, record: LedgerRun) -> None:
+    async def _keep(self, record: JobRecord) -> None:
         try:
             await record.keep()
         except errors.LedgerError as error:
@@ -183,7 +195,7 @@ class Run:
             return self._revive(self._record)
         return None
 
-    async def _revive(self, record: LedgerRun) -> None:
+    async def _revive(self, record: JobRecord) -> None:
         try:
             await record.revive()
         except errors.LedgerError as error:

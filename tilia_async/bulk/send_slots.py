@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from tilia_async.bulk.adaptive_limit import AdaptiveLimit
+from tilia_async.bulk.job import Permits
 from tilia_async.bulk.stop_signal import StopSignal
 from tilia_async.bulk.work_item import WorkItem
 
@@ -22,6 +23,7 @@ class SendSlots:
 
     Args:
         hindrance: what else keeps the next one back, on the monotonic clock: something to wait for, or None.
+        permits: one is needed for each request, and held until that is settled; None: none is.
 
     Attributes:
         in_flight: how many are under way.
@@ -29,13 +31,18 @@ class SendSlots:
     """
 
     def __init__(
-        self, limit: AdaptiveLimit, stop: StopSignal, hindrance: Callable[[float], Awaitable[object] | None]
+        self,
+        limit: AdaptiveLimit,
+        stop: StopSignal,
+        hindrance: Callable[[float], Awaitable[object] | None],
+        permits: Permits | None = None,
     ) -> None:
         self.in_flight: int = 0
         self.unsettled: int = 0
         self._limit = limit
         self._stop = stop
         self._hindrance = hindrance
+        self._permits = permits
         self._waiting: deque[asyncio.Future[None]] = deque()
         stop.then(lambda: self._wake(len(self._waiting)))
 
@@ -45,21 +52,51 @@ class SendSlots:
         False if nothing more is sent.
         """
         while not self._stop.called:
-            now = monotonic()
-            hold = self._limit.hold(now)
-            hindrance = self._hindrance(now) if hold <= 0 else self._stop.pause(hold)
-            if hindrance is not None:
+            if (hindrance := self._held()) is not None:
                 await hindrance
-            elif self._room > 0:
-                self.in_flight += 1
-                self.unsettled += 1
-                work.is_open = True
-                return True
-            else:
+            elif self._room <= 0:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.append(turn)
                 await turn
+            else:
+                self.in_flight += 1
+                self.unsettled += 1
+                if self._permits is None or await self._permitted(self._permits):
+                    work.is_open = True
+                    return True
         return False
+
+    def _held(self) -> Awaitable[object] | None:
+        """Return the wait for what holds the next one back."""
+        now = monotonic()
+        hold = self._limit.hold(now)
+        return self._hindrance(now) if hold <= 0 else self._stop.pause(hold)
+
+    async def _permitted(self, permits: Permits) -> bool:
+        """Wait for a permit.
+
+        False: something holds it back by then.
+        """
+        is_permitted = False
+        try:
+            await permits.acquire()
+            hindrance = self._held()
+            is_permitted = hindrance is None and not self._stop.called
+            if not is_permitted:
+                permits.release()
+        finally:
+            if not is_permitted:
+                self.in_flight -= 1
+                self.unsettled -= 1
+        if hindrance is not None:
+            await hindrance
+        return is_permitted
+
+    def close(self) -> None:
+        """Give the permits back of what was never settled."""
+        if self._permits is not None:
+            for _ in range(self.unsettled):
+                self._permits.release()
 
     def answered(self) -> None:
         """Note that an answer came, or that none will."""
@@ -73,6 +110,8 @@ class SendSlots:
         if work.is_open:
             work.is_open = False
             self.unsettled -= 1
+            if self._permits is not None:
+                self._permits.release()
             self._wake(1 if self._room > 0 else 0)
 
     def let_go_on(self) -> None:

@@ -304,19 +304,22 @@ class Bulk:
                 "a job_id needs a ledger to be kept in: TiliaClient(..., ledger=ledger)",
                 operation=f"bulk.{intent.action.value}",
             )
-        operation = accounts.BLOCK if intent.action is BlockAction.BLOCK else accounts.UNBLOCK
-        once = self._once(intent.action.value, options)
+        job = self._changing(intent.action, concurrency, options)
+        if self._ledger is None:
+            return job
+        job_id = intent.job_id or job.job_id
+        origin = self._requestor.environment.url(accounts.BLOCK.service)
+        record = LedgerRun(self._ledger, intent, job_id, origin, job.concurrency)
+        return attrs.evolve(job, job_id=job_id, record=record)
+
+    def _changing(self, action: BlockAction, concurrency: int, options: RequestOptions | None) -> Job:
+        operation = accounts.BLOCK if action is BlockAction.BLOCK else accounts.UNBLOCK
+        once = self._once(action.value, options)
 
         async def change(account_id: str, watch: TokenWatch) -> None:
             await self._change(operation, account_id, once, watch)
 
-        job = self._job(intent.action.value, operation, change, concurrency, options)
-        if self._ledger is None:
-            return job
-        job_id = intent.job_id or job.job_id
-        origin = self._requestor.environment.url(operation.service)
-        record = LedgerRun(self._ledger, intent, job_id, origin, job.concurrency)
-        return attrs.evolve(job, job_id=job_id, record=record)
+        return self._job(action.value, operation, change, concurrency, options)
 
     def _undoing(
         self, job_id: str, undoing: Undoing, concurrency: int, options: RequestOptions | None
@@ -397,6 +400,11 @@ class Bulk:
         """
         expect("options", options, RequestOptions, type(None), operation=f"bulk.{action}")
         return attrs.evolve(options or RequestOptions(), retry=attrs.evolve(self._retry(options), attempts=1))
+
+
+def job_of(bulk: Bulk, action: BlockAction, concurrency: int) -> Job:
+    """Return a job whose record is kept elsewhere."""
+    return bulk._changing(action, concurrency, None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its workers are not users
 
 
 @attrs.frozen

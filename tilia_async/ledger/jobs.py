@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import ConfigurationError
-from tilia_async.ledger.database import clock
+from tilia_async.ledger.database import clock, database_now
+from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.record import BlockAction
-from tilia_async.ledger.schema import JOBS, RECORDS, RUNS
+from tilia_async.ledger.schema import BATCHES, JOBS, RECORDS, RUNS
 from tilia_async.ledger.statements import IS_LIVE, LIVE_RUNS
 
 UNDO: Final = "undo"
@@ -63,6 +64,10 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
         raise RuntimeError(f"the job {job.job_id!r} is not there, although it was entered")
     if begun.action is None:
         begun = await _completed(connection, job)
+    if begun.state is not None:
+        raise ConfigurationError(
+            f"the job {job.job_id!r} of this ledger is a fleet's: see tilia.fleet.status, and begin another one here"
+        )
     differences = list(_differences(begun, job))
     if differences:
         raise ConfigurationError(
@@ -95,6 +100,13 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
             f"the job {job_id!r} blocked nobody, its action is {action}: only a job that blocks can be undone. "
             "To block accounts again, run a new job that blocks them, with its reason"
         )
+    if begun is not None and begun.state not in {None, JobState.CANCELLED.value, JobState.FINISHED.value}:
+        raise ConfigurationError(f"the job {job_id!r} is {begun.state} in a fleet: cancel it before you undo it")
+    in_hand = select(BATCHES.c.worker).where(
+        BATCHES.c.job_id == job_id, BATCHES.c.run_id.is_not(None), BATCHES.c.expires_at > database_now()
+    )
+    if (await connection.execute(in_hand.limit(1))).scalar() is not None:
+        raise under_way(job_id)
     if begun is not None and begun.origin != origin:
         raise ConfigurationError(
             f"the job {job_id!r} of this ledger was begun at {begun.origin}, and this client is for {origin}: "

@@ -457,6 +457,14 @@ async def journal_of(ledger: BlockLedger) -> Journal:
     return await ledger._connected()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - they who write are not users
 
 
+def url_of(ledger: BlockLedger) -> Secret:
+    """Return the URL of a ledger.
+
+    Others connect to its database beside it.
+    """
+    return ledger._url  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+
+
 def interrupt(ledger: BlockLedger) -> None:
     """Interrupt all waits for locks.
 

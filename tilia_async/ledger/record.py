@@ -23,6 +23,8 @@ class BlockAction(StrEnum):
 class RecordState(StrEnum):
     """The outcome of a recorded action."""
 
+    PLANNED = "planned"
+    """Planned for a fleet, and not sent by anybody yet."""
     INTENDED = "intended"
     """About to be sent, or left without a recorded answer.
 

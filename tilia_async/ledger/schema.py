@@ -129,6 +129,10 @@ JOBS: Final = Table(
     # The job whose blocks this one lifts.
     Column("undoes", String(255)),
     Column("started_at", Moment),
+    # Of a job that a fleet shares; without a state, one process does the job.
+    Column("state", String(16)),
+    Column("total", BigInteger),
+    Column("finished_at", Moment),
 )
 BY_UNDONE: Final = Index(
     "tilia_jobs_by_undone",
@@ -137,6 +141,9 @@ BY_UNDONE: Final = Index(
     postgresql_where=JOBS.c.undoes.is_not(None),
 )
 
+_OF_A_FLEET: Final = frozenset({"state", "total", "finished_at"})
+"""Columns of the jobs that came with the fleet."""
+
 _FIRST_JOBS: Final = Table(
     JOBS.name,
     MetaData(),
@@ -144,6 +151,46 @@ _FIRST_JOBS: Final = Table(
     Column("origin", String(1024), nullable=False),
 )
 """The jobs as the first version had them."""
+
+BATCHES: Final = Table(
+    "tilia_bulk_batches",
+    METADATA,
+    Column("job_id", String(255), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Its records are those of its job from one id to another; those of others lie between them.
+    Column("first_id", BigInteger, nullable=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("total", Integer, nullable=False),
+    # The run that has it in hand: nobody else may settle its records.
+    Column("run_id", String(64)),
+    Column("worker", String(255)),
+    # Seconds since 1970, by the database's clock.
+    Column("taken_at", Double),
+    Column("expires_at", Double),
+    Column("finished_at", Double),
+    # Outcomes that this run has put on record; and how many of its records have which.
+    *(
+        Column(name, Integer, nullable=False, server_default=text("0"))
+        for name in ("answered", "confirmed", "not_found", "refused", "unknown", "failed", "overtaken")
+    ),
+)
+
+OPEN_BATCHES: Final = Index(
+    "tilia_open_batches",
+    BATCHES.c.job_id,
+    sqlite_where=BATCHES.c.finished_at.is_(None),
+    postgresql_where=BATCHES.c.finished_at.is_(None),
+)
+
+WORKERS: Final = Table(
+    "tilia_fleet_workers",
+    METADATA,
+    Column("worker", String(255), primary_key=True),
+    Column("concurrency", Integer, nullable=False),
+    # Seconds since 1970, by the database's clock.
+    Column("started_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
 
 VERSIONS: Final = Table("tilia_ledger_version", METADATA, Column("version", Integer, primary_key=True))
 
@@ -156,15 +203,38 @@ class NewColumn:
     column: Column[object]
 
 
-Addition: TypeAlias = Table | Index | NewColumn
+@attrs.frozen
+class Storage:
+    """Settings of a table in PostgreSQL; SQLite has none.
+
+    Rows are changed twice, so there is room for their new versions beside them, and what is dead is removed early.
+    """
+
+    table: str
+    settings: str
+
+
+Addition: TypeAlias = Table | Index | NewColumn | Storage
 
 MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
     (_FIRST_RECORDS, RUNS, _FIRST_JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
     (
-        *(NewColumn(JOBS.name, column) for column in JOBS.c if column.name not in _FIRST_JOBS.c),
+        *(
+            NewColumn(JOBS.name, column)
+            for column in JOBS.c
+            if column.name not in _FIRST_JOBS.c and column.name not in _OF_A_FLEET
+        ),
         BY_UNDONE,
         *(NewColumn(RECORDS.name, column) for column in RECORDS.c if column.name not in _FIRST_RECORDS.c),
+    ),
+    (
+        *(NewColumn(JOBS.name, column) for column in JOBS.c if column.name in _OF_A_FLEET),
+        BATCHES,
+        OPEN_BATCHES,
+        WORKERS,
+        Storage(RECORDS.name, "fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02"),
+        Storage(BATCHES.name, "fillfactor = 50"),
     ),
 )
 """Migrations: the additions of each version.
@@ -220,14 +290,18 @@ def migrate(connection: Connection) -> None:
     found = find_version(connection)
     for added in MIGRATIONS[found:]:
         for each in added:
-            _add(connection, each)
+            add(connection, each)
     if found != len(MIGRATIONS):
         connection.execute(VERSIONS.delete())
         connection.execute(VERSIONS.insert().values(version=len(MIGRATIONS)))
 
 
-def _add(connection: Connection, item: Addition) -> None:
-    if isinstance(item, NewColumn):
+def add(connection: Connection, item: Addition) -> None:
+    """Add a part of a version to a database."""
+    if isinstance(item, Storage):
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"ALTER TABLE {item.table} SET ({item.settings})")
+    elif isinstance(item, NewColumn):
         column = CreateColumn(item.column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {item.table} ADD COLUMN {column}")
     elif isinstance(item, Index):

@@ -31,7 +31,9 @@ The process that wrote a record.
 _MAY_HOLD: Final = frozenset({RecordState.CONFIRMED, RecordState.INTENDED, RecordState.UNKNOWN})
 """States of what took effect, or may have."""
 
-_COUNTING: Final = sorted(state.value for state in _MAY_HOLD | {RecordState.KEPT, RecordState.FAILED})
+_COUNTING: Final = sorted(
+    state.value for state in _MAY_HOLD | {RecordState.KEPT, RecordState.FAILED, RecordState.PLANNED}
+)
 
 
 @attrs.frozen

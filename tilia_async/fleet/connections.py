@@ -1,0 +1,99 @@
+"""Connections of a fleet to the ledger's PostgreSQL, by psycopg.
+
+The engine speaks psycopg, and what it delivers is entered in the transaction that plans it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+from sqlalchemy.engine import make_url
+
+from tilia_async import errors
+from tilia_async.ledger.failures import words
+from tilia_async.secret import Secret
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+CONNECT_SECONDS: Final = 30
+"""Seconds that connecting may take."""
+
+_OF_ASYNCPG: Final = frozenset(
+    {
+        "statement_cache_size",
+        "prepared_statement_cache_size",
+        "max_cached_statement_lifetime",
+        "max_cacheable_statement_size",
+        "command_timeout",
+        "timeout",
+    }
+)
+"""Options of a ledger's URL that the other driver takes."""
+
+
+def address_of(url: Secret) -> Secret:
+    """Return the address of a database as libpq has it."""
+    parsed = make_url(url.reveal())
+    options = {name: str(value) for name, value in parsed.query.items() if name not in _OF_ASYNCPG}
+    if "ssl" in options:
+        options["sslmode"] = options.pop("ssl")
+    given: dict[str, str | int | None] = {
+        **options,
+        "host": parsed.host,
+        "port": parsed.port,
+        "user": parsed.username,
+        "password": parsed.password,
+        "dbname": parsed.database,
+        "connect_timeout": options.get("connect_timeout", CONNECT_SECONDS),
+    }
+    return Secret(make_conninfo("", **{name: value for name, value in given.items() if value not in {None, ""}}))
+
+
+@asynccontextmanager
+async def connected(url: Secret) -> AsyncGenerator[Connection]:
+    """Open a connection for one piece of work.
+
+    Raises:
+        LedgerError: the database cannot be reached, or refuses what is asked of it.
+    """
+    async with told(), await connection_to(url).connect(autocommit=True) as connection:
+        yield connection
+
+
+def connection_to(url: Secret) -> type[Connection]:
+    """Return the class of connections to one database.
+
+    They know their address, so that no pool has the password, nor the frames of a failure. No statement is prepared:
+    behind a pooler in transaction mode it would be another connection's.
+    """
+
+    class Connected(psycopg.AsyncConnection[TupleRow]):
+        @classmethod
+        async def connect(cls, conninfo: str = "", **settings: Any) -> Self:  # settings of libpq are of any type
+            del conninfo
+            settings["prepare_threshold"] = None
+            try:
+                return await super().connect(address_of(url).reveal(), **settings)
+            except psycopg.Error as error:
+                failure = type(error)(str(error))
+            raise failure
+
+    return Connected
+
+
+@asynccontextmanager
+async def told() -> AsyncGenerator[None]:
+    """Raise the failures of the driver as a LedgerError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        why = words(error)
+    else:
+        return
+    # The frames of the driver hold the password, so nothing is chained.
+    raise errors.LedgerError(f"the fleet's database cannot be read or written: {why}")

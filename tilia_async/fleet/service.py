@@ -1,0 +1,429 @@
+"""``tilia.fleet``: jobs that many processes and hosts share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+import attrs
+
+from tilia_async import checks, errors
+from tilia_async.api import accounts
+from tilia_async.bulk.job import DEFAULT_CONCURRENCY
+from tilia_async.bulk.outcome import BulkItem, BulkOutcome
+from tilia_async.bulk.service import Bulk
+from tilia_async.fleet.status import FleetWorker, JobStatus, WorkerBatch
+from tilia_async.ledger.intent import Intent, job_name, new_job_name
+from tilia_async.ledger.job_state import JobState
+from tilia_async.ledger.ledger import BlockLedger, journal_of, url_of
+from tilia_async.ledger.record import BlockAction, BlockRecord, RecordState
+from tilia_async.ledger.url import Kind, kind_of
+from tilia_async.wire.refusal import refuse
+
+if TYPE_CHECKING:
+    from tilia_async.fleet.planning import Plan
+    from tilia_async.fleet.procrastinate import Procrastinate
+    from tilia_async.ledger.database import Database
+    from tilia_async.ledger.fleet_jobs import Found
+    from tilia_async.transport.requestor import Requestor
+
+AccountIds = Iterable[str] | AsyncIterable[str]
+
+_NEEDED: Final = ("procrastinate", "psycopg")
+
+_REMOVING_SECONDS: Final = 10.0
+"""Seconds for removing a plan that is given up."""
+
+_OUTCOMES: Final = {
+    "confirmed": BulkOutcome.DONE,
+    "not_found": BulkOutcome.NOT_FOUND,
+    "refused": BulkOutcome.REFUSED,
+    "unknown": BulkOutcome.UNKNOWN,
+    "failed": BulkOutcome.FAILED,
+    "overtaken": BulkOutcome.OVERTAKEN,
+}
+
+
+class Failures(AsyncIterator[BulkItem]):
+    """The accounts of a job that are not done.
+
+    In the order in which they were submitted.
+    """
+
+    def __init__(self, fleet: Fleet, job_id: str) -> None:
+        self._fleet = fleet
+        self._job_id = job_id
+        self._after: int | None = -1
+        self._waiting: list[BulkItem] = []
+
+    async def __anext__(self) -> BulkItem:
+        while not self._waiting and self._after is not None:
+            found, self._after = await self._fleet._failures(self._job_id, self._after)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it is a part of it
+            self._waiting = list(found)[::-1]
+        if not self._waiting:
+            raise StopAsyncIteration
+        return self._waiting.pop()
+
+
+class _Opened(NamedTuple):
+    database: Database
+    engine: Procrastinate
+
+
+@attrs.frozen(eq=False)
+class Fleet:
+    """``tilia.fleet``: one job for many workers, on many hosts.
+
+    It needs the extra ``fleet`` and a ledger on PostgreSQL, which all of them share. Whoever submits a job enters its
+    accounts there; workers take them in batches of some hundred, block them, and put on record what came of each. A
+    batch whose worker died is taken over within the ledger's lease. Only blocks and unblocks are shared: they may be
+    sent twice.
+    """
+
+    _requestor: Requestor
+    _bulk: Bulk
+    _ledger: BlockLedger | None = None
+
+    async def install(self) -> bool:
+        """Make the fleet's tables in the ledger's database.
+
+        ``submit`` and ``work`` do it by themselves, if the user of the ledger's URL may.
+
+        Returns:
+            True if tables of the engine, procrastinate, were made; False if they were there.
+
+        Raises:
+            ConfigurationError: there is no ledger on PostgreSQL, the extra is not installed, or the tables are of an
+                older version of procrastinate.
+            LedgerError: the database cannot be reached, or refuses it.
+        """
+        return await (await self._opened()).engine.install()
+
+    async def submit(
+        self,
+        account_ids: AccountIds,
+        action: str = BlockAction.BLOCK.value,
+        *,
+        reason: str | None = None,
+        actor: str | None = None,
+        job_id: str | None = None,
+        review_at: datetime | None = None,
+    ) -> JobStatus:
+        """Submit a job: enter its accounts, and have workers begin.
+
+        Nothing is sent before all accounts are entered. If that fails, or this process dies, none is, and the job can
+        be submitted again.
+
+        Args:
+            account_ids: read once, 100,000 at a time. A repeated id counts once; one that cannot be an id becomes a
+                failed account.
+            action: ``block`` or ``unblock``.
+            reason: why, for your ledger. Tilia takes no reason and keeps none.
+            actor: who, for your ledger.
+            job_id: its name, 255 characters at most; None: one is made.
+            review_at: when somebody should look at these blocks again, with a time zone.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: the ledger has a job of this name already; or as ``install`` does.
+            LedgerError: the database cannot be reached.
+            Exception: as the iterable of the accounts does.
+
+        Source: fact sheet "guides", G3; scope ``block_accounts`` or ``unblock_accounts``.
+        """
+        refuse("fleet.submit", {"account_ids": checks.iterable(account_ids)})
+        chosen = _action(action)
+        intent = Intent(chosen, reason, actor, review_at, job_id)
+        refuse("fleet.submit", intent.problems())
+        database, engine = await self._opened()
+        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet.planning import Plan, UnreadableError  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger.jobs import JobDefinition  # noqa: PLC0415 - needs the extra
+
+        job = JobDefinition(
+            job_id=job_id or new_job_name(chosen.value),
+            origin=self._origin,
+            action=chosen.value,
+            reason=reason,
+            actor=actor,
+            review_at=review_at,
+        )
+        await engine.install()
+        ledger = self._required_ledger()
+        try:
+            async with connected(url_of(ledger)) as connection:
+                plan = Plan(connection, engine, job, ledger.lease)
+                await plan.begin()
+                try:
+                    await plan.enter(account_ids)
+                    await plan.finish()
+                except BaseException:  # whatever it is, and if it is Ctrl-C: no half job is left
+                    await _removed(plan)
+                    raise
+        except UnreadableError as error:
+            cause = error.cause
+        else:
+            return await _status(database, job.job_id)
+        raise cause
+
+    async def status(self, job_id: str) -> JobStatus:
+        """Return how far a job is.
+
+        It takes milliseconds, however many accounts there are.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: the ledger has no such job of a fleet; or there is no ledger on PostgreSQL.
+            LedgerError: the ledger cannot be read.
+        """
+        return await _status(await self._database("status", job_id), job_id)
+
+    def failures(self, job_id: str) -> AsyncIterator[BulkItem]:
+        """Return the settled accounts that are not done.
+
+        Each with its outcome, and why; one that was changed back since by somebody else says so in its error.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: there is no ledger on PostgreSQL.
+            LedgerError: the ledger cannot be read.
+        """
+        refuse("fleet.failures", {"job_id": job_name(job_id)})
+        return Failures(self, job_id)
+
+    async def pause(self, job_id: str) -> JobStatus:
+        """Pause a job.
+
+        Within seconds nothing more of it is sent.
+
+        What is in flight is put on record.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: there is no such job, or it does not run.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._change(job_id, "pause", [JobState.RUNNING], JobState.PAUSED)
+
+    async def cancel(self, job_id: str) -> JobStatus:
+        """Cancel a job.
+
+        Within seconds nothing more of it is sent.
+
+        What is in flight is put on record; what was not sent stays there as planned. What was done is lifted by
+        ``tilia.bulk.undo``. ``resume`` takes the cancelling back.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: there is no such job, or it is finished.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._change(job_id, "cancel", [JobState.RUNNING, JobState.PAUSED], JobState.CANCELLED)
+
+    async def resume(self, job_id: str) -> JobStatus:
+        """Go on with a job that was paused or cancelled.
+
+        Of one that runs, it delivers again what an engine may have lost.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: there is no such job, or it is finished.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._deliver(job_id, "resume", [JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED])
+
+    async def retry(self, job_id: str) -> JobStatus:
+        """Try accounts again that failed or are unknown.
+
+        Those that Tilia refuses or does not know stay as they are.
+
+        Raises:
+            InvalidRequestError: that can be no job's name.
+            ConfigurationError: there is no such job, or it is paused or cancelled.
+            LedgerError: the ledger cannot be written.
+        """
+        return await self._deliver(job_id, "retry", [JobState.RUNNING, JobState.FINISHED], reopens=True)
+
+    async def workers(self) -> tuple[FleetWorker, ...]:
+        """Return who works, on what, and since when.
+
+        One that died is among them until its lease ends.
+
+        Raises:
+            ConfigurationError: there is no ledger on PostgreSQL.
+            LedgerError: the ledger cannot be read.
+        """
+        database = await self._database("workers", None)
+        from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
+
+        found: dict[str, FleetWorker] = {}
+        for row in await fleet_jobs.workers(database):
+            worker = found.get(row.worker) or FleetWorker(row.worker, row.concurrency, _moment(row.started_at))
+            if row.job_id is not None:
+                batch = WorkerBatch(row.job_id, row.number, _moment(row.taken_at))
+                worker = attrs.evolve(worker, batches=(*worker.batches, batch))
+            found[row.worker] = worker
+        return tuple(found.values())
+
+    async def work(self, *, concurrency: int = DEFAULT_CONCURRENCY, until_idle: bool = False) -> None:
+        """Be a worker: take batches, and do them.
+
+        Of any job in this environment.
+
+        On SIGTERM in the main thread, and when it is interrupted, nothing more is sent, what is in flight has some
+        seconds to end, and the rest is left to other workers. After SIGTERM it returns.
+
+        Args:
+            concurrency: the most requests in flight, at least 1; never more than the client's connections.
+            until_idle: return as soon as no job runs.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            BulkStoppedError: this worker cannot work whatever it is given, because of its credentials or a scope.
+                What it had in hand is left to others.
+            ConfigurationError: as ``install`` does.
+            LedgerError: the database cannot be reached at the start. Later, that is waited for.
+        """
+        await self._work(concurrency, until_idle=until_idle)
+
+    async def _work(
+        self, concurrency: int, *, until_idle: bool, begun: Callable[[Callable[[], None]], object] | None = None
+    ) -> None:
+        """Be a worker, and say how it is stopped."""
+        refuse("fleet.work", {"concurrency": checks.count(concurrency)})
+        database, engine = await self._opened()
+        from tilia_async.fleet.pace import Unlimited  # noqa: PLC0415 - only workers need it
+        from tilia_async.fleet.worker import Worker  # noqa: PLC0415 - needs the extra
+
+        await engine.install()
+        worker = Worker(
+            self._bulk,
+            database,
+            engine,
+            Unlimited(),
+            concurrency=concurrency,
+            origin=self._origin,
+            lease=self._required_ledger().lease,
+        )
+        if begun is not None:
+            begun(worker.leave)
+        await worker.work(until_idle=until_idle)
+
+    @property
+    def _origin(self) -> str:
+        return self._requestor.environment.url(accounts.BLOCK.service)
+
+    async def _failures(self, job_id: str, after: int) -> tuple[Sequence[BulkItem], int | None]:
+        database = await self._database("failures", job_id)
+        from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
+
+        records, last = await fleet_jobs.failures(database, job_id, after)
+        return [_item(each) for each in records], last
+
+    async def _change(self, job_id: str, name: str, before: Sequence[JobState], after: JobState) -> JobStatus:
+        refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
+        database, engine = await self._opened()
+        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet.planning import stop  # noqa: PLC0415 - needs the extra
+
+        await engine.install()
+        async with connected(url_of(self._required_ledger())) as connection:
+            await stop(connection, engine, job_id, before, after)
+        return await _status(database, job_id)
+
+    async def _deliver(self, job_id: str, name: str, before: Sequence[JobState], *, reopens: bool = False) -> JobStatus:
+        refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
+        database, engine = await self._opened()
+        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet.planning import deliver  # noqa: PLC0415 - needs the extra
+
+        await engine.install()
+        async with connected(url_of(self._required_ledger())) as connection:
+            await deliver(connection, engine, job_id, before, reopens=reopens)
+        return await _status(database, job_id)
+
+    async def _database(self, name: str, job_id: str | None) -> Database:
+        if job_id is not None:
+            refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
+        return (await journal_of(self._required_ledger())).database
+
+    async def _opened(self) -> _Opened:
+        """Open the ledger, and load the libraries.
+
+        They are loaded beside the event loop.
+        """
+        ledger = self._required_ledger()
+        missing = [name for name in _NEEDED if find_spec(name) is None]
+        if missing:
+            raise errors.ConfigurationError(
+                f"a fleet needs {' and '.join(missing)}, not installed here: pip install 'tilia-sdk[fleet]'"
+            )
+        database = (await journal_of(ledger)).database
+        await asyncio.to_thread(import_module, "tilia_async.fleet.worker")
+        from tilia_async.fleet.procrastinate import Procrastinate  # noqa: PLC0415 - needs the extra
+
+        return _Opened(database, Procrastinate(url_of(ledger)))
+
+    def _required_ledger(self) -> BlockLedger:
+        if self._ledger is None or kind_of(url_of(self._ledger)) is not Kind.POSTGRESQL:
+            raise errors.ConfigurationError(
+                "a fleet shares its jobs in a ledger on PostgreSQL: "
+                "TiliaClient(..., ledger=BlockLedger.open('postgresql://…'))"
+            )
+        return self._ledger
+
+
+async def _removed(plan: Plan) -> None:
+    """Remove a plan that is given up.
+
+    If that is not possible at once, the next submitter does.
+    """
+    removing = asyncio.get_running_loop().create_task(plan.remove())
+    try:
+        await asyncio.wait([removing], timeout=_REMOVING_SECONDS)
+    finally:
+        removing.cancel()
+
+
+async def _status(database: Database, job_id: str) -> JobStatus:
+    from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
+
+    return _read(await fleet_jobs.status(database, job_id))
+
+
+def _read(row: Found) -> JobStatus:
+    counts = dict.fromkeys(BulkOutcome, 0)
+    counts |= {outcome: int(getattr(row, name) or 0) for name, outcome in _OUTCOMES.items()}
+    return JobStatus(
+        job_id=row.job_id,
+        action=row.action,
+        state=JobState(row.state),
+        total=int(row.total),
+        counts=counts,
+        rate=float(row.recently or 0) / float(row.seconds or 1),
+        workers=int(row.workers or 0),
+        reason=row.reason,
+        actor=row.actor,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _item(found: BlockRecord) -> BulkItem:
+    outcome = _OUTCOMES[found.state.value]
+    effect = None if found.state is RecordState.UNKNOWN else False
+    return BulkItem(found.account_id, outcome, errors.TiliaError(found.error or found.state.value, took_effect=effect))
+
+
+def _action(action: str) -> BlockAction:
+    known = [each.value for each in BlockAction]
+    refuse("fleet.submit", {"action": [] if action in known else [f"is {' or '.join(known)}, not {action!r}"]})
+    return BlockAction(action)
+
+
+def _moment(seconds: object) -> datetime:
+    return datetime.fromtimestamp(cast("float", seconds), UTC)
