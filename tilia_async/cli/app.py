@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "wallets": CommandSource(f"{_HERE}.wallets:wallets", "See what users have."),
     "bulk": CommandSource(f"{_HERE}.bulk:bulk", "Block, unblock or look up the accounts of a file."),
     "ledger": CommandSource(f"{_HERE}.ledger:ledger", "Read the record of blocks."),
+    "fleet": CommandSource(f"{_HERE}.fleet:fleet", "Share jobs among workers on many hosts."),
     "api": CommandSource(f"{_HERE}.api:api", "Call any operation of Tilia's API."),
     "listen": CommandSource(f"{_HERE}.listen:listen", "Show notifications as they come, until Ctrl-C."),
     "trigger": CommandSource(f"{_HERE}.trigger:trigger", "Post a notification of EVENT, as Tilia does."),

@@ -1,0 +1,101 @@
+"""``tilia fleet``: submit, work, look, steer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from support.commands import TILIA, blocks, environment, run
+from support.postgres import new_database
+
+import tilia_sync
+
+Settings = dict[str, str]
+
+
+@pytest.fixture
+def shared(settings: Settings) -> Iterator[Settings]:
+    """Settings with a ledger that a fleet can share."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        url = runner.run(stack.enter_async_context(new_database()))
+        try:
+            yield {**settings, "TILIA_LEDGER": url}
+        finally:
+            runner.run(stack.aclose())
+
+
+def told(settings: Settings, *arguments: str, expect: int = 0, given: bytes | None = None) -> dict[str, object]:
+    done = run(settings, "fleet", *arguments, "--json", given=given)
+    assert done.exit_code == expect, done.output
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_a_job_from_its_submission_to_its_end(shared: Settings, served: tilia_sync.Sandbox, file: Path) -> None:
+    with file.open("a") as more:
+        more.write("nobody\n")
+    first = told(shared, "submit", str(file), "--reason", "fraud", "--actor", "ann", "--job", "wave")
+    assert (first["state"], first["total"], first["settled"], first["actor"]) == ("running", 13, 0, "ann")
+    assert told(shared, "install") == {"installed": False}
+    assert told(shared, "pause", "wave")["state"] == "paused"
+    assert run(shared, "fleet", "work", "--until-idle").exit_code == 0
+    assert blocks(served) == 0
+    assert told(shared, "resume", "wave")["state"] == "running"
+    worked = run(shared, "fleet", "work", "--until-idle", "--concurrency", "4")
+    assert (worked.exit_code, worked.stdout) == (0, "")
+    assert blocks(served) == 13
+    watched = told(shared, "status", "wave", "--watch", expect=1)
+    assert (watched["state"], watched["counts"]["done"], watched["counts"]["not_found"]) == ("finished", 12, 1)
+    shown = run(shared, "fleet", "status", "wave").stdout
+    assert "13 of 13" in shown
+    assert "done 12, not found 1" in shown
+    failed = json.loads(run(shared, "fleet", "failures", "wave", "--json").stdout)
+    assert [(each["account_id"], each["outcome"]) for each in failed] == [("nobody", "not_found")]
+    assert told(shared, "retry", "wave")["state"] == "finished"
+    assert run(shared, "fleet", "workers").stdout == "none\n"
+    again = run(shared, "fleet", "submit", str(file), "--reason", "fraud", "--job", "wave")
+    assert (again.exit_code, "with 13 accounts, and is finished" in again.stderr) == (2, True)
+    late = run(shared, "fleet", "cancel", "wave")
+    assert (late.exit_code, "is finished" in late.stderr) == (2, True)
+
+
+def test_a_file_that_cannot_be_used_is_not_submitted(shared: Settings) -> None:
+    for given in (b"acct_1\na/b\n", b"", b"\0\1\2"):
+        done = run(shared, "fleet", "submit", "-", "--reason", "fraud", "--job", "wave", given=given)
+        assert done.exit_code == 2, done.output
+        assert "othing was s" in done.stderr
+    done = run(shared, "fleet", "submit", "/nowhere/list.csv", "--reason", "fraud")
+    assert (done.exit_code, "nothing was sent" in done.stderr) == (2, True)
+    kept = told(shared, "submit", "-", "--reason", "fraud", "--keep-going", given=b"acct_1\na/b\n")
+    assert kept["total"] == 1
+
+
+def test_a_fleet_needs_a_ledger(settings: Settings) -> None:
+    missing = run(settings, "fleet", "workers")
+    assert (missing.exit_code, "which ledger?" in missing.output) == (2, True)
+
+
+def test_a_worker_ends_well_with_sigterm(shared: Settings, served: tilia_sync.Sandbox, file: Path) -> None:
+    told(shared, "submit", str(file), "--reason", "fraud", "--job", "wave")
+    worker = subprocess.Popen(
+        [*TILIA, "fleet", "work"], env=environment(shared), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert told(shared, "status", "wave", "--watch")["state"] == "finished"
+        (found,) = json.loads(run(shared, "fleet", "workers", "--json").stdout)
+        assert str(worker.pid) in found["worker"].split("/")
+        os.kill(worker.pid, signal.SIGTERM)
+        out, err = worker.communicate(timeout=20)
+    finally:
+        worker.kill()
+    assert (worker.returncode, out) == (0, "")
+    assert err == "working; SIGTERM or Ctrl-C ends it\n"
+    assert blocks(served) == 12
