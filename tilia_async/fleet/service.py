@@ -420,8 +420,7 @@ def _item(found: BlockRecord) -> BulkItem:
 
 
 def _action(action: str) -> BlockAction:
-    known = [each.value for each in BlockAction]
-    refuse("fleet.submit", {"action": [] if action in known else [f"is {' or '.join(known)}, not {action!r}"]})
+    refuse("fleet.submit", {"action": checks.one_of(action, [each.value for each in BlockAction])})
     return BlockAction(action)
 
 
