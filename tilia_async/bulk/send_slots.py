@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
+import anyio
+
 from tilia_async.bulk.adaptive_limit import AdaptiveLimit
 from tilia_async.bulk.job import Permits
 from tilia_async.bulk.stop_signal import StopSignal
@@ -44,7 +46,8 @@ class SendSlots:
         self._hindrance = hindrance
         self._permits = permits
         self._waiting: deque[asyncio.Future[None]] = deque()
-        stop.then(lambda: self._wake(len(self._waiting)))
+        self._acquiring: set[anyio.CancelScope] = set()
+        stop.then(self._let_all_go)
 
     async def take(self, work: WorkItem) -> bool:
         """Wait until this one may be sent.
@@ -78,19 +81,31 @@ class SendSlots:
         False: something holds it back by then.
         """
         is_permitted = False
+        hindrance: Awaitable[object] | None = None
         try:
-            await permits.acquire()
+            with anyio.CancelScope() as scope:
+                # A job that stops waits for no permit.
+                self._acquiring.add(scope)
+                await permits.acquire()
+            if scope.cancelled_caught:
+                return False
             hindrance = self._held()
             is_permitted = hindrance is None and not self._stop.called
             if not is_permitted:
                 permits.release()
         finally:
+            self._acquiring.discard(scope)
             if not is_permitted:
                 self.in_flight -= 1
                 self.unsettled -= 1
         if hindrance is not None:
             await hindrance
         return is_permitted
+
+    def _let_all_go(self) -> None:
+        self._wake(len(self._waiting))
+        for scope in self._acquiring:
+            scope.cancel()
 
     def close(self) -> None:
         """Give the permits back of what was never settled."""

@@ -296,22 +296,26 @@ class Fleet:
         """Be a worker, and say how it is stopped."""
         refuse("fleet.work", {"concurrency": checks.count(concurrency)})
         database, engine = await self._opened()
-        from tilia_async.fleet.pace import Unlimited  # noqa: PLC0415 - only workers need it
+        from tilia_async.fleet.leased_pace import LeasedPace  # noqa: PLC0415 - only workers need it
+        from tilia_async.fleet.postgres_budget import PostgresBudget  # noqa: PLC0415 - needs the extra
         from tilia_async.fleet.worker import Worker  # noqa: PLC0415 - needs the extra
 
         await engine.install()
-        worker = Worker(
-            self._bulk,
-            database,
-            engine,
-            Unlimited(),
-            concurrency=concurrency,
-            origin=self._origin,
-            lease=self._required_ledger().lease,
-        )
-        if begun is not None:
-            begun(worker.leave)
-        await worker.work(until_idle=until_idle)
+        budget = PostgresBudget(database, self._origin)
+        await budget.open()
+        async with LeasedPace(budget) as pace:
+            worker = Worker(
+                self._bulk,
+                database,
+                engine,
+                pace,
+                concurrency=concurrency,
+                origin=self._origin,
+                lease=self._required_ledger().lease,
+            )
+            if begun is not None:
+                begun(worker.leave)
+            await worker.work(until_idle=until_idle)
 
     @property
     def _origin(self) -> str:
