@@ -81,9 +81,10 @@ class SendSlots:
         False: something holds it back by then.
         """
         is_permitted = False
+        scope = anyio.CancelScope()
         hindrance: Awaitable[object] | None = None
         try:
-            with anyio.CancelScope() as scope:
+            with scope:
                 # A job that stops waits for no permit.
                 self._acquiring.add(scope)
                 await permits.acquire()
