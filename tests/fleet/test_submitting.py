@@ -42,6 +42,8 @@ async def test_a_job_is_entered_with_its_reason_its_batches_and_nothing_sent(fle
     batches = await fleet.rows("SELECT number, total FROM tilia_bulk_batches ORDER BY number")
     assert batches == [(0, 10), (1, 10), (2, 5)]
     assert len(await fleet.rows("SELECT id FROM procrastinate_jobs")) == 3
+    await fleet.tilia.fleet.cancel("wave")
+    assert [(job.job_id, job.state) async for job in fleet.ledger.jobs()] == [("wave", JobState.CANCELLED)]
 
 
 async def test_ids_may_come_from_any_iterable_in_several_transactions(

@@ -22,7 +22,7 @@ class BlockJob:
         total: how many accounts are on record for it.
         counts: how many of them are in which state.
         state: ``RUNNING`` while a process works on it, ``FINISHED`` if nothing is left to do, else ``PAUSED``: run it
-            again, and it goes on.
+            again, and it goes on. Of a job that a fleet shares: as ``tilia.fleet.status`` says.
         started_at: when it was begun; None if that is not on record.
     """
 

@@ -50,6 +50,19 @@ def _selected(columns: Sequence[ColumnElement[Any]]) -> Query:
     return select(*columns)
 
 
+def _state_of(shared: str | None, *, is_live: bool, is_open: bool) -> JobState:
+    """Return the state of a job.
+
+    Args:
+        shared: the state on record, which only a job has that a fleet shares.
+        is_live: a process works on it.
+        is_open: some accounts have no final outcome.
+    """
+    if shared is not None:
+        return JobState(shared)
+    return JobState.RUNNING if is_live else JobState.PAUSED if is_open else JobState.FINISHED
+
+
 def _job(row: Row[tuple[object, ...]], sums: _Rows, *, is_live: bool) -> BlockJob:
     counts = {RecordState(each.state): each.number for each in sums}
     is_open = any(counts.get(state) for state in OPEN_STATES)
@@ -59,7 +72,7 @@ def _job(row: Row[tuple[object, ...]], sums: _Rows, *, is_live: bool) -> BlockJo
         job_id=row.job_id,
         action=begun.action or "block",
         environment=row.origin,
-        state=JobState.RUNNING if is_live else JobState.PAUSED if is_open else JobState.FINISHED,
+        state=_state_of(row.state, is_live=is_live, is_open=is_open),
         total=sum(counts.values()),
         counts=counts,
         reason=begun.reason,

@@ -1,4 +1,4 @@
-"""States of a job that a fleet shares."""
+"""States of a job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """The state of a job that a fleet shares."""
+    """The state of a job, alone or shared by a fleet."""
 
     PLANNED = "planned"
     """Being submitted: nothing is sent before all is entered."""
