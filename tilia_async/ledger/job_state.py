@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """The state of a job, alone or shared by a fleet."""
+    """The state of a job."""
 
     PLANNED = "planned"
     """Being submitted: nothing is sent before all is entered."""
