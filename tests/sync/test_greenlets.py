@@ -22,7 +22,10 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.mark.parametrize(("loop", "late"), [("uvloop", False), ("asyncio", False), ("asyncio", True)])
+@pytest.mark.parametrize(
+    ("loop", "late"),
+    [("uvloop", False), ("asyncio", True), pytest.param("asyncio", False, marks=pytest.mark.nightly)],
+)
 @pytest.mark.parametrize("library", ["gevent", "eventlet"])
 def test_many_greenlets_wait_at_once(sandbox: Sandbox, library: str, late: bool, loop: str) -> None:
     sandbox.faults.add("payment_methods.list", "latency", seconds=0.4, times=50)
