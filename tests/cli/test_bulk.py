@@ -317,10 +317,10 @@ def test_a_ledger_without_room_stops_the_job(
 ) -> None:
     ledger = tmp_path / "b.db"
     block = ("bulk", "block", str(file), "--reason", "x", "--concurrency", "1", "--job", "j", "--ledger", str(ledger))
-    with at_most(60_000):
+    with at_most(82_000):
         stopped = run(settings, *block)
     assert stopped.exit_code == 1
-    assert f"stopped: the ledger at {ledger} cannot be read or written: " in stopped.stdout
+    assert f"stopped: ledger.open: the ledger at {ledger} cannot be read or written: " in stopped.stdout
     with contextlib.closing(sqlite3.connect(ledger)) as database:
         (recorded,) = database.execute("SELECT count(*) FROM tilia_block_records WHERE job_id = 'j'").fetchone()
     assert blocks(served) <= recorded < 12, "what is not on record is not sent"

@@ -41,6 +41,8 @@ def commands(account_id: str, tmp_path: Path, settings: dict[str, str]) -> dict[
         "doctor": [],
         "api": ["accounts.get", f"account_id={account_id}"],
         "completion": ["bash"],
+        "openapi": [],
+        "verify": [],
         "accounts get": [account_id],
         "accounts find": [NAME],
         "accounts register": [f"{NAME} 2", "--email", "zoe2@mail.example"],
@@ -71,9 +73,9 @@ def leaves(command: click.Command, path: str = "") -> set[str]:
 
 def test_every_command_is_tried(commands: dict[str, list[str]]) -> None:
     elsewhere = {"listen", "trigger"}  # with a receiver, in test_notification_commands.py
-    # What steers a running sandbox is tried with one, in test_sandbox_commands.py.
-    found = {"sandbox" if each.startswith("sandbox ") else each for each in leaves(app)}
-    assert commands.keys() == found - elsewhere
+    # What steers a running sandbox or a fleet is tried with one, in test_sandbox_commands.py and test_fleet.py.
+    steering = {each for each in leaves(app) if each.startswith(("sandbox ", "fleet "))}
+    assert commands.keys() == {*leaves(app), "sandbox"} - elsewhere - steering
 
 
 @pytest.mark.parametrize(

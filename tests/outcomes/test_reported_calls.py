@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable
 
+import attrs
 import orjson
 import pytest
 from support.canaries import places, search
@@ -20,6 +21,9 @@ from tilia_async import Secret, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault
 from tilia_async.tokens import TokenCache
+
+UNDECLARED = attrs.evolve(OPERATIONS["registration.start"], body=None)
+"""Sent with any body."""
 
 
 async def leave(connection: Connection) -> None:
@@ -66,12 +70,12 @@ async def no_http(connection: Connection) -> None:
 
 async def send(tilia: TiliaClient) -> None:
     body = {"username": "nyx@mail.example", "password": PASSWORD, "email": "nyx@mail.example"}
-    await tilia.send(OPERATIONS["registration.start"], body=body, options=HEADERS)
+    await tilia.send(UNDECLARED, body=body, options=HEADERS)
 
 
 async def send_secret(tilia: TiliaClient) -> None:
     body = {"username": "nyx@mail.example", "profile": [{"word": Secret(PASSWORD)}], "email": "nyx@mail.example"}
-    await tilia.send(OPERATIONS["registration.start"], body=body, options=HEADERS)
+    await tilia.send(UNDECLARED, body=body, options=HEADERS)
 
 
 CALLS = {"start": start, "send": send, "a secret in a body": send_secret}
@@ -162,7 +166,7 @@ def test_a_call_that_fails_without_a_loop(fault: Fault | None) -> None:
         with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, where, **settings) as tilia:
             for call in (
                 lambda: tilia.registration.start("nyx@mail.example", PASSWORD, "nyx@mail.example", options=HEADERS),
-                lambda: tilia.send(OPERATIONS["registration.start"], body={"password": PASSWORD}, options=HEADERS),
+                lambda: tilia.send(UNDECLARED, body={"password": PASSWORD}, options=HEADERS),
             ):
                 with pytest.raises(errors.TiliaError) as caught:
                     call()

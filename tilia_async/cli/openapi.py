@@ -22,6 +22,7 @@ def openapi(output: str, environment: str | None) -> None:
 
     It is written from the SDK's own declarations; what they only infer is marked.
     """
-    text = json.dumps(document(environment), indent=1, ensure_ascii=False)
+    # In ASCII: whatever the encoding of the terminal or the reader, it is the same document.
+    text = json.dumps(document(environment), indent=1)
     with text_file(output) as out:
         out.write(f"{text}\n")
