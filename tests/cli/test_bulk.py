@@ -320,7 +320,7 @@ def test_a_ledger_without_room_stops_the_job(
     with at_most(82_000):
         stopped = run(settings, *block)
     assert stopped.exit_code == 1
-    assert f"stopped: ledger.open: the ledger at {ledger} cannot be read or written: " in stopped.stdout
+    assert f"stopped: the ledger at {ledger} cannot be read or written: " in stopped.stdout
     with contextlib.closing(sqlite3.connect(ledger)) as database:
         (recorded,) = database.execute("SELECT count(*) FROM tilia_block_records WHERE job_id = 'j'").fetchone()
     assert blocks(served) <= recorded < 12, "what is not on record is not sent"
