@@ -91,6 +91,25 @@ def test_each_error_can_be_told_without_its_words(kind: type[errors.TiliaError])
     assert "acct_7" not in repr((bare, bare.args, bare.__dict__, bare.explain()))
 
 
+class Stop(BaseException):
+    """An interrupt of the user's own, as a signal handler raises it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+
+
+@pytest.mark.parametrize("interrupt", [Stop(15), BaseExceptionGroup("two", [Stop(15), KeyboardInterrupt()])])
+@pytest.mark.asyncio
+async def test_an_interrupt_that_wants_arguments_stays_what_it_is(kept: Kept, interrupt: BaseException) -> None:
+    async with client("http://127.0.0.1:9/{service}", kept) as tilia:
+        calling = tilia.send(READ)
+        calling.send(None)
+        with pytest.raises(type(interrupt)) as caught:
+            calling.throw(interrupt)
+    assert caught.value is interrupt
+    assert kept.told[-1] == "things.read ended"
+
+
 @pytest.mark.asyncio
 async def test_a_token_that_is_not_to_be_had_ends_both_calls(sandbox: Sandbox, kept: Kept) -> None:
     wrong = TiliaClient(

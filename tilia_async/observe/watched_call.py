@@ -199,8 +199,8 @@ def _with_headers(request: WireRequest, added: dict[str, str]) -> WireRequest:
 def without_words(operation: str, exc: BaseException) -> BaseException:
     """Return an error of the same class without its details."""
     if not isinstance(exc, errors.TiliaError):
-        # What interrupts a call takes no arguments; anything else is a defect, and its words are unknown.
-        return RuntimeError(type(exc).__name__) if isinstance(exc, Exception) else type(exc)()
+        # An ordinary exception is a defect, and its words are unknown.
+        return RuntimeError(type(exc).__name__) if isinstance(exc, Exception) else _interrupt(type(exc))
     status = getattr(exc, "status", None)
     words = "no answer" if status is None else errors.status_line(status)
     bare = type(exc)(f"{operation}: {words}")
@@ -208,3 +208,10 @@ def without_words(operation: str, exc: BaseException) -> BaseException:
     if status is not None:
         bare.status = status  # type: ignore[attr-defined]
     return bare
+
+
+def _interrupt(kind: type[BaseException]) -> BaseException:
+    try:
+        return kind()
+    except Exception:  # noqa: BLE001 - one of the user's may want arguments, and must end the call all the same
+        return BaseException(kind.__name__)
