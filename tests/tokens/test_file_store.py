@@ -196,6 +196,17 @@ async def test_tokens_that_were_tampered_with_are_none(path: Path) -> None:
     assert await values(store) == []
 
 
+@pytest.mark.asyncio
+async def test_sealed_tokens_that_are_no_ascii_are_none(path: Path) -> None:
+    store = FileTokenStore(path)
+    await store.save(identity(), token("old"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("gAAA", "gé€A"), encoding="utf-8")
+    assert await values(store) == []
+    await store.save(identity(), token("new"))
+    assert await values(store) == ["new"]
+
+
 WRITER = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})

@@ -72,11 +72,12 @@ class TokenCipher:
     def open(self, closed: str) -> Sequence[AccessToken]:
         """Decrypt the tokens.
 
-        None if the text was damaged.
+        There are none if the text was damaged.
         """
         try:
             rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(closed))
-        except InvalidToken:
+        except (InvalidToken, ValueError):
+            # What is not ASCII is refused by a ValueError.
             return ()
         # What opens was closed here, so it has this shape.
         return [
