@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final, cast
 
 import attrs
@@ -73,8 +74,8 @@ def _value(name: str, fact: str, value: object) -> object:
     """Return a fact's value as declarations have it."""
     fits = {
         "method": lambda: value in _METHODS,
-        "service": lambda: value in {service.value for service in Service},
-        "path": lambda: isinstance(value, str) and value.startswith("/"),
+        "service": lambda: value in [service.value for service in Service],
+        "path": lambda: isinstance(value, str) and value.startswith("/") and _is_template(value),
         "scopes": lambda: _is_list(value, str) and bool(value),
         "success": lambda: _is_list(value, int) and bool(value),
         "envelope": lambda: isinstance(value, bool),
@@ -84,6 +85,14 @@ def _value(name: str, fact: str, value: object) -> object:
     if not fits[fact]():
         raise ConfigurationError(f"operations: {fact} of {name} cannot be {value!r}")
     return Service(str(value)) if fact == "service" else value
+
+
+def _is_template(path: str) -> bool:
+    try:
+        return all(not field or field.isidentifier() for _, field, _, _ in Formatter().parse(path))
+    except ValueError:
+        # A brace too few or too many.
+        return False
 
 
 def _is_list(value: object, kind: type) -> bool:
