@@ -176,3 +176,13 @@ def test_a_platform_that_there_is_not_is_told() -> None:
         "external_platforms.myspace": ["is none of steam, oculus, apple, google, microsoft, nintendo, sony"],
         "external_platforms.steam.user_id": ["is missing"],
     }
+
+
+@pytest.mark.parametrize("text", ["back\\slash", "quo'te\"s", "\x00unprintable", "\ud800", "plain"])
+def test_no_refusal_repeats_a_secret_however_it_is_quoted(text: str) -> None:
+    for operation in OPERATIONS.values():
+        for name in fields_of(operation.body) if operation.body is not None else ():
+            found = problems_of_fields(declared(operation.name, "body"), {name: Secret(text)}, closed=False)
+            told = " ".join(found.get(name, ()))
+            assert text not in told
+            assert repr(text)[1:-1] not in told

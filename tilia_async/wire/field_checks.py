@@ -94,7 +94,15 @@ def _of_value(kind: Any, value: object, place: str, *, closed: bool) -> _Found:
 def _reasons(rule: Rule, value: object) -> list[str]:
     if not isinstance(value, Secret):
         return rule.check(value)
-    return [why.replace(value.reveal() or MASK, MASK) for why in rule.check(value.reveal())]
+    return [_masked(why, value) for why in rule.check(value.reveal())]
+
+
+def _masked(why: str, value: Secret) -> str:
+    """Return a reason without the value.
+
+    A reason quotes a value as Python writes it, with what cannot be printed escaped.
+    """
+    return why.replace(repr(value.reveal())[1:-1] or MASK, MASK).replace(value.reveal() or MASK, MASK)
 
 
 def _of_type(kind: Any, value: object, place: str, *, closed: bool) -> _Found:
