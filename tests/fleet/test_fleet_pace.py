@@ -119,3 +119,73 @@ def test_one_that_stops_waiting_stops_no_other(steps: int) -> None:
             return await pace.acquire(10)
 
     assert run(acquire()) >= 1
+
+
+class Held(Told):
+    """A budget whose leases and reports wait until the test lets them go on."""
+
+    def __init__(self, *answers: Permits | LedgerError) -> None:
+        super().__init__(*answers)
+        self.may_lease, self.may_report = asyncio.Event(), asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def lease(self, wanted: int) -> Permits:
+        answer = await super().lease(wanted)
+        self.asked.set()
+        await self.may_lease.wait()
+        return answer
+
+    async def report(self, epoch: int, wait: float) -> None:
+        await self.may_report.wait()
+        await super().report(epoch, wait)
+
+
+def test_permits_on_their_way_when_a_refusal_comes_are_not_handed_out() -> None:
+    async def acquire() -> float:
+        budget = Held(Permits(1, 0.0, 0.01, 1), Permits(1, 0.0, 0.01, 1), Permits(1, 5.0, 0.01, 2))
+        budget.may_lease.set()
+        budget.may_report.set()
+        async with LeasedPace(budget) as pace:
+            await pace.acquire(1)
+            budget.may_lease.clear()
+            budget.asked.clear()
+            waiting = asyncio.create_task(pace.acquire(1))
+            await budget.asked.wait()
+            pace.refused(0.0)
+            budget.may_lease.set()
+            await waiting
+            return asyncio.get_running_loop().time()
+
+    assert run(acquire()) == 5.0
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+def test_a_refusal_is_told_by_a_worker_that_ends_with_it(is_under_way: bool) -> None:
+    async def refused() -> list[tuple[int, float]]:
+        budget = Held(Permits(1, 0.0, 0.01, 7))
+        budget.may_lease.set()
+        async with LeasedPace(budget) as pace:
+            await pace.acquire(1)
+            pace.refused(1.0)
+            if is_under_way:
+                await asyncio.sleep(0.01)
+            asyncio.get_running_loop().call_later(0.1, budget.may_report.set)
+        return budget.reports
+
+    assert run(refused()) == [(7, 1.0)]
+
+
+def test_a_defect_that_ends_the_reports_is_raised() -> None:
+    class Broken(Told):
+        async def report(self, epoch: int, wait: float) -> None:
+            raise ZeroDivisionError
+
+    async def acquire() -> None:
+        async with LeasedPace(Broken(Permits(1, 0.0, 0.01, 1))) as pace:
+            await pace.acquire(1)
+            pace.refused(0.1)
+            await asyncio.sleep(0.01)
+            await pace.acquire(1)
+
+    with pytest.raises(ZeroDivisionError):
+        run(acquire())

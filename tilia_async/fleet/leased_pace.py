@@ -41,6 +41,7 @@ class LeasedPace:
         self._due_at = 0.0
         self._held_until = float("-inf")
         self._drawing = asyncio.Lock()
+        self._refusals = 0
         self._refusal: tuple[int, float] | None = None
         self._is_refused = asyncio.Event()
         self._reporting: asyncio.Task[None] | None = None
@@ -55,6 +56,10 @@ class LeasedPace:
         if self._reporting is not None:
             self._reporting.cancel()
             await asyncio.wait([self._reporting])
+            if exc is None:
+                self._raise_defect()
+        # The fleet goes on without this worker, and has to know.
+        await self._tell()
 
     async def acquire(self, number: int) -> int:
         """Wait for permits to send, and return their number.
@@ -71,7 +76,12 @@ class LeasedPace:
                 if self._left:
                     await asyncio.sleep(wait)
                     continue
+                self._raise_defect()
+                refusals = self._refusals
                 permits = await self._leased(number)
+                if refusals != self._refusals:
+                    # They are of a budget that was too large.
+                    continue
                 if permits.number:
                     self._permits, self._left, self._due_at = permits, permits.number, _now() + permits.begins_in
                     continue
@@ -86,6 +96,7 @@ class LeasedPace:
             wait: seconds for which nothing should be sent.
         """
         self._left = 0
+        self._refusals += 1
         self._held_until = max(self._held_until, _now() + wait)
         self._refusal = (self._permits.epoch, max(wait, self._refusal[1] if self._refusal else 0.0))
         self._is_refused.set()
@@ -120,11 +131,24 @@ class LeasedPace:
         while True:
             await self._is_refused.wait()
             self._is_refused.clear()
-            refusal, self._refusal = self._refusal, None
-            if refusal is not None:
-                # The next refusal is told, if there is one.
-                with contextlib.suppress(LedgerError):
-                    await self._budget.report(*refusal)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        refusal, self._refusal = self._refusal, None
+        if refusal is None:
+            return
+        try:
+            # The next refusal is told, if there is one.
+            with contextlib.suppress(LedgerError):
+                await self._budget.report(*refusal)
+        except asyncio.CancelledError:
+            self._refusal = self._refusal or refusal
+            raise
+
+    def _raise_defect(self) -> None:
+        """Raise what ended the reports; nobody else hears of it."""
+        if self._reporting is not None and self._reporting.done() and not self._reporting.cancelled():
+            self._reporting.result()
 
 
 def _now() -> float:
