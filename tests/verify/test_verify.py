@@ -114,6 +114,10 @@ async def test_scopes_that_the_credentials_lack_are_not_tried() -> None:
     assert finding(report, "wallets.get", Fact.SCOPE) == Finding(
         "wallets.get", Fact.SCOPE, Conformance.NOT_TRIED, "read_wallets: these credentials do not get it"
     )
+    # Of what was not sent nothing is known, not even that somebody is there.
+    unsent = {each.operation for each in report.findings if each.why.endswith("these credentials do not get it")}
+    assert not [each for each in report.findings if each.operation in unsent and each.conformance is Conformance.HOLDS]
+    assert finding(report, "wallets.get", Fact.HOST).why == "nothing was sent without a token"
 
 
 @pytest.mark.asyncio

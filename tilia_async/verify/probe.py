@@ -77,6 +77,10 @@ class Probe:
         """Send the request, and others where its facts differ."""
         operation: Operation[object] | None = self.declared
         answer = await self._send(self.declared)
+        if isinstance(answer, TokenError):
+            await self._with_other_scopes(self.declared, answer)
+            self._skip(_facts_of(self.declared), "nothing was sent without a token")
+            return
         if isinstance(answer, NoResponse) and answer.sent:
             self._skip(_facts_of(self.declared), "it was sent, and no answer came")
             return
@@ -256,9 +260,7 @@ def _is_tilias(answer: _Answer, asked: Asked) -> bool:
     A path that there is not is answered by something before it: no JSON, or 405. A resource that there is not gets a
     404 in Tilia's own form; of one that there is, that is no answer either.
     """
-    if isinstance(answer, TokenError):
-        return True
-    if isinstance(answer, NoResponse) or answer.status == 405 or 300 <= answer.status < 400:
+    if isinstance(answer, TokenError | NoResponse) or answer.status == 405 or 300 <= answer.status < 400:
         return False
     if answer.status != 404:
         return True
