@@ -97,6 +97,16 @@ async def test_writes_elsewhere_want_to_be_confirmed(environment: str | Environm
             await verify(tilia, writes=True)
 
 
+@pytest.mark.parametrize("account", ["", "a/b", "..", "x" * 37])
+@pytest.mark.asyncio
+async def test_what_cannot_be_an_account_is_refused_before_anything_is_written(
+    account: str, sandbox: Sandbox, tilia: TiliaClient
+) -> None:
+    with pytest.raises(errors.InvalidRequestError, match="account_id"):
+        await verify(tilia, account, writes=True)
+    assert not sandbox.requests
+
+
 @pytest.mark.asyncio
 async def test_credentials_that_get_no_token_are_an_error(sandbox: Sandbox) -> None:
     async with TiliaClient(sandbox.client_id, "wrong", sandbox.environment, token_cache=TokenCache()) as tilia:

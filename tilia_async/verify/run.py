@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from tilia_async.api import OPERATIONS
+from tilia_async.checks import identifier
 from tilia_async.client import TiliaClient, declarations_of, environment_of
 from tilia_async.config import Environment, Service, is_loopback
-from tilia_async.errors import ConfigurationError, TiliaError, TokenError
+from tilia_async.errors import ConfigurationError, InvalidRequestError, TiliaError, TokenError
 from tilia_async.verify.findings import Finding
 from tilia_async.verify.known_ids import KnownIds
 from tilia_async.verify.probe import Asked, Probe, not_tried
@@ -26,7 +27,7 @@ async def verify(
 ) -> VerifyReport:
     """Check each fact of each declaration against Tilia.
 
-    It reads only, unless told otherwise, and never moves money. Each request is sent once.
+    It reads only, unless told otherwise, and never moves money. A write that may have reached Tilia is not sent again.
 
     Args:
         account_id: an account to read; None: only what can be told without one.
@@ -35,10 +36,14 @@ async def verify(
         confirm: the name of the environment, to write anywhere but on staging or this machine.
 
     Raises:
+        InvalidRequestError: the id cannot be one; nothing was sent.
         ConfigurationError: it is to write where that is not confirmed; nothing was sent.
         TokenError: the token endpoint refused each token that was asked for.
         TransportError: the token endpoint could not be reached.
     """
+    reasons = [] if account_id is None else identifier(account_id)
+    if reasons:
+        raise InvalidRequestError({"account_id": reasons}, operation="verify")
     where = _named(environment_of(tilia))
     if writes and not _may_write(environment_of(tilia)) and confirm != where:
         raise ConfigurationError(f"verify: writes in {where} want to be confirmed; nothing was sent: confirm={where!r}")
