@@ -52,6 +52,7 @@ def test_a_project(tmp_path: Path) -> None:
         "tilia.W003",
     ]
     assert told["checks"] == [[], *([each] for each in errors)]
+    assert told["frames"] == [[True, False]] * 4
     assert told["command"]["account_id"] == account_id
     assert "404 Not Found" in done.stderr
     assert told["changed settings"] == [True, True, True]

@@ -62,7 +62,9 @@ from django.test import AsyncClient, Client, override_settings  # noqa: E402 - a
 from django.test.utils import setup_test_environment  # noqa: E402 - as above
 from django.urls import include, path  # noqa: E402 - as above
 
+from support.canaries import chain, frames  # noqa: E402 - as above
 from support.deliveries import BLOCK, UNBLOCK, basic, delivery  # noqa: E402 - as above
+from tilia_async.errors import ConfigurationError  # noqa: E402 - as above
 from tilia_async.webhooks import AccountBlockChanged  # noqa: E402 - as above
 from tilia_sync.integrations.django import event_received, get_async_client, get_client, get_ledger  # noqa: E402 - as above
 
@@ -164,6 +166,24 @@ def of_checks() -> Iterator[list[str]]:
     os.environ["TILIA_CLIENT_ID"] = client_id
 
 
+CANARY = "canary-secret-4712"
+
+
+def of_frames() -> Iterator[list[bool]]:
+    secrets = {"CLIENT_SECRET": CANARY, "LEDGER": f"postgresql://game:{CANARY}@127.0.0.1/game"}
+    login = {"BASIC_AUTH": ["tilia", CANARY]}
+    changes: list[dict[str, object]] = [
+        {"SECERT": 1}, {"OPTIONS": 1}, {"WEBHOOK": 1}, {"WEBHOOK": {**login, "CONFRIM": True}},
+    ]  # fmt: skip
+    for change in changes:
+        with override_settings(TILIA={**secrets, "WEBHOOK": login, **change}):
+            try:
+                get_client()
+            except ConfigurationError as error:
+                shown = [repr(frame.f_locals) for each in chain(error) for frame in frames(each)]
+                yield [bool(shown), CANARY in f"{error}{shown}"]
+
+
 def of_command() -> object:
     # It writes to the descriptor itself.
     stdout, written = os.dup(1), Path(folder) / "stdout.txt"
@@ -195,6 +215,7 @@ def main() -> None:
         "webhook": of_webhook(),
         "admin": of_admin(client[2]),
         "checks": list(of_checks()),
+        "frames": list(of_frames()),
         "command": of_command(),
         "changed settings": of_changed_settings(),
     }

@@ -59,6 +59,15 @@ def read_settings() -> AppSettings:
     Raises:
         ConfigurationError: it is no dictionary, or has a key that means nothing.
     """
+    try:
+        return _read()
+    except ConfigurationError as error:
+        failure = ConfigurationError(str(error))
+    # Raised out here: the frames in there hold the settings as they are, and printers of frames print variables.
+    raise failure
+
+
+def _read() -> AppSettings:
     given = _dictionary("TILIA", getattr(settings, "TILIA", {}), _KEYS)
     secret, ledger, webhook = given.get("CLIENT_SECRET"), given.get("LEDGER"), given.get("WEBHOOK")
     options = _dictionary("TILIA['OPTIONS']", given.get("OPTIONS", {}), None)
