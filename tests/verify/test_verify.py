@@ -344,3 +344,11 @@ def texts_in(value: Any) -> list[str]:
     if isinstance(value, dict | list):
         return [text for each in (value.values() if isinstance(value, dict) else value) for text in texts_in(each)]
     return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("written", ["Nyx Example complained", "nyx example", "acct_7", "nyx@mail.example"])
+def test_a_text_where_a_word_is_expected_is_not_shown(written: str) -> None:
+    seen = observations(OPERATIONS["refunds.list"].returns, [{"refunds": [{"refund_id": "r", "reason": written}]}])
+    told = [f"{each.place} {each.note}" for each in seen]
+    assert any("a new word" in each for each in told)
+    assert not [each for each in told if written in each]

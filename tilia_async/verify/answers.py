@@ -28,8 +28,8 @@ _FORMS: Final = (
     ("without a zone", re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+")),
     ("as Go prints it", re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ ?[+-]\d{4} .*")),
 )
-_WORD: Final = re.compile(r"[A-Za-z]+(?:[_ -][A-Za-z]+)*")
-"""A word of an enumeration: nobody's id has this form."""
+_WORD: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*")
+"""A word of an enumeration, no id and no sentence."""
 _LONGEST_WORD: Final = 40
 _LETTER: Final = r"[^\W\d_]"
 _DIGIT: Final = r"\d"
