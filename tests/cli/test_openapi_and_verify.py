@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from support.commands import run
 
 import tilia_sync
@@ -52,3 +53,15 @@ def test_verify_writes_only_if_told(served: tilia_sync.Sandbox, settings: dict[s
     done = run(settings, "verify", "--writes")
     assert done.exit_code == 0, done.stdout
     assert served.accounts
+
+
+@pytest.mark.parametrize("option", ["--output", "--corrections"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_sent(
+    option: str, served: tilia_sync.Sandbox, settings: dict[str, str], tmp_path: Path
+) -> None:
+    before = len(served.requests)
+    done = run(settings, "verify", "--writes", option, str(tmp_path / "nowhere" / "file.md"))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "cannot be written: No such file or directory" in done.stderr
+    assert len(served.requests) == before
+    assert run({}, "openapi", "--output", str(tmp_path)).exit_code == 2

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
+from tilia_async.cli.output_file import STANDARD_OUTPUT, wanted_file
 from tilia_async.openapi import document
 
 
@@ -24,5 +24,5 @@ def openapi(output: str, environment: str | None) -> None:
     """
     # In ASCII: whatever the encoding of the terminal or the reader, it is the same document.
     text = json.dumps(document(environment), indent=1)
-    with text_file(output) as out:
+    with wanted_file(output) as out:
         out.write(f"{text}\n")

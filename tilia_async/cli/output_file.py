@@ -18,6 +18,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, TextIO
 
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.terminal import ShownText
 
 STANDARD_OUTPUT: Final = "-"
@@ -61,6 +62,24 @@ def text_file(name: str) -> Generator[TextIO, None, None]:
     else:
         with _replacing(path) as out:
             yield out
+
+
+@contextmanager
+def wanted_file(name: str) -> Generator[TextIO, None, None]:
+    """Open the file that a command was told to write.
+
+    Entered before anything is sent, so that what is learned does not get lost for a wrong name.
+
+    Raises:
+        CommandError: it cannot be opened.
+        OSError: it cannot be written to its end; the file that was there is as it was.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            out = stack.enter_context(text_file(name))
+        except OSError as error:
+            raise CommandError(f"{name} cannot be written: {error.strerror}", ExitStatus.USAGE) from None
+        yield out
 
 
 def _target(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ import click
 
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import json_option, network_options
-from tilia_async.cli.output_file import STANDARD_OUTPUT, text_file
+from tilia_async.cli.output_file import STANDARD_OUTPUT, wanted_file
 from tilia_async.verify import VerifyReport, verify
 
 _DIFFERS: Final = 1
@@ -49,11 +50,10 @@ def verify_command(
         async with network.client(operations=operations) as tilia:
             return await verify(tilia, account, writes=writes, confirm=confirm)
 
-    report = asyncio.run(checked())
-    texts: Mapping[str, str] = {".md": report.to_markdown(), ".json": f"{report.to_json()}\n"}
-    with text_file(output) as out:
+    with wanted_file(output) as out, nullcontext() if corrections is None else wanted_file(corrections) as corrected:
+        report = asyncio.run(checked())
+        texts: Mapping[str, str] = {".md": report.to_markdown(), ".json": f"{report.to_json()}\n"}
         out.write(texts[".json"] if as_json else texts.get(Path(output).suffix, report.to_text()))
-    if corrections is not None:
-        with text_file(corrections) as out:
-            out.write(report.corrections_toml())
+        if corrected is not None:
+            corrected.write(report.corrections_toml())
     return _DIFFERS if report.differences else 0
