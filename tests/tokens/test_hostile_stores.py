@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.canaries import chain, frames
 from support.hostile import Connection, hostile_server
+from support.redis_server import SERVER, new_prefix
 
 from tilia_async.config import Credentials
 from tilia_async.errors import ConfigurationError
@@ -24,6 +26,7 @@ from tilia_async.tokens import (
     store_adapter,
 )
 from tilia_async.tokens.identity_tokens import IdentityTokens
+from tilia_async.tokens.store import StoreError
 
 READ = frozenset({"read"})
 MINE = Identity.of("https://auth.example/token", Credentials("id", Secret("a secret")))
@@ -245,3 +248,19 @@ async def test_a_database_that_is_not_there_stops_no_call_and_shows_no_password(
             assert await acquired(STORES[kind](server.port)) == "fetched"
     assert "the token store could not load" in caplog.text
     assert PASSWORD not in caplog.text
+
+
+async def test_an_option_that_redis_does_not_know_is_told_without_the_password() -> None:
+    with pytest.raises(StoreError, match="an option of its URL") as caught:
+        await RedisTokenStore(f"redis://user:{PASSWORD}@127.0.0.1:1/0?retries=1").load(MINE)
+    for error in chain(caught.value):
+        assert PASSWORD not in f"{error} {[repr(frame.f_locals) for frame in frames(error)]}"
+
+
+async def test_a_url_that_asks_redis_for_texts_works_as_any_other() -> None:
+    async with new_prefix() as prefix:
+        store = RedisTokenStore(f"{SERVER}?decode_responses=true", prefix=prefix)
+        await store.save(MINE, token())
+        assert [each.value for each in await store.load(MINE)] == ["good"]
+        await store.discard(MINE, token())
+        assert not await store.load(MINE)

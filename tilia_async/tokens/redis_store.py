@@ -171,7 +171,9 @@ class RedisTokenStore:
         answer = await self._run(lambda redis: redis.eval(_LOAD, 1, self._tokens(cipher)))
         here = datetime.now(UTC)
         try:
-            at, *rows = (each.decode() for each in cast("list[bytes]", answer))
+            # Texts, if the URL says decode_responses.
+            answers = cast("list[bytes | str]", answer)
+            at, *rows = (each if isinstance(each, str) else each.decode() for each in answers)
             found: dict[str, tuple[str, Sequence[AccessToken]]] = {}
             for name, row in zip(rows[::2], rows[1::2], strict=True):
                 ends, _, sealed = row.split(" ")
@@ -193,7 +195,8 @@ class RedisTokenStore:
         try:
             async with self._connection() as connection:
                 return await work(connection)
-        except (OSError, TimeoutError, RedisError, ValueError) as error:
+        # A TypeError: redis-py does not know an option of the URL.
+        except (OSError, TimeoutError, RedisError, TypeError, ValueError) as error:
             failure = StoreError(f"Redis: {_words(error)}")
         raise failure
 
@@ -222,4 +225,6 @@ def _words(error: Exception) -> str:
     Without what the library quotes of the URL.
     """
     kind = type(error).__name__
+    if isinstance(error, TypeError):
+        return f"redis-py may not know an option of its URL ({kind})"
     return f"{readable(str(error))} ({kind})" if isinstance(error, RedisError) else kind
