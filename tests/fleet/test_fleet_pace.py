@@ -189,3 +189,14 @@ def test_a_defect_that_ends_the_reports_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run(acquire())
+
+
+def test_a_worker_is_held_no_longer_than_its_fleet() -> None:
+    async def acquire() -> float:
+        async with LeasedPace(SimulatedBudget()) as pace:
+            await pace.acquire(1)
+            pace.refused(86_400.0)
+            await pace.acquire(1)
+            return asyncio.get_running_loop().time()
+
+    assert 300 <= run(acquire()) < 310

@@ -40,9 +40,9 @@ _NEAR: Final = 0.15
 _CUT_SECONDS: Final = 1.0
 _MEMORY_SECONDS: Final = 600.0
 """Time without a lease that makes a budget new."""
-_LONGEST_HOLD: Final = 300.0
+LONGEST_HOLD: Final = 300.0
 """Longest hold, in seconds: then one request asks Tilia again."""
-_LONGEST_AHEAD: Final = _LONGEST_HOLD + 10.0
+_LONGEST_AHEAD: Final = LONGEST_HOLD + 10.0
 """Bound of its times: beyond, the clock was put back."""
 
 
@@ -138,7 +138,7 @@ class BudgetState:
             epoch: that of the permits under which the refused request was sent.
             wait: seconds for which nobody shall send; no more than 300 count.
         """
-        wait = min(wait, _LONGEST_HOLD)
+        wait = min(wait, LONGEST_HOLD)
         before = _on_this_clock(self, now)
         held = attrs.evolve(before, free_at=max(before.free_at, now + wait))
         if epoch != before.epoch or now - before.cut_at < _CUT_SECONDS:

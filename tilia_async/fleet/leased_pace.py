@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tilia_async.errors import LedgerError
-from tilia_async.fleet.budget import SPARE_SECONDS, Budget, Permits
+from tilia_async.fleet.budget import LONGEST_HOLD, SPARE_SECONDS, Budget, Permits
 
 _LONGEST_PAUSE: Final = 2.0
 _LONGEST_HELD: Final = 10.0
@@ -93,8 +93,9 @@ class LeasedPace:
         """Note that Tilia asked for less.
 
         Args:
-            wait: seconds for which nothing should be sent.
+            wait: seconds for which nothing should be sent; no more than 300 count, as in the budget.
         """
+        wait = min(wait, LONGEST_HOLD)
         self._left = 0
         self._refusals += 1
         self._held_until = max(self._held_until, _now() + wait)
