@@ -264,3 +264,24 @@ async def test_a_url_that_asks_redis_for_texts_works_as_any_other() -> None:
         assert [each.value for each in await store.load(MINE)] == ["good"]
         await store.discard(MINE, token())
         assert not await store.load(MINE)
+
+
+async def test_a_refused_token_is_discarded_as_soon_as_the_store_can() -> None:
+    away = [ConnectionError("away"), ConnectionError("away")]
+
+    class Forgetful(MemoryTokenStore):
+        async def discard(self, identity: Identity, token: AccessToken) -> None:
+            if away:
+                raise away.pop()
+            await super().discard(identity, token)
+
+    async def fetch(_scopes: frozenset[str], _generation: int) -> AccessToken:
+        return token("new", READ | {"write"})  # type: ignore[no-any-return]
+
+    store = Forgetful()
+    await store.save(MINE, token("refused"))
+    adapter = store_adapter.StoreAdapter(store, MINE, asyncio.get_running_loop().time)
+    adapter.discard(token("refused"))
+    for _ in range(3):
+        assert (await adapter.find_or_fetch(READ, fetch, 1, fresh=False)).value == "new"
+    assert [each.value for each in await store.load(MINE)] == ["new"]

@@ -126,7 +126,7 @@ class StoreAdapter:
     def discard(self, token: AccessToken) -> None:
         """Forget a token that was refused.
 
-        It is not served again. The store hears of it when it is asked next.
+        It is not served again. The store hears of it when it is asked next, until it has forgotten it.
         """
         with self._lock:
             if Secret(token.value) not in self._refused:
@@ -135,12 +135,14 @@ class StoreAdapter:
 
     async def _discard_refused(self) -> None:
         with self._lock:
-            refused, self._to_discard = self._to_discard, {}
-        for token in refused.values():
-            await self._discard(token)
+            refused = dict(self._to_discard)
+        for value, token in refused.items():
+            if await self._discard(token) is not _FAILED:
+                with self._lock:
+                    self._to_discard.pop(value, None)
 
-    async def _discard(self, token: AccessToken) -> None:
-        await self._step("discard", lambda: self._store.discard(self._identity, token))
+    async def _discard(self, token: AccessToken) -> _Failed | None:
+        return await self._step("discard", lambda: self._store.discard(self._identity, token))
 
     async def _find(self, scopes: frozenset[str], *, fresh: bool) -> AccessToken | _Failed | None:
         loaded = await self._step("load", self._loaded)
