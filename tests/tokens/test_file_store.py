@@ -10,10 +10,12 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tilia_async.config import Credentials
 from tilia_async.errors import ConfigurationError
@@ -205,6 +207,37 @@ async def test_sealed_tokens_that_are_no_ascii_are_none(path: Path) -> None:
     assert await values(store) == []
     await store.save(identity(), token("new"))
     assert await values(store) == ["new"]
+
+
+@pytest.mark.asyncio
+async def test_who_stops_waiting_for_a_claim_waits_for_no_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, may_go_on = threading.Event(), threading.Event()
+
+    def slow(self: FileLock, *arguments: object, **settings: object) -> object:
+        asked.set()
+        assert may_go_on.wait(10)
+        return acquire(self, *arguments, **settings)
+
+    acquire = FileLock.acquire
+    store = FileTokenStore(path)
+    monkeypatch.setattr(FileLock, "acquire", slow)
+    waiting = asyncio.create_task(store.claim(identity(), READ))
+    await asyncio.to_thread(asked.wait)
+    waiting.cancel()
+    # The loop would stand still here for as long as the disk does.
+    timer = threading.Timer(1.0, may_go_on.set)
+    timer.start()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not may_go_on.is_set()
+    may_go_on.set()
+    timer.cancel()
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        # What the thread took all the same, it gave back.
+        while (claim := await store.claim(identity(), READ)) is None:  # noqa: ASYNC110 - the thread tells nobody
+            await asyncio.sleep(0)
+    await claim.release()
 
 
 WRITER = f"""

@@ -43,20 +43,25 @@ class FileClaim:
 
     def __init__(self, lock: FileLock) -> None:
         self._lock = lock
-        # One thread takes the lock while another may have stopped waiting for that.
+        # One thread takes the lock while another may have stopped waiting for that. Held for no longer than a decision:
+        # an event loop gives up, and must not wait for a disk.
         self._deciding = allocate_lock()
         self._is_given_up = False
+        self._is_taken = False
 
     def take(self) -> bool:
         """Take the lock, if it is wanted and free."""
+        if self._is_given_up:
+            return False
+        try:
+            self._lock.acquire()
+        except Timeout:
+            return False
         with self._deciding:
-            if self._is_given_up:
-                return False
-            try:
-                self._lock.acquire()
-            except Timeout:
-                return False
-            return True
+            self._is_taken = not self._is_given_up
+        if not self._is_taken:
+            self._lock.release()
+        return self._is_taken
 
     def give_up(self) -> None:
         """Let others have the lock.
@@ -65,6 +70,7 @@ class FileClaim:
         """
         with self._deciding:
             self._is_given_up = True
+        if self._is_taken:
             self._lock.release()
 
     async def release(self) -> None:
