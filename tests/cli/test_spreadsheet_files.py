@@ -150,3 +150,9 @@ def test_a_header_of_usernames_is_hinted_at() -> None:
 def test_a_mark_that_contradicts_what_is_told_is_refused() -> None:
     with pytest.raises(AccountFileError, match="begins as UTF-16 text does, and not as cp1252"):
         opened(table(";", names=NAMES).encode("utf-16"), FileOptions(encoding="cp1252"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_an_encoding_that_wants_a_mark_is_refused_where_there_is_none(encoding: str) -> None:
+    with pytest.raises(AccountFileError, match="does not start with BOM"):
+        opened(table(";", names=NAMES).encode(f"{encoding}-le"), FileOptions(encoding=encoding))

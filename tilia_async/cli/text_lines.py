@@ -136,7 +136,15 @@ class TextLines:
             return source.readline
         self.encoding = _NAMES.get(codecs.lookup(told).name, told)
         text = io.TextIOWrapper(source, encoding=told, errors="replace", newline="\n")
-        return lambda size: text.readline(size).encode("utf-8", "surrogatepass")
+
+        def read(size: int) -> bytes:
+            try:
+                return text.readline(size).encode("utf-8", "surrogatepass")
+            except UnicodeError as error:
+                # No byte is wrong, so none is replaced: such a text has to say in which order its bytes are.
+                raise AccountFileError(f"line 1: the file is not {self.encoding}: {error}") from None
+
+        return read
 
     def _text_of(self, number: int, raw: bytes) -> str | Problem:
         text = self._decoded(raw)
