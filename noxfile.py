@@ -256,6 +256,20 @@ def docs(session: nox.Session) -> None:
     session.run("python", "tools/operations_page.py", *session.posargs)
 
 
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the site into ``build/site``.
+
+    It works from the disk. A warning, of the site or of a docstring in the reference, and a dead link are errors.
+    """
+    session.install("-q", ".[all]", *group("docs"), *group("frameworks"))
+    output = session.run("zensical", "build", "--clean", "--strict", silent=True)
+    # Strictness is for pages and links; what griffe finds in docstrings is only printed.
+    found = [line for line in str(output).splitlines() if line.startswith("griffe:")]
+    if found:
+        session.error("\n".join(found))
+
+
 def install_for_benchmarks(session: nox.Session) -> None:
     """Install each peer by itself.
 

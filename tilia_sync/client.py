@@ -164,12 +164,13 @@ class TiliaClient:
     ) -> Self:
         """Make a client from environment variables.
 
-        ``TILIA_CLIENT_ID``, ``TILIA_CLIENT_SECRET`` and ``TILIA_ENVIRONMENT``.
-
-        ``TILIA_PROXY`` is its proxy, if that is set.
+        A variable is looked up only for an argument that is not given.
 
         Args:
-            client_id, client_secret, environment, proxy: instead of the variable of that name, which is not looked up.
+            client_id: None: from ``TILIA_CLIENT_ID``.
+            client_secret: None: from ``TILIA_CLIENT_SECRET``.
+            environment: None: from ``TILIA_ENVIRONMENT``.
+            proxy: None: from ``TILIA_PROXY``, if that is set.
             settings: the other arguments of the constructor.
 
         Raises:

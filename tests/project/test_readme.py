@@ -16,7 +16,9 @@ from tilia_sync import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PAGES = {"README.md": README} | {
+    path.relative_to(ROOT / "docs").as_posix(): path.read_text() for path in sorted((ROOT / "docs").rglob("*.md"))
+}
 SNIPPETS = {
     f"{name}-{number}": snippet
     for name, page in PAGES.items()

@@ -70,7 +70,8 @@ class Transfers:
             account_id: the primary account, at most 36 characters.
             balance_transfer_type: as agreed with Tilia, e.g. ``fund_user``.
             transfer_items: the movements, at least one.
-            reference_type, reference_id: ids of yours.
+            reference_type: a kind of yours.
+            reference_id: an id of yours.
             description: a text of yours.
             metadata: anything that JSON can say.
             options: ``idempotency_key`` may carry a UUID4 of yours.

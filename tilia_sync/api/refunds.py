@@ -41,7 +41,8 @@ class Refunds:
         Args:
             invoice_id: at most 36 characters; of an escrow, its ``escrow_invoice_id``.
             reason: ``billing``, ``fraud``, ``product_related`` or ``other``.
-            sub_reason, note: texts of yours.
+            sub_reason: a text of yours.
+            note: a text of yours.
 
         Raises:
             InvalidRequestError: a field breaks one of these rules.
@@ -71,7 +72,8 @@ class Refunds:
             amount: in the smallest unit of the line item's currency, at least 1, or ``Money``.
             payment_methods: where it goes, by id and in order; they must have been used for the purchase.
             reason: ``billing``, ``fraud``, ``product_related`` or ``other``.
-            sub_reason, note: texts of yours.
+            sub_reason: a text of yours.
+            note: a text of yours.
 
         Returns:
             What Tilia answers; the documentation does not show it.

@@ -1,0 +1,102 @@
+"""The site has every page, its links lead somewhere, and its reference has every public name.
+
+``nox -s site`` builds it; nothing is built here.
+"""
+
+import importlib
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tilia_async import TiliaClient
+from tilia_async.bulk import Bulk
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+pytest.importorskip("griffe", reason="griffe reads the docstrings; the group api_changes has it")
+import reference  # noqa: E402 - found in tools/
+
+DOCS = ROOT / "docs"
+EXPORTS = (ROOT / "tests" / "project" / "exports.txt").read_text("utf-8")
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+REFERENCE = "\n".join(path.read_text("utf-8") for path in sorted((DOCS / "reference").glob("*.md")))
+SHOWN = re.findall(r"^::: (\S+)$", REFERENCE, re.MULTILINE)
+
+Entry = str | dict[str, "Entry"] | list["Entry"]
+
+
+def entries(navigation: Entry) -> Iterator[str]:
+    """The files that a part of the navigation names."""
+    if isinstance(navigation, str):
+        yield navigation
+    else:
+        for each in navigation.values() if isinstance(navigation, dict) else navigation:
+            yield from entries(each)
+
+
+def links(page: str) -> Iterator[str]:
+    """The relative links of a page, without what stands in code."""
+    text = re.sub(r"^```.*?^```|`[^`\n]*`(?!\])", "", (DOCS / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def test_the_navigation_has_every_page_once() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert sorted(entries(site["nav"])) == sorted([*PAGES, "openapi.json"])
+
+
+def test_links_lead_to_files_of_the_site() -> None:
+    followed, dead = 0, []
+    for page in PAGES:
+        for target in links(page):
+            file = ((DOCS / page).parent / target.partition("#")[0]).resolve()
+            followed += 1
+            if not (file.is_file() and file.is_relative_to(DOCS)) and not target.startswith("#"):
+                dead.append((page, target))
+    assert followed > 50
+    assert not dead, "a file outside docs/ is named as code"
+
+
+def test_the_reference_has_every_public_module() -> None:
+    modules = [line.strip() for line in EXPORTS.splitlines() if line and not line.startswith(("#", " "))]
+    assert not [name for name in modules if name not in SHOWN and f"`{name}`" not in REFERENCE]
+
+
+def test_the_reference_has_every_service() -> None:
+    services = {kind for kind in typing.get_type_hints(TiliaClient).values() if kind is not Bulk}
+    assert {f"{kind.__module__}.{kind.__qualname__}" for kind in services} <= set(SHOWN)
+
+
+def test_the_reference_shows_nothing_that_is_not_there() -> None:
+    for name in SHOWN:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            module, _, member = name.rpartition(".")
+            assert hasattr(importlib.import_module(module), member), name
+
+
+def test_what_the_reference_leaves_out_is_there() -> None:
+    modules = {name.rpartition(".")[0] if name.rpartition(".")[2][0].isupper() else name for name in SHOWN}
+    kinds = [
+        kind for name in modules for kind in vars(importlib.import_module(name)).values() if isinstance(kind, type)
+    ]
+    members = {member for kind in kinds for parent in kind.__mro__ for member in vars(parent)}
+    assert not reference.INTERNAL - members
+
+
+def test_a_literal_block_of_a_docstring_becomes_code() -> None:
+    text = (
+        "Open it, as in::\n\n    with it:\n\n        work()\n\nor:\n\n::\n\n    a tree\n    └── of things\n\nThe end."
+    )
+    assert reference.BLOCK.sub(reference.fenced, text) == (
+        "Open it, as in:\n\n```python\nwith it:\n\n    work()\n```\n\n"
+        "or:\n\n```text\na tree\n└── of things\n```\n\nThe end."
+    )

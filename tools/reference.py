@@ -1,0 +1,58 @@
+"""The names and docstrings of the reference, for griffe.
+
+``::`` begins a block in the docstrings, and means nothing in Markdown. Special methods and some others are public by
+their names alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+
+import griffe
+
+BLOCK = re.compile(r"^(?P<lead>.*?) ?::\n\n(?P<code>(?:(?: {4}.*)?\n)* {4}.*)", re.MULTILINE)
+
+INTERNAL = frozenset(
+    {
+        *("ENTITY", "NAME", "SHAPE", "entity", "reshape"),  # of models and events
+        *("admit", "during"),  # of errors
+        *("lies", "meet", "most_seconds", "next", "return_to"),  # of the sandbox's faults and clock
+        *("http_date", "plain", "rfc3339", "with_microseconds"),
+        *("replaces", "shelf"),  # of tokens
+        *("takes_the_remainder", "to_body"),  # of what requests contain
+    }
+)
+"""Members that only other rooms of the packages call."""
+
+
+class Reference(griffe.Extension):
+    """Public names, with docstrings in Markdown."""
+
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
+        """Rewrite an object's docstring."""
+        if obj.docstring is not None:
+            obj.docstring.value = BLOCK.sub(fenced, obj.docstring.value)
+
+    def on_class(self, *, cls: griffe.Class, **_: object) -> None:
+        """Leave special and internal members of a class out."""
+        for name, member in list(cls.members.items()):
+            if name in INTERNAL or (member.is_special and name != "__init__"):
+                cls.del_member(name)
+
+
+def fenced(block: re.Match[str]) -> str:
+    """Return a literal block as a fenced one."""
+    code = textwrap.dedent(block["code"])
+    lead = f"{block['lead']}:\n\n" if block["lead"] else ""
+    return f"{lead}```{language(code)}\n{code}\n```"
+
+
+def language(code: str) -> str:
+    """Return the language that the highlighter has to use."""
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return "text"
+    return "python"
