@@ -30,6 +30,22 @@ INTERNAL = frozenset(
 class Reference(griffe.Extension):
     """Public names, with docstrings in Markdown."""
 
+    def on_class_members(self, *, cls: griffe.Class, **_: object) -> None:
+        """Move what a class says of its fields to the fields.
+
+        There griffe-fieldz, which comes next, looks for it.
+        """
+        if cls.docstring is None or not any(str(each.value).startswith("attrs.") for each in cls.decorators):
+            return
+        sections = cls.docstring.parsed
+        for section in [each for each in sections if isinstance(each, griffe.DocstringSectionAttributes)]:
+            for item in [each for each in section.value if each.name in cls.members]:
+                member = cls.members[item.name]
+                member.docstring = member.docstring or griffe.Docstring(item.description, parent=cls)
+                section.value.remove(item)
+            if not section.value:
+                sections.remove(section)
+
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
         """Rewrite an object's docstring."""
         if obj.docstring is not None:

@@ -118,7 +118,8 @@ class KybStatusChanged(Event):
     Its ``event_name`` is not documented; the message is known by its shape.
 
     Attributes:
-        vendor_application_id, custom_application_id: deprecated, and empty in newer messages.
+        vendor_application_id: deprecated, and empty in newer messages.
+        custom_application_id: deprecated, and empty in newer messages.
     """
 
     SHAPE: ClassVar[frozenset[str]] = frozenset({"entity_id", "entity_status"})

@@ -96,7 +96,9 @@ class InvoiceCompleted(Event):
 
     Attributes:
         account_id: the buyer.
-        line_items, payment_methods, subitems: lists in Tilia's pages, maps by id in its SDKs; either way tuples here.
+        line_items: a list in Tilia's pages, a map by id in its SDKs; either way a tuple here.
+        payment_methods: as ``line_items``.
+        subitems: as ``line_items``.
         metadata: what you gave when you created the invoice; a string or an object.
     """
 
@@ -206,7 +208,8 @@ class WalletBalanceAlert(Event):
 
     Attributes:
         balance: in the smallest unit of the wallet's currency.
-        critical, warning: which threshold it was.
+        critical: True if it was the critical threshold.
+        warning: True if it was the threshold of a warning.
     """
 
     NAME: ClassVar[str | None] = event_names.BALANCE_ALERT
