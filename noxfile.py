@@ -262,7 +262,7 @@ def site(session: nox.Session) -> None:
 
     It works from the disk. A warning, of the site or of a docstring in the reference, and a dead link are errors.
     """
-    session.install("-q", ".[all]", *group("docs"), *group("frameworks"))
+    session.install("-q", ".[all]", *group("docs"))
     output = session.run("zensical", "build", "--clean", "--strict", silent=True)
     # Strictness is for pages and links; what griffe finds in docstrings is only printed.
     found = [line for line in str(output).splitlines() if line.startswith("griffe:")]

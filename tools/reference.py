@@ -17,14 +17,17 @@ BLOCK = re.compile(r"^(?P<lead>.*?) ?::\n\n(?P<code>(?:(?: {4}.*)?\n)* {4}.*)", 
 INTERNAL = frozenset(
     {
         *("ENTITY", "NAME", "SHAPE", "entity", "reshape"),  # of models and events
-        *("admit", "during"),  # of errors
+        *("admit", "during", "remedy"),  # of errors; docs/errors.md has the remedies
         *("lies", "meet", "most_seconds", "next", "return_to"),  # of the sandbox's faults and clock
         *("http_date", "plain", "rfc3339", "with_microseconds"),
         *("replaces", "shelf"),  # of tokens
         *("takes_the_remainder", "to_body"),  # of what requests contain
     }
 )
-"""Members that only other rooms of the packages call."""
+"""Members that the reference leaves out.
+
+Other rooms of the packages call nearly all of them, and nobody else.
+"""
 
 
 class Reference(griffe.Extension):
