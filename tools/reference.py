@@ -34,7 +34,7 @@ class Reference(griffe.Extension):
     """Public names, with docstrings in Markdown."""
 
     def on_class_members(self, *, cls: griffe.Class, **_: object) -> None:
-        """Move what a class says of its fields to the fields.
+        """Move descriptions of fields from a class to its fields.
 
         There griffe-fieldz, which comes next, looks for it.
         """
