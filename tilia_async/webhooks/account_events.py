@@ -34,7 +34,9 @@ class AccountBlockChanged(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
     account_id: str | None = None
+    """Account, at most 36 characters."""
     is_blocked: bool | None = None
+    """True if the account is blocked now."""
     blocks: tuple[Block, ...] = ()
 
     @staticmethod
@@ -61,9 +63,13 @@ class RegistrationCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
     account_id: str | None = None
+    """New account, at most 36 characters."""
     username: str | None = attrs.field(default=None, repr=False)
+    """Username, unique among your users."""
     email: AccountEmail | None = attrs.field(default=None, repr=False)
+    """E-mail address, with what Tilia knows of it."""
     external_platforms: Mapping[str, PlatformUser] | None = attrs.field(default=None, repr=False, hash=False)
+    """Users on external platforms, by platform."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +84,11 @@ class PaymentMethodUpdated(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("payment_method_id",)
 
     account_id: str | None = None
+    """Owner, at most 36 characters."""
     payment_method_id: str | None = None
+    """Payment method, ``pm_…``."""
     state: PaymentMethodState | str | None = None
+    """State that it has now."""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,11 +105,17 @@ class KycStateChanged(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("kyc_id",)
 
     account_id: str | None = None
+    """Account, at most 36 characters."""
     kyc_id: str | None = None
+    """KYC process, ``kyc_…``."""
     state: KycState | str | None = None
+    """State of the check."""
     kyc_requirements: KycRequirements | str | None = None
+    """Requirements that are left."""
     pii_level: PiiLevel | str | None = None
+    """Extent of the personal data that Tilia has."""
     match_checks: tuple[KycMatchCheck, ...] = ()
+    """Accounts with similar data."""
 
     @property
     def entity(self) -> EntityKey | None:
@@ -126,7 +141,10 @@ class KybStatusChanged(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("entity_id",)
 
     account_id: str | None = None
+    """Account, at most 36 characters."""
     entity_id: str | None = None
+    """Business, ``ent_…``."""
     entity_status: EntityStatus | str | None = None
+    """Result of the check."""
     vendor_application_id: str | None = None
     custom_application_id: str | None = None

@@ -32,14 +32,23 @@ class BalanceTransferCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("balance_transfer_id",)
 
     account_id: str | None = None
+    """Primary account."""
     balance_transfer_id: str | None = None
+    """Transfer, ``bt_…``."""
     balance_transfer_type: str | None = None
+    """Type of transfer, as agreed with Tilia."""
     description: str | None = None
+    """Description, as it was given; may be empty."""
     failure_reason: str | None = None
+    """Reason of a failure in words; empty while nothing failed."""
     invoice_id: str | None = None
+    """Invoice, at most 36 characters."""
     reference_id: str | None = None
+    """Reference of your own; may be empty."""
     reference_type: str | None = None
+    """Kind of ``reference_id``, as you gave it; may be empty."""
     status: TransferStatus | str | None = None
+    """State; ``FAILED`` is an answer, not an error."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,18 +64,40 @@ class DepositCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("deposit_id",)
 
     account_id: str | None = None
+    """Account, at most 36 characters."""
     deposit_id: str | None = None
+    """Deposit, at most 36 characters."""
     deposit_invoice_id: str | None = None
+    """Invoice of the deposit, at most 36 characters."""
     deposit_payment_method_id: str | None = None
+    """Payment method that paid, at most 36 characters."""
     deposit_provider: str | None = None
+    """Provider of the deposit."""
     deposit_type: str | None = None
+    """Type of the deposit, e.g. ``ACH``."""
     destination_wallet_id: str | None = None
+    """Wallet that received it, at most 36 characters."""
     fee_amount: int | None = None
+    """Fee.
+
+    In the smallest unit of ``fee_currency``.
+    """
     fee_currency: str | None = None
+    """Currency code of the fee."""
     received_amount: int | None = None
+    """Amount that arrived.
+
+    In the smallest unit of ``received_currency``.
+    """
     received_currency: str | None = None
+    """Currency code of what arrived."""
     request_amount: int | None = None
+    """Amount that was asked for.
+
+    In the smallest unit of ``request_currency``.
+    """
     request_currency: str | None = None
+    """Currency code of what was asked for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,14 +109,29 @@ class EscrowTransactionUpdated(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("id",)
 
     id: str | None = None
+    """Escrow, ``esc_…``."""
     account_id: str | None = None
+    """Account of the buyer."""
     escrow_invoice_id: str | None = None
+    """Invoice that the buyer pays."""
     commit_invoice_id: str | None = None
+    """Invoice that pays the sellers; empty until there is one."""
     cancel_invoice_id: str | None = None
+    """Invoice that refunds the buyer; empty until there is one."""
     integrator: str | None = None
+    """Publisher, i.e. you, by Tilia's name for you."""
     status: EscrowStatus | str | None = None
+    """State of the escrow; Tilia may know more."""
     created: datetime | None = None
+    """Creation time, UTC.
+
+    None where Tilia sends none.
+    """
     updated: datetime | None = None
+    """Time of the last change, UTC.
+
+    None where Tilia sends none.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -108,20 +154,37 @@ class InvoiceCompleted(Event):
 
     account_id: str | None = None
     invoice_id: str | None = None
+    """Invoice, at most 36 characters."""
     invoice_type: str | None = None
+    """Type of the invoice, e.g. ``user_purchase``."""
     state: InvoiceState | str | None = None
+    """State of the invoice; Tilia may know more."""
     description: str | None = None
+    """Description for people."""
     failure_code: str | None = None
+    """Code of a failure; empty while nothing failed."""
     failure_reason: str | None = None
+    """Reason of a failure in words; empty while nothing failed."""
     reference_id: str | None = None
+    """Reference of your own."""
     reference_type: str | None = None
+    """Kind of ``reference_id``, e.g. ``order``."""
     line_items: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
     payment_methods: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
     subitems: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
     summary: Mapping[str, JsonValue] | None = attrs.field(default=None, hash=False)
+    """Totals, as they came."""
     metadata: JsonValue = attrs.field(default=None, repr=False, hash=False)
     created: datetime | None = None
+    """Creation time, UTC.
+
+    None where Tilia sends none.
+    """
     updated: datetime | None = None
+    """Time of the last change, UTC.
+
+    None where Tilia sends none.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -138,10 +201,15 @@ class PayoutCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("payout_status_id",)
 
     payout_status_id: str | None = None
+    """Payout, the id that get and cancel take."""
     payout_status: PayoutStatus | str | None = None
+    """State of the payout; Tilia may know more."""
     payout_flow: PayoutFlow | str | None = None
+    """Direction of the payout."""
     failure_code: str | None = None
+    """Code of a failure."""
     failure_reason: str | None = None
+    """Reason of a failure in words."""
 
 
 @attrs.frozen(kw_only=True)
@@ -158,10 +226,13 @@ class RefundCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
 
     account_id: str | None = None
+    """Account, at most 36 characters."""
     invoice_id: str | None = None
     payment_invoice_id: str | None = None
     failed_refunds: tuple[NotifiedRefund, ...] = ()
+    """Refunds that failed."""
     successful_refunds: tuple[NotifiedRefund, ...] = ()
+    """Refunds that were made."""
 
 
 @attrs.frozen(kw_only=True)
@@ -176,27 +247,73 @@ class TokenExchangeCompleted(Event):
     ENTITY: ClassVar[tuple[str, ...]] = ("token_exchange_id",)
 
     account_id: str | None = None
+    """Account that started it."""
     token_exchange_id: str | None = None
+    """Exchange, ``vtok_…``."""
     status: ExchangeStatus | str | None = None
+    """State of the exchange."""
     direction: ExchangeDirection | str | None = None
+    """Direction: tokens bought, or turned into money."""
     destination_wallet_id: str | None = None
+    """Wallet that receives; may be another account's."""
     invoice_id: str | None = None
+    """Invoice, at most 36 characters."""
     amount_usd: int | None = None
+    """Amount of money, in US cents."""
     exchange_rate: float | None = None
+    """Rate, in the sense of ``exchange_rate_direction``."""
     exchange_rate_direction: RateDirection | str | None = None
+    """Sense of the rate."""
     fee_amount: int | None = None
+    """Fee.
+
+    In the smallest unit of ``fee_currency``.
+    """
     fee_currency: str | None = None
+    """Currency code of the fees; may be empty."""
     integrator_fee_amount: int | None = None
+    """Fee of yours.
+
+    In the smallest unit of ``fee_currency``.
+    """
     tilia_fee_amount: int | None = None
+    """Fee of Tilia.
+
+    In the smallest unit of ``fee_currency``.
+    """
     user_paid_amount: int | None = None
+    """Amount that the user gives.
+
+    In the smallest unit of ``user_paid_currency``.
+    """
     user_paid_currency: str | None = None
+    """Currency code of what the user gives."""
     user_received_amount: int | None = None
+    """Amount that the user gets.
+
+    In the smallest unit of ``user_received_currency``.
+    """
     user_received_currency: str | None = None
+    """Currency code of what the user gets."""
     virtual_amount: int | None = None
+    """Amount of tokens.
+
+    In the smallest unit of ``virtual_currency``.
+    """
     virtual_currency: str | None = None
+    """Currency code of the tokens."""
     tags: tuple[Mapping[str, JsonValue], ...] = attrs.field(default=(), hash=False)
+    """Tags that Tilia set, as they came."""
     created: datetime | None = None
+    """Creation time, UTC.
+
+    None where Tilia sends none.
+    """
     updated: datetime | None = None
+    """Time of the last change, UTC.
+
+    None where Tilia sends none.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -219,7 +336,9 @@ class WalletBalanceAlert(Event):
     balance: int | None = None
     critical: bool | None = None
     description: str | None = None
+    """Description of the wallet."""
     wallet_id: str | None = None
+    """Wallet, at most 36 characters."""
     warning: bool | None = None
 
     @property

@@ -29,5 +29,8 @@ class NotifiedRefund:
     """
 
     refund_id: str | None = None
+    """Refund, at most 36 characters."""
     amount: int | None = None
+    """Amount in the smallest unit of ``currency``."""
     currency: str | None = None
+    """Currency code."""
