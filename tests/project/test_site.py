@@ -63,6 +63,14 @@ def test_links_lead_to_files_of_the_site() -> None:
     assert not dead, "a file outside docs/ is named as code"
 
 
+def test_lists_and_tables_begin_after_an_empty_line() -> None:
+    """Else the site, unlike a repository's pages, takes them for a part of the text above."""
+    run_on = re.compile(r"^(?![#|* ]|- |\d+\. |```\w)(\S.*)\n(\* |- |1\. |\|)", re.MULTILINE)
+    for page in PAGES:
+        text = re.sub(r"^```\w.*?^```$", "```", (DOCS / page).read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert not run_on.findall(text), page
+
+
 def test_the_reference_has_every_public_module() -> None:
     modules = [line.strip() for line in EXPORTS.splitlines() if line and not line.startswith(("#", " "))]
     assert not [name for name in modules if name not in SHOWN and f"`{name}`" not in REFERENCE]
