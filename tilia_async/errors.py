@@ -163,8 +163,8 @@ class TiliaError(Exception):
         lines.append(f"took effect: {_EFFECTS[self.took_effect]}")
         if self.reference:
             lines.append("identified by: " + ", ".join(f"{name}={value}" for name, value in self.reference.items()))
-        first = "" if self.took_effect is not None else _IN_DOUBT
-        lines.append(f"what to do: {first}{self.remedy}")
+        in_doubt = self.took_effect is None and self.remedy != _IN_DOUBT
+        lines.append(f"what to do: {f'{_IN_DOUBT} ' if in_doubt else ''}{self.remedy}")
         return "\n".join(map(readable, lines))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -172,7 +172,10 @@ class TiliaError(Exception):
         return _restore, (type(self), self.args, self.__dict__)
 
 
-_IN_DOUBT = "it may be done already, so do not simply call again; ``await tilia.reconcile(error)`` first. "
+_IN_DOUBT = (
+    "It may be done already, so do not simply call again: `await tilia.reconcile(error)` asks Tilia, and says what to "
+    "do."
+)
 _EFFECTS = {True: "yes", False: "no", None: "nobody can know from this answer"}
 
 
@@ -218,7 +221,7 @@ class InvalidRequestError(TiliaError, ValueError):
         problems: for each field, the reasons; empty if a task queue built it from its text.
     """
 
-    remedy = "Correct the fields in ``problems``. Nothing was sent."
+    remedy = "Correct the fields in `problems`. Nothing was sent."
 
     problems: dict[str, list[str]]
 
@@ -238,9 +241,7 @@ class ClientClosedError(TiliaError):
     A call that was waiting for a token or a connection ends with this error too.
     """
 
-    remedy = (
-        "Use the client inside its ``async with``, or make a new one; ``took_effect`` tells what is known of the call."
-    )
+    remedy = "Use the client inside its `async with`, or make a new one; `took_effect` tells what is known of the call."
 
 
 class TransportError(TiliaError):
@@ -267,7 +268,7 @@ class ConnectError(TransportError, ConnectionError):
             that is missing, a login that the proxy wants. It is not tried again.
     """
 
-    remedy = "Call again; if it lasts, ``tilia doctor`` says what is wrong between here and Tilia."
+    remedy = "Call again; if it lasts, `tilia doctor` says what is wrong between here and Tilia."
 
     lasting: bool = False
 
@@ -278,7 +279,7 @@ class DeadlineExceededError(TransportError, TimeoutError):
     The call's time ran out.
     """
 
-    remedy = "Call again, or with a larger ``timeout``; for a full pool raise ``Limits`` or call less at once."
+    remedy = "Call again, or with a larger `timeout`; for a full pool raise `Limits` or call less at once."
 
 
 class OutcomeUnknownError(TransportError):
@@ -287,7 +288,7 @@ class OutcomeUnknownError(TransportError):
     It was sent and no answer came. ``took_effect`` is None.
     """
 
-    remedy = "Do not simply call again. ``await tilia.reconcile(error)`` asks Tilia, and says what to do."
+    remedy = _IN_DOUBT
     _in_doubt_from_text = True
 
     def __init__(
@@ -313,7 +314,7 @@ class ResponseDecodeError(TransportError):
             the beginning is kept. What has the name of a secret is masked.
     """
 
-    remedy = "Look at ``took_effect``: True, it is done; None, ``await tilia.reconcile(error)``. Report the payload."
+    remedy = "Look at `took_effect`: True, it is done; None, `await tilia.reconcile(error)`. Report the payload."
     _in_doubt_from_text = True
 
     status: int
@@ -360,8 +361,8 @@ class ApiError(TiliaError):
     """
 
     remedy = (
-        "Read ``messages`` and ``codes``. ``took_effect`` False: correct what they name, then call again; None: "
-        "``await tilia.reconcile(error)`` first."
+        "Read `messages` and `codes`. `took_effect` False: correct what they name, then call again; None: "
+        "`await tilia.reconcile(error)` first."
     )
 
     _in_doubt_from_text = True
@@ -432,7 +433,7 @@ class BadRequestError(ApiError):
     See ``messages`` and ``field_errors``.
     """
 
-    remedy = "Correct what ``messages`` and ``field_errors`` name."
+    remedy = "Correct what `messages` and `field_errors` name."
     _class_status = 400
 
 
@@ -456,7 +457,7 @@ class MissingScopeError(UnauthorizedError):
         granted: the scopes that the token endpoint says it granted.
     """
 
-    remedy = "Ask Tilia to grant the scopes in ``needed``."
+    remedy = "Ask Tilia to grant the scopes in `needed`."
 
     needed: frozenset[str]
     granted: frozenset[str]
@@ -536,7 +537,7 @@ class AccountExistsError(ConflictError):
         account: the account that has it, as Tilia's answer tells; None if it tells nothing.
     """
 
-    remedy = "Use ``account``, or ``accounts.get_or_register`` from the start."
+    remedy = "Use `account`, or `accounts.get_or_register` from the start."
 
     account: RegisteredAccount | None = None
 
@@ -562,8 +563,8 @@ class RateLimitedError(ApiError):
     """
 
     remedy = (
-        "``took_effect`` False: wait ``retry_after`` seconds, then call again, and call less often; None: "
-        "``await tilia.reconcile(error)``, and call again only if that says so."
+        "`took_effect` False: wait `retry_after` seconds, then call again, and call less often; None: "
+        "`await tilia.reconcile(error)`, and call again only if that says so."
     )
     _class_status = 429
 
@@ -579,7 +580,7 @@ class ServerError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
-    remedy = "A reading call: call again. A write: ``await tilia.reconcile(error)`` first, unless ``retryable``."
+    remedy = "A reading call: call again. A write: `await tilia.reconcile(error)` first, unless `retryable`."
 
     retry_after: float | None = None
 
@@ -597,7 +598,7 @@ class TokenError(TiliaError):
         retry_after: seconds to wait, if the answer says so.
     """
 
-    remedy = "Check client id, secret and the scopes that Tilia granted you; ``tilia token`` asks for one by itself."
+    remedy = "Check client id, secret and the scopes that Tilia granted you; `tilia token --scope NAME` asks for one."
 
     status: int | None
     error: str | None
@@ -638,7 +639,7 @@ class BulkStoppedError(TiliaError):
         job_id: the job's name; with a ledger, run it again with this to go on where it stopped.
     """
 
-    remedy = "Mend what ``cause`` names, and run it again: with a ledger and the same ``job_id`` it goes on from there."
+    remedy = "Mend what `cause` names, and run it again: with a ledger and the same `job_id` it goes on from there."
 
     _in_doubt_from_text = True
 

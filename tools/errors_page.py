@@ -73,9 +73,9 @@ asyncio.run(main())
 ```
 
 A call that was cancelled leaves no error. It can be asked about all the same:
-`await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "nyx"}, since=began)`. So can one whose
-error a task queue has carried as JSON: what it builds again from the text keeps class, text and doubt, and has lost the
-operation, the reference and the time.
+`await tilia.reconcile(OPERATIONS["accounts.register"], reference={"username": "nyx"}, since=began)`, with `OPERATIONS`
+from `tilia_async.api`. So can one whose error a task queue has carried as JSON: what it builds again from the text
+keeps class, text and doubt, and has lost the operation, the reference and the time.
 
 ```
 """

@@ -160,7 +160,13 @@ def test_what_a_rebuilt_error_says() -> None:
 def test_in_doubt_nobody_is_told_to_call_again_at_once(error: errors.TiliaError) -> None:
     error.took_effect = None
     advice = error.explain().partition("what to do: ")[2]
-    assert advice.startswith("it may be done already, so do not simply call again; ``await tilia.reconcile(error)``")
+    assert advice.startswith("It may be done already, so do not simply call again: `await tilia.reconcile(error)`")
+    assert advice.count("simply call again") == 1
+
+
+@pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
+def test_advice_is_for_people_and_not_for_a_page(error: errors.TiliaError) -> None:
+    assert "``" not in error.explain()
 
 
 def test_the_account_of_a_taken_username_survives_pickle() -> None:
@@ -240,5 +246,5 @@ def test_what_a_server_says_stays_on_one_line_and_commands_no_terminal() -> None
 def test_a_429_in_doubt_does_not_say_to_call_again_first() -> None:
     """Whoever reads the first words only must not pay twice."""
     remedy = errors.RateLimitedError.remedy
-    assert remedy.startswith("``took_effect`` False: wait")
+    assert remedy.startswith("`took_effect` False: wait")
     assert "only if that says so" in remedy.partition("None: ")[2]
