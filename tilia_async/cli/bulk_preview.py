@@ -114,7 +114,7 @@ class Preview:
         if found.merged:
             told["merged"] = f"{found.merged:,} {'line names' if found.merged == 1 else 'lines name'} an account again"
         if found.is_strange:
-            told["note"] = "none has the form of Tilia's ids, acct_… or a UUID"
+            told["note"] = "none has the form of Tilia's ids, acct_… or a UUID; for usernames: --by username"
         if order.action is not Action.LOOKUP:
             told |= {"reason": order.reason or "none", "actor": order.actor or "none"}
             told |= self._record()
@@ -132,7 +132,7 @@ class Preview:
         if order.ledger is None:
             return {
                 "ledger": "none: nothing will be on record",
-                "blocked": "not known without a ledger; tilia bulk lookup asks Tilia",
+                "blocked": "not known without a ledger; tilia bulk lookup --output - asks Tilia",
             }
         told = {"ledger": order.ledger.shown}
         if not order.ledger.exists():
