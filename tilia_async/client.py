@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypedDict, TypeVar, Unpack
 
 import attrs
 
@@ -45,6 +45,7 @@ from tilia_async.config import (
     find_environment,
     find_proxy,
     from_environment,
+    require_variables,
 )
 from tilia_async.fleet.service import Fleet
 from tilia_async.json_value import Body, JsonInput
@@ -491,6 +492,9 @@ async def answer_as_it_came(
     return NoResponse(sent=True, reason="no answer came in time")
 
 
+_VARIABLES: Final = ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET", "TILIA_ENVIRONMENT")
+
+
 def from_variables(
     client_id: str | None, client_secret: Secret | None, environment: Environment | errors.ConfigurationError | None
 ) -> tuple[str, Secret, Environment]:
@@ -501,6 +505,8 @@ def from_variables(
     Raises:
         ConfigurationError: a variable is not set, or wrong; the message names it. Or what is given is itself a refusal.
     """
+    given = zip(_VARIABLES, (client_id, client_secret, environment), strict=True)
+    require_variables([name for name, value in given if value is None])
     client_secret = from_environment("TILIA_CLIENT_SECRET") if client_secret is None else client_secret
     client_id = from_environment("TILIA_CLIENT_ID").reveal() if client_id is None else client_id
     if isinstance(environment, errors.ConfigurationError):

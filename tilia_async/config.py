@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeGuard
@@ -477,10 +477,21 @@ def from_environment(name: str) -> Secret:
     Raises:
         ConfigurationError: it is not set, or empty.
     """
-    value = os.environ.get(name, "")
-    if not value.strip():
-        raise ConfigurationError(f"the environment variable {name} is not set")
-    return Secret(value)
+    require_variables((name,))
+    return Secret(os.environ[name])
+
+
+def require_variables(names: Iterable[str]) -> None:
+    """Refuse an environment that lacks a variable.
+
+    Raises:
+        ConfigurationError: some are not set, or empty; the message names all of these.
+    """
+    missing = [name for name in names if not os.environ.get(name, "").strip()]
+    if len(missing) == 1:
+        raise ConfigurationError(f"the environment variable {missing[0]} is not set")
+    if missing:
+        raise ConfigurationError(f"the environment variables {', '.join(missing[:-1])} and {missing[-1]} are not set")
 
 
 def checked_count(name: str, value: object) -> int:

@@ -174,7 +174,8 @@ def test_a_command_that_is_wrong(settings: Settings, arguments: tuple[str, ...],
 
 def test_without_settings_nothing_is_read() -> None:
     done = run({}, "bulk", "block", "no such file", "--reason", "x")
-    assert (done.exit_code, done.stderr) == (2, "tilia: the environment variable TILIA_CLIENT_SECRET is not set\n")
+    assert done.exit_code == 2
+    assert "TILIA_CLIENT_ID, TILIA_CLIENT_SECRET and TILIA_ENVIRONMENT are not set" in done.stderr
 
 
 def test_a_look_up_writes_what_it_finds(settings: Settings, file: Path, account_ids: list[str], tmp_path: Path) -> None:

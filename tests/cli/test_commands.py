@@ -120,7 +120,9 @@ def test_the_scopes_of_operations() -> None:
     assert run({}, "scopes", "nothing").exit_code == 2
 
 
-def test_a_command_without_settings_names_the_variable() -> None:
+def test_a_command_without_settings_names_the_variables() -> None:
     done = run({}, "accounts", "get", "acct_1")
     assert done.exit_code == 2
-    assert done.stderr == "tilia: the environment variable TILIA_CLIENT_SECRET is not set\n"
+    assert done.stderr == (
+        "tilia: the environment variables TILIA_CLIENT_ID, TILIA_CLIENT_SECRET and TILIA_ENVIRONMENT are not set\n"
+    )
