@@ -130,6 +130,18 @@ class Money(JsonModel):
         return other.minor_units
 
 
+def require_money(amount: object) -> None:
+    """Refuse an amount without a currency.
+
+    Raises:
+        TypeError: it is no ``Money``.
+    """
+    if not isinstance(amount, Money):
+        raise TypeError(
+            f"an amount with its currency is wanted, such as Money(1250, 'USD') for USD 12.50, not {amount!r}"
+        )
+
+
 def money_or_none(minor_units: int | None, currency: str | None) -> Money | None:
     """Return an amount of an answer with its currency.
 

@@ -167,6 +167,10 @@ def test_one_that_runs_is_asked_and_steered(served: tilia_sync.Sandbox) -> None:
     assert re.search(r"  404 .*  accounts\.get  +GET /accounts/v1/nobody/user-info$", told, re.MULTILINE)
     (chosen,) = json.loads(ask(served, "requests", "--operation", "accounts.get", "--limit", "1", "--json"))
     assert (chosen["status"], chosen["headers"]["Authorization"]) == (404, "***")
+    # The operations of a route are one to the server.
+    assert json.loads(ask(served, "requests", "--operation", "accounts.is_blocked", "--json"))[-1] == chosen
+    none = run({"TILIA_SANDBOX_URL": served.url}, "sandbox", "requests", "--operation", "escrow.pay")
+    assert none.stderr == "No request of escrow.pay has arrived yet.\n"
     ask(served, "reset")
     assert dict(served.accounts) == {}
     assert ask(served, "requests") == ""
@@ -175,7 +179,8 @@ def test_one_that_runs_is_asked_and_steered(served: tilia_sync.Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("fund", "nobody", "1"), 4, "no registration wallet"),
+        (("fund", "nobody", "1"), 4, "there is no account 'nobody'"),
+        (("requests", "--operation", "accounts.blok"), 2, "did you mean accounts.block"),
         (("kyc", "nobody"), 4, "there is no account 'nobody'"),
         (("advance", "soon"), 2, "a time is like 90, 30min, 1h or 2d"),
         (("advance", "1000000d"), 2, "forward"),

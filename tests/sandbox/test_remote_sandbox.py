@@ -232,7 +232,19 @@ async def test_what_is_not_known_before_the_start_is_told() -> None:
             getattr(remote, name)
     with pytest.raises(RuntimeError, match="not open"):
         await remote.requests()
+    with pytest.raises(RuntimeError, match="in tilia_sync 'with'"):
+        await asyncio.to_thread(tilia_sync.RemoteSandbox().requests)
     await remote.aclose()
+
+
+def test_an_amount_without_a_currency_is_refused(running: tilia_sync.Sandbox) -> None:
+    with tilia_sync.RemoteSandbox(running.url) as remote:
+        for sandbox in (running, remote):
+            account_id = sandbox.add_account(type(sandbox).__name__)
+            with pytest.raises(TypeError, match=r"such as Money\(1250, 'USD'\) for USD 12.50, not 500"):
+                sandbox.fund(account_id, 500)
+            with pytest.raises(LookupError, match="there is no account 'nobody'"):
+                sandbox.fund("nobody", Money(500, "USD"))
 
 
 @pytest.mark.asyncio

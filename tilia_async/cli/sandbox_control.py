@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
 from tilia_async.sandbox import RecordedRequest, RemoteSandbox
 from tilia_async.sandbox.request_json import details, summary
+from tilia_async.sandbox.routing import names_of_route
 
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
@@ -47,8 +48,12 @@ async def requests(sandbox: RemoteSandbox, *, operation: str | None, limit: int,
     """Print the last requests, and those that follow.
 
     Those that follow if asked for; as JSON a line each, then.
+
+    Raises:
+        ValueError: there is no such operation.
     """
-    found = [each for each in await sandbox.requests() if operation in (None, each.operation)]
+    wanted = None if operation is None else names_of_route(operation)
+    found = [each for each in await sandbox.requests() if wanted is None or each.operation in wanted]
     last = found[-limit:] if limit else []
     if as_json and not follow:
         say_json([details(each) for each in last])
@@ -56,14 +61,14 @@ async def requests(sandbox: RemoteSandbox, *, operation: str | None, limit: int,
     for each in last:
         _say_request(each, as_json=as_json)
     if follow:
-        await _until_signal_or_end(_follow(sandbox, operation, as_json=as_json))
+        await _until_signal_or_end(_follow(sandbox, wanted, as_json=as_json))
     elif not last:
-        complain("Nothing has arrived yet.")
+        complain("Nothing has arrived yet." if operation is None else f"No request of {operation} has arrived yet.")
 
 
-async def _follow(sandbox: RemoteSandbox, operation: str | None, *, as_json: bool) -> None:
+async def _follow(sandbox: RemoteSandbox, wanted: Collection[str] | None, *, as_json: bool) -> None:
     async for each in sandbox.follow():
-        if operation in (None, each.operation):
+        if wanted is None or each.operation in wanted:
             _say_request(each, as_json=as_json)
 
 

@@ -117,7 +117,9 @@ class ControlClient:
     @property
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise RuntimeError("it is not open; use 'async with RemoteSandbox(url) as sandbox'")
+            raise RuntimeError(
+                "it is not open; use 'async with RemoteSandbox(url) as sandbox', and in tilia_sync 'with'"
+            )
         return self._session
 
     def _unreachable(self, error: Exception) -> str:

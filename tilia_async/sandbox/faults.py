@@ -321,9 +321,9 @@ class FaultScript:
         problems: dict[str, list[str]] = {}
         chosen = _fault(fault)
         if chosen is None:
-            problems["fault"] = [_unknown("fault", fault, [each.name.lower() for each in Fault])]
+            problems["fault"] = [unknown_name("fault", fault, [each.name.lower() for each in Fault])]
         if operation != "*" and operation not in self._known.names:
-            problems["operation"] = [_unknown("operation", operation, self._known.names)]
+            problems["operation"] = [unknown_name("operation", operation, self._known.names)]
         elif chosen is not None and operation != "*":
             problems |= self._misplaced(operation, chosen)
         if times is not None and not _whole(times, 1):
@@ -456,8 +456,11 @@ def _whole(value: object, least: int, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _unknown(what: str, given: object, names: Iterable[str]) -> str:
-    """Name those that are near, or all of them."""
+def unknown_name(what: str, given: object, names: Iterable[str]) -> str:
+    """Say that there is no such name.
+
+    Those that are near are named, or else all of them.
+    """
     names = sorted(names)
     near = difflib.get_close_matches(str(given).lower().replace(" ", "_"), names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"

@@ -11,7 +11,7 @@ from tilia_async.config import Environment
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
-from tilia_async.money import Money
+from tilia_async.money import Money, require_money
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control_client import DEFAULT_URL, ControlClient, segment
 from tilia_async.sandbox.faults import OTHER_BODY, Fault, ScheduledFault
@@ -333,8 +333,10 @@ class RemoteSandbox:
 
         Raises:
             LookupError: there is no such account or wallet.
+            TypeError: the amount has no currency.
             ValueError: the amount is negative, or above 10**15.
         """
+        require_money(amount)
         wanted: JsonObject = {
             "account_id": account_id,
             "amount": amount.minor_units,
@@ -392,7 +394,10 @@ class RemoteSandbox:
 
     def _known(self, text: str) -> str:
         if not text:
-            raise RuntimeError("it is not known before the start; use 'async with RemoteSandbox(url) as sandbox'")
+            raise RuntimeError(
+                "it is not known before the start; "
+                "use 'async with RemoteSandbox(url) as sandbox', and in tilia_sync 'with'"
+            )
         return text
 
     async def _all(self, name: str) -> list[JsonObject]:

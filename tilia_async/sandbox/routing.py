@@ -23,7 +23,7 @@ from tilia_async.sandbox import (
     transfers,
     wallets,
 )
-from tilia_async.sandbox.faults import KnownOperations
+from tilia_async.sandbox.faults import KnownOperations, unknown_name
 from tilia_async.sandbox.requests import Route
 from tilia_async.tokens.fetch import TOKEN
 
@@ -118,7 +118,7 @@ def names_of_route(name: str) -> frozenset[str]:
         return frozenset({name})
     wanted = OPERATIONS.get(name)
     if wanted is None:
-        raise ValueError(f"there is no operation {name!r}; there are {', '.join((TOKEN.name, *OPERATIONS))}")
+        raise ValueError(unknown_name("operation", name, (TOKEN.name, *OPERATIONS)))
     same = (wanted.method, wanted.service, wanted.path)
     return frozenset(each.name for each in OPERATIONS.values() if (each.method, each.service, each.path) == same)
 

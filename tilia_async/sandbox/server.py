@@ -110,7 +110,9 @@ class Sandbox(Simulation):
             RuntimeError: it does not run.
         """
         if self._runner is None or not self._runner.addresses:
-            raise RuntimeError("the sandbox does not run; use 'async with Sandbox() as sandbox'")
+            raise RuntimeError(
+                "the sandbox does not run; use 'async with Sandbox() as sandbox', and in tilia_sync 'with'"
+            )
         port: int = self._runner.addresses[0][1]
         return port
 

@@ -15,7 +15,7 @@ from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.compliance import KycState
 from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.models.requests import LONGEST_USERNAME
-from tilia_async.money import Money
+from tilia_async.money import Money, require_money
 from tilia_async.sandbox import messages, payouts, state_file
 from tilia_async.sandbox.blocks import block_account
 from tilia_async.sandbox.clock import SandboxClock
@@ -270,14 +270,18 @@ class Simulation:
 
         Raises:
             LookupError: there is no such account or wallet.
+            TypeError: the amount has no currency.
             ValueError: the amount is negative, or above 10**15.
         """
+        require_money(amount)
         if amount.minor_units > MOST:
             raise ValueError(f"nobody has more than {MOST}, not {amount.minor_units}")
         token = self._world.settings.token_currency
         kind = wallet or (STANDARD if amount.currency == token else REGISTRATION)
         if account_id == self.publisher_account_id:
             kind = self._world.publisher_wallet(amount.currency).kind
+        else:
+            self._account(account_id)
         self._world.fund(account_id, amount, kind)
         self._changed()
 

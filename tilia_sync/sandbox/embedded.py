@@ -243,6 +243,7 @@ class Sandbox:
 
         Raises:
             LookupError: there is no such account or wallet.
+            TypeError: the amount has no currency.
             ValueError: the amount is negative, or above 10**15.
         """
         self._change(lambda: self._sandbox.fund(account_id, amount, wallet))

@@ -312,6 +312,7 @@ class RemoteSandbox:
 
         Raises:
             LookupError: there is no such account or wallet.
+            TypeError: the amount has no currency.
             ValueError: the amount is negative, or above 10**15.
         """
         self._lease.run(self._remote.fund(account_id, amount, wallet))
