@@ -108,6 +108,7 @@ def test_the_doctor_finds_what_is_wrong(settings: dict[str, str]) -> None:
     wrong = run({**settings, "TILIA_CLIENT_SECRET": "not-the-secret"}, "doctor", "--json")
     assert wrong.exit_code == 1
     assert "check client id and secret" in wrong.stdout
+    assert {row["result"] for row in json.loads(wrong.stdout)} == {"ok", "WRONG"}
     assert "not-the-secret" not in wrong.stdout
     empty = run({}, "doctor")
     assert empty.exit_code == 1

@@ -78,7 +78,7 @@ async def run(accounts: int) -> None:
         console.print(
             f"  {len(sandbox.requests):,} requests, {tokens} of them for tokens, in {perf_counter() - started:.1f} s."
         )
-    console.print("  Next: tilia sandbox runs the embedded Tilia for programs of yours; see README.md.")
+    tell.say("Next: tilia sandbox runs the embedded Tilia for programs of yours; see README.md.")
 
 
 async def _token(tell: Narrator, tilia: TiliaClient, sandbox: Sandbox) -> None:

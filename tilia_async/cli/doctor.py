@@ -42,7 +42,7 @@ class Finding:
     def row(self) -> dict[str, str]:
         """Return the finding as a table's row."""
         mark = "not tried" if self.well is None else "ok" if self.well else "WRONG"
-        return {"": mark, "what": self.what, "found": self.found, "what to do": self.advice}
+        return {"result": mark, "what": self.what, "found": self.found, "what to do": self.advice}
 
 
 @click.command()

@@ -19,7 +19,7 @@ _BY_ERRNO: Final[Mapping[int, str]] = {
     errno.EACCES: "this user may not: see to the permissions of the file and of its directory",
     errno.EPERM: "this user may not: see to the permissions of the file and of its directory",
     errno.EROFS: "the file system is read-only",
-    errno.ENOENT: "there is no such file or directory: make the directory, or correct the path",
+    errno.ENOENT: "make the directory, or correct the path",
     errno.ENOTDIR: "a part of the path is no directory: correct it",
     errno.EISDIR: "it is a directory: name a file in it",
     errno.ECONNREFUSED: "nothing listens there: is the server running, and are host and port right?",
