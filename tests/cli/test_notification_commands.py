@@ -89,6 +89,9 @@ def test_what_is_not_taken_is_told(receiver: Receiver) -> None:
     receiver.status = 500
     done = run({}, "trigger", "kyc-webhook", "--to", receiver.url)
     assert (done.exit_code, "Tilia would send it again after a 500" in done.stderr) == (1, True)
+    receiver.status = 307
+    done = run({}, "trigger", "kyc-webhook", "--to", receiver.url)
+    assert (done.exit_code, "with a slash at its end" in done.stderr) == (1, True)
     gone = run({}, "trigger", "kyc-webhook", "--to", "http://127.0.0.1:1/")
     assert (gone.exit_code, "gives no answer" in gone.stderr) == (5, True)
     unknown = run({}, "trigger", "kyc")

@@ -78,6 +78,11 @@ def trigger(event: str, given: tuple[str, ...], url: str, same_ids: bool, as_jso
     show_fields(told, as_json=as_json)
     if answer >= 400:
         raise CommandError(f"it was not taken: Tilia would send it again after a {answer}")
+    if not 200 <= answer < 300:
+        raise CommandError(
+            f"it was not taken: Tilia wants a 2xx, and may never send it again after a {answer}. If that leads "
+            "elsewhere, give the URL that it leads to: often the same with a slash at its end"
+        )
 
 
 async def _posted(url: str, body: bytes) -> int | str:
