@@ -211,7 +211,7 @@ async def test_faults_come_and_go(sandbox: Sandbox, control: Control) -> None:
         ("/faults", {"operation": "accounts.blck", "fault": "latency"}, 400, "InvalidRequestError", "accounts.block"),
         ("/faults", {"operation": "accounts.block", "fault": "latency", "time": 3}, 400, "InvalidRequestError", "time: is not known"),
         ("/faults", {}, 400, "InvalidRequestError", "operation: is required"),
-        ("/fund", {"account_id": "nobody", "amount": 1, "currency": "USD"}, 404, "LookupError", "no registration wallet"),
+        ("/fund", {"account_id": "nobody", "amount": 1, "currency": "USD"}, 404, "KeyError", "there is no account"),
         ("/fund", {"account_id": "nobody", "amount": 1.5, "currency": "USD"}, 400, "InvalidRequestError", "amount"),
         ("/fund", {"account_id": "nobody", "amount": True, "currency": "USD"}, 400, "InvalidRequestError", "amount"),
         ("/fund", {"account_id": "nobody", "amount": 2**63, "currency": "USD"}, 400, "ValueError", "nobody has more"),
