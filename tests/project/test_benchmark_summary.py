@@ -71,3 +71,11 @@ def test_where_requests_takes_no_part_the_rest_is_told() -> None:
     told = "\n".join(summary.lines(without))
     assert "**tilia_async**, typed" in told
     assert "tilia_sync" not in told
+
+
+def test_the_readme_tells_what_was_measured() -> None:
+    from benchmarks import summary
+
+    measured = summary.part((ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8"))
+    assert measured.count("**tilia_async**") >= 1
+    assert measured in (ROOT / "README.md").read_text(encoding="utf-8")
