@@ -70,9 +70,16 @@ async def test_a_job_under_way_is_told_as_running(url: str) -> None:
         async with TiliaClient(*given, ledger=ledger) as tilia:
             account_id = (await tilia.accounts.register("u", email="u@mail.example")).account_id
             seen: list[JobState] = []
-            async with tilia.bulk.stream_block([account_id], "x", job_id="wave") as items:
+            read = asyncio.Event()
+
+            async def given_until_read() -> AsyncIterator[str]:
+                yield account_id
+                await read.wait()
+
+            async with tilia.bulk.stream_block(given_until_read(), "x", job_id="wave") as items:
                 async for _ in items:
                     seen += [job.state async for job in ledger.jobs()]
+                    read.set()
             seen += [job.state async for job in ledger.jobs()]
     assert seen == [JobState.RUNNING, JobState.FINISHED]
 
