@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.fleet_pace_simulation import FleetOutcome, SimulatedBudget, run, simulate
-from benchmarks.pace_simulation import Hidden
 from tilia_async.errors import LedgerError
 from tilia_async.fleet.budget import Permits
 from tilia_async.fleet.leased_pace import LeasedPace
+
+# Behind the installed package, which is what is tested.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+pytest.importorskip("benchmarks", reason="only the repository has the benchmarks")
+
+from benchmarks.fleet_pace_simulation import FleetOutcome, SimulatedBudget, run, simulate
+from benchmarks.pace_simulation import Hidden
 
 GIVEN_UP = 3
 """Refusals of one account after which a job says that it failed."""

@@ -119,10 +119,9 @@ with serving as sandbox, connect(sandbox, timeout=5, token_cache=cache) as tilia
 
 
 def test_a_token_that_is_on_its_way_in_the_parent_is_not_waited_for_in_the_child() -> None:
-    assert (
-        run(
-            BARE
-            + """
+    script = (
+        BARE
+        + """
 with serving as sandbox, connect(sandbox, timeout=8) as tilia:
     tilia.payment_methods.list("a")
     sandbox.faults.add("auth.token", Fault.LATENCY, seconds=2)
@@ -132,16 +131,21 @@ with serving as sandbox, connect(sandbox, timeout=8) as tilia:
     while len(sandbox.requests) == seen:
         time.sleep(0.005)
     if (child := fork()) == 0:
-        signal.alarm(20)
+        signal.alarm(10)
         started = time.monotonic()
         tilia.access_token(["search_accounts"])
         os._exit(7 if time.monotonic() - started < 1.5 else 1)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     thread.join()
 """
-        )
-        == "7\n"
     )
+    # A child that is forked while another thread waits for the interpreter's lock may hang in the interpreter itself,
+    # whatever it runs: the alarm ends it, and another is forked.
+    told = "-14\n"
+    for _ in range(3):
+        if told == "-14\n":
+            told = run(script)
+    assert told == "7\n"
 
 
 def test_a_ledger_is_opened_anew_in_a_bare_fork(tmp_path: Path) -> None:
