@@ -25,9 +25,9 @@ try:
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
     from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"tilia_async.otel needs {error.name}, which is not installed: pip install 'tilia-sdk[otel]'", name=error.name
+        f"tilia_async.otel needs {_error.name}, which is not installed: pip install 'tilia-sdk[otel]'", name=_error.name
     ) from None
 
 __all__ = ["OpenTelemetryObserver", "TiliaInstrumentor"]

@@ -19,6 +19,7 @@ from tilia_async.cli.account_file import By, FileOptions
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
+from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.ledger_location import VARIABLE
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import (
@@ -44,7 +45,7 @@ Exit status:
 130  stopped by Ctrl-C: the same
 143  stopped by SIGTERM: the same"""
 
-file_argument = click.argument("file", metavar="FILE|-")
+file_argument: Decorator = click.argument("file", metavar="FILE|-")
 
 
 def _encoding(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -105,10 +106,10 @@ def file_options(command: Callable[Concatenate[FileOptions, P], R]) -> Callable[
     return with_options
 
 
-keep_going_option = click.option(
+keep_going_option: Decorator = click.option(
     "--keep-going", "keeps_going", is_flag=True, help="Leave out lines that cannot be used, and say which."
 )
-concurrency_option = click.option(
+concurrency_option: Decorator = click.option(
     "--concurrency",
     type=click.IntRange(1, 1000),
     default=DEFAULT_CONCURRENCY,
@@ -120,7 +121,7 @@ _job_option = click.option(
     metavar="ID",
     help="The job's name, with a ledger: the same again goes on where it stopped. Default: one is made.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
+yes_option: Decorator = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Check the file and send nothing.")
 
 

@@ -8,6 +8,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
+from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation
 from tilia_async.cli.network import CA_VARIABLE, PROXY_VARIABLE, Network
 from tilia_async.secret import Secret
@@ -15,10 +16,10 @@ from tilia_async.secret import Secret
 P = ParamSpec("P")
 R = TypeVar("R")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; errors, too.")
-reason_option = click.option("--reason", metavar="TEXT", help="Why, for the ledger; Tilia keeps none.")
-actor_option = click.option("--actor", metavar="TEXT", help="Who does it, for the ledger.")
-account_argument = click.argument("account_id", metavar="ACCOUNT")
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; errors, too.")
+reason_option: Decorator = click.option("--reason", metavar="TEXT", help="Why, for the ledger; Tilia keeps none.")
+actor_option: Decorator = click.option("--actor", metavar="TEXT", help="Who does it, for the ledger.")
+account_argument: Decorator = click.argument("account_id", metavar="ACCOUNT")
 
 
 def _location(ctx: click.Context, param: click.Parameter, value: str | None) -> LedgerLocation | None:
@@ -32,8 +33,10 @@ def _existing_location(ctx: click.Context, param: click.Parameter, value: str | 
 
 
 _LEDGER_HELP: Final = f"The record of blocks: an SQLite file or a postgresql:// URL. Default: the variable {VARIABLE}."
-ledger_option = click.option("--ledger", metavar="PATH|URL", callback=_location, help=_LEDGER_HELP)
-existing_ledger_option = click.option("--ledger", metavar="PATH|URL", callback=_existing_location, help=_LEDGER_HELP)
+ledger_option: Decorator = click.option("--ledger", metavar="PATH|URL", callback=_location, help=_LEDGER_HELP)
+existing_ledger_option: Decorator = click.option(
+    "--ledger", metavar="PATH|URL", callback=_existing_location, help=_LEDGER_HELP
+)
 
 
 def network_options(command: Callable[Concatenate[Network, P], R]) -> Callable[P, R]:

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from tilia_async.cli import sandbox_control as control
+from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.options import account_argument, json_option
 from tilia_async.cli.sandbox_server import PORT, SandboxOptions, serve
 from tilia_async.models.compliance import KycState
@@ -17,7 +18,7 @@ from tilia_async.sandbox import RemoteSandbox
 from tilia_async.sandbox.control_client import DEFAULT_URL
 
 URL_VARIABLE: Final = "TILIA_SANDBOX_URL"
-url_option = click.option(
+url_option: Decorator = click.option(
     "--url", envvar=URL_VARIABLE, show_envvar=True, default=DEFAULT_URL, help="Where the sandbox runs."
 )
 

@@ -88,8 +88,8 @@ class TextLines:
     """
 
     def __init__(self, stream: BinaryIO, encoding: str | None = None) -> None:
-        self.encoding = "UTF-8"
-        self.is_guessed = False
+        self.encoding: str = "UTF-8"
+        self.is_guessed: bool = False
         self._told = encoding
         self._stream = stream
         self._may_be_windows = encoding is None

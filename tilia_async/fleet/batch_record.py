@@ -32,7 +32,7 @@ class BatchRecord:
 
     def __init__(self, database: Database, batch: Taken, lease: float, concurrency: int, asked: float) -> None:
         self.staying: dict[str, tuple[BlockRecord, ...]] = {}
-        self.is_lost = False
+        self.is_lost: bool = False
         self._database = database
         self._batch = batch
         self._lease = lease

@@ -1,0 +1,18 @@
+"""The type of what gives a command an option or an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import click
+
+C = TypeVar("C", bound=Callable[..., Any] | click.Command)
+
+
+class Decorator(Protocol):
+    """A decorator of commands, of any type."""
+
+    def __call__(self, command: C, /) -> C:
+        """Give the command what it has to give."""
+        ...
