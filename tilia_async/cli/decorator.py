@@ -1,4 +1,4 @@
-"""The type of what gives a command an option or an argument."""
+"""Decorators that give commands options and arguments."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class Decorator(Protocol):
     """A decorator of commands, of any type."""
 
     def __call__(self, command: C, /) -> C:
-        """Give the command what it has to give."""
+        """Give the command its option or argument."""
         ...
