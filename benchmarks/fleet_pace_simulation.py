@@ -74,7 +74,7 @@ class SimulatedBudget:
 
 @attrs.frozen
 class FleetOutcome:
-    """What became of a simulated job.
+    """Result of a simulated job.
 
     Attributes:
         used: the part of the hidden limit that was used.

@@ -97,7 +97,7 @@ class Paced:
 
 @attrs.frozen
 class Outcome:
-    """What became of a simulated job.
+    """Result of a simulated job.
 
     Attributes:
         seconds: until the last account was done.

@@ -143,7 +143,7 @@ def async_tilia(
 
 def _test(request: pytest.FixtureRequest) -> pytest.Item:
     # Pytest leaves the type open.
-    return cast("pytest.Item", request.node)  # pyright: ignore[reportUnknownMemberType]
+    return cast("pytest.Item", request.node)  # pyright: ignore[reportUnknownMemberType] - pytest leaves its type open
 
 
 def _sandbox(options: dict[str, Any]) -> tilia_sync.Sandbox:

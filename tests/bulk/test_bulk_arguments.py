@@ -1,4 +1,4 @@
-"""What a job is given: ids of any kind, bad ones, duplicates, settings that make no sense."""
+"""Arguments of a job: ids of any kind, bad ones, duplicates, senseless settings."""
 
 from __future__ import annotations
 

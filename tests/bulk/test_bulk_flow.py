@@ -1,4 +1,4 @@
-"""How much is in flight, how far ahead is read, and who waits for whom."""
+"""Flow of a job: in flight, read ahead, waiting."""
 
 from __future__ import annotations
 

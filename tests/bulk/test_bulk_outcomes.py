@@ -1,4 +1,4 @@
-"""What a job says of each account: its outcomes, its counts, its report."""
+"""Outcomes, counts and report of a job."""
 
 from __future__ import annotations
 

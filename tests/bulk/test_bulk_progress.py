@@ -1,4 +1,4 @@
-"""What a progress callback and a stream tell of a job."""
+"""Progress of a job, by callback and by stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stops a job, and what is settled when it stops."""
+"""Causes that stop a job, and what settles then."""
 
 from __future__ import annotations
 

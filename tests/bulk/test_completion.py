@@ -1,4 +1,7 @@
-"""What settles an account: its item, its record, its slot. The record is a stand-in that writes when the test says."""
+"""Completion of an account: its item, record and slot.
+
+The record is a stand-in that writes when the test says.
+"""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ async def test_what_a_killed_run_had_in_hand_may_have_been_sent(
     tmp_path: Path, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def killed(*_arguments: object) -> None:
-        """It has no last words."""
+        """Say no last words."""
 
     async def hang(_action: str, _account_id: str) -> Reply | None:
         await asyncio.Event().wait()

@@ -1,4 +1,7 @@
-"""What the end of a call means, by its error alone, and what is done about it. No request is sent."""
+"""Meanings of a call's end, by its error alone.
+
+No request is sent.
+"""
 
 from __future__ import annotations
 

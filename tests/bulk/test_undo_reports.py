@@ -1,4 +1,4 @@
-"""What was reported or asked for while a job was placed or undone."""
+"""Reports and calls while a job is placed or undone."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_a_late_run_of_an_undoing_tells_its_own_unblock_by_the_minute(
 async def test_a_block_of_which_tilia_does_not_say_whose_it_is_goes_with_your_unblock(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
-    """It is the echo of a block of yours; or it is Tilia's, and then Tilia refuses to lift it."""
+    """Try a block that echoes yours, and one of Tilia's, which it refuses to lift."""
     await tilia.accounts.block(X)
     await ledger.apply(notification(X, issuer=None))
     await tilia.accounts.unblock(X)

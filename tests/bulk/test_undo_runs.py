@@ -1,4 +1,4 @@
-"""What can be undone and when, and what an undoing tells."""
+"""Conditions of an undoing, and its report."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_the_claims_of_a_process_that_died_are_waited_for(
     with monkeypatch.context() as patched:
 
         async def killed(_journal: object, _run_id: str) -> None:
-            """It has no last words."""
+            """Say no last words."""
 
         patched.setattr("tilia_async.ledger.journal.Journal.end_run", killed)
         await tilia.bulk.block([X], job_id="mistake")

@@ -293,7 +293,7 @@ async def test_a_call_that_was_never_begun_is_not_told(make: Callable[..., Tilia
 
 
 class Coroutine(Observer):
-    async def call_ended(self, call: ObservedCall) -> None:  # type: ignore[override]
+    async def call_ended(self, call: ObservedCall) -> None:  # type: ignore[override]  # wrong on purpose
         """Never awaited."""
 
 

@@ -91,8 +91,8 @@ def test_the_envelope_is_told_apart() -> None:
 
 def test_services_in_the_path_have_one_server() -> None:
     of_sandbox = document("http://127.0.0.1:8411/{service}")
-    assert "/accounts/register" in of_sandbox["paths"]  # type: ignore[operator]
-    assert {json.dumps(item["servers"]) for item in of_sandbox["paths"].values()} == {  # type: ignore[union-attr, index, call-overload]
+    assert "/accounts/register" in of_sandbox["paths"]  # type: ignore[operator]  # JSON
+    assert {json.dumps(item["servers"]) for item in of_sandbox["paths"].values()} == {  # type: ignore[union-attr, index, call-overload]  # JSON
         json.dumps([{"url": "http://127.0.0.1:8411", "description": "http://127.0.0.1:8411/{service}"}])
     }
 

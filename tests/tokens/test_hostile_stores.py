@@ -138,7 +138,7 @@ async def test_a_step_that_hangs_is_cancelled_and_the_store_left_alone_for_a_whi
         [token(value) for value in ("", None, 7, "two words", "a\r\nHost: b", "ü", "x" * 20_000)],
         [token(scopes=scopes) for scopes in (None, ["read"], "read", 7)],
         [token(lifetime=lifetime) for lifetime in (None, "3600", float("nan"), float("inf"), -1)],
-        [token(expires_at=ends) for ends in ("soon", 7, datetime(2099, 1, 1), datetime.max.replace(tzinfo=UTC))],  # noqa: DTZ001
+        [token(expires_at=ends) for ends in ("soon", 7, datetime(2099, 1, 1), datetime.max.replace(tzinfo=UTC))],  # noqa: DTZ001 - wrong on purpose
     ],
     ids=["none", "a number", "objects", "values", "scopes", "lifetimes", "ends"],
 )
@@ -276,7 +276,7 @@ async def test_a_refused_token_is_discarded_as_soon_as_the_store_can() -> None:
             await super().discard(identity, token)
 
     async def fetch(_scopes: frozenset[str], _generation: int) -> AccessToken:
-        return token("new", READ | {"write"})  # type: ignore[no-any-return]
+        return token("new", READ | {"write"})  # type: ignore[no-any-return]  # a function of the tests without types
 
     store = Forgetful()
     await store.save(MINE, token("refused"))

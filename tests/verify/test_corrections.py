@@ -60,7 +60,7 @@ def test_what_cannot_be_is_refused_when_the_client_is_made(
     package: object, text: str, why: str, tmp_path: Path
 ) -> None:
     with pytest.raises(errors.ConfigurationError) as caught:
-        package.TiliaClient("id", "secret", "staging", operations=written(tmp_path, text))  # type: ignore[attr-defined]
+        package.TiliaClient("id", "secret", "staging", operations=written(tmp_path, text))  # type: ignore[attr-defined]  # either package
     assert why in str(caught.value)
 
 

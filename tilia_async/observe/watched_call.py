@@ -206,7 +206,7 @@ def without_words(operation: str, exc: BaseException) -> BaseException:
     bare = type(exc)(f"{operation}: {words}")
     bare.operation, bare.took_effect = operation, exc.took_effect
     if status is not None:
-        bare.status = status  # type: ignore[attr-defined]
+        bare.status = status  # type: ignore[attr-defined]  # each class of an answer has one
     return bare
 
 
