@@ -1,23 +1,25 @@
-"""A coroutine on its way through the loop thread."""
+"""A call on its way through the loop thread."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Generic, TypeAlias, TypeVar
 
 from tilia_async.errors import ClientClosedError
 from tilia_async.os_threads import get_ident
 from tilia_sync.latch import Latch
 
 T = TypeVar("T")
+CoroutineFunction: TypeAlias = Callable[[], Coroutine[object, object, T]]
 
 
 class Call(Latch, Generic[T]):
-    """A coroutine, its waiting thread, and its result.
+    """A coroutine function, its waiting thread, and its result.
 
-    It is set when nothing more will come.
+    It is set when nothing more will come. The coroutine is made in the loop's thread, which no signal interrupts: a
+    caller that Ctrl-C strikes before the loop has the call leaves none behind that was never awaited.
 
     Attributes:
         context: the caller's context variables, and what the coroutine made of them.
@@ -25,14 +27,14 @@ class Call(Latch, Generic[T]):
         handed_back: its loop has ended before the coroutine began, which another can run.
     """
 
-    __slots__ = ("_begun", "_cancelled", "_coroutine", "_error", "_task", "_value", "caller", "context", "handed_back")
+    __slots__ = ("_begun", "_cancelled", "_error", "_function", "_task", "_value", "caller", "context", "handed_back")
 
-    def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
+    def __init__(self, function: CoroutineFunction[T]) -> None:
         super().__init__()
         self.context: contextvars.Context = contextvars.copy_context()
         self.caller: int = get_ident()
         self.handed_back: bool = False
-        self._coroutine = coroutine
+        self._function = function
         self._begun = False
         self._cancelled = False
         self._task: asyncio.Task[None] | None = None
@@ -53,7 +55,6 @@ class Call(Latch, Generic[T]):
         if self._task is not None:
             self._task.cancel()
         if not self._begun:
-            self._coroutine.close()
             self.set()
 
     def hand_back(self) -> None:
@@ -93,7 +94,7 @@ class Call(Latch, Generic[T]):
     async def _contain(self) -> None:
         self._begun = True
         try:
-            self._value.append(await self._coroutine)
+            self._value.append(await self._function())
         except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop for all clients; it is the caller's
             self._error = error
         finally:

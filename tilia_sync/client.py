@@ -211,7 +211,7 @@ class TiliaClient:
             ClientClosedError: the client is closed.
         """
         with self._lease as run:
-            return run(self._client.access_token(scopes))
+            return run(lambda: self._client.access_token(scopes))
 
     def send(
         self,
@@ -248,7 +248,7 @@ class TiliaClient:
         """
         body = None if body is None else hide_body(body)
         with self._lease as run:
-            return run(self._client.send(operation, path=path, query=query, body=body, options=options))
+            return run(lambda: self._client.send(operation, path=path, query=query, body=body, options=options))
 
     def reconcile(
         self,
@@ -295,7 +295,9 @@ class TiliaClient:
             ClientClosedError: the client is closed.
         """
         with self._lease as run:
-            return run(self._client.reconcile(error_or_operation, reference=reference, since=since, options=options))
+            return run(
+                lambda: self._client.reconcile(error_or_operation, reference=reference, since=since, options=options)
+            )
 
     def close(self, grace: float = 0.0) -> None:
         """Close what the client opened. A second close does nothing.
@@ -314,7 +316,7 @@ class TiliaClient:
         try:
             if seconds and not self._lease.closed:
                 with self._lease as run:
-                    run(self._client._drain(seconds))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - half of its aclose()
+                    run(lambda: self._client._drain(seconds))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - half of its aclose()
         finally:
             self._lease.close()
 

@@ -56,7 +56,7 @@ class Fleet:
             LedgerError: the database cannot be reached, or refuses it.
         """
         with self._lease as run:
-            return run(self._service.install())
+            return run(self._service.install)
 
     def submit(
         self,
@@ -111,7 +111,7 @@ class Fleet:
             LedgerError: the ledger cannot be read.
         """
         with self._lease as run:
-            return run(self._service.status(job_id))
+            return run(lambda: self._service.status(job_id))
 
     def failures(self, job_id: str) -> Iterator[BulkItem]:
         """Return the settled accounts that are not done.
@@ -139,7 +139,7 @@ class Fleet:
             LedgerError: the ledger cannot be written.
         """
         with self._lease as run:
-            return run(self._service.pause(job_id))
+            return run(lambda: self._service.pause(job_id))
 
     def cancel(self, job_id: str) -> JobStatus:
         """Cancel a job.
@@ -155,7 +155,7 @@ class Fleet:
             LedgerError: the ledger cannot be written.
         """
         with self._lease as run:
-            return run(self._service.cancel(job_id))
+            return run(lambda: self._service.cancel(job_id))
 
     def resume(self, job_id: str) -> JobStatus:
         """Go on with a job that was paused or cancelled.
@@ -168,7 +168,7 @@ class Fleet:
             LedgerError: the ledger cannot be written.
         """
         with self._lease as run:
-            return run(self._service.resume(job_id))
+            return run(lambda: self._service.resume(job_id))
 
     def retry(self, job_id: str) -> JobStatus:
         """Try accounts again that failed or are unknown.
@@ -181,7 +181,7 @@ class Fleet:
             LedgerError: the ledger cannot be written.
         """
         with self._lease as run:
-            return run(self._service.retry(job_id))
+            return run(lambda: self._service.retry(job_id))
 
     def workers(self) -> tuple[FleetWorker, ...]:
         """Return who works, on what, and since when.
@@ -193,7 +193,7 @@ class Fleet:
             LedgerError: the ledger cannot be read.
         """
         with self._lease as run:
-            return run(self._service.workers())
+            return run(self._service.workers)
 
     def work(self, *, concurrency: int = DEFAULT_CONCURRENCY, until_idle: bool = False) -> None:
         """Be a worker: take batches, and do them.
@@ -215,7 +215,7 @@ class Fleet:
             LedgerError: the database cannot be reached at the start. Later, that is waited for.
         """
         with _leaving_on_sigterm() as begun, self._lease as run:
-            run(self._service._work(concurrency, until_idle=until_idle, begun=begun))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a loop's thread has no signals
+            run(lambda: self._service._work(concurrency, until_idle=until_idle, begun=begun))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a loop's thread has no signals
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ class BlockLedger:
         """
         self._check_open()
         with self._lease as run:
-            return run(self._ledger.history(account_id))
+            return run(lambda: self._ledger.history(account_id))
 
     def records(self, **wanted: Unpack[RecordFilter]) -> Iterator[BlockRecord]:
         """Return the records that match all given filters.
@@ -209,7 +209,7 @@ class BlockLedger:
         """
         self._check_open()
         with self._lease as run:
-            run(self._ledger.apply(event))
+            run(lambda: self._ledger.apply(event))
 
     def close(self) -> None:
         """Finish what is being written, and close the connections.
@@ -225,7 +225,7 @@ class BlockLedger:
     def __enter__(self) -> Self:
         self._check_open()
         with self._lease as run:
-            run(self._ledger.__aenter__())
+            run(self._ledger.__aenter__)
         return self
 
     def __exit__(

@@ -13,7 +13,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import Final, NoReturn, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from tilia_async.errors import ClientClosedError
 from tilia_sync import tracebacks
 from tilia_sync.batch_reader import BatchReader
 from tilia_sync.batched_job import BatchedJob, Supply, supplies
-from tilia_sync.call import Call
+from tilia_sync.call import Call, CoroutineFunction
 from tilia_sync.daemon_executor import THREAD_NAME
 from tilia_sync.latch import Latch
 from tilia_sync.loop_runner import CLEANUP_SECONDS, CLOSE_SECONDS, Close, LoopRunner
@@ -40,12 +40,13 @@ _TAKES_CALLS: Final = "takes calls"
 
 
 class Run(Protocol):
-    """A function that runs a coroutine to its end.
+    """A function that runs a coroutine function to its end.
 
-    It returns or raises what the coroutine does.
+    It returns or raises what the coroutine does. Arguments are bound by a ``lambda``: unlike a ``partial`` it does not
+    show them where frames are printed with their variables.
     """
 
-    def __call__(self, coroutine: Coroutine[object, object, T], /) -> T: ...
+    def __call__(self, function: CoroutineFunction[T], /) -> T: ...
 
 
 class InThread(Protocol):
@@ -86,7 +87,7 @@ class LoopHandle:
         self._end.atexit = False
 
     def __enter__(self) -> Run:
-        """Return a function that runs coroutines.
+        """Return the function that runs coroutine functions.
 
         ``with lease as run`` leaves no frame of the bridge in their tracebacks.
         """
@@ -96,8 +97,8 @@ class LoopHandle:
         if exc is not None:
             tracebacks.trim(exc)
 
-    def run(self, coroutine: Coroutine[object, object, T]) -> T:
-        """Run a coroutine to its end in the thread.
+    def run(self, function: CoroutineFunction[T]) -> T:
+        """Run a coroutine function to its end in the thread.
 
         Returns or raises what it does.
 
@@ -106,14 +107,14 @@ class LoopHandle:
             RuntimeError: it would wait for ever: it was called in the loop's own thread, or that waits for the caller.
             KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
-        return self._thread.run(coroutine, self)
+        return self._thread.run(function, self)
 
-    def run_briefly(self, coroutine: Coroutine[object, object, T]) -> T:
-        """Run a coroutine that waits for nothing.
+    def run_briefly(self, function: CoroutineFunction[T]) -> T:
+        """Run a coroutine function that waits for nothing.
 
         Like ``run``, but without a warning that it blocks the caller's event loop: that is not so.
         """
-        return self._thread.run(coroutine, self, waits=False)
+        return self._thread.run(function, self, waits=False)
 
     def check_open(self) -> None:
         """Refuse what the owner does after it was closed.
@@ -137,7 +138,7 @@ class LoopHandle:
             self._thread.begin_stream(stream)
             while True:
                 with self as run:
-                    batch = run(stream.batch())
+                    batch = run(stream.batch)
                 if not batch:
                     return
                 yield from batch
@@ -161,7 +162,7 @@ class LoopHandle:
             except Exception as error:  # noqa: BLE001 - it is the caller's function, and the caller gets what it raised
                 job.refusal = error
         with self as run:
-            result = run(job.result())
+            result = run(job.result)
             if job.refusal is not None:
                 raise job.refusal
         return result
@@ -174,7 +175,7 @@ class LoopHandle:
         for results in self._turns(job, ids, most):
             yield from results
         with self as run:
-            run(job.result())
+            run(job.result)
 
     def _turns(self, job: BatchedJob[T, R], ids: Iterator[str], most: int) -> Iterator[Sequence[T]]:
         """Cross the border until the job is over.
@@ -187,7 +188,7 @@ class LoopHandle:
             self._thread.begin_stream(job)
             while True:
                 with self as run:
-                    results, hungry = run(job.turn(supply))
+                    results, hungry = run(partial(job.turn, supply))
                 yield results
                 if not hungry and not results:
                     return
@@ -235,7 +236,7 @@ class _Process:
 
 
 class LoopThread:
-    """Runs coroutines for callers that have no event loop.
+    """Runs coroutine functions for callers that have no event loop.
 
     It starts with the first call, and stops when the last lease has ended and no call is under way. Both are decided
     in the thread itself, and whoever comes too late for it is handed to the next. No lock is held or waited for, so
@@ -266,8 +267,8 @@ class LoopThread:
         self._leases[lease.key] = _Opened(close)
         return lease
 
-    def run(self, coroutine: Coroutine[object, object, T], lease: LoopHandle | None = None, *, waits: bool = True) -> T:
-        """Run a coroutine to its end.
+    def run(self, function: CoroutineFunction[T], lease: LoopHandle | None = None, *, waits: bool = True) -> T:
+        """Run a coroutine function to its end.
 
         Returns or raises what it does.
 
@@ -279,18 +280,14 @@ class LoopThread:
             RuntimeError: it would wait for ever: it was called in this very thread, or that waits for the caller.
             KeyboardInterrupt: Ctrl-C; the coroutine is cancelled and had a second to clean up.
         """
-        try:
-            if lease is not None:
-                lease.check_open()
-            here = self._here()
-            self._check_caller(here, waits=waits)
-        except BaseException:  # whatever it is, it will not be awaited
-            coroutine.close()
-            raise
-        call = self._go_through(here, coroutine, lease)
+        if lease is not None:
+            lease.check_open()
+        here = self._here()
+        self._check_caller(here, waits=waits)
+        call = self._go_through(here, function, lease)
         while call.handed_back:
             # The thread ended before the call began.
-            call = self._go_through(here, coroutine, lease)
+            call = self._go_through(here, function, lease)
         _take_over(call.context)
         if self._left and call.failed and threading.current_thread().daemon:
             self._refuse_to_stay()
@@ -408,8 +405,8 @@ class LoopThread:
         runner = here.runners.get(_TAKES_CALLS)
         return runner or here.runners.setdefault(_TAKES_CALLS, LoopRunner(self))
 
-    def _go_through(self, here: _Process, coroutine: Coroutine[object, object, T], lease: LoopHandle | None) -> Call[T]:
-        call, runner = Call(coroutine), None
+    def _go_through(self, here: _Process, function: CoroutineFunction[T], lease: LoopHandle | None) -> Call[T]:
+        call, runner = Call(function), None
         try:
             if self._left:
                 self._refuse_to_stay()

@@ -303,7 +303,7 @@ def read_body(stream: _Readable, wanted: int, until: float) -> bytes | None:
 def _ask_tilia(tilia: TiliaClient, event: Event) -> Event:
     client, lease = tilia._client, tilia._lease  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - our own client
     with lease as run:
-        return run(confirm_event(client, event))
+        return run(lambda: confirm_event(client, event))
 
 
 def _done(step: Callable[[], object]) -> None:

@@ -177,7 +177,7 @@ def _method(node: Method) -> str:
         *(f"    {name} = hide({name})" for name in _names(node) if name in SECRETS),
         f"    return self._lease.iterate({call})"
         if iterates
-        else f"    with self._lease as run:\n        return run({call})",
+        else f"    with self._lease as run:\n        return run(lambda: {call})",
     ]
     return "\n".join(lines)
 

@@ -32,14 +32,14 @@ def test_context_variables_go_in_and_come_back() -> None:
             + """
 with connect(Sandbox()) if False else TiliaClient("id", "secret", "staging") as tilia:
     VARIABLE.set("A")
-    print(tilia._lease.run(inside()), VARIABLE.get(), OTHER.get())
+    print(tilia._lease.run(inside), VARIABLE.get(), OTHER.get())
     try:
-        tilia._lease.run(inside(fails=True))
+        tilia._lease.run(lambda: inside(fails=True))
     except LookupError:
         print(VARIABLE.get())
     # Threads keep to their own.
     seen = []
-    thread = threading.Thread(target=lambda: seen.append((tilia._lease.run(inside()), VARIABLE.get())))
+    thread = threading.Thread(target=lambda: seen.append((tilia._lease.run(inside), VARIABLE.get())))
     thread.start()
     thread.join()
     print(seen, VARIABLE.get())
@@ -79,7 +79,7 @@ def test_an_exception_that_would_end_a_loop_is_its_callers_alone() -> None:
             thread.start()
             for error in [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError] * 5:
                 try:
-                    tilia._lease.run(leave(error))
+                    tilia._lease.run(lambda: leave(error))
                 except error:
                     found.append([])
             left.set()
@@ -109,7 +109,7 @@ def test_what_a_task_of_a_call_raises_does_not_end_the_loop_either(loop: str) ->
             other.payment_methods.list("a")
             started = time.monotonic()
             try:
-                tilia._lease.run(parent())
+                tilia._lease.run(parent)
             except SystemExit as error:
                 print(error.code, time.monotonic() - started < 5)
             print(other.payment_methods.list("a"))
@@ -215,7 +215,7 @@ def test_the_exceptions_that_led_to_one_are_trimmed_too() -> None:
                 raise IndexError
 
         with TiliaClient("id", "secret", "staging") as tilia:
-            for call in (chained, lambda: tilia._lease.run(second())):
+            for call in (chained, lambda: tilia._lease.run(second)):
                 try:
                     with tilia._lease:
                         call()

@@ -72,7 +72,7 @@ def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
             del tilia, circle
             gc.collect()
             for _ in range(500):
-                LOOP_THREAD.run(asyncio.sleep(0.01))
+                LOOP_THREAD.run(lambda: asyncio.sleep(0.01))
                 if pool.closed and not pool._parts:
                     break
             print(pool.closed, pool._parts, len(LOOP_THREAD._leases))

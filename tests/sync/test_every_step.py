@@ -19,8 +19,8 @@ import faulthandler
 from tilia_sync.loop_thread import LOOP_THREAD
 
 faulthandler.dump_traceback_later(50, exit=True)
-# One that strikes in a finalizer can be raised nowhere, and a coroutine that was handed to nobody yet ends unawaited.
-sys.unraisablehook = lambda lost: lost.exc_type in (KeyboardInterrupt, RuntimeWarning) or sys.__unraisablehook__(lost)
+# One that strikes in a finalizer can be raised nowhere.
+sys.unraisablehook = lambda lost: lost.exc_type is KeyboardInterrupt or sys.__unraisablehook__(lost)
 gc.disable()
 
 OURS = ("tilia_sync.", "tilia_async.os_threads", "tilia_async.tokens.cache", "threading", "weakref")

@@ -54,7 +54,7 @@ def took(seconds):
         started = time.monotonic()
         try:
             with tilia._lease as run:
-                run(slow_to_clean_up(seconds))
+                run(lambda: slow_to_clean_up(seconds))
         except KeyboardInterrupt:
             return time.monotonic() - started
 """

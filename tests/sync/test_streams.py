@@ -106,7 +106,7 @@ def test_it_reads_no_further_than_a_batch_ahead(client: TiliaClient, waits: bool
     assert source.made == 0
     assert next(items) == 0
     for _ in range(20):
-        client._lease.run(asyncio.sleep(0))
+        client._lease.run(lambda: asyncio.sleep(0))
     # Where an item has to be waited for, that one is all that is read ahead.
     assert source.made <= (2 if waits else LONGEST_BATCH)
     items.close()

@@ -51,7 +51,7 @@ class Accounts:
         Source: fact sheet "accounts", B1 (operationId RegisterAccountHandler); scope ``write_registrations``.
         """
         with self._lease as run:
-            return run(self._service.register(username, email, external_platforms, options=options, **profile))
+            return run(lambda: self._service.register(username, email, external_platforms, options=options, **profile))
 
     def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
@@ -66,7 +66,7 @@ class Accounts:
         Source: fact sheet "guides", G3; fact sheet "accounts", C1 (operationId getUserInfo); scope ``search_accounts``.
         """
         with self._lease as run:
-            return run(self._service.get(account_id, options=options))
+            return run(lambda: self._service.get(account_id, options=options))
 
     def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
@@ -81,7 +81,7 @@ class Accounts:
         Source: fact sheet "accounts", C2 (operationId searchUserInfo); scope ``search_accounts``.
         """
         with self._lease as run:
-            return run(self._service.find(username, options=options))
+            return run(lambda: self._service.find(username, options=options))
 
     def block(
         self,
@@ -110,7 +110,7 @@ class Accounts:
         Source: fact sheet "guides", G3; fact sheet "accounts", C4 (operationId blockAccount); scope ``block_accounts``.
         """
         with self._lease as run:
-            return run(self._service.block(account_id, reason, actor, review_at=review_at, options=options))
+            return run(lambda: self._service.block(account_id, reason, actor, review_at=review_at, options=options))
 
     def unblock(
         self,
@@ -140,7 +140,7 @@ class Accounts:
         is inferred.
         """
         with self._lease as run:
-            return run(self._service.unblock(account_id, reason, actor, options=options))
+            return run(lambda: self._service.unblock(account_id, reason, actor, options=options))
 
     def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Return True if you or Tilia blocked the account.
@@ -156,7 +156,7 @@ class Accounts:
         Source: fact sheet "guides", G3, "Detecting blocked accounts"; scope ``search_accounts``.
         """
         with self._lease as run:
-            return run(self._service.is_blocked(account_id, options=options))
+            return run(lambda: self._service.is_blocked(account_id, options=options))
 
     def get_or_register(
         self,
@@ -184,7 +184,9 @@ class Accounts:
         Source: fact sheet "accounts", B1: the 409 carries the account that is there; scope ``write_registrations``.
         """
         with self._lease as run:
-            return run(self._service.get_or_register(username, email, external_platforms, options=options, **profile))
+            return run(
+                lambda: self._service.get_or_register(username, email, external_platforms, options=options, **profile)
+            )
 
     def update(
         self,
@@ -212,7 +214,7 @@ class Accounts:
         Source: fact sheet "accounts", C3 (operationId UpdateAccountHandler); scope ``change_accounts`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.update(account_id, email, external_platforms, options=options, **profile))
+            return run(lambda: self._service.update(account_id, email, external_platforms, options=options, **profile))
 
     def block_capability(
         self,
@@ -244,7 +246,7 @@ class Accounts:
         Source: fact sheet "accounts", C6 (operationId BlockAccount); scope ``block_accounts`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.block_capability(account_id, capability, reason, note, options=options))
+            return run(lambda: self._service.block_capability(account_id, capability, reason, note, options=options))
 
     def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
         """List what an account is kept from, and by whom.
@@ -259,7 +261,7 @@ class Accounts:
         Source: fact sheet "accounts", C8 (operationId GetAccountBlocks); scope ``read_accounts``.
         """
         with self._lease as run:
-            return run(self._service.get_blocks(account_id, options=options))
+            return run(lambda: self._service.get_blocks(account_id, options=options))
 
     def merge(
         self, source_account_id: str, destination_account_id: str, *, options: RequestOptions | None = None
@@ -279,4 +281,4 @@ class Accounts:
         Source: fact sheet "accounts", C9 (operationId MergeAccounts); scope ``change_accounts`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.merge(source_account_id, destination_account_id, options=options))
+            return run(lambda: self._service.merge(source_account_id, destination_account_id, options=options))

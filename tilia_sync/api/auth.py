@@ -43,7 +43,7 @@ class Auth:
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
         with self._lease as run:
-            return run(self._service.create_redirect(account_id, flow, hosted, options=options))
+            return run(lambda: self._service.create_redirect(account_id, flow, hosted, options=options))
 
     def create_user_token(
         self, account_id: str, expires_in: int | None = None, *, options: RequestOptions | None = None
@@ -64,4 +64,4 @@ class Auth:
         Source: fact sheet "accounts", A2 (operationId AuthorizeUserHandler); scope ``write_user_tokens``.
         """
         with self._lease as run:
-            return run(self._service.create_user_token(account_id, expires_in, options=options))
+            return run(lambda: self._service.create_user_token(account_id, expires_in, options=options))

@@ -37,7 +37,7 @@ class Compliance:
         Source: fact sheet "compliance-webhooks", B.1 (operationId VLatestGetTiliaTOS); scope ``read_accounts``.
         """
         with self._lease as run:
-            return run(self._service.tos_status(account_id, options=options))
+            return run(lambda: self._service.tos_status(account_id, options=options))
 
     def kyc_status(self, account_id: str, *, options: RequestOptions | None = None) -> KycStatus:
         """Say how far the check of a user is.
@@ -51,7 +51,7 @@ class Compliance:
         Source: fact sheet "compliance-webhooks", C.1 (operationId GetKYCStatus); scope ``read_kycs``.
         """
         with self._lease as run:
-            return run(self._service.kyc_status(account_id, options=options))
+            return run(lambda: self._service.kyc_status(account_id, options=options))
 
     def onboard_entity(
         self, account_id: str, entity_name: str, user_email: str | None = None, *, options: RequestOptions | None = None
@@ -71,4 +71,4 @@ class Compliance:
         Source: fact sheet "compliance-webhooks", D (operationId KYBEntityOnboard); scope ``verify_kyc`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.onboard_entity(account_id, entity_name, user_email, options=options))
+            return run(lambda: self._service.onboard_entity(account_id, entity_name, user_email, options=options))

@@ -53,7 +53,9 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId createEscrowTransaction); scope ``write_invoices``; success is 201.
         """
         with self._lease as run:
-            return run(self._service.create(account_id, line_items, payment_methods, options=options, **details))
+            return run(
+                lambda: self._service.create(account_id, line_items, payment_methods, options=options, **details)
+            )
 
     def pay(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Charge the buyer; Tilia holds the money.
@@ -72,7 +74,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId payEscrowTransaction); scope ``write_invoices``.
         """
         with self._lease as run:
-            return run(self._service.pay(escrow_id, options=options))
+            return run(lambda: self._service.pay(escrow_id, options=options))
 
     def commit(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Pay the sellers out of an escrow that was paid.
@@ -91,7 +93,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId commitEscrowTransaction); scope ``write_invoices``.
         """
         with self._lease as run:
-            return run(self._service.commit(escrow_id, options=options))
+            return run(lambda: self._service.commit(escrow_id, options=options))
 
     def cancel(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Give the buyer the whole sum back.
@@ -110,7 +112,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId cancelEscrowTransaction); scope ``write_invoices``.
         """
         with self._lease as run:
-            return run(self._service.cancel(escrow_id, options=options))
+            return run(lambda: self._service.cancel(escrow_id, options=options))
 
     def get(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Look an escrow up by its id.
@@ -125,7 +127,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId getEscrowTransactionById); scope ``read_invoices`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.get(escrow_id, options=options))
+            return run(lambda: self._service.get(escrow_id, options=options))
 
     def find_by_invoice(self, invoice_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Find an escrow by one of its invoices.
@@ -142,7 +144,7 @@ class Escrows:
         Source: fact sheet "money", D7 (operationId getEscrowTransactionByInvoiceId); the scope is inferred.
         """
         with self._lease as run:
-            return run(self._service.find_by_invoice(invoice_id, options=options))
+            return run(lambda: self._service.find_by_invoice(invoice_id, options=options))
 
     def list_by_reference(
         self,

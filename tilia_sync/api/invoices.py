@@ -56,7 +56,9 @@ class Invoices:
         Source: fact sheet "money", D1; scope ``write_invoices``; success is 201.
         """
         with self._lease as run:
-            return run(self._service.create(account_id, line_items, payment_methods, options=options, **details))
+            return run(
+                lambda: self._service.create(account_id, line_items, payment_methods, options=options, **details)
+            )
 
     def pay(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Charge what an invoice says.
@@ -76,7 +78,7 @@ class Invoices:
         Source: fact sheet "money", D2 (operationId payInvoice); scope ``write_invoices``.
         """
         with self._lease as run:
-            return run(self._service.pay(invoice_id, options=options))
+            return run(lambda: self._service.pay(invoice_id, options=options))
 
     def get(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Look an invoice up by its id.
@@ -91,7 +93,7 @@ class Invoices:
         Source: fact sheet "money", D3; scope ``read_invoices``.
         """
         with self._lease as run:
-            return run(self._service.get(invoice_id, options=options))
+            return run(lambda: self._service.get(invoice_id, options=options))
 
     def list(
         self,
@@ -172,7 +174,7 @@ class Invoices:
         """
         with self._lease as run:
             return run(
-                self._service.authorize(
+                lambda: self._service.authorize(
                     account_id, line_items, invoice_mechanism, is_escrow, options=options, **details
                 )
             )
@@ -194,4 +196,4 @@ class Invoices:
         Source: fact sheet "money", D6 (operationId getAuthorizedInvoice); scope ``read_invoices``.
         """
         with self._lease as run:
-            return run(self._service.get_authorized(authorized_invoice_id, options=options))
+            return run(lambda: self._service.get_authorized(authorized_invoice_id, options=options))

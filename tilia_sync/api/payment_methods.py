@@ -43,7 +43,7 @@ class PaymentMethods:
         Source: fact sheet "money", B1 (operationId getPaymentMethods); scope ``read_payment_methods``.
         """
         with self._lease as run:
-            return run(self._service.list(account_id, options=options))
+            return run(lambda: self._service.list(account_id, options=options))
 
     def get(self, payment_method_id: str, *, options: RequestOptions | None = None) -> PaymentMethod:
         """Look a payment method up by its id.
@@ -58,7 +58,7 @@ class PaymentMethods:
         Source: fact sheet "money", B2 (operationId getPaymentMethodByID); scope ``read_payment_methods``.
         """
         with self._lease as run:
-            return run(self._service.get(payment_method_id, options=options))
+            return run(lambda: self._service.get(payment_method_id, options=options))
 
     def update(
         self,
@@ -90,7 +90,7 @@ class PaymentMethods:
         """
         with self._lease as run:
             return run(
-                self._service.update(
+                lambda: self._service.update(
                     payment_method_id, display_string, default_payment, default_payout, options=options
                 )
             )
@@ -119,7 +119,7 @@ class PaymentMethods:
         Source: fact sheet "money", B3 (operationId GetTransactionMethodsByAccountID); the scope is inferred.
         """
         with self._lease as run:
-            return run(self._service.transaction_methods(account_id, state, capability, options=options))
+            return run(lambda: self._service.transaction_methods(account_id, state, capability, options=options))
 
     def create_custom_wallet(
         self, account_id: str, wallet_type: str, tags: Sequence[str] = (), *, options: RequestOptions | None = None
@@ -140,4 +140,4 @@ class PaymentMethods:
         Source: fact sheet "money", B5 (operationId CreateCustomWalletPaymentMethod); the scope is inferred.
         """
         with self._lease as run:
-            return run(self._service.create_custom_wallet(account_id, wallet_type, tags, options=options))
+            return run(lambda: self._service.create_custom_wallet(account_id, wallet_type, tags, options=options))

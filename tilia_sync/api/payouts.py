@@ -55,7 +55,7 @@ class Payouts:
         """
         with self._lease as run:
             return run(
-                self._service.request(
+                lambda: self._service.request(
                     account_id,
                     source_payment_method_id,
                     destination_payment_method_id,
@@ -77,7 +77,7 @@ class Payouts:
         Source: fact sheet "money", E (operationId getAllPayouts); scope ``read_process_credits``.
         """
         with self._lease as run:
-            return run(self._service.list(account_id, options=options))
+            return run(lambda: self._service.list(account_id, options=options))
 
     def get(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
         """Look a payout up by its id.
@@ -93,7 +93,7 @@ class Payouts:
         Source: fact sheet "money", E: the path as Tilia's Unity SDK has it; scope ``read_process_credits`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.get(account_id, payout_status_id, options=options))
+            return run(lambda: self._service.get(account_id, payout_status_id, options=options))
 
     def cancel(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
         """Cancel a payout whose funds are still in escrow.
@@ -111,4 +111,4 @@ class Payouts:
         Source: fact sheet "money", E (guide "cancel payout request"); scope ``write_process_credits``.
         """
         with self._lease as run:
-            return run(self._service.cancel(account_id, payout_status_id, options=options))
+            return run(lambda: self._service.cancel(account_id, payout_status_id, options=options))

@@ -52,7 +52,7 @@ class Refunds:
         Source: fact sheet "money", D8 (operationId refundFullInvoice); scope ``write_invoices`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.refund_invoice(invoice_id, reason, sub_reason, note, options=options))
+            return run(lambda: self._service.refund_invoice(invoice_id, reason, sub_reason, note, options=options))
 
     def refund_line_item(
         self,
@@ -86,7 +86,7 @@ class Refunds:
         """
         with self._lease as run:
             return run(
-                self._service.refund_line_item(
+                lambda: self._service.refund_line_item(
                     line_item_id, amount, payment_methods, reason, sub_reason, note, options=options
                 )
             )
@@ -108,4 +108,4 @@ class Refunds:
         Source: fact sheet "money", D8 (operationId getRefundsByInvoiceId); scope ``read_invoices`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.list(invoice_id, status, options=options))
+            return run(lambda: self._service.list(invoice_id, status, options=options))

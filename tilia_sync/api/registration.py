@@ -56,7 +56,9 @@ class Registration:
         """
         password = hide(password)
         with self._lease as run:
-            return run(self._service.start(username, password, email, tos, tracking_id, metadata, options=options))
+            return run(
+                lambda: self._service.start(username, password, email, tos, tracking_id, metadata, options=options)
+            )
 
     def complete(self, registration_id: str, *, options: RequestOptions | None = None) -> CompletedRegistration:
         """Turn a temporary profile into an account.
@@ -73,4 +75,4 @@ class Registration:
         Source: fact sheet "guides", G2 names it; fact sheet "accounts", B3; scope ``write_registrations`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.complete(registration_id, options=options))
+            return run(lambda: self._service.complete(registration_id, options=options))

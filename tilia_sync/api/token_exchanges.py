@@ -55,7 +55,7 @@ class TokenExchanges:
         """
         with self._lease as run:
             return run(
-                self._service.start_purchase(
+                lambda: self._service.start_purchase(
                     payment_method_id,
                     amount,
                     currency,
@@ -80,7 +80,7 @@ class TokenExchanges:
         Source: fact sheet "money", C2 (operationId executeTokenPurchase); scope ``write_tokens``.
         """
         with self._lease as run:
-            return run(self._service.execute_purchase(token_exchange_id, options=options))
+            return run(lambda: self._service.execute_purchase(token_exchange_id, options=options))
 
     def buy(
         self,
@@ -119,7 +119,7 @@ class TokenExchanges:
         """
         with self._lease as run:
             return run(
-                self._service.buy(
+                lambda: self._service.buy(
                     payment_method_id,
                     amount,
                     currency,
@@ -153,7 +153,7 @@ class TokenExchanges:
         Source: fact sheet "money", C3 (operationId createTokenConversion); scope ``write_tokens``; success is 201.
         """
         with self._lease as run:
-            return run(self._service.start_conversion(account_id, amount, currency, options=options))
+            return run(lambda: self._service.start_conversion(account_id, amount, currency, options=options))
 
     def execute_conversion(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Turn the tokens of a conversion into money.
@@ -171,7 +171,7 @@ class TokenExchanges:
         Source: fact sheet "money", C4 (operationId executeTokenConversion); scope ``write_tokens``.
         """
         with self._lease as run:
-            return run(self._service.execute_conversion(token_exchange_id, options=options))
+            return run(lambda: self._service.execute_conversion(token_exchange_id, options=options))
 
     def get(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Look an exchange up by its id.
@@ -186,4 +186,4 @@ class TokenExchanges:
         Source: fact sheet "money", C5 (operationId getTokenExchange); scope ``read_tokens``.
         """
         with self._lease as run:
-            return run(self._service.get(token_exchange_id, options=options))
+            return run(lambda: self._service.get(token_exchange_id, options=options))

@@ -65,7 +65,7 @@ class Transfers:
         """
         with self._lease as run:
             return run(
-                self._service.create(
+                lambda: self._service.create(
                     account_id,
                     balance_transfer_type,
                     transfer_items,

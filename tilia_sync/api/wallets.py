@@ -44,7 +44,7 @@ class Wallets:
         Source: fact sheet "money", A3 and B1; scope ``read_payment_methods``.
         """
         with self._lease as run:
-            return run(self._service.list(account_id, options=options))
+            return run(lambda: self._service.list(account_id, options=options))
 
     def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
         """Look a wallet up by its id.
@@ -59,7 +59,7 @@ class Wallets:
         Source: fact sheet "money", A2 (operationId GetWalletByID); scope ``read_wallets``.
         """
         with self._lease as run:
-            return run(self._service.get(wallet_id, options=options))
+            return run(lambda: self._service.get(wallet_id, options=options))
 
     def balances(
         self, account_id: str, currency: str | None = None, *, options: RequestOptions | None = None
@@ -79,7 +79,7 @@ class Wallets:
         Source: fact sheet "money", A1 (operationId GetBalancesByAccountID); scope ``read_wallets``.
         """
         with self._lease as run:
-            return run(self._service.balances(account_id, currency, options=options))
+            return run(lambda: self._service.balances(account_id, currency, options=options))
 
     def create_custom(
         self, account_id: str, wallet_type: str, tags: Sequence[str] = (), *, options: RequestOptions | None = None
@@ -102,7 +102,7 @@ class Wallets:
         Source: fact sheet "money", A4 (operationId CreateCustomWallet); scope ``create_wallet`` is inferred.
         """
         with self._lease as run:
-            return run(self._service.create_custom(account_id, wallet_type, tags, options=options))
+            return run(lambda: self._service.create_custom(account_id, wallet_type, tags, options=options))
 
     def wait_until_ready(
         self, account_id: str, timeout: float = 30.0, *, options: RequestOptions | None = None
@@ -122,4 +122,4 @@ class Wallets:
         Source: fact sheet "accounts", B1, side effects; scope ``read_payment_methods``.
         """
         with self._lease as run:
-            return run(self._service.wait_until_ready(account_id, timeout, options=options))
+            return run(lambda: self._service.wait_until_ready(account_id, timeout, options=options))

@@ -208,7 +208,7 @@ class Sandbox:
 
         It waits for each notification so far, and its URL.
         """
-        self._lease.run(self._sandbox.notified())
+        self._lease.run(self._sandbox.notified)
 
     def add_account(self, username: str, email: str | None = None) -> str:
         """Register an account, as a request would.
@@ -349,7 +349,7 @@ class Sandbox:
         Raises:
             RuntimeError: it does not run.
         """
-        self._lease.run(self._sandbox.reset())
+        self._lease.run(self._sandbox.reset)
 
     def start(self) -> None:
         """Listen. ``with`` does it, too.
@@ -359,7 +359,7 @@ class Sandbox:
             RuntimeError: it runs already.
             ValueError: the file holds no state of a sandbox of this version.
         """
-        self._lease.run(self._sandbox.start())
+        self._lease.run(self._sandbox.start)
 
     def close(self) -> None:
         """Stop listening, and drop the connections there are.
@@ -372,7 +372,7 @@ class Sandbox:
         try:
             if self._keeps_state and not self._lease.closed:
                 # The end of a lease tells nobody what went wrong, and here a state is lost.
-                self._lease.run(self._sandbox.aclose())
+                self._lease.run(self._sandbox.aclose)
         finally:
             self._lease.close()
 
@@ -393,7 +393,7 @@ class Sandbox:
 
         Between two requests and never in the middle of one.
         """
-        return self._lease.run_briefly(_called(change))
+        return self._lease.run_briefly(lambda: _called(change))
 
 
 async def _called(change: Callable[[], T]) -> T:

@@ -39,11 +39,11 @@ class RemoteClock:
         Raises:
             ValueError: the number is negative, or leads further than a century.
         """
-        self._lease.run(self._clock.advance(seconds))
+        self._lease.run(lambda: self._clock.advance(seconds))
 
     def now(self) -> float:
         """Return the seconds since 1970."""
-        return self._lease.run(self._clock.now())
+        return self._lease.run(self._clock.now)
 
 
 class RemoteFaults:
@@ -73,22 +73,22 @@ class RemoteFaults:
                 number is out of its range. It is a ``ValueError``.
         """
         self._lease.run(
-            self._faults.add(
+            lambda: self._faults.add(
                 operation, fault, times, seconds=seconds, retry_after=retry_after, status=status, body=body
             )
         )
 
     def clear(self) -> None:
         """Forget all faults that wait."""
-        self._lease.run(self._faults.clear())
+        self._lease.run(self._faults.clear)
 
     def scheduled(self) -> tuple[ScheduledFault, ...]:
         """Return the faults that wait for a request, in order."""
-        return self._lease.run(self._faults.scheduled())
+        return self._lease.run(self._faults.scheduled)
 
     def pending(self) -> int:
         """Return the number of faults that wait for a request."""
-        return self._lease.run(self._faults.pending())
+        return self._lease.run(self._faults.pending)
 
 
 class RemoteSandbox:
@@ -176,7 +176,7 @@ class RemoteSandbox:
         Raises:
             ConnectionError: no sandbox answers there.
         """
-        self._lease.run(self._remote.start())
+        self._lease.run(self._remote.start)
 
     def close(self) -> None:
         """Disconnect; the sandbox goes on.
@@ -187,23 +187,23 @@ class RemoteSandbox:
 
     def requests(self) -> list[RecordedRequest]:
         """Return the requests that it remembers, in order."""
-        return self._lease.run(self._remote.requests())
+        return self._lease.run(self._remote.requests)
 
     def accounts(self) -> dict[str, SandboxAccount]:
         """Return the accounts that there are, by id."""
-        return self._lease.run(self._remote.accounts())
+        return self._lease.run(self._remote.accounts)
 
     def publisher_wallets(self) -> dict[str, SandboxWallet]:
         """Return the publisher's wallets by currency."""
-        return self._lease.run(self._remote.publisher_wallets())
+        return self._lease.run(self._remote.publisher_wallets)
 
     def notifications(self) -> list[SentNotification]:
         """Return the notifications, in order, with the answers."""
-        return self._lease.run(self._remote.notifications())
+        return self._lease.run(self._remote.notifications)
 
     def forget_requests(self) -> None:
         """Let it forget the requests so far."""
-        self._lease.run(self._remote.forget_requests())
+        self._lease.run(self._remote.forget_requests)
 
     def follow(self) -> Iterator[RecordedRequest]:
         """Yield each request as it is over, from now on.
@@ -232,11 +232,11 @@ class RemoteSandbox:
         """
         hidden, pair = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         url, basic_auth = "", None
-        self._lease.run(self._remote.register_webhook(hidden, events=events, basic_auth=pair))
+        self._lease.run(lambda: self._remote.register_webhook(hidden, events=events, basic_auth=pair))
 
     def notified(self) -> None:
         """Wait until each notification was taken or given up."""
-        self._lease.run(self._remote.notified())
+        self._lease.run(self._remote.notified)
 
     def add_account(self, username: str, email: str | None = None) -> str:
         """Register an account, and return its id.
@@ -244,7 +244,7 @@ class RemoteSandbox:
         Raises:
             ValueError: the name is taken, or is none.
         """
-        return self._lease.run(self._remote.add_account(username, email))
+        return self._lease.run(lambda: self._remote.add_account(username, email))
 
     def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does.
@@ -254,7 +254,7 @@ class RemoteSandbox:
         Raises:
             KeyError: there is no such account.
         """
-        self._lease.run(self._remote.block_as_tilia(account_id))
+        self._lease.run(lambda: self._remote.block_as_tilia(account_id))
 
     def add_payment_method(
         self,
@@ -274,7 +274,9 @@ class RemoteSandbox:
             KeyError: there is no such account.
             ValueError: there is no such kind.
         """
-        return self._lease.run(self._remote.add_payment_method(account_id, kind, currency=currency, state=state))
+        return self._lease.run(
+            lambda: self._remote.add_payment_method(account_id, kind, currency=currency, state=state)
+        )
 
     def set_kyc(self, account_id: str, state: str = KycState.ACCEPT, pii_level: str | None = None) -> None:
         """Decide about a user's data, as Tilia's compliance does.
@@ -285,7 +287,7 @@ class RemoteSandbox:
         Raises:
             KeyError: there is no such account.
         """
-        self._lease.run(self._remote.set_kyc(account_id, state, pii_level))
+        self._lease.run(lambda: self._remote.set_kyc(account_id, state, pii_level))
 
     def sign_tos(self, account_id: str) -> None:
         """Let a user accept Tilia's terms of service.
@@ -293,7 +295,7 @@ class RemoteSandbox:
         Raises:
             KeyError: there is no such account.
         """
-        self._lease.run(self._remote.sign_tos(account_id))
+        self._lease.run(lambda: self._remote.sign_tos(account_id))
 
     def hold_payout(self, payout_status_id: str) -> None:
         """Put a payout in escrow on hold.
@@ -302,7 +304,7 @@ class RemoteSandbox:
             KeyError: there is no such payout.
             ValueError: its funds are not in escrow.
         """
-        self._lease.run(self._remote.hold_payout(payout_status_id))
+        self._lease.run(lambda: self._remote.hold_payout(payout_status_id))
 
     def fund(self, account_id: str, amount: Money, wallet: str | None = None) -> None:
         """Put money or tokens into an account's wallet.
@@ -315,11 +317,11 @@ class RemoteSandbox:
             TypeError: the amount has no currency.
             ValueError: the amount is negative, or above 10**15.
         """
-        self._lease.run(self._remote.fund(account_id, amount, wallet))
+        self._lease.run(lambda: self._remote.fund(account_id, amount, wallet))
 
     def revoke_tokens(self) -> None:
         """Make all tokens that were issued worthless."""
-        self._lease.run(self._remote.revoke_tokens())
+        self._lease.run(self._remote.revoke_tokens)
 
     def trigger(
         self, event_name: str, account_id: str | None = None, *, message: Mapping[str, JsonValue] | None = None
@@ -339,14 +341,14 @@ class RemoteSandbox:
             KeyError: there is no such account.
             ValueError: there is no such event, or the account may not do it.
         """
-        return self._lease.run(self._remote.trigger(event_name, account_id, message=message))
+        return self._lease.run(lambda: self._remote.trigger(event_name, account_id, message=message))
 
     def reset(self) -> None:
         """Return to the state that it had when it started.
 
         As ``Sandbox.reset``.
         """
-        self._lease.run(self._remote.reset())
+        self._lease.run(self._remote.reset)
 
     def __enter__(self) -> Self:
         try:

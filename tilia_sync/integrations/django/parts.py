@@ -126,8 +126,8 @@ def _send(event: Event) -> None:
 _client: Final = PerProcess(_connect, TiliaClient.close)
 _ledger: Final = PerProcess(_open, BlockLedger.close)
 # Closed in the loop thread: whoever closes them may have no event loop, or be in the middle of one.
-_async_client: Final = PerProcess(_connect_async, lambda client: LOOP_THREAD.run(client.aclose(), waits=False))
-_async_ledger: Final = PerProcess(_open_async, lambda ledger: LOOP_THREAD.run(ledger.aclose(), waits=False))
+_async_client: Final = PerProcess(_connect_async, lambda client: LOOP_THREAD.run(client.aclose, waits=False))
+_async_ledger: Final = PerProcess(_open_async, lambda ledger: LOOP_THREAD.run(ledger.aclose, waits=False))
 _receiver: Final = PerProcess(_receive, lambda _receiver: None)
 
 
