@@ -79,6 +79,8 @@ __all__ = [
 E = TypeVar("E", bound="TiliaError")
 
 _LONGEST_DETAIL = 300
+# Both packages raise these errors.
+_RECONCILE = "`await tilia.reconcile(error)` (in tilia_sync without `await`)"
 
 
 class TiliaError(Exception):
@@ -172,10 +174,7 @@ class TiliaError(Exception):
         return _restore, (type(self), self.args, self.__dict__)
 
 
-_IN_DOUBT = (
-    "It may be done already, so do not simply call again: `await tilia.reconcile(error)` asks Tilia, and says what to "
-    "do."
-)
+_IN_DOUBT = f"It may be done already, so do not simply call again: {_RECONCILE} asks Tilia, and says what to do."
 _EFFECTS = {True: "yes", False: "no", None: "nobody can know from this answer"}
 
 
@@ -241,7 +240,10 @@ class ClientClosedError(TiliaError):
     A call that was waiting for a token or a connection ends with this error too.
     """
 
-    remedy = "Use the client inside its `async with`, or make a new one; `took_effect` tells what is known of the call."
+    remedy = (
+        "Use the client inside its `async with` (in tilia_sync `with`), or make a new one; `took_effect` tells what is "
+        "known of the call."
+    )
 
 
 class TransportError(TiliaError):
@@ -314,7 +316,7 @@ class ResponseDecodeError(TransportError):
             the beginning is kept. What has the name of a secret is masked.
     """
 
-    remedy = "Look at `took_effect`: True, it is done; None, `await tilia.reconcile(error)`. Report the payload."
+    remedy = f"Look at `took_effect`: True, it is done; None, {_RECONCILE}. Report the payload."
     _in_doubt_from_text = True
 
     status: int
@@ -362,7 +364,7 @@ class ApiError(TiliaError):
 
     remedy = (
         "Read `messages` and `codes`. `took_effect` False: correct what they name, then call again; None: "
-        "`await tilia.reconcile(error)` first."
+        f"{_RECONCILE} first."
     )
 
     _in_doubt_from_text = True
@@ -564,7 +566,7 @@ class RateLimitedError(ApiError):
 
     remedy = (
         "`took_effect` False: wait `retry_after` seconds, then call again, and call less often; None: "
-        "`await tilia.reconcile(error)`, and call again only if that says so."
+        f"{_RECONCILE}, and call again only if that says so."
     )
     _class_status = 429
 
@@ -580,7 +582,7 @@ class ServerError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
-    remedy = "A reading call: call again. A write: `await tilia.reconcile(error)` first, unless `retryable`."
+    remedy = f"A reading call: call again. A write: {_RECONCILE} first, unless `retryable`."
 
     retry_after: float | None = None
 

@@ -204,7 +204,7 @@ def test_the_exceptions_that_led_to_one_are_trimmed_too() -> None:
         def chained():
             try:
                 with tilia._lease as run:
-                    run(first())
+                    run(first)
             except LookupError as error:
                 raise ValueError from error
 

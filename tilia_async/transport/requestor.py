@@ -491,7 +491,7 @@ def _warn_of_doubt(call: _Call[T], error: BaseException) -> None:
     operation, names = call.operation, ", ".join(call.request.reference) or "what identifies it"
     _calls.warning(
         "%s: cancelled after it was sent (%s); nobody knows whether it took effect. "
-        "await tilia.reconcile(OPERATIONS[%r], reference=...) with %s finds out",
+        "tilia.reconcile(OPERATIONS[%r], reference=...) with %s finds out",
         operation.name,
         described(operation, call.request),
         operation.name,
