@@ -6,8 +6,9 @@ Each function returns the reasons why Tilia would refuse the value; no reason me
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from datetime import UTC, datetime
+from inspect import isfunction, ismethod
 
 from tilia_async.currencies import is_code
 from tilia_async.secret import Secret, hide
@@ -75,9 +76,25 @@ def several(value: object) -> list[str]:
 
 def iterable(value: object) -> list[str]:
     """Check an iterable of either kind that is no text."""
+    if isinstance(value, Iterable | AsyncIterable) and not isinstance(value, str | bytes):
+        return []
+    return [f"is an iterable of ids, of either kind, not {type(value).__name__}{_instead(value)}"]
+
+
+def plain_iterable(value: object) -> list[str]:
+    """Check an iterable that is read without an event loop."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return []
     kind = type(value).__name__
-    fits = isinstance(value, Iterable | AsyncIterable) and not isinstance(value, str | bytes)
-    return [] if fits else [f"is an iterable of ids, of either kind, not {kind}"]
+    if isinstance(value, AsyncIterable):
+        return [f"is a plain iterable of ids, not the asynchronous {kind}: tilia_async reads those; or collect its ids"]
+    return [f"is an iterable of ids, not {kind}{_instead(value)}"]
+
+
+def _instead(value: object) -> str:
+    if isinstance(value, Awaitable):
+        return ": give what comes of it when it is awaited"
+    return ": call it" if isfunction(value) or ismethod(value) else ""
 
 
 def function(value: object) -> list[str]:

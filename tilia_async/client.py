@@ -74,6 +74,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from tilia_async.corrections import CorrectionsFile
+
 T = TypeVar("T")
 
 
@@ -118,7 +120,8 @@ class TiliaClient:
         session: an ``aiohttp.ClientSession`` of yours: its connector, proxy, ``trust_env`` and trace configs are used.
             It is neither changed nor closed. One with settings that would be lost, such as headers, is refused.
         operations: corrected declarations by name, used by the typed methods; or the TOML file in which ``tilia
-            verify`` wrote them. ``echoes`` and ``denials`` that one does not give stay as they are.
+            verify`` wrote them, read when the client is entered or by its first call. ``echoes`` and ``denials`` that
+            one does not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
         observers: are told of each call and attempt: objects of subclasses of ``Observer``.
@@ -175,11 +178,15 @@ class TiliaClient:
         self._pool = SessionPool(limits, session, proxy=through, trust_env=trust_env, ssl=ssl)
         expect("retry", retry, RetryPolicy)
         expect("token_cache", token_cache, TokenCache, type(None))
+        corrected: Mapping[str, Operation[object]]
+        self._corrections_file: CorrectionsFile | None = None
         if isinstance(operations, str | PathLike):
-            from tilia_async.corrections import read_corrections  # noqa: PLC0415 - few have such a file
+            from tilia_async.corrections import CorrectionsFile  # noqa: PLC0415 - few have such a file
 
-            operations = read_corrections(operations)
-        expect("operations", operations, Mapping, type(None))
+            corrected = self._corrections_file = CorrectionsFile(operations, _corrections)
+        else:
+            expect("operations", operations, Mapping, type(None))
+            corrected = _corrections(operations or {})
         expect("ledger", ledger, BlockLedger, type(None))
         credentials = Credentials(client_id, client_secret)
         if isinstance(where, errors.ConfigurationError):
@@ -196,9 +203,7 @@ class TiliaClient:
             _scope_names(scopes),
         )
         self._ledger = ledger
-        self._requestor = Requestor(
-            self._environment, self._pool, self._tokens, budget, retry, _corrections(operations), watching
-        )
+        self._requestor = Requestor(self._environment, self._pool, self._tokens, budget, retry, corrected, watching)
         self.auth = Auth(self._requestor)
         self.registration = Registration(self._requestor)
         self.accounts = Accounts(self._requestor, ledger)
@@ -418,6 +423,8 @@ class TiliaClient:
             raise errors.ClientClosedError("the client is closed; make a new one")
         # Here, and not only in the first call: it says what to do if there is no loop of asyncio.
         self._pool.for_running_loop()
+        if self._corrections_file is not None:
+            await asyncio.to_thread(self._corrections_file.read)
         return self
 
     async def __aexit__(
@@ -451,6 +458,17 @@ class TiliaClient:
 def environment_of(tilia: TiliaClient) -> Environment:
     """Return the environment that a client speaks to."""
     return tilia._environment  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+
+
+def read_declarations(tilia: TiliaClient) -> None:
+    """Read the file of corrected declarations, if there is one.
+
+    Raises:
+        ConfigurationError: it cannot be read, or says what a declaration cannot be.
+    """
+    file = tilia._corrections_file  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001 - of this module
+    if file is not None:
+        file.read()
 
 
 def declarations_of(tilia: TiliaClient) -> Mapping[str, Operation[object]]:
@@ -558,8 +576,8 @@ def _scope_name(scope: object) -> str:
     return plain(scope)
 
 
-def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[str, Operation[object]]:
-    for name, operation in (operations or {}).items():
+def _corrections(operations: Mapping[str, Operation[object]]) -> Mapping[str, Operation[object]]:
+    for name, operation in operations.items():
         expect(f"operations[{name!r}]", operation, Operation)
         declared = OPERATIONS.get(name)
         if declared is None or operation.name != name:
@@ -568,7 +586,7 @@ def _corrections(operations: Mapping[str, Operation[object]] | None) -> Mapping[
             raise errors.ConfigurationError(
                 f"operations: {name} has to keep its result type and its path parameters {declared.parameters}"
             )
-    return {name: _checked_alike(operation) for name, operation in (operations or {}).items()}
+    return {name: _checked_alike(operation) for name, operation in operations.items()}
 
 
 def _check_fields(

@@ -12,10 +12,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast, overload
 
 import attrs
 import orjson
@@ -27,6 +27,8 @@ from tilia_async.wire.operation import Operation
 
 Corrections = Mapping[str, Mapping[str, object]]
 """Corrected facts by name, of operations by name."""
+
+T = TypeVar("T")
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -43,12 +45,59 @@ def read_corrections(file: str | os.PathLike[str]) -> dict[str, Operation[object
 
     try:
         read = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"operations: {os.fspath(file)} cannot be read: {error}") from None
     found: object = read.pop("operations", {})
     if read or not isinstance(found, dict):
         raise ConfigurationError(f'operations: {os.fspath(file)} has tables named operations."…" and nothing else')
     return {name: _corrected(name, facts) for name, facts in cast("dict[str, object]", found).items()}
+
+
+class CorrectionsFile(Mapping[str, Operation[object]]):
+    """Corrected declarations of a file, read with their first use.
+
+    A file that could not be read is read again with the next use.
+
+    Args:
+        file: what ``tilia verify`` wrote.
+        check: raises ``ConfigurationError`` for what a client cannot use; returns what it uses.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        check: Callable[[Mapping[str, Operation[object]]], Mapping[str, Operation[object]]],
+    ) -> None:
+        self._file = file
+        self._check = check
+        self._found: Mapping[str, Operation[object]] | None = None
+
+    def read(self) -> Mapping[str, Operation[object]]:
+        """Return the declarations; the first call reads the file.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or the client cannot use what is in it.
+        """
+        if self._found is None:
+            self._found = self._check(read_corrections(self._file))
+        return self._found
+
+    def __getitem__(self, name: str) -> Operation[object]:
+        return self.read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read())
+
+    def __len__(self) -> int:
+        return len(self.read())
+
+    @overload
+    def get(self, key: str, /) -> Operation[object] | None: ...
+    @overload
+    def get(self, key: str, /, default: Operation[object] | T) -> Operation[object] | T: ...
+    def get(self, key: str, /, default: Operation[object] | T | None = None) -> Operation[object] | T | None:
+        """Return a declaration, or the default; each call asks."""
+        return self.read().get(key, default)
 
 
 def written_corrections(corrections: Corrections) -> str:

@@ -13,6 +13,7 @@ from typing import Self
 import attrs
 
 from tilia_async import bulk as asynchronous
+from tilia_async import checks
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.service import check_arguments
@@ -385,7 +386,7 @@ class Bulk:
         concurrency: int,
         on_progress: OnProgress | None,
     ) -> BulkReport:
-        check_arguments(action, account_ids, on_progress)
+        check_arguments(action, account_ids, on_progress, checks.plain_iterable)
         return self._lease.do(job, iter(account_ids), _batch(concurrency), on_progress or _nobody)
 
     def _stream(
@@ -395,7 +396,7 @@ class Bulk:
         account_ids: AccountIds,
         concurrency: int,
     ) -> BulkStream:
-        check_arguments(action, account_ids)
+        check_arguments(action, account_ids, iterable=checks.plain_iterable)
         feed = Feed()
         stream = start(feed)
 

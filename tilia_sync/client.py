@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
 import tilia_async
 from tilia_async import errors
-from tilia_async.client import from_variables, proxy_from_variables
+from tilia_async.client import from_variables, proxy_from_variables, read_declarations
 from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, checked_grace, find_environment
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.json_value import Body
@@ -84,7 +84,8 @@ class TiliaClient:
         limits: connections, and the size of an answer.
         token_cache: share one between clients; None: the one of this process.
         operations: corrected declarations by name, used by the typed methods; or the TOML file in which ``tilia
-            verify`` wrote them. ``echoes`` and ``denials`` that one does not give stay as they are.
+            verify`` wrote them, read when the client is entered or by its first call. ``echoes`` and ``denials`` that
+            one does not give stay as they are.
         ledger: where every block and unblock is recorded, before it is sent: of the typed methods, of bulk jobs, and
             of ``send``. It stays yours to close.
         observers: are told of each call and attempt: objects of subclasses of ``Observer``.
@@ -323,6 +324,7 @@ class TiliaClient:
     def __enter__(self) -> Self:
         if self._lease.closed:
             raise ClientClosedError("the client is closed; make a new one")
+        read_declarations(self._client)
         return self
 
     def __exit__(

@@ -90,7 +90,7 @@ class Fleet:
 
         Source: fact sheet "guides", G3; scope ``block_accounts`` or ``unblock_accounts``.
         """
-        refuse("fleet.submit", {"account_ids": checks.iterable(account_ids)})
+        refuse("fleet.submit", {"account_ids": checks.plain_iterable(account_ids)})
         feed = Feed()
 
         async def work(_put: Put[None]) -> JobStatus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from support.quick import QUICK
 from support.scripted import people
 from support.scripts import run, unix
 
+from tilia_async import errors
 from tilia_async.bulk import BulkItem, BulkOutcome, BulkProgress
 from tilia_async.sandbox import Sandbox as AsyncSandbox
 from tilia_async.tokens import TokenCache
@@ -46,6 +47,32 @@ def accounts_of(sandbox: Sandbox, number: int) -> list[str]:
 
 def sent(sandbox: Sandbox) -> int:
     return sum(request.operation == "accounts.block" for request in sandbox.requests)
+
+
+async def asynchronous_ids() -> AsyncIterator[str]:
+    yield "acct_1"
+
+
+@pytest.mark.parametrize(
+    "submit",
+    [
+        lambda tilia, ids: tilia.bulk.block(ids),
+        lambda tilia, ids: tilia.bulk.unblock(ids),
+        lambda tilia, ids: tilia.bulk.lookup(ids),
+        lambda tilia, ids: tilia.bulk.stream_block(ids),
+        lambda tilia, ids: tilia.bulk.stream_unblock(ids),
+        lambda tilia, ids: tilia.bulk.stream_lookup(ids),
+        lambda tilia, ids: tilia.fleet.submit(ids),
+    ],
+)
+def test_asynchronous_ids_are_refused_at_once(submit: Callable[[TiliaClient, object], object]) -> None:
+    with (
+        TiliaClient("id", "secret", "http://127.0.0.1:1/{service}") as tilia,
+        pytest.raises(
+            errors.InvalidRequestError, match="account_ids: is a plain iterable of ids, not the asynchronous"
+        ),
+    ):
+        submit(tilia, asynchronous_ids())
 
 
 def test_ids_are_read_and_progress_is_told_in_the_callers_thread(sandbox: Sandbox, tilia: TiliaClient) -> None:

@@ -105,6 +105,23 @@ def test_a_text_or_what_cannot_be_iterated_is_no_list_of_ids(value: object, kind
     assert checks.iterable(value) == [f"is an iterable of ids, of either kind, not {kind}"]
 
 
+async def to_come() -> list[str]:
+    return ["acct_1"]
+
+
+def test_what_is_nearly_an_iterable_of_ids_is_refused_with_what_to_do() -> None:
+    awaitable = to_come()
+    for check in (checks.iterable, checks.plain_iterable):
+        assert check(awaitable)[0].endswith("not coroutine: give what comes of it when it is awaited")
+        assert check(coming)[0].endswith("not function: call it")
+    awaitable.close()
+    assert checks.plain_iterable(coming()) == [
+        "is a plain iterable of ids, not the asynchronous async_generator: tilia_async reads those; or collect its ids"
+    ]
+    assert checks.plain_iterable("acct_1") == ["is an iterable of ids, not str"]
+    assert checks.plain_iterable(iter("ab")) == []
+
+
 def test_a_function_is_what_can_be_called() -> None:
     assert checks.function(None) == checks.function(print) == []
     assert checks.function("print") == ["is a function or None, not str"]

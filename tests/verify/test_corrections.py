@@ -1,5 +1,6 @@
 """Files of corrected declarations."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import tilia_async
 import tilia_sync
 from tilia_async import Service, errors
 from tilia_async.api import OPERATIONS
+from tilia_async.client import declarations_of
 from tilia_async.corrections import read_corrections, written_corrections
 
 CORRECTED = {
@@ -55,15 +57,47 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("[operations", "cannot be read"),
     ],
 )
-@pytest.mark.parametrize("package", [tilia_async, tilia_sync])
-def test_what_cannot_be_is_refused_when_the_client_is_made(
-    package: object, text: str, why: str, tmp_path: Path
-) -> None:
+def test_what_cannot_be_is_refused_when_the_client_is_entered(text: str, why: str, tmp_path: Path) -> None:
+    async def enter() -> None:
+        async with tilia_async.TiliaClient("id", "secret", "staging", operations=written(tmp_path, text)):
+            pass
+
     with pytest.raises(errors.ConfigurationError) as caught:
-        package.TiliaClient("id", "secret", "staging", operations=written(tmp_path, text))  # type: ignore[attr-defined]  # either package
+        asyncio.run(enter())
+    assert why in str(caught.value)
+    with (
+        pytest.raises(errors.ConfigurationError) as caught,
+        tilia_sync.TiliaClient("id", "secret", "staging", operations=written(tmp_path, text)),
+    ):
+        pass
     assert why in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_the_constructor_reads_no_file_and_the_first_call_does(tmp_path: Path) -> None:
+    file = tmp_path / "corrections.toml"
+    asynchronous = tilia_async.TiliaClient("id", "secret", "http://127.0.0.1:1/{service}", operations=file)
+    plain = tilia_sync.TiliaClient("id", "secret", "http://127.0.0.1:1/{service}", operations=str(file))
+    try:
+        with pytest.raises(errors.ConfigurationError, match=r"operations: .*corrections\.toml cannot be read"):
+            plain.accounts.get("acct_1")
+        with pytest.raises(errors.ConfigurationError, match=r"operations: .*corrections\.toml cannot be read"):
+            asyncio.run(asynchronous.accounts.get("acct_1"))
+        written(tmp_path, written_corrections(CORRECTED))
+        assert declarations_of(asynchronous)["accounts.get"].path == "/v1/user-info/{account_id}"
+        with pytest.raises(errors.ConnectError):
+            plain.accounts.get("acct_1")
+        file.unlink()
+        with pytest.raises(errors.ConnectError):
+            plain.accounts.get("acct_1")
+        assert len(declarations_of(asynchronous)) == len(OPERATIONS)
+    finally:
+        plain.close()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"a = " + b"[" * 100_000])
+def test_a_file_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "corrections.toml"
+    if content is not None:
+        file.write_bytes(content)
     with pytest.raises(errors.ConfigurationError, match="cannot be read"):
-        read_corrections(tmp_path / "none.toml")
+        read_corrections(file)

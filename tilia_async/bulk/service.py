@@ -432,11 +432,19 @@ async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
         yield record.account_id
 
 
-def check_arguments(action: str, account_ids: object, on_progress: object = None) -> None:
+def check_arguments(
+    action: str,
+    account_ids: object,
+    on_progress: object = None,
+    iterable: Callable[[object], list[str]] = checks.iterable,
+) -> None:
     """Refuse what is no iterable, or cannot be called.
+
+    Args:
+        iterable: the check of the ids.
 
     Raises:
         InvalidRequestError: with what is wrong with each.
     """
-    problems = {"account_ids": checks.iterable(account_ids), "on_progress": checks.function(on_progress)}
+    problems = {"account_ids": iterable(account_ids), "on_progress": checks.function(on_progress)}
     refuse(f"bulk.{action}", problems)
