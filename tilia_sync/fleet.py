@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
-from types import FrameType
 
 import attrs
 
@@ -19,6 +16,7 @@ from tilia_async import checks
 from tilia_async import fleet as asynchronous
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
 from tilia_async.bulk.outcome import BulkItem
+from tilia_async.fleet.sigterm import leaving_on_sigterm
 from tilia_async.fleet.status import FleetWorker, JobStatus
 from tilia_async.ledger.record import BlockAction
 from tilia_async.wire.refusal import refuse
@@ -201,7 +199,8 @@ class Fleet:
         Of any job in this environment.
 
         On SIGTERM in the main thread, and when it is interrupted, nothing more is sent, what is in flight has some
-        seconds to end, and the rest is left to other workers. After SIGTERM it returns.
+        seconds to end, and the rest is left to other workers. After SIGTERM it returns. Your own handler is back then:
+        an event loop's was called at once, one that ``signal.signal`` has set is called now.
 
         Args:
             concurrency: the most requests in flight, at least 1; never more than the client's connections.
@@ -214,34 +213,33 @@ class Fleet:
             ConfigurationError: as ``install`` does.
             LedgerError: the database cannot be reached at the start. Later, that is waited for.
         """
-        with _leaving_on_sigterm() as begun, self._lease as run:
+        with _ended_by_sigterm() as begun, self._lease as run:
             run(lambda: self._service._work(concurrency, until_idle=until_idle, begun=begun))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a loop's thread has no signals
 
 
 @contextlib.contextmanager
-def _leaving_on_sigterm() -> Generator[Callable[[Callable[[], None]], None]]:
+def _ended_by_sigterm() -> Generator[Callable[[Callable[[], None]], None]]:
     """Have SIGTERM end a worker, in the main thread.
 
     Yields what the worker tells, in the loop's thread, how it is ended.
     """
     told: list[Callable[[], object]] = []
+    came: list[bool] = []
 
     def begun(leave: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         told.append(lambda: loop.call_soon_threadsafe(leave))
+        if came:
+            # Before there was a worker to end.
+            leave()
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
+    def leave() -> None:
+        came.append(True)
         for each in told:
             each()
 
-    if threading.current_thread() is not threading.main_thread():
+    with leaving_on_sigterm(leave):
         yield begun
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield begun
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _nothing(_item: None) -> None:

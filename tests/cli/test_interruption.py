@@ -1,5 +1,6 @@
 """A bulk job that is stopped from outside, and what a terminal and a log see of it."""
 
+import asyncio
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import pytest
 from support.commands import TILIA, blocks, environment, run
 
 import tilia_sync
+from tilia_async.cli.signals import until_signal
 from tilia_async.sandbox import Fault
 
 ANSWERED, IN_FLIGHT = 5, 4
@@ -113,3 +115,21 @@ def test_in_a_terminal_a_bar_is_drawn_and_ctrl_c_leaves_it_whole(
     assert terminal.rstrip().endswith("\x1b[?25h"), "the cursor is there again"
     assert "\x1b[" not in stdout
     assert "Nothing was recorded: another run begins from the start." in stdout
+
+
+def test_whoever_runs_a_command_in_a_process_of_theirs_keeps_their_handlers() -> None:
+    def theirs(_number: int, _frame: object) -> None:
+        raise AssertionError("the command was to be told")
+
+    async def interrupt_at_once(number: signal.Signals) -> None:
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
+        await asyncio.wait_for(until_signal(), 10)
+
+    before = {number: signal.signal(number, theirs) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            asyncio.run(interrupt_at_once(number))
+        assert [signal.getsignal(number) for number in before] == [theirs, theirs]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -23,6 +23,7 @@ from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
 from tilia_async.cli.failure import CommandError, ExitStatus, exit_status_of
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
+from tilia_async.cli.signals import handled
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits
@@ -182,49 +183,50 @@ async def _sent(
 
     With the accounts of a list, or with those of the job of that name.
     """
-    _end_at_sigterm()
-    async with ledger or contextlib.nullcontext(), tilia:
-        if isinstance(accounts, str):
-            return await tilia.bulk.undo(
-                accounts,
-                order.reason,
-                order.actor,
-                concurrency=order.concurrency,
-                undo_job_id=order.job_id,
-                on_progress=progress.update,
-            )
-        if order.action is Action.BLOCK:
-            return await tilia.bulk.block(
-                accounts,
-                order.reason,
-                order.actor,
-                concurrency=order.concurrency,
-                job_id=order.job_id,
-                review_at=order.review_at,
-                on_progress=progress.update,
-            )
-        if order.action is Action.UNBLOCK:
-            return await tilia.bulk.unblock(
-                accounts,
-                order.reason,
-                order.actor,
-                concurrency=order.concurrency,
-                job_id=order.job_id,
-                on_progress=progress.update,
-            )
-        return await _looked_up(order, accounts, tilia, progress)
+    with _ended_by_sigterm():
+        async with ledger or contextlib.nullcontext(), tilia:
+            return await _report(order, accounts, tilia, progress)
 
 
-def _end_at_sigterm() -> None:
+async def _report(order: BulkCommand, accounts: CheckedIds | str, tilia: TiliaClient, progress: Progress) -> BulkReport:
+    if isinstance(accounts, str):
+        return await tilia.bulk.undo(
+            accounts,
+            order.reason,
+            order.actor,
+            concurrency=order.concurrency,
+            undo_job_id=order.job_id,
+            on_progress=progress.update,
+        )
+    if order.action is Action.BLOCK:
+        return await tilia.bulk.block(
+            accounts,
+            order.reason,
+            order.actor,
+            concurrency=order.concurrency,
+            job_id=order.job_id,
+            review_at=order.review_at,
+            on_progress=progress.update,
+        )
+    if order.action is Action.UNBLOCK:
+        return await tilia.bulk.unblock(
+            accounts,
+            order.reason,
+            order.actor,
+            concurrency=order.concurrency,
+            job_id=order.job_id,
+            on_progress=progress.update,
+        )
+    return await _looked_up(order, accounts, tilia, progress)
+
+
+def _ended_by_sigterm() -> contextlib.AbstractContextManager[None]:
     """Treat SIGTERM like Ctrl-C.
 
     What stops services shall find the same end.
     """
     task = asyncio.current_task()
-    # Windows has no signal handlers in the loop, and no SIGTERM to speak of.
-    with contextlib.suppress(NotImplementedError):
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return contextlib.nullcontext() if task is None else handled(signal.SIGTERM, task.cancel)
 
 
 async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClient, progress: Progress) -> BulkReport:

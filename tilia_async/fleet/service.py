@@ -275,7 +275,8 @@ class Fleet:
         Of any job in this environment.
 
         On SIGTERM in the main thread, and when it is interrupted, nothing more is sent, what is in flight has some
-        seconds to end, and the rest is left to other workers. After SIGTERM it returns.
+        seconds to end, and the rest is left to other workers. After SIGTERM it returns. Your own handler is back then:
+        an event loop's was called at once, one that ``signal.signal`` has set is called now.
 
         Args:
             concurrency: the most requests in flight, at least 1; never more than the client's connections.

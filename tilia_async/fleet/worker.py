@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import uuid
-from collections.abc import Callable, Generator
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -25,6 +23,7 @@ from tilia_async.fleet.batch_record import BatchRecord
 from tilia_async.fleet.engine import LaterError
 from tilia_async.fleet.pace import Pace, WorkerPermits
 from tilia_async.fleet.procrastinate import Procrastinate, end
+from tilia_async.fleet.sigterm import leaving_on_sigterm
 from tilia_async.ledger.batches import (
     NotTaken,
     Taken,
@@ -112,7 +111,8 @@ class Worker:
         """
         async with self._engine.opened():
             await self._beat_once()
-            with _signals(self.leave):
+            loop = asyncio.get_running_loop()
+            with leaving_on_sigterm(lambda: loop.call_soon_threadsafe(self.leave)):
                 sides = [asyncio.create_task(each) for each in (self._beat(), self._steer(), self._watch(until_idle))]
                 delivering = asyncio.create_task(
                     self._engine.deliver(
@@ -256,24 +256,3 @@ def _is_ours(cause: Exception | None) -> bool:
         return cause.status is not None and cause.status < 500
     passing = errors.TransportError | errors.ServerError | errors.RateLimitedError | errors.LedgerError
     return isinstance(cause, errors.TiliaError) and not isinstance(cause, passing)
-
-
-@contextlib.contextmanager
-def _signals(leave: Callable[[], None]) -> Generator[None]:
-    """Leave on SIGTERM, in the main thread's loop.
-
-    Elsewhere there are no signals, and Windows has none in a loop.
-    """
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        loop.add_signal_handler(signal.SIGTERM, leave)
-    except (NotImplementedError, RuntimeError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        # None: somebody set it who is not Python.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
