@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from support.forked import Case, run
 from support.forward_proxy import Certificates, proxy_elsewhere
 from support.hostile import TOKEN, Connection
@@ -43,6 +49,67 @@ def test_a_private_ca_is_believed_when_it_is_named(tmp_path: Path) -> None:
         assert end.status == 5
         assert "certificate" in end.stderr
         assert "Traceback" not in end.stderr
+
+
+def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
+    certificates = Certificates()
+    certificates.ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    client = certificates.ca.issue_cert("ops@tilia.test")
+    client.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    client.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    key = load_pem_private_key(client.private_key_pem.bytes(), None)
+    sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter-two"))
+    (tmp_path / "sealed.pem").write_bytes(sealed)
+    certificates.ca.issue_cert("other@tilia.test").private_key_pem.write_to_path(str(tmp_path / "other.pem"))
+    with elsewhere(answer, certificates.server(wants_client=True)) as server:
+        settings = {
+            "TILIA_CLIENT_ID": "id",
+            "TILIA_CLIENT_SECRET": "s3cret",
+            "TILIA_ENVIRONMENT": f"https://127.0.0.1:{server.port}/{{service}}",
+            **CLEAN,
+        }
+        get = ["accounts", "get", "acct_1", "--ca-file", "ca.pem"]
+        parts = [*get, "--cert-file", "cert.pem", "--key-file"]
+        password = {"TILIA_KEY_PASSWORD": "hunter-two"}
+        shown = run(
+            [
+                Case([*get, "--cert-file", "client.pem"], settings),
+                Case([*parts, "sealed.pem"], {**settings, **password}),
+                Case(get, {**settings, **password, "TILIA_CERT_FILE": "cert.pem", "TILIA_KEY_FILE": "sealed.pem"}),
+            ],
+            tmp_path,
+        )
+        refused = run(
+            [
+                Case(get, settings),
+                Case([*parts, "sealed.pem"], settings),
+                Case([*parts, "sealed.pem"], {**settings, "TILIA_KEY_PASSWORD": "another"}),
+                Case([*parts, "other.pem"], settings),
+                Case([*parts, "none.pem"], settings),
+                Case([*get, "--key-file", "sealed.pem"], settings),
+            ],
+            tmp_path,
+        )
+        (doctor,) = run([Case(["doctor", "--json", *get[3:], "--cert-file", "client.pem"], settings)], tmp_path)
+    assert [(end.status, end.stderr) for end in shown] == [(0, "")] * 3
+    assert [end.status for end in refused] == [5, 2, 2, 2, 2, 2]
+    told = [" ".join(end.stderr.replace("│", " ").split()) for end in refused]
+    for text, words in zip(
+        told,
+        [
+            "certificate",
+            "the key has a password: set TILIA_KEY_PASSWORD",
+            "or the password is wrong",
+            "the key is another certificate's",
+            "cert.pem with none.pem cannot be used: No such file",
+            "name that, too",
+        ],
+        strict=True,
+    ):
+        assert words in text
+        assert "Traceback" not in text
+    assert "it shows that of client.pem" in doctor.stdout
+    assert not any("hunter-two" in end.stdout + end.stderr for end in (*shown, *refused))
 
 
 def test_an_undo_goes_through_the_proxy_of_its_option(

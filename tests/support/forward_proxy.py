@@ -24,20 +24,23 @@ class ForwardProxy:
 
     Attributes:
         login: ``user:password`` that it wants; None: it wants none.
-        refuse: the status that it answers to every request; 0: it serves; 1: it hangs up.
+        refuse: the status that it answers to every request; 0: it serves; 1: it hangs up; 200: it hangs up once it has
+            said that there is a tunnel.
+        host: the address that it listens at.
         heads: the head of each request that came to it, as it came.
         tunnels: the bytes that went through it from clients.
     """
 
     login: str | None = None
     refuse: int = 0
+    host: str = "127.0.0.1"
     port: int = 0
     heads: list[str] = attrs.field(factory=list)
     tunnels: bytearray = attrs.field(factory=bytearray)
 
     @property
     def url(self) -> str:
-        return f"http://{'' if self.login is None else self.login + '@'}127.0.0.1:{self.port}"
+        return f"http://{'' if self.login is None else self.login + '@'}{in_url(self.host)}:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -49,6 +52,9 @@ class ForwardProxy:
         self.heads.append(head)
         method, target, _ = head.split("\r\n", maxsplit=1)[0].split()
         if self.refuse == 1:
+            return False
+        if self.refuse == 200:
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             return False
         status = self.refuse or (0 if self._admits(head) else 407)
         if status:
@@ -76,7 +82,8 @@ class ForwardProxy:
 
     async def _tunnel(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = target.rpartition(":")
-        there, onward = await asyncio.open_connection("127.0.0.1" if host.endswith(".test") else host, int(port))
+        host = "127.0.0.1" if host.endswith(".test") else host.strip("[]")
+        there, onward = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
 
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, seen: bytearray | None) -> None:
@@ -105,11 +112,15 @@ def _length(head: str) -> int:
     return next((int(line.split(":")[1]) for line in lines if line.startswith("content-length:")), 0)
 
 
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 @asynccontextmanager
 async def forward_proxy(
-    *, login: str | None = None, refuse: int = 0, tls: ssl.SSLContext | None = None
+    *, login: str | None = None, refuse: int = 0, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[ForwardProxy]:
-    proxy = ForwardProxy(login, refuse)
+    proxy = ForwardProxy(login, refuse, host)
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -124,7 +135,7 @@ async def forward_proxy(
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, host, 0, ssl=tls)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
@@ -173,7 +184,9 @@ class Certificates:
 
     def server(self, *, wants_client: bool = False, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.ca.issue_cert("127.0.0.1", "localhost", "accounts.tilia.test", "auth.tilia.test").configure_cert(context)
+        self.ca.issue_cert("127.0.0.1", "::1", "localhost", "accounts.tilia.test", "auth.tilia.test").configure_cert(
+            context
+        )
         if wants_client:
             context.verify_mode = ssl.CERT_REQUIRED
             self.ca.configure_trust(context)

@@ -71,7 +71,9 @@ class HostileServer:
 
 
 @asynccontextmanager
-async def hostile_server(script: Script, tls: SSLContext | None = None) -> AsyncIterator[HostileServer]:
+async def hostile_server(
+    script: Script, tls: SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[HostileServer]:
     served = HostileServer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -90,7 +92,7 @@ async def hostile_server(script: Script, tls: SSLContext | None = None) -> Async
             writer.close()
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, host, 0, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -18,6 +18,7 @@ import tilia_sync
 from tilia_async import Operation, Repeat, Service, TiliaClient, errors
 from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
+from tilia_async.transport.routes import Routes
 
 READ = Operation("things.read", "GET", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.SAFE)
 WRITE = Operation("things.write", "POST", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.NEVER)
@@ -138,6 +139,94 @@ async def test_a_tunnel_that_is_refused_is_the_proxys(status: int, when: str) ->
     assert "p%40ss" not in told
     assert "p@ss" not in told
     assert status == 1 or str(status) in told
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_tunnel_that_ends_at_once_is_the_proxys_and_has_carried_nothing(scheme: str) -> None:
+    certificates = Certificates()
+    tls = certificates.server() if scheme == "https" else None
+    async with tls_server(certificates) as server, forward_proxy(refuse=200, tls=tls) as proxy:
+        through = proxy.url.replace("http:", f"{scheme}:")
+        async with client(at(server), proxy=through, ssl=certificates.client()) as tilia:
+            with pytest.raises(errors.ConnectError, match=f"the proxy {through} made a connection .* ended") as caught:
+                await tilia.send(WRITE)
+    assert (caught.value.took_effect, caught.value.lasting, len(proxy.heads)) == (False, False, QUICK.attempts)
+    assert server.requests == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("tunnel", [True, False])
+async def test_addresses_of_ip_version_6(tunnel: bool) -> None:
+    certificates = Certificates()
+    tls = certificates.server() if tunnel else None
+    async with hostile_server(answer, tls, host="::1") as server, forward_proxy(login="corp:p@ss", host="::1") as proxy:
+        template = f"{'https' if tunnel else 'http'}://[::1]:{server.port}/{{service}}"
+        through = f"http://{LOGIN}@[::1]:{proxy.port}"
+        async with client(template, proxy=through, ssl=certificates.client()) as tilia:
+            assert (await tilia.send(READ)).value == {}
+        for head in proxy.heads:
+            assert BASIC in head.split("\r\n")
+            assert head.split()[1].startswith(f"[::1]:{server.port}" if tunnel else f"http://[::1]:{server.port}/")
+        proxy.refuse = 403
+        async with client(template, proxy=through, ssl=certificates.client()) as tilia:
+            with pytest.raises(errors.TiliaError) as caught:
+                await tilia.send(READ)
+    assert "p@ss" not in caught.value.explain()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("exempt", "host", "passes"),
+    [
+        ("*", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("other.example, 127.0.0.1:{port}", "127.0.0.1", True),
+        ("127.0.0.1:1", "127.0.0.1", False),
+        ("localhost", "localhost", True),
+        ("LOCALHOST:{port}", "localhost", True),
+        (".localhost", "localhost", True),
+        ("ocalhost", "localhost", False),
+        ("::1", "[::1]", True),
+        ("[::1]", "[::1]", True),
+        ("[::1]:{port}", "[::1]", True),
+        ("[::1]:1", "[::1]", False),
+        ("::2", "[::1]", False),
+        # What no form of text can say: the standard library knows no networks, and a star only alone.
+        ("127.0.0.0/8", "127.0.0.1", False),
+        ("other.example,*", "127.0.0.1", False),
+    ],
+)
+async def test_forms_of_no_proxy(
+    home: Path, monkeypatch: pytest.MonkeyPatch, exempt: str, host: str, passes: bool
+) -> None:
+    certificates = Certificates()
+    listening = "::1" if "::1" in host else "127.0.0.1"
+    async with hostile_server(answer, certificates.server(), host=listening) as server, forward_proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", exempt.format(port=server.port))
+        template = f"https://{host}:{server.port}/{{service}}"
+        async with client(template, trust_env=True, ssl=certificates.client()) as tilia:
+            assert (await tilia.send(READ)).value == {}
+    assert (proxy.heads == []) is passes
+
+
+@pytest.mark.asyncio
+async def test_domains_in_no_proxy(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    for exempt, passes in {
+        ".tilia.test": True,
+        "tilia.test": True,
+        "tilia.test:443": True,
+        "accounts.tilia.test": True,
+        "accounts.tilia.test:443": True,
+        "accounts.tilia.test:8443": False,
+        "ilia.test": False,
+        "*.tilia.test": False,
+    }.items():
+        monkeypatch.setenv("NO_PROXY", exempt)
+        found = await Routes(None, trust_env=True).find("https://accounts.tilia.test")
+        assert (found is None) is passes, exempt
 
 
 @pytest.mark.asyncio

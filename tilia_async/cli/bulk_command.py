@@ -83,6 +83,8 @@ class BulkCommand:
             "concurrency": None if self.concurrency == DEFAULT_CONCURRENCY else str(self.concurrency),
             "output": self.output,
             "ca-file": self.network.ca_file,
+            "cert-file": self.network.cert_file,
+            "key-file": self.network.key_file,
             "job" if self.undoes is None else "undo-job": self.job_id,
         }
         for name, value in given.items():

@@ -137,7 +137,9 @@ def _certificates(network: Network) -> Finding:
     named, source = network.ca_file, "--ca-file"
     if named is None:
         named, source = os.environ.get(CA_VARIABLE), CA_VARIABLE
-    return Finding("certificates", True, "those of the system" if not named else f"those of {named}, by {source}")
+    believed = "those of the system" if not named else f"those of {named}, by {source}"
+    shown, _ = network.shown
+    return Finding("certificates", True, believed if shown is None else f"{believed}; it shows that of {shown}")
 
 
 async def _token(network: Network) -> Finding:

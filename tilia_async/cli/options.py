@@ -10,7 +10,14 @@ import click
 
 from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation
-from tilia_async.cli.network import CA_VARIABLE, PROXY_VARIABLE, Network
+from tilia_async.cli.network import (
+    CA_VARIABLE,
+    CERT_VARIABLE,
+    KEY_PASSWORD_VARIABLE,
+    KEY_VARIABLE,
+    PROXY_VARIABLE,
+    Network,
+)
 from tilia_async.secret import Secret
 
 P = ParamSpec("P")
@@ -57,10 +64,25 @@ def network_options(command: Callable[Concatenate[Network, P], R]) -> Callable[P
         metavar="FILE",
         help=f"The certificates to believe, in PEM, instead of the system's. Default: the variable {CA_VARIABLE}.",
     )
+    @click.option(
+        "--cert-file",
+        metavar="FILE",
+        help=f"A client certificate to show, in PEM, with its key. Default: the variable {CERT_VARIABLE}.",
+    )
+    @click.option(
+        "--key-file",
+        metavar="FILE",
+        help=f"Its key, where that is in another file. Default: the variable {KEY_VARIABLE}; its password is read "
+        f"from {KEY_PASSWORD_VARIABLE} alone.",
+    )
     @wraps(command)
     def with_network(*args: P.args, **kwargs: P.kwargs) -> R:
-        proxy, ca_file = kwargs.pop("proxy"), kwargs.pop("ca_file")
-        network = Network(proxy if isinstance(proxy, Secret) else None, ca_file if isinstance(ca_file, str) else None)
-        return command(network, *args, **kwargs)
+        proxy = kwargs.pop("proxy")
+        files = {name: _named(kwargs.pop(name)) for name in ("ca_file", "cert_file", "key_file")}
+        return command(Network(proxy if isinstance(proxy, Secret) else None, **files), *args, **kwargs)
 
     return with_network
+
+
+def _named(file: object) -> str | None:
+    return file if isinstance(file, str) else None

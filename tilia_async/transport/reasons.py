@@ -133,9 +133,12 @@ def _of_proxy(error: Exception, proxy: Proxy, sent: bool) -> str:
         return f"the proxy {proxy.url} made no connection to the host and said nothing of use ({type(error).__name__})"
     if not isinstance(error, aiohttp.ClientConnectorError):
         return ""
-    name, detail = type(error).__name__, error.strerror or error.os_error
+    name, detail = type(error).__name__, error.strerror or str(error.os_error) or type(error.os_error).__name__
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"the proxy {proxy.url} could not be reached ({name}: {detail})"
+    if type(error) is aiohttp.ClientConnectorError and not sent:
+        # In the middle of the first words of TLS, which the host answers.
+        return f"the proxy {proxy.url} made a connection to the host, and it ended at once ({name}: {detail})"
     if error.host != urlsplit(proxy.url).hostname:
         return ""
     if isinstance(error, aiohttp.ClientConnectorDNSError):

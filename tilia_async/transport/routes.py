@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.request import proxy_bypass
 
 import attrs
 from aiohttp.helpers import get_env_proxy_for_url
@@ -56,8 +57,19 @@ def login_of(auth: object) -> Secret:
     return basic_login(Secret(getattr(auth, "login", "")), Secret(getattr(auth, "password", "")))
 
 
+def _is_exempt(url: URL) -> bool:
+    """Return True if ``NO_PROXY`` names a host with its port, or an IPv6 address in brackets.
+
+    aiohttp asks for the bare host alone, and what the standard library compares is text.
+    """
+    host, port = url.host_subcomponent or "", url.port
+    return any(map(proxy_bypass, (host, f"{host}:{port}")))
+
+
 def _by_variables(origin: str) -> Proxy | ConfigurationError | None:
     url = URL(origin)
+    if _is_exempt(url):
+        return None
     try:
         address, login = get_env_proxy_for_url(url)
     except LookupError:
