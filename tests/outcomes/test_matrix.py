@@ -17,6 +17,7 @@ from support.canaries import all_logs, places, search
 from support.conditions import CONDITIONS, Condition
 from support.counts import count
 from support.effects import state_of
+from support.machine_lag import machine_lag
 from support.quick import QUICK
 from support.scenes import PASSWORD, SCENES, Call, Stage
 
@@ -141,11 +142,11 @@ async def meet(name: str, condition: Condition, network: str) -> None:
             async with TiliaClient(
                 *credentials, environment, token_cache=cache, retry=retry, timeout=condition.timeout, session=session
             ) as tilia:
-                with all_logs() as logged:
+                with all_logs() as logged, machine_lag() as lag:
                     started = time.monotonic()
                     failure = await outcome(call, tilia)
                     elapsed = time.monotonic() - started
-                assert elapsed < condition.timeout + SLACK
+                assert elapsed < condition.timeout + SLACK + lag.seconds
                 found = await effects(name, sandbox, before=int(lookup is not None and lookup.twin))
                 assert operation.reads or found in expected.effects, (found, failure)
                 count("effects found", found if isinstance(found, int) and not operation.reads else 0)

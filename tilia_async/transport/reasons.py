@@ -28,8 +28,8 @@ _CONNECTING: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionResetError, "the connection was reset"),
 )
 
-_CA: Final = "pass an ssl.SSLContext that trusts its issuer as ssl="
-_OURS: Final = "pass an ssl.SSLContext with load_cert_chain(...) as ssl="
+_CA: Final = "pass an ssl.SSLContext that trusts its issuer as ssl=, or --ca-file to the command"
+_OURS: Final = "pass an ssl.SSLContext with load_cert_chain(...) as ssl=, or --cert-file to the command"
 _LOGIN: Final = "it wants a login, or another one than it was given: http://user:password@host:port"
 _WORDS_OF_PROXIES: Final[Mapping[int, str]] = {
     401: _LOGIN,
