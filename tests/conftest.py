@@ -1,5 +1,6 @@
 """What tests of all rooms share."""
 
+import asyncio
 import gc
 import os
 import random
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import hypothesis  # noqa: F401 - loaded before anything is frozen: it looks for what refers to the objects it is given
 import pytest_asyncio
+from support.postgres import drop_databases
 from support.quick import QUICK
 
 from tilia_async import TiliaClient
@@ -30,6 +32,10 @@ def pytest_collection_finish() -> None:
     # what most of that time goes into.
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    asyncio.run(drop_databases())
 
 
 @pytest_asyncio.fixture

@@ -128,7 +128,7 @@ def test_an_undo_goes_through_the_proxy_of_its_option(
     assert not served.accounts[account_id].blocks
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.parametrize("encoding", [pytest.param("latin-1", marks=pytest.mark.nightly), "ascii"])
 def test_a_home_that_cannot_be_written_and_a_terminal_of_old(
     served: tilia_sync.Sandbox, settings: dict[str, str], tmp_path: Path, encoding: str
 ) -> None:
@@ -143,7 +143,9 @@ def test_a_home_that_cannot_be_written_and_a_terminal_of_old(
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize("columns", ["8", "20", "60"])
+@pytest.mark.parametrize(
+    "columns", [pytest.param("8", marks=pytest.mark.nightly), "20", pytest.param("60", marks=pytest.mark.nightly)]
+)
 def test_ids_are_whole_in_a_narrow_terminal(
     served: tilia_sync.Sandbox, settings: dict[str, str], tmp_path: Path, columns: str
 ) -> None:

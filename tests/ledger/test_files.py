@@ -71,7 +71,12 @@ def test_a_link_to_a_ledger_that_is_not_there_yet_leads_to_one_that_is_its_owner
 
 
 @pytest.mark.parametrize(
-    "modes", [pytest.param((0o444, 0o755), marks=pytest.mark.nightly), (0o444, 0o555), (0o644, 0o555)]
+    "modes",
+    [
+        pytest.param((0o444, 0o755), marks=pytest.mark.nightly),
+        (0o444, 0o555),
+        pytest.param((0o644, 0o555), marks=pytest.mark.nightly),
+    ],
 )
 def test_what_may_only_be_read_is_read(tmp_path: Path, modes: tuple[int, int]) -> None:
     directory = tmp_path / "there"

@@ -76,7 +76,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "blocks.db"
 
 
-@pytest.mark.parametrize("way", [pytest.param("call", marks=pytest.mark.nightly), "job", "closing", "sync"])
+@pytest.mark.parametrize(
+    "way", ["job", *(pytest.param(each, marks=pytest.mark.nightly) for each in ("call", "closing", "sync"))]
+)
 def test_ctrl_c_ends_what_waits_for_another_process(path: Path, way: str) -> None:
     make(path)
     with (
@@ -174,7 +176,9 @@ def test_a_time_limit_ends_a_recorded_call_and_the_closing_of_its_ledger(path: P
     assert accounts_in(path) == ["acct_first"]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.nightly), (signal.SIGTERM, 143)]
+)
 def test_a_signal_ends_a_command_that_waits_for_another_process(path: Path, number: int, status: int) -> None:
     make(path)
     known = {

@@ -329,8 +329,15 @@ def test_a_command_whose_ledger_cannot_be_opened_tells_only_that(tmp_path: Path)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.parametrize("whose", ["same", "other"])
-@pytest.mark.parametrize("state", ["idle", "busy"])
+@pytest.mark.parametrize(
+    ("whose", "state"),
+    [
+        ("same", "busy"),
+        ("other", "idle"),
+        pytest.param("same", "idle", marks=pytest.mark.nightly),
+        pytest.param("other", "busy", marks=pytest.mark.nightly),
+    ],
+)
 def test_nothing_that_a_forked_child_writes_is_lost_when_its_parent_closes(path: Path, whose: str, state: str) -> None:
     """SQLite takes the locks of the parent for the child's own, if the child has its connections when it opens."""
     script = Path(__file__).parents[1] / "support" / "forking.py"

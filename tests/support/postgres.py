@@ -18,11 +18,19 @@ import pytest_asyncio
 SERVER = os.environ.get("TILIA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 
 
+_EMPTIED: list[str] = []
+"""Names of databases of this process that no test has now.
+
+To make one and to drop it costs a server more than most tests do.
+"""
+
+
 @asynccontextmanager
 async def new_database() -> AsyncIterator[str]:
     """Make an empty database, and return its URL.
 
-    It is dropped afterwards, whoever is still connected to it.
+    Afterwards whoever is still connected to it is cut off, and nobody finds it again: the next test has it under
+    another name.
 
     Where no server answers, the test is skipped, or fails under ``TILIA_REQUIRE_SERVICES=1``.
     """
@@ -32,11 +40,49 @@ async def new_database() -> AsyncIterator[str]:
         unavailable(f"no PostgreSQL answers at TILIA_TEST_POSTGRES: {type(error).__name__}")
     name = f"tilia_{uuid.uuid4().hex}"
     try:
-        await server.execute(f"CREATE DATABASE {name}")
+        if _EMPTIED:
+            await server.execute(f"ALTER DATABASE {_EMPTIED.pop()} RENAME TO {name}")
+        else:
+            await server.execute(f"CREATE DATABASE {name}")
         try:
-            yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
+            yield url_of(name)
         finally:
-            await server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await _empty(server, name)
+    finally:
+        await server.close()
+
+
+def url_of(name: str) -> str:
+    """Return the URL of a database of the server."""
+    return urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
+
+
+async def _empty(server: asyncpg.Connection[asyncpg.Record], name: str) -> None:
+    emptied = f"tilia_emptied_{uuid.uuid4().hex}"
+    await server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    # Returns once they are gone.
+    await server.execute("SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = $1", name)
+    await server.execute(f"ALTER DATABASE {name} RENAME TO {emptied}")
+    await server.execute(f"ALTER DATABASE {emptied} ALLOW_CONNECTIONS true")
+    database = await asyncpg.connect(url_of(emptied))
+    try:
+        schemas = await database.fetch("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'")
+        for (schema,) in schemas:
+            await database.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        await database.execute("CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
+    finally:
+        await database.close()
+    _EMPTIED.append(emptied)
+
+
+async def drop_databases() -> None:
+    """Drop what this process has made."""
+    if not _EMPTIED:
+        return
+    server = await asyncpg.connect(SERVER)
+    try:
+        while _EMPTIED:
+            await server.execute(f"DROP DATABASE {_EMPTIED.pop()} WITH (FORCE)")
     finally:
         await server.close()
 

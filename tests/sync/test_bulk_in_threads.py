@@ -218,7 +218,13 @@ def test_parent_and_child_use_one_ledger_after_fork() -> None:
     )
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "del ledger, tilia; gc.collect()"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        *(pytest.param(each, marks=pytest.mark.nightly) for each in ("sys.exit(0)", "del ledger, tilia; gc.collect()")),
+    ],
+)
 def test_a_process_that_closes_nothing_ends_in_silence(ending: str) -> None:
     assert (
         run(

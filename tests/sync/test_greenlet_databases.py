@@ -21,7 +21,7 @@ from tilia_sync import Sandbox
 
 pytestmark = unix
 
-LIBRARIES = pytest.mark.parametrize("library", ["gevent", "eventlet"])
+LIBRARIES = pytest.mark.parametrize("library", ["gevent", pytest.param("eventlet", marks=pytest.mark.nightly)])
 
 WRITERS = """
     with BlockLedger.open(URL) as ledger, client(timeout=10, ledger=ledger) as tilia:

@@ -84,7 +84,7 @@ def test_deadlines_and_timeouts_of_greenlets_end_a_call(sandbox: Sandbox, librar
     assert told == "DeadlineExceededError True 0\nTimeout True 0\n[]\n"
 
 
-@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+@pytest.mark.parametrize("library", ["gevent", pytest.param("eventlet", marks=pytest.mark.nightly)])
 def test_jobs_a_ledger_a_token_file_and_notifications(sandbox: Sandbox, library: str, tmp_path: Path) -> None:
     told = greenlets(
         sandbox,
@@ -143,7 +143,7 @@ def test_a_handler_that_gevents_hub_runs_may_call(sandbox: Sandbox) -> None:
     assert told == "[[], []]\n"
 
 
-@pytest.mark.parametrize("preload", [False, True])
+@pytest.mark.parametrize("preload", [pytest.param(False, marks=pytest.mark.nightly), True])
 def test_gunicorn(tmp_path: Path, sandbox: Sandbox, preload: bool) -> None:
     pytest.importorskip("gunicorn")
     needs("gevent")

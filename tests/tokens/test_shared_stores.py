@@ -32,6 +32,7 @@ READ, WRITE = frozenset({"read"}), frozenset({"write"})
 CANARY = "canary-token-4711"
 SECRET = "canary-secret-4712"
 DATABASES = ("postgres", "redis")
+ONE_BY_DAY = ["postgres", *(pytest.param(each, marks=pytest.mark.nightly) for each in STORES if each != "postgres")]
 
 Make = Callable[[], SharedTokenStore]
 
@@ -162,7 +163,7 @@ async def test_many_may_use_an_empty_place_at_once(kind: str, tmp_path: Path) ->
 
 @unix
 @pytest.mark.asyncio
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("kind", ONE_BY_DAY)
 async def test_a_cold_fleet_of_eight_processes_asks_once(kind: str, tmp_path: Path) -> None:
     async with new_place(kind, tmp_path) as place, Sandbox() as sandbox:
         fleet = await Fleet.of(kind, place, sandbox)
@@ -179,7 +180,7 @@ async def arrival(sandbox: Sandbox) -> None:
 
 @unix
 @pytest.mark.asyncio
-@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("kind", ONE_BY_DAY)
 async def test_a_process_that_is_killed_while_it_asks_costs_its_lease(kind: str, tmp_path: Path) -> None:
     async with new_place(kind, tmp_path) as place, Sandbox() as sandbox:
         sandbox.faults.add("auth.token", Fault.LATENCY, seconds=60, times=1)

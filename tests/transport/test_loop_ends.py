@@ -173,8 +173,15 @@ def run_script(body: str, loop: str, scheme: str, tmp_path: Path) -> None:
     assert (done.returncode, told) == (0, [])
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("scheme", "loop"),
+    [
+        ("http", "asyncio"),
+        ("https", "uvloop"),
+        pytest.param("http", "uvloop", marks=pytest.mark.nightly),
+        pytest.param("https", "asyncio", marks=pytest.mark.nightly),
+    ],
+)
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_nothing_is_left_open(name: str, loop: str, scheme: str, tmp_path: Path, way: str) -> None:
     if way == "session":
