@@ -164,7 +164,7 @@ class World:
     async def do_echo(self, account: str) -> None:
         """Tilia reports a block of ours, as long as it is surely one."""
         if any(each in JOBS or isinstance(each, int) for each in self.holders[account]):
-            await self.ledger.apply(notification(self.named(account), issuer="publisher"))
+            await self.ledger.apply(notification(self.named(account), issuer="publisher", block_id="blk_2"))
 
     async def guard(self, action: str, account_id: str) -> Reply | None:
         is_tilias = account_id.removeprefix(self.prefix) in self.by_tilia

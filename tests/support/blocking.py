@@ -79,10 +79,15 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 
 
 def notification(
-    account_id: str, *, blocked: bool = True, issuer: str | None = "tilia", sent_at: datetime | None = None
+    account_id: str,
+    *,
+    blocked: bool = True,
+    issuer: str | None = "tilia",
+    sent_at: datetime | None = None,
+    block_id: str = "blk_1",
 ) -> AccountBlockChanged:
     """Return Tilia's report of an account."""
-    block = {"account_id": account_id, "block_id": "blk_1", "capability": "login", "reason": "account_close"}
+    block = {"account_id": account_id, "block_id": block_id, "capability": "login", "reason": "account_close"}
     message = {"account_id": account_id, "blocks": {**block, "issuer": issuer}, "is_blocked": blocked}
     envelope = {
         "event_name": "account-block-unblock-webhook",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -109,7 +109,8 @@ class Standing:
     Your unblock lifts your blocks; a notification that says "not blocked" says that nothing is left. Neither lifts a
     block that had its answer later, and may have had its effect later: in doubt a block stands. A notification of a
     block of yours that was sent while one on record was placed, or a minute before or after, is its echo, and no block
-    of its own. Two block ids are two blocks: a block on record has one.
+    of its own. Two block ids are two blocks: a block on record has one. One block id is one block, however often it is
+    reported.
     """
 
     _entries: Sequence[_Entry] = ()
@@ -126,13 +127,14 @@ class Standing:
         lifts = [entry for entry in self._lifts if not self._is_report_of(unblocked_by, entry)]
         held = [entry for entry in self._entries if _is(entry, BlockAction.BLOCK) and not _lifted(entry, lifts)]
         echoes = self._echoes(held)
-        return tuple(
-            entry.record
+        wanted = [
+            entry
             for entry in held
             if not (without is not None and entry.record.job_id == without)
             and self._withdrawal(entry) is None
             and entry.id not in echoes
-        )
+        ]
+        return tuple(entry.record for entry in _without_repetitions(wanted))
 
     def is_blocked_by(self, job_id: str) -> bool:
         """Tell whether this job's block holds, or may hold."""
@@ -244,6 +246,15 @@ def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
         entry.is_after(block, block.done_at) and (entry.is_told or block.record.issuer in LIFTED_BY_YOU)
         for entry in lifts
     )
+
+
+def _without_repetitions(blocks: Sequence[_Entry]) -> Iterator[_Entry]:
+    """Leave out the notifications of blocks that earlier ones have named."""
+    known = set[str]()
+    for entry in blocks:
+        if not entry.block_ids or not entry.block_ids <= known:
+            yield entry
+        known |= entry.block_ids
 
 
 def _is_blocked_again(lift: _Entry, kept: _Entry) -> bool:
