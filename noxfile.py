@@ -122,31 +122,97 @@ def tests_newest(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-m", "not nightly", "-p", "support.renamed_aiohttp", *ON_AIOHTTP, env=renamed)
 
 
+def source_date(session: nox.Session) -> str:
+    """Return the time that the files of a distribution bear.
+
+    Seconds since 1970: ``SOURCE_DATE_EPOCH`` if it is set, else the last commit's time; without git, hatchling's own.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None and Path(".git").exists():
+        given = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True, log=False)
+    return str(given or 1580601600).strip()
+
+
+def built(session: nox.Session, folder: Path, age: int, umask: int) -> dict[str, Path]:
+    """Build the sdist and the wheel from a copy.
+
+    Args:
+        age: seconds since 1970; when each file of the copy was written, as its file system tells it.
+        umask: the rights that nobody has to the copy.
+
+    Returns:
+        The files by their names.
+    """
+    copy, target = folder / f"tree-{age}", folder / f"built-{age}"
+    ignored = [line.rstrip("/") for line in Path(".gitignore").read_text().splitlines()]
+    shutil.copytree(".", copy, ignore=shutil.ignore_patterns(".git", *ignored))
+    for each in copy.rglob("*"):
+        each.chmod(each.stat().st_mode & ~umask)
+        os.utime(each, (age, age))
+    env = {"SOURCE_DATE_EPOCH": source_date(session), "PYTHONHASHSEED": str(age)}
+    session.run("python", "-m", "build", "--outdir", str(target), str(copy), env=env, silent=True)
+    return {each.name: each for each in target.iterdir()}
+
+
+def install_alone(session: nox.Session, folder: Path, requirement: str) -> str:
+    """Install into a new environment, and return its Python.
+
+    Nothing else is there, not even pip.
+    """
+    session.run("python", "-m", "venv", "--without-pip", str(folder), silent=True)
+    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run("python", "-m", "pip", "--python", python, "install", "-q", requirement)
+    return python
+
+
+def write_bill_of_materials(session: nox.Session, python: str, version: str, target: Path) -> None:
+    """Write what an environment holds, as CycloneDX.
+
+    The package is what the bill is of, and everything else a component.
+    """
+    described = target.with_suffix(".toml")
+    described.write_text(Path("pyproject.toml").read_text().replace('dynamic = ["version"]', f'version = "{version}"'))
+    options = ("--pyproject", str(described), "--mc-type", "library", "--output-reproducible", "-o", str(target))
+    session.run("cyclonedx-py", "environment", *options, python, env={"SOURCE_DATE_EPOCH": source_date(session)})
+    described.unlink()
+
+
 @nox.session
 def distributions(session: nox.Session) -> None:
-    """Test the sdist and the wheel.
+    """Test the sdist and the wheel for ``dist``.
 
-    The sdist can test itself, and the wheel holds what it should, and runs where no extra is installed.
+    Another copy of the tree gives the same bytes. The sdist can test itself, and the wheel holds what it should, and
+    runs where no extra is installed. What passed is left in ``dist``, with the bills of materials (CycloneDX) of the
+    wheel alone and with all extras.
     """
-    session.install("-q", "build", "check-wheel-contents", "twine")
+    session.install("-q", "build", "check-wheel-contents", "cyclonedx-bom", "pip", "twine")
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(folder), silent=True)
-    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    first, second = built(session, folder, 1000000000, 0o002), built(session, folder, 1700000000, 0o077)
+    if different := [name for name, each in first.items() if each.read_bytes() != second[name].read_bytes()]:
+        session.error(f"not the same bytes when built again from another copy: {', '.join(different)}")
+    (sdist,) = (each for each in first.values() if each.suffix == ".gz")
+    (wheel,) = (each for each in first.values() if each.suffix == ".whl")
+    name = sdist.name.removesuffix(".tar.gz")
     session.run("twine", "check", "--strict", str(sdist), str(wheel))
     session.run("check-wheel-contents", "--toplevel", "pytest_tilia,tilia_async,tilia_sync", str(wheel))
-    bare = folder / "bare"
-    session.run("python", "-m", "venv", str(bare), silent=True)
-    python = str(bare / ("Scripts" if os.name == "nt" else "bin") / "python")
-    session.run(python, "-m", "pip", "install", "-q", str(wheel), external=True)
+    python = install_alone(session, folder / "bare", str(wheel))
     session.run(python, "-W", "error", "-c", "import tilia_async, tilia_sync", external=True)
     session.run(python, "-W", "error", "tests/support/optional_features.py", "--none", external=True)
+    with_extras = install_alone(session, folder / "all", f"tilia-sdk[all] @ {wheel.as_uri()}")
+    bills = [folder / f"{name}.cdx.json", folder / f"{name}-all.cdx.json"]
+    for each, target in zip((python, with_extras), bills, strict=True):
+        write_bill_of_materials(session, each, name.partition("-")[2], target)
     session.install("-q", "--force-reinstall", "--no-deps", str(sdist))
     session.install("-q", f"tilia-sdk[all] @ {sdist.as_uri()}", *group("tests"), *group("frameworks"))
     shutil.unpack_archive(sdist, folder)
-    session.chdir(folder / sdist.name.removesuffix(".tar.gz"))
-    session.run("pytest", "-q", "--collect-only", "tests", silent=True)
-    session.run("pytest", "-n", "2", "-m", "not nightly", "tests/project", *session.posargs)
+    with session.chdir(folder / name):
+        session.run("pytest", "-q", "--collect-only", "tests", silent=True)
+        session.run("pytest", "-n", "2", "-m", "not nightly", "tests/project", *session.posargs)
+    shutil.rmtree("dist", ignore_errors=True)
+    Path("dist").mkdir()
+    for each in (sdist, wheel, *bills):
+        shutil.copy(each, "dist")
 
 
 @nox.session

@@ -3,4 +3,4 @@
 Here alone, so that it is known without the metadata of an installation.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
