@@ -249,7 +249,7 @@ def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
 
 
 def _without_repetitions(blocks: Sequence[_Entry]) -> Iterator[_Entry]:
-    """Leave out the notifications of blocks that earlier ones have named."""
+    """Leave out notifications of blocks that were named before."""
     known = set[str]()
     for entry in blocks:
         if not entry.block_ids or not entry.block_ids <= known:
