@@ -11,13 +11,13 @@ from support.counts import count
 GAME_SERVER = Path(__file__).resolve().parents[2] / "examples" / "game_server.py"
 
 
-def play(*options: str) -> str:
+def play(*options: str, timeout: float = 120) -> str:
     """What the game server prints; it ends well only if the book and the wallets agree and nothing is left behind."""
     done = subprocess.run(
         [sys.executable, "-W", "error", GAME_SERVER, *options],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
@@ -38,10 +38,10 @@ def test_a_short_game_under_fire() -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 def test_two_thousand_players_and_a_loop_that_is_never_held_up() -> None:
-    output = play("--players", "2000", "--rate", "150", "--faults", "20")
+    output = play("--players", "2000", "--rate", "150", "--faults", "20", timeout=570)
     assert told(output, r"([\d,]+) connected") == 2000
     assert told(output, r"left behind: (\d+) files") == 0
-    assert told(output, r"p99 ([\d.]+) ms, most") <= 20, "on an idle core"
+    assert told(output, r"p99 ([\d.]+) ms, most") <= 20
     count("players of a game under fire", 2000)
