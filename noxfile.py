@@ -215,11 +215,19 @@ def distributions(session: nox.Session) -> None:
         shutil.copy(each, "dist")
 
 
+def run_slow_tests(session: nox.Session, env: dict[str, str] | None = None) -> None:
+    """Run the slow proofs, which have five minutes each.
+
+    Those that need longer say so.
+    """
+    session.install("-q", *group("schemas"))
+    run_tests(session, "-m", "nightly", "--timeout", "300", env=env)
+
+
 @nox.session
 def nightly(session: nox.Session) -> None:
     """Run the slow proofs."""
-    session.install("-q", *group("schemas"))
-    run_tests(session, "-m", "nightly")
+    run_slow_tests(session)
 
 
 @nox.session
@@ -231,7 +239,7 @@ def reliability(session: nox.Session) -> None:
     counts = Path(session.create_tmp()) / "counts.jsonl"
     counts.unlink(missing_ok=True)
     env = {"TILIA_COUNTS": str(counts.resolve())}
-    run_tests(session, "-m", "nightly", env=env)
+    run_slow_tests(session, env)
     quick = ("test_hostile_servers.py", "test_frames.py", "test_idle.py")
     session.run("pytest", *(f"tests/transport/{each}" for each in quick), env=env)
     session.run("python", "tools/reliability_page.py", str(counts))
