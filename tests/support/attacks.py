@@ -20,6 +20,7 @@ from typing import Final
 
 import attrs
 
+from support.processor import waited_for_processor
 from tilia_async import Limits, RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.tokens import TokenCache
@@ -199,14 +200,14 @@ async def run_into(port: int, names: list[str]) -> None:
         await tilia.send(pay, path={"attack": "good"})
         for name in names:
             peak()
-            before, began = peak(), time.monotonic()
+            before, began, waited = peak(), time.monotonic(), waited_for_processor()
             try:
                 answer = await tilia.send(pay, path={"attack": name}, options=RequestOptions(timeout=TIMEOUT))
                 outcome, effect, text = "value", True, answer.value.invoice_id
                 del answer
             except errors.TiliaError as error:
                 outcome, effect, text = type(error).__name__, error.took_effect, str(error)
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - began - (waited_for_processor() - waited)
             grown = peak() - before
             after = await tilia.send(pay, path={"attack": "good"}, options=RequestOptions(timeout=5))
             told = {"name": name, "outcome": outcome, "took_effect": effect, "text": text, "seconds": seconds}
