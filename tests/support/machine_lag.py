@@ -18,7 +18,7 @@ BEAT = 0.005
 
 @attrs.define
 class Lag:
-    """Seconds in which this process was to run and did not.
+    """Seconds in which this process waited for a processor.
 
     Attributes:
         seconds: without those that its own threads have computed: what they hold up is no fault of the machine.

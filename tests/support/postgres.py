@@ -19,7 +19,7 @@ SERVER = os.environ.get("TILIA_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:
 
 
 _EMPTIED: list[str] = []
-"""Names of databases of this process that no test has now.
+"""Names of databases that no test has now.
 
 To make one and to drop it costs a server more than most tests do.
 """

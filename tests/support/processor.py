@@ -1,4 +1,4 @@
-"""Time that a thread lost to others on a busy machine."""
+"""Time that others took from a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def waited_for_processor() -> float:
-    """Return how long this thread could have run while others did.
+    """Return how long this thread waited for a processor.
 
     In seconds; 0 where the system does not tell. A wait for the interpreter's lock is not counted: it is our own.
     """

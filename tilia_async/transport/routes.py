@@ -58,9 +58,10 @@ def login_of(auth: object) -> Secret:
 
 
 def _is_exempt(url: URL) -> bool:
-    """Return True if ``NO_PROXY`` names a host with its port, or an IPv6 address in brackets.
+    """Return True if ``NO_PROXY`` names the target.
 
-    aiohttp asks for the bare host alone, and what the standard library compares is text.
+    Also a host with its port, or an IPv6 address in brackets: aiohttp asks for the bare host alone, and what
+    the standard library compares is text.
     """
     host, port = url.host_subcomponent or "", url.port
     return any(map(proxy_bypass, (host, f"{host}:{port}")))
