@@ -47,15 +47,19 @@ def install(session: nox.Session, *options: str) -> None:
     session.install("-q", ".[all]", *group("tests"), *group("frameworks"), *options)
 
 
-def install_browser(session: nox.Session) -> None:
-    """Install Chromium where its tests must not skip.
+def install_programs(session: nox.Session) -> None:
+    """Install Chromium and PgBouncer where their tests must not skip.
 
-    From the system's packages, as root; elsewhere they find the browser that there is, or skip.
+    From the system's packages, as root; elsewhere the tests find what there is, or skip.
     """
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    wanted = os.environ.get("TILIA_REQUIRE_SERVICES") == "1" and not any(map(shutil.which, names))
-    if wanted and shutil.which("apt-get") is not None and os.geteuid() == 0:
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+    browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    # Debian keeps the pooler where only root looks.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+    wanted = [] if any(map(shutil.which, browsers)) else ["chromium"]
+    wanted += [] if shutil.which("pgbouncer", path=path) else ["pgbouncer"]
+    required = os.environ.get("TILIA_REQUIRE_SERVICES") == "1"
+    if wanted and required and shutil.which("apt-get") is not None and os.geteuid() == 0:
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
             session.run("apt-get", "-qq", *command, external=True, silent=True)
 
 
@@ -65,7 +69,7 @@ def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None 
     Not the working tree: ``pytest`` alone leaves that off the path.
     """
     install(session)
-    install_browser(session)
+    install_programs(session)
     session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
 
 
@@ -103,7 +107,7 @@ def tests_lowest(session: nox.Session) -> None:
     options = ("--all-extras", "--no-deps", "--resolution", "lowest-direct")
     session.run("uv", "pip", "compile", "-q", "pyproject.toml", *options, "-o", lowest)
     install(session, "--constraint", lowest)
-    install_browser(session)
+    install_programs(session)
     session.run("pytest", "-n", "2", "-m", "not nightly", *session.posargs)
     test_ways(session)
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
-import pytest
 
-from support.postgres import SERVER
+from support.postgres import SERVER, unavailable
 
 SETTINGS = """
 [databases]
@@ -41,11 +40,11 @@ def program() -> str | None:
 async def pooled(url: str, directory: Path) -> AsyncIterator[str]:
     """Return the database's URL through the pooler.
 
-    Without a pooler the test is skipped.
+    Without a pooler the test is skipped, or fails under ``TILIA_REQUIRE_SERVICES=1``.
     """
     pgbouncer = program()
     if pgbouncer is None:
-        pytest.skip("there is no pgbouncer on this machine (Debian: apt-get install pgbouncer)")
+        unavailable("there is no pgbouncer on this machine (Debian: apt-get install pgbouncer)")
     server = urlsplit(SERVER)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
