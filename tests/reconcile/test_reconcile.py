@@ -27,7 +27,7 @@ async def failing(call: object) -> errors.TiliaError:
 
 async def lost(tilia: object, sandbox: Sandbox, fault: Fault, reference: str = "order-7") -> errors.TiliaError:
     """The error of an invoice whose answer was lost."""
-    account = sandbox._world.people.named("nyx")
+    account = sandbox._world.accounts.named("nyx")
     assert account is not None
     sandbox.faults.add("invoices.create", fault)
     return await failing(tilia.invoices.create(account.account_id, [SWORD], reference_id=reference))
@@ -54,8 +54,8 @@ async def test_an_earlier_write_like_it_is_not_taken_for_it(tilia: object, sandb
 @pytest.mark.asyncio
 async def test_an_earlier_write_of_long_ago_is_told_from_it(tilia: object, sandbox: Sandbox, account_id: str) -> None:
     await tilia.invoices.create(account_id, [SWORD], reference_id="order-7")
-    for bill in sandbox._world.bills.by_id.values():
-        bill.created -= 65
+    for invoice in sandbox._world.invoices.by_id.values():
+        invoice.created -= 65
     told = await tilia.reconcile(await lost(tilia, sandbox, Fault.DROP_BEFORE_COMMIT))
     assert (told.verdict, told.resource, told.candidates) == (Verdict.NOT_SEEN, None, ())
     told = await tilia.reconcile(await lost(tilia, sandbox, Fault.DROP_AFTER_COMMIT))
@@ -100,8 +100,8 @@ async def test_without_a_reference_of_ones_own_nothing_is_claimed(
 async def test_a_sandbox_whose_clock_is_ahead_is_understood(tilia: object, sandbox: Sandbox, account_id: str) -> None:
     await tilia.invoices.create(account_id, [SWORD], reference_id="order-7")
     sandbox.clock.advance(3600)
-    for bill in sandbox._world.bills.by_id.values():
-        bill.created -= 65
+    for invoice in sandbox._world.invoices.by_id.values():
+        invoice.created -= 65
     told = await tilia.reconcile(await lost(tilia, sandbox, Fault.DROP_BEFORE_COMMIT))
     assert told.verdict is Verdict.NOT_SEEN, told.reason
     told = await tilia.reconcile(await lost(tilia, sandbox, Fault.DROP_AFTER_COMMIT))
@@ -164,8 +164,8 @@ async def test_a_caller_that_was_cancelled_can_ask(sandbox: Sandbox, tilia: obje
 @pytest.mark.asyncio
 async def test_without_a_time_an_earlier_write_cannot_be_told(tilia: object, sandbox: Sandbox, account_id: str) -> None:
     await tilia.invoices.create(account_id, [SWORD], reference_id="order-7")
-    for bill in sandbox._world.bills.by_id.values():
-        bill.created -= 3600
+    for invoice in sandbox._world.invoices.by_id.values():
+        invoice.created -= 3600
     reference = {"account_id": account_id, "reference_id": "order-7"}
     told = await tilia.reconcile(OPERATIONS["invoices.create"], reference=reference)
     assert (told.verdict, len(told.candidates)) == (Verdict.CANNOT_BE_KNOWN, 1)
@@ -194,7 +194,7 @@ async def test_a_payment_that_failed_did_not_take_effect(tilia: object, account_
         await tilia.invoices.pay(invoice.invoice_id)
     told = await tilia.reconcile(OPERATIONS["invoices.pay"], reference={"invoice_id": invoice.invoice_id})
     assert told.verdict is Verdict.NOT_SEEN
-    assert sandbox._world.bills.by_id[invoice.invoice_id].state in told.reason
+    assert sandbox._world.invoices.by_id[invoice.invoice_id].state in told.reason
 
 
 @pytest.mark.asyncio
@@ -353,8 +353,8 @@ async def test_a_list_is_read_no_further_than_to_what_is_older(
 ) -> None:
     for number in range(230):
         await tilia.invoices.create(account_id, [SWORD], reference_id=f"old-{number}")
-    for number, bill in enumerate(sandbox._world.bills.by_id.values()):
-        bill.created -= 3600 - number
+    for number, invoice in enumerate(sandbox._world.invoices.by_id.values()):
+        invoice.created -= 3600 - number
     error = await lost(tilia, sandbox, Fault.DROP_BEFORE_COMMIT)
     already = len(sandbox.requests)
     assert (await tilia.reconcile(error)).verdict is Verdict.NOT_SEEN

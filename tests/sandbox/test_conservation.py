@@ -100,8 +100,8 @@ class Trading(RuleBasedStateMachine):
 
     @rule(number=any_of)
     def pay_invoice(self, number: int) -> None:
-        invoice_id = self.pick(self.world.bills.by_id, number)
-        if invoice_id in self.world.bills.by_id:
+        invoice_id = self.pick(self.world.invoices.by_id, number)
+        if invoice_id in self.world.invoices.by_id:
             self.ask("POST", f"v2/invoice/{invoice_id}/pay")
 
     @rule(number=any_of, step=st.sampled_from(["pay", "commit", "cancel"]))
@@ -111,15 +111,15 @@ class Trading(RuleBasedStateMachine):
 
     @rule(number=any_of)
     def refund(self, number: int) -> None:
-        if self.world.bills.by_id:
-            self.ask("POST", "v2/refund", {"invoice_id": self.pick(self.world.bills.by_id, number)})
+        if self.world.invoices.by_id:
+            self.ask("POST", "v2/refund", {"invoice_id": self.pick(self.world.invoices.by_id, number)})
 
     @rule(number=any_of, amount=amounts)
     def refund_line_item(self, number: int, amount: int) -> None:
-        bill = self.world.bills.by_id.get(self.pick(self.world.bills.by_id, number))
-        if bill is not None:
-            line = bill.items[0].line_item_id
-            methods = [payment.method.id for payment in bill.payments]
+        invoice = self.world.invoices.by_id.get(self.pick(self.world.invoices.by_id, number))
+        if invoice is not None:
+            line = invoice.items[0].line_item_id
+            methods = [payment.method.id for payment in invoice.payments]
             body = {"line_item_id": line, "amount": amount, "payment_methods": methods, "reason": "other"}
             self.ask("POST", "v2/line-item/refund", body)
 
@@ -157,7 +157,7 @@ class Trading(RuleBasedStateMachine):
 
     @rule(source=people, destination=people, kind=st.integers(0, 2), amount=amounts)
     def transfer(self, source: int, destination: int, kind: int, amount: int) -> None:
-        wallets = [self.world.ledger.of(self.users[user].account_id)[kind] for user in (source, destination)]
+        wallets = [self.world.wallets.of(self.users[user].account_id)[kind] for user in (source, destination)]
         move = {"source_wallet_id": wallets[0].wallet_id, "destination_wallet_id": wallets[1].wallet_id, "amount": amount, "currency": wallets[0].currency}  # fmt: skip
         body = {"account_id": self.users[source].account_id, "balance_transfer_type": "t", "transfer_items": [move]}
         assert (self.ask("POST", "v1/transfer", body) is None) == (source == destination)
@@ -165,19 +165,19 @@ class Trading(RuleBasedStateMachine):
     @invariant()
     def every_unit_is_somewhere(self) -> None:
         held: Counter[str] = Counter()
-        for wallet in self.world.ledger.wallets.values():
+        for wallet in self.world.wallets.by_id.values():
             assert wallet.balance >= 0
             held[wallet.currency] += wallet.balance
-        assert held == Counter(self.world.ledger.entered)
+        assert held == Counter(self.world.wallets.entered)
         assert held["TOK"] == self.outside["TOK"], "no token comes from outside but by funding"
 
     @invariant()
     def only_cards_and_payouts_change_the_sum(self) -> None:
         charged = sum(
             payment.amount - payment.refunded
-            for bill in self.world.bills.by_id.values()
-            if bill.state == "SUCCESS" and not self.was_cancelled(bill.invoice_id)
-            for payment in bill.payments
+            for invoice in self.world.invoices.by_id.values()
+            if invoice.state == "SUCCESS" and not self.was_cancelled(invoice.invoice_id)
+            for payment in invoice.payments
             if payment.method.wallet is None
         )
         bought = sum(
@@ -186,16 +186,18 @@ class Trading(RuleBasedStateMachine):
             if exchange.direction == "token_purchase" and exchange.status == "SUCCESS" and exchange.source is None
         )
         paid_out = sum(payout.amount for payout in self.world.payouts.values() if payout.status == "SUCCESS")
-        assert self.world.ledger.entered["USD"] == self.outside["USD"] + charged + bought - paid_out
+        assert self.world.wallets.entered["USD"] == self.outside["USD"] + charged + bought - paid_out
 
     def was_cancelled(self, invoice_id: str) -> bool:
-        deals = self.world.escrows.values()
-        return any(deal.status == "CANCELLED" and deal.escrow.invoice_id == invoice_id for deal in deals)
+        escrows = self.world.escrows.values()
+        return any(
+            escrow.status == "CANCELLED" and escrow.escrow_invoice.invoice_id == invoice_id for escrow in escrows
+        )
 
     @invariant()
     def what_is_held_lies_at_tilia(self) -> None:
         for currency in ("USD", "TOK"):
-            held = sum(deal.escrow.total for deal in self.world.escrows.values() if deal.status == "ESCROWED" and deal.escrow.currency == currency)  # fmt: skip
+            held = sum(escrow.escrow_invoice.total for escrow in self.world.escrows.values() if escrow.status == "ESCROWED" and escrow.escrow_invoice.currency == currency)  # fmt: skip
             assert self.world.tilia_wallet("escrow", currency).balance == held
         under_way = {"FUNDS-IN-ESCROW", "CREDIT-TRANSFER-INITIATED"}
         owed = sum(payout.amount for payout in self.world.payouts.values() if payout.status in under_way)
@@ -203,16 +205,16 @@ class Trading(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_refunded_twice(self) -> None:
-        for bill in self.world.bills.by_id.values():
-            assert 0 <= bill.refunded <= bill.total
-            assert all(0 <= payment.refunded <= payment.amount for payment in bill.payments)
-            assert sum(payment.refunded for payment in bill.payments) == bill.refunded
+        for invoice in self.world.invoices.by_id.values():
+            assert 0 <= invoice.refunded <= invoice.total
+            assert all(0 <= payment.refunded <= payment.amount for payment in invoice.payments)
+            assert sum(payment.refunded for payment in invoice.payments) == invoice.refunded
 
     @invariant()
     def states_walk_where_they_may(self) -> None:
         walks = (
-            *((deal.escrow_id, deal.status, ESCROW_WALKS) for deal in self.world.escrows.values()),
-            *((bill.invoice_id, bill.state, INVOICE_WALKS) for bill in self.world.bills.by_id.values()),
+            *((escrow.escrow_id, escrow.status, ESCROW_WALKS) for escrow in self.world.escrows.values()),
+            *((invoice.invoice_id, invoice.state, INVOICE_WALKS) for invoice in self.world.invoices.by_id.values()),
             *((payout.payout_status_id, payout.status, PAYOUT_WALKS) for payout in self.world.payouts.values()),
         )
         for name, state, legal in walks:

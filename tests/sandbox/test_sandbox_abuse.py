@@ -115,7 +115,7 @@ async def test_what_lies_with_tilia_cannot_be_moved(http: Http) -> None:
 @pytest.mark.parametrize(("step", "end"), [("commit", "COMMIT-FAILED"), ("cancel", "CANCEL-FAILED")])
 async def test_an_escrow_whose_money_is_gone_fails(http: Http, step: str, end: str) -> None:
     escrow, escrow_id = await held(http, await http.register("nyx"))
-    http.sandbox._world.ledger.move([Movement(escrow, None, 1)])
+    http.sandbox._world.wallets.move([Movement(escrow, None, 1)])
     assert (await http.call("POST", f"{ESCROW}/{escrow_id}/{step}"))[0] == 403
     _, told = await http.call("GET", f"{ESCROW}/{escrow_id}")
     assert (told["status"], told[f"{step}_invoice_id"], escrow.balance) == (end, "", 299)

@@ -89,7 +89,7 @@ async def test_nothing_from_before_the_fault_is_hidden(shop: Shop) -> None:
 
 @pytest.mark.asyncio
 async def test_a_stale_answer_leaves_the_state_alone(shop: Shop) -> None:
-    before = shop.http.sandbox._world.ledger.entered
+    before = shop.http.sandbox._world.wallets.entered
     shop.http.sandbox.faults.add("*", Fault.STALE_READ, times=None)
     payout = await shop.payout()
     assert await shop.payouts() == []
@@ -97,4 +97,4 @@ async def test_a_stale_answer_leaves_the_state_alone(shop: Shop) -> None:
     shop.http.sandbox.faults.clear()
     assert await shop.http.balance(shop.buyer) == 600
     assert [each["payout_status_id"] for each in await shop.payouts()] == [payout["payout_status_id"]]
-    assert before == shop.http.sandbox._world.ledger.entered
+    assert before == shop.http.sandbox._world.wallets.entered

@@ -21,7 +21,7 @@ def client(sandbox: Sandbox) -> TiliaClient:
 
 
 def balances(sandbox: Sandbox) -> dict[str, int]:
-    return {key: wallet.balance for key, wallet in sandbox._world.ledger.wallets.items()}
+    return {key: wallet.balance for key, wallet in sandbox._world.wallets.by_id.items()}
 
 
 @pytest.mark.asyncio
@@ -68,9 +68,9 @@ async def test_all_that_there_is_goes_on(tmp_path: Path) -> None:
         fresh = second.add_account("another")
         assert fresh not in known
         total = Counter[str]()
-        for wallet in second._world.ledger.wallets.values():
+        for wallet in second._world.wallets.by_id.values():
             total[wallet.currency] += wallet.balance
-        assert total == +Counter(second._world.ledger.entered)
+        assert total == +Counter(second._world.wallets.entered)
 
 
 def test_the_synchronous_sandbox_keeps_it_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tilia_async.webhooks import UnknownEvent, parse_event
 
 def money(sandbox: Sandbox) -> Counter[str]:
     found = Counter[str]()
-    for wallet in sandbox._world.ledger.wallets.values():
+    for wallet in sandbox._world.wallets.by_id.values():
         found[wallet.currency] += wallet.balance
     return found
 
@@ -35,7 +35,7 @@ async def test_each_event_can_be_brought_about(event_name: str) -> None:
         assert not any(isinstance(event, UnknownEvent) for event in events)
         assert len({type(event) for event in events}) == 1
         assert first.get("account_id", account_id) == account_id
-        assert money(sandbox) == +Counter(sandbox._world.ledger.entered)
+        assert money(sandbox) == +Counter(sandbox._world.wallets.entered)
 
 
 @pytest.mark.asyncio

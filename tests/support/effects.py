@@ -21,22 +21,29 @@ def state_of(sandbox: Sandbox) -> Counter[tuple[object, ...]]:
 
 def _things(sandbox: Sandbox) -> Iterator[tuple[object, ...]]:
     world = sandbox._world
-    names = {account.account_id: account.username for account in world.people.users.values()}
-    for account in world.people.users.values():
+    names = {account.account_id: account.username for account in world.accounts.users.values()}
+    for account in world.accounts.users.values():
         yield "account", account.username, account.email, account.entity_id, tuple(sorted(account.profile.items()))
         yield from (("block", account.username, block.issuer) for block in account.blocks.values())
         yield from (("tag", account.username, tag.tag) for tag in account.tags)
-    yield from (("registration", started.username) for started in world.people.registrations.values())
-    for wallet in world.ledger.wallets.values():
+    yield from (("registration", started.username) for started in world.accounts.registrations.values())
+    for wallet in world.wallets.by_id.values():
         # The publisher's wallets are opened when they are first needed, which is not an effect.
         if wallet.account_id in names or wallet.balance:
             yield "wallet", names.get(wallet.account_id), wallet.kind, wallet.currency, wallet.balance
     for account_id, username in names.items():
         for method in world.methods.of(account_id):
             yield "method", username, method.method_class, method.display_string, tuple(sorted(method.tags))
-    for bill in world.bills.by_id.values():
-        yield "invoice", names.get(bill.account_id), bill.type, bill.state, bill.total, bill.wording.reference_id
-    yield from (("refunded", bill.refunded) for bill in world.bills.by_id.values() if bill.refunded)
+    for invoice in world.invoices.by_id.values():
+        yield (
+            "invoice",
+            names.get(invoice.account_id),
+            invoice.type,
+            invoice.state,
+            invoice.total,
+            invoice.reference.reference_id,
+        )
+    yield from (("refunded", invoice.refunded) for invoice in world.invoices.by_id.values() if invoice.refunded)
     yield from (("exchange", each.direction, each.status, each.paid) for each in world.exchanges.values())
     yield from (("authorized", each.used) for each in world.authorized.values())
     yield from (("escrow", each.status, each.escrow.total) for each in world.escrows.values())

@@ -13,9 +13,9 @@ def account_of_path(call: SandboxRequest) -> SandboxAccount:
     """Return the user of the path's ``account_id``.
 
     Raises:
-        Refused: 404.
+        ErrorResponse: 404.
     """
-    account = call.world.people.users.get(call.path["account_id"])
+    account = call.world.accounts.users.get(call.path["account_id"])
     if account is None:
         raise ErrorResponse(not_found("account"))
     return account
@@ -25,9 +25,9 @@ def account_of_body(call: SandboxRequest, account_id: str, field: str = "account
     """Return the user that a body names.
 
     Raises:
-        Refused: 400, where no 404 is documented.
+        ErrorResponse: 400, where no 404 is documented.
     """
-    account = call.world.people.users.get(account_id)
+    account = call.world.accounts.users.get(account_id)
     if account is None:
         raise ErrorResponse(invalid({field: ["account not found"]}))
     return account
@@ -42,9 +42,9 @@ def refuse_blocked(call: SandboxRequest, account_ids: Iterable[str]) -> None:
     that goes back to a buyer is the publisher's transaction, and is not refused.
 
     Raises:
-        Refused: 403 with the first of them.
+        ErrorResponse: 403 with the first of them.
     """
     for account_id in account_ids:
-        account = call.world.people.users.get(account_id)
+        account = call.world.accounts.users.get(account_id)
         if account is not None and account.is_blocked:
             raise ErrorResponse(blocked(account_id))

@@ -30,7 +30,7 @@ def register(call: SandboxRequest) -> SandboxResponse:
     if ("email" in fields) == bool(platforms):
         fields.refuse("email", "exactly one of email and external_platforms must be given")
     fields.check()
-    known = call.world.people.named(username)
+    known = call.world.accounts.named(username)
     if known is not None:
         # The answer to a name that is taken carries the account that has it, although it says Failure.
         return failure(409, _registered(known))
@@ -65,7 +65,7 @@ def find(call: SandboxRequest) -> SandboxResponse:
     username = call.query.get("username")
     if not username:
         return invalid({"username": ["is required"]})
-    account = call.world.people.named(username)
+    account = call.world.accounts.named(username)
     return not_found("account") if account is None else success(_to_json(account), texts=call.texts())
 
 

@@ -14,7 +14,7 @@ _GO_ZERO_TIME = "0001-01-01T00:00:00Z"
 def authorize_user(call: SandboxRequest) -> SandboxResponse:
     fields = Fields(call.json())
     account_id, flow = fields.text("account_id"), fields.text("flow") or "kyc"
-    account = call.world.people.users.get(account_id)
+    account = call.world.accounts.users.get(account_id)
     if account is None:
         # Not documented; Tilia's Node SDK has seen it on staging.
         return not_found("account")

@@ -64,9 +64,9 @@ def merge(call: SandboxRequest) -> SandboxResponse:
     destination = account_of_body(call, ids[1], "destination_account_id")
     refuse_blocked(call, ids)
     world = call.world
-    world.ledger.move(
+    world.wallets.move(
         Movement(wallet, _same_kind(world, wallet, destination), wallet.balance)
-        for wallet in world.ledger.of(source.account_id)
+        for wallet in world.wallets.of(source.account_id)
         if wallet.currency == world.settings.token_currency
     )
     for account, other, name in ((source, destination, "merged_to"), (destination, source, "merged_from")):

@@ -16,7 +16,7 @@ from tilia_async.sandbox.world import World
 
 def tos_status(call: SandboxRequest) -> SandboxResponse:
     # Inferred: an unknown account has signed nothing, since neither 400 nor 404 is documented.
-    account = call.world.people.users.get(call.path["account_id"])
+    account = call.world.accounts.users.get(call.path["account_id"])
     return bare({"signed_tos": account is not None and account.signed_tos})
 
 

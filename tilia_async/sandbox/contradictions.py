@@ -97,60 +97,60 @@ def _each_object(value: JsonValue, change: Callable[[JsonObject], JsonObject]) -
     return [_each_object(part, change) for part in value] if isinstance(value, list) else value
 
 
-def _undone(to_json: JsonObject) -> JsonObject:
-    if isinstance(flag := to_json.get("is_blocked"), bool):
-        to_json["is_blocked"] = not flag
-    if isinstance(to_json.get("blocks"), dict):
+def _undone(resource: JsonObject) -> JsonObject:
+    if isinstance(flag := resource.get("is_blocked"), bool):
+        resource["is_blocked"] = not flag
+    if isinstance(resource.get("blocks"), dict):
         # The newer way says so with an object that is empty.
-        to_json["blocks"] = {}
-    return _renamed(to_json, _BEFORE)
+        resource["blocks"] = {}
+    return _renamed(resource, _BEFORE)
 
 
-def _renamed(to_json: JsonObject, words: Mapping[str, str]) -> JsonObject:
+def _renamed(resource: JsonObject, words: Mapping[str, str]) -> JsonObject:
     """Return an object with other words for its state."""
     for name in ("state", "status"):
-        if isinstance(word := to_json.get(name), str):
-            to_json[name] = words.get(word, word)
-    return to_json
+        if isinstance(word := resource.get(name), str):
+            resource[name] = words.get(word, word)
+    return resource
 
 
 def _pending(body: JsonValue) -> JsonValue:
-    def change(to_json: JsonObject) -> JsonObject:
-        if "is_fully_refunded" in to_json:
-            to_json["is_fully_refunded"] = False
-        return _renamed(to_json, _UNDER_WAY)
+    def change(resource: JsonObject) -> JsonObject:
+        if "is_fully_refunded" in resource:
+            resource["is_fully_refunded"] = False
+        return _renamed(resource, _UNDER_WAY)
 
     return _each_object(body, change)
 
 
-def _is_refund(to_json: JsonObject) -> bool:
-    return "refund_id" in to_json and isinstance(to_json.get("amount"), int)
+def _is_refund(resource: JsonObject) -> bool:
+    return "refund_id" in resource and isinstance(resource.get("amount"), int)
 
 
-def _is_credit(to_json: JsonObject) -> bool:
-    return "destination_payment_method_id" in to_json and isinstance(to_json.get("amount"), int)
+def _is_credit(resource: JsonObject) -> bool:
+    return "destination_payment_method_id" in resource and isinstance(resource.get("amount"), int)
 
 
 def _in_euros(body: JsonValue) -> JsonValue:
-    def change(to_json: JsonObject) -> JsonObject:
-        if _is_refund(to_json) or _is_credit(to_json):
-            to_json |= {"amount": _less(to_json["amount"]), "currency": "EUR"}
+    def change(resource: JsonObject) -> JsonObject:
+        if _is_refund(resource) or _is_credit(resource):
+            resource |= {"amount": _less(resource["amount"]), "currency": "EUR"}
         for kind in ("processing", "received"):
-            if isinstance(amount := to_json.get(f"{kind}_amount"), int):
-                to_json |= {f"{kind}_amount": _less(amount), f"{kind}_currency": "EUR"}
-        return to_json
+            if isinstance(amount := resource.get(f"{kind}_amount"), int):
+                resource |= {f"{kind}_amount": _less(amount), f"{kind}_currency": "EUR"}
+        return resource
 
     return _each_object(body, change)
 
 
 def _less_a_fee(body: JsonValue) -> JsonValue:
-    def change(to_json: JsonObject) -> JsonObject:
-        amount = to_json.get("amount")
-        if isinstance(amount, int) and (_is_refund(to_json) or _is_credit(to_json)):
-            to_json["amount"] = _less(amount)
-            if _is_credit(to_json):
-                to_json["fee_amount"] = amount - _less(amount)
-        return to_json
+    def change(resource: JsonObject) -> JsonObject:
+        amount = resource.get("amount")
+        if isinstance(amount, int) and (_is_refund(resource) or _is_credit(resource)):
+            resource["amount"] = _less(amount)
+            if _is_credit(resource):
+                resource["fee_amount"] = amount - _less(amount)
+        return resource
 
     return _each_object(body, change)
 
@@ -166,13 +166,13 @@ def _split(body: JsonValue) -> JsonValue:
         return [part for each in body for part in _parts(_split(each))]
     if not isinstance(body, dict):
         return body
-    to_json: JsonObject = {}
+    resource: JsonObject = {}
     for name, value in body.items():
         parts = _parts(_split(value))
-        to_json[name] = parts[0]
+        resource[name] = parts[0]
         for part in parts[1:]:
-            to_json[another(name)] = part
-    return to_json
+            resource[another(name)] = part
+    return resource
 
 
 def _parts(value: JsonValue) -> list[JsonValue]:

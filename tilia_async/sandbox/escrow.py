@@ -12,7 +12,7 @@ from operator import attrgetter
 import attrs
 
 from tilia_async import event_names
-from tilia_async.api import escrow
+from tilia_async.api import escrow as escrow_api
 from tilia_async.json_value import JsonObject
 from tilia_async.models.escrow import EscrowStatus
 from tilia_async.models.invoices import InvoiceState
@@ -33,45 +33,45 @@ from tilia_async.sandbox.world import World
 
 def create(call: SandboxRequest) -> SandboxResponse:
     world = call.world
-    bill = draft(call, Kind.ESCROW)
-    now, number = world.clock.now(), world.bills.next_number()
-    deal = SandboxEscrow(world.new_id("esc"), bill, now, now, number, number)
-    world.escrows[deal.escrow_id] = deal
+    invoice = draft(call, Kind.ESCROW)
+    now, number = world.clock.now(), world.invoices.next_number()
+    escrow = SandboxEscrow(world.new_id("esc"), invoice, now, now, number, number)
+    world.escrows[escrow.escrow_id] = escrow
     # Captured with an envelope; for all other operations only the bare object of the reference is known.
-    return success(_to_json(world, deal, with_invoice=True), status=201)
+    return success(_to_json(world, escrow, with_invoice=True), status=201)
 
 
 def pay(call: SandboxRequest) -> SandboxResponse:
-    deal = _escrow_of(call, EscrowStatus.OPEN)
-    refuse_blocked(call, (deal.escrow.account_id, *deal.escrow.recipients))
+    escrow = _escrow_of(call, EscrowStatus.OPEN)
+    refuse_blocked(call, (escrow.escrow_invoice.account_id, *escrow.escrow_invoice.recipient_ids))
     try:
-        charge(call, deal.escrow)
+        charge(call, escrow.escrow_invoice)
     except ErrorResponse:
-        _settle(call.world, deal, EscrowStatus.ESCROW_FAILED)
+        _settle(call.world, escrow, EscrowStatus.ESCROW_FAILED)
         raise
-    _settle(call.world, deal, EscrowStatus.ESCROWED)
-    return bare(_to_json(call.world, deal, with_invoice=True))
+    _settle(call.world, escrow, EscrowStatus.ESCROWED)
+    return bare(_to_json(call.world, escrow, with_invoice=True))
 
 
 def commit(call: SandboxRequest) -> SandboxResponse:
-    deal, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
-    held = deal.escrow
-    refuse_blocked(call, (held.account_id, *held.recipients))
+    escrow, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
+    held = escrow.escrow_invoice
+    refuse_blocked(call, (held.account_id, *held.recipient_ids))
     publisher = world.publisher_wallet(held.currency)
     out_of_escrow = Movement(held.into, publisher, held.total)
-    _release(world, deal, [out_of_escrow, *held.distribute(publisher)], EscrowStatus.COMMIT_FAILED)
-    deal.commit = _follow_up(world, deal, Kind.COMMIT)
-    _settle(world, deal, EscrowStatus.COMMITTED)
-    notify_invoice(world, deal.commit)
-    return bare(_to_json(world, deal))
+    _release(world, escrow, [out_of_escrow, *held.distribute(publisher)], EscrowStatus.COMMIT_FAILED)
+    escrow.commit_invoice = _follow_up(world, escrow, Kind.COMMIT)
+    _settle(world, escrow, EscrowStatus.COMMITTED)
+    notify_invoice(world, escrow.commit_invoice)
+    return bare(_to_json(world, escrow))
 
 
 def cancel(call: SandboxRequest) -> SandboxResponse:
-    deal, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
-    _release(world, deal, deal.escrow.give_back(), EscrowStatus.CANCEL_FAILED)
-    deal.cancel = _follow_up(world, deal, Kind.CANCEL)
-    _settle(world, deal, EscrowStatus.CANCELLED)
-    return bare(_to_json(world, deal))
+    escrow, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
+    _release(world, escrow, escrow.escrow_invoice.give_back(), EscrowStatus.CANCEL_FAILED)
+    escrow.cancel_invoice = _follow_up(world, escrow, Kind.CANCEL)
+    _settle(world, escrow, EscrowStatus.CANCELLED)
+    return bare(_to_json(world, escrow))
 
 
 def get(call: SandboxRequest) -> SandboxResponse:
@@ -80,9 +80,9 @@ def get(call: SandboxRequest) -> SandboxResponse:
 
 def find_by_invoice(call: SandboxRequest) -> SandboxResponse:
     invoice_id = call.path["invoice_id"]
-    for deal in call.world.escrows.values():
-        if any(bill.invoice_id == invoice_id for bill in deal.bills):
-            return bare(_to_json(call.world, deal))
+    for escrow in call.world.escrows.values():
+        if any(invoice.invoice_id == invoice_id for invoice in escrow.invoices):
+            return bare(_to_json(call.world, escrow))
     return not_found("escrow")
 
 
@@ -90,85 +90,85 @@ def list_by_reference(call: SandboxRequest) -> SandboxResponse:
     reference_id = call.path["reference_id"]
     statuses = {word for word in call.query.get("status", "").split(",") if word}
     found = [
-        deal
-        for deal in call.world.escrows.values()
-        if deal.escrow.wording.reference_id == reference_id and (not statuses or deal.status in statuses)
+        escrow
+        for escrow in call.world.escrows.values()
+        if escrow.escrow_invoice.reference.reference_id == reference_id and (not statuses or escrow.status in statuses)
     ]
     page = page_of(call, found, "sortField", {"created": attrgetter("number"), "updated": attrgetter("turn")})
-    tell = partial(_to_json, call.world)
+    shown = partial(_to_json, call.world)
     return bare(
         {
             # A string in the reference's sample; whose account it names is inferred: that of the newest.
             "total": str(len(found)),
-            "account_id": found[-1].escrow.account_id if found else "",
-            "escrow_transactions": [tell(deal) for deal in page],
+            "account_id": found[-1].escrow_invoice.account_id if found else "",
+            "escrow_transactions": [shown(escrow) for escrow in page],
         }
     )
 
 
 ROUTES = (
-    Route(escrow.CREATE, create, other_bodies=(PayAuthorizedBody,)),
-    Route(escrow.PAY, pay),
-    Route(escrow.COMMIT, commit),
-    Route(escrow.CANCEL, cancel),
-    Route(escrow.GET, get),
-    Route(escrow.FIND_BY_INVOICE, find_by_invoice),
-    Route(escrow.LIST_BY_REFERENCE, list_by_reference),
+    Route(escrow_api.CREATE, create, other_bodies=(PayAuthorizedBody,)),
+    Route(escrow_api.PAY, pay),
+    Route(escrow_api.COMMIT, commit),
+    Route(escrow_api.CANCEL, cancel),
+    Route(escrow_api.GET, get),
+    Route(escrow_api.FIND_BY_INVOICE, find_by_invoice),
+    Route(escrow_api.LIST_BY_REFERENCE, list_by_reference),
 )
 
 
 def _escrow_of(call: SandboxRequest, wanted: EscrowStatus | None = None) -> SandboxEscrow:
-    deal = call.world.escrows.get(call.path["escrow_id"])
-    if deal is None:
+    escrow = call.world.escrows.get(call.path["escrow_id"])
+    if escrow is None:
         raise ErrorResponse(not_found("escrow"))
-    if wanted is not None and deal.status is not wanted:
-        raise ErrorResponse(error(400, f"escrow transaction is {deal.status}, not {wanted}. the request is invalid"))
-    return deal
+    if wanted is not None and escrow.status is not wanted:
+        raise ErrorResponse(error(400, f"escrow transaction is {escrow.status}, not {wanted}. the request is invalid"))
+    return escrow
 
 
-def _release(world: World, deal: SandboxEscrow, movements: Iterable[Movement], failed: EscrowStatus) -> None:
+def _release(world: World, escrow: SandboxEscrow, movements: Iterable[Movement], failed: EscrowStatus) -> None:
     """Move what is held, all of it or nothing.
 
     Raises:
-        Refused: 403: it is not there. That the escrow ends in the failed status is inferred.
+        ErrorResponse: 403: it is not there. That the escrow ends in the failed status is inferred.
     """
     try:
-        world.ledger.move(movements)
+        world.wallets.move(movements)
     except OverdrawnError:
-        _settle(world, deal, failed)
+        _settle(world, escrow, failed)
         raise ErrorResponse(rejected()) from None
 
 
-def _follow_up(world: World, deal: SandboxEscrow, kind: Kind) -> SandboxInvoice:
+def _follow_up(world: World, escrow: SandboxEscrow, kind: Kind) -> SandboxInvoice:
     """Make the invoice that moves the held money on.
 
     What becomes of the money; its line items are its own.
     """
-    held = deal.escrow
+    held = escrow.escrow_invoice
     items = [attrs.evolve(item, line_item_id=world.new_uuid()) for item in held.items]
-    bill = world.bills.add(world.new_bill(kind, held.account_id, held.currency, items, held.wording))
-    world.bills.settle(bill, InvoiceState.SUCCESS, world.clock.now())
-    return bill
+    invoice = world.invoices.add(world.new_invoice(kind, held.account_id, held.currency, items, held.reference))
+    world.invoices.settle(invoice, InvoiceState.SUCCESS, world.clock.now())
+    return invoice
 
 
-def _settle(world: World, deal: SandboxEscrow, status: EscrowStatus) -> None:
-    deal.status, deal.updated, deal.turn = status, world.clock.now(), world.bills.next_number()
-    message = _to_json(world, deal)
+def _settle(world: World, escrow: SandboxEscrow, status: EscrowStatus) -> None:
+    escrow.status, escrow.updated, escrow.turn = status, world.clock.now(), world.invoices.next_number()
+    message = _to_json(world, escrow)
     world.notify(event_names.ESCROW, message)
 
 
-def _to_json(world: World, deal: SandboxEscrow, *, with_invoice: bool = False) -> JsonObject:
-    to_json: JsonObject = {
-        "id": deal.escrow_id,
-        "account_id": deal.escrow.account_id,
-        "escrow_invoice_id": deal.escrow.invoice_id,
-        "commit_invoice_id": "" if deal.commit is None else deal.commit.invoice_id,
-        "cancel_invoice_id": "" if deal.cancel is None else deal.cancel.invoice_id,
-        "status": deal.status,
+def _to_json(world: World, escrow: SandboxEscrow, *, with_invoice: bool = False) -> JsonObject:
+    payload: JsonObject = {
+        "id": escrow.escrow_id,
+        "account_id": escrow.escrow_invoice.account_id,
+        "escrow_invoice_id": escrow.escrow_invoice.invoice_id,
+        "commit_invoice_id": "" if escrow.commit_invoice is None else escrow.commit_invoice.invoice_id,
+        "cancel_invoice_id": "" if escrow.cancel_invoice is None else escrow.cancel_invoice.invoice_id,
+        "status": escrow.status,
         "integrator": INTEGRATOR,
-        "created": world.clock.rfc3339(deal.created),
-        "updated": world.clock.rfc3339(deal.updated),
+        "created": world.clock.rfc3339(escrow.created),
+        "updated": world.clock.rfc3339(escrow.updated),
     }
     if with_invoice:
-        to_json["escrow_invoice"] = invoice_to_json(world, deal.escrow, clock=world.clock)
-    return to_json
+        payload["escrow_invoice"] = invoice_to_json(world, escrow.escrow_invoice, clock=world.clock)
+    return payload

@@ -125,7 +125,7 @@ class Fields:
         """End the request if there are problems.
 
         Raises:
-            Refused: with all of them.
+            ErrorResponse: with all of them.
         """
         if self._problems:
             raise ErrorResponse(invalid(self._problems))

@@ -19,7 +19,7 @@ def display(world: World, amount: int, currency: str) -> str:
     return f"{currency} {amount}" if virtual else f"{currency} {amount // 100}.{amount % 100:02d}"
 
 
-def to_json(world: World, bill: SandboxInvoice, *, clock: SandboxClock | None = None) -> JsonObject:
+def to_json(world: World, invoice: SandboxInvoice, *, clock: SandboxClock | None = None) -> JsonObject:
     """Return an invoice as an answer tells it.
 
     With maps where the request had lists.
@@ -27,40 +27,42 @@ def to_json(world: World, bill: SandboxInvoice, *, clock: SandboxClock | None = 
     Args:
         clock: writes the real times; None: the zero times that create, pay and get were seen to answer.
     """
-    failed = bill.state is InvoiceState.FAILED
+    failed = invoice.state is InvoiceState.FAILED
     return {
-        "invoice_id": bill.invoice_id,
-        "account_id": bill.account_id,
-        "invoice_type": bill.type,
-        **_reference(bill.wording),
-        "state": bill.state,
-        "summary": summary(world, bill.total, bill.currency),
+        "invoice_id": invoice.invoice_id,
+        "account_id": invoice.account_id,
+        "invoice_type": invoice.type,
+        **_reference(invoice.reference),
+        "state": invoice.state,
+        "summary": summary(world, invoice.total, invoice.currency),
         # The only values that are documented.
         "failure_code": "generic_error" if failed else "",
         "failure_reason": "an error occurred" if failed else "",
-        "created": GO_ZERO_TIME if clock is None else clock.rfc3339(bill.created),
-        "updated": GO_ZERO_TIME if clock is None else clock.rfc3339(bill.updated),
-        "payment_methods": {payment.method.id: _payment(world, bill, payment) for payment in bill.payments},
-        "line_items": {item.line_item_id: line_item(world, bill, item, order) for order, item in enumerate(bill.items)},
+        "created": GO_ZERO_TIME if clock is None else clock.rfc3339(invoice.created),
+        "updated": GO_ZERO_TIME if clock is None else clock.rfc3339(invoice.updated),
+        "payment_methods": {payment.method.id: _payment(world, invoice, payment) for payment in invoice.payments},
+        "line_items": {
+            item.line_item_id: line_item(world, invoice, item, order) for order, item in enumerate(invoice.items)
+        },
         "subitems": {},
         "integrator": INTEGRATOR,
     }
 
 
-def webhook_message(world: World, bill: SandboxInvoice) -> JsonObject:
+def webhook_message(world: World, invoice: SandboxInvoice) -> JsonObject:
     """Return the message of "invoice-completed".
 
     With lists where the answers of the API have maps.
     """
-    payments = [_payment(world, bill, payment) for payment in bill.payments]
-    items = [line_item(world, bill, item, order) for order, item in enumerate(bill.items)]
+    payments = [_payment(world, invoice, payment) for payment in invoice.payments]
+    items = [line_item(world, invoice, item, order) for order, item in enumerate(invoice.items)]
     lists: JsonObject = {"payment_methods": [*payments], "line_items": [*items], "subitems": []}
-    return {**to_json(world, bill, clock=world.clock), **lists}
+    return {**to_json(world, invoice, clock=world.clock), **lists}
 
 
-def notify(world: World, bill: SandboxInvoice) -> None:
+def notify(world: World, invoice: SandboxInvoice) -> None:
     """Notify that the payment succeeded or failed."""
-    world.notify(event_names.INVOICE, webhook_message(world, bill))
+    world.notify(event_names.INVOICE, webhook_message(world, invoice))
 
 
 def summary(world: World, total: int, currency: str) -> JsonObject:
@@ -83,88 +85,97 @@ def summary(world: World, total: int, currency: str) -> JsonObject:
     return {**whole, "subtotal": whole, "tax": none}
 
 
-def line_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
-    wording = item.wording
+def line_item(world: World, invoice: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
+    reference = item.reference
     return {
         "line_item_id": item.line_item_id,
-        "product_sku": wording.product_sku,
-        "product_code": wording.product_code,
+        "product_sku": reference.product_sku,
+        "product_code": reference.product_code,
         "amount": item.amount,
         "amount_refunded": item.refunded,
         "currency": item.currency,
         "display_amount": display(world, item.amount, item.currency),
-        "transaction_type": f"{item.transaction_type}{_suffix(bill)}",
-        **_reference(wording),
+        "transaction_type": f"{item.transaction_type}{_suffix(invoice)}",
+        **_reference(reference),
         "sort_order": order,
-        "subitems": {share.subitem_id: _recipient_of(world, bill, item, share) for share in item.shares},
+        "subitems": {
+            recipient.subitem_id: _recipient_of(world, invoice, item, recipient) for recipient in item.recipients
+        },
     }
 
 
-def authorized_item(world: World, bill: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
+def authorized_item(world: World, invoice: SandboxInvoice, item: LineItem, order: int) -> JsonObject:
     """Return a line item of an authorized invoice.
 
     It tells the recipients besides.
     """
-    recipients: list[JsonValue] = [_recipient(item, share) for share in item.shares]
-    return {**line_item(world, bill, item, order), "recipients": recipients or None}
+    recipients: list[JsonValue] = [_recipient(item, recipient) for recipient in item.recipients]
+    return {**line_item(world, invoice, item, order), "recipients": recipients or None}
 
 
-def _recipient(item: LineItem, share: Recipient) -> JsonObject:
+def _recipient(item: LineItem, recipient: Recipient) -> JsonObject:
     return {
-        "amount": share.amount,
+        "amount": recipient.amount,
         "currency": item.currency,
-        "source_wallet_id": "" if share.source is None else share.source.wallet_id,
-        "destination_account_id": share.destination.account_id,
-        "destination_wallet_id": share.destination.wallet_id,
-        "fee_percentage": float(share.fee_percentage),
-        "fee_description": share.fee_description,
-        **_reference(share.wording),
+        "source_wallet_id": "" if recipient.source is None else recipient.source.wallet_id,
+        "destination_account_id": recipient.destination.account_id,
+        "destination_wallet_id": recipient.destination.wallet_id,
+        "fee_percentage": float(recipient.fee_percentage),
+        "fee_description": recipient.fee_description,
+        **_reference(recipient.reference),
     }
 
 
-def _payment(world: World, bill: SandboxInvoice, payment: Payment) -> JsonObject:
+def _payment(world: World, invoice: SandboxInvoice, payment: Payment) -> JsonObject:
     # Captured: until it is paid, the movement has amount 0.
-    amount = payment.amount if bill.state is InvoiceState.SUCCESS else 0
+    amount = payment.amount if invoice.state is InvoiceState.SUCCESS else 0
     method = payment.method
     moved = {
-        **_movement(world, bill.currency, payment.subitem_id, amount, "payment", Reference(metadata={})),
-        "source_account_id": bill.account_id,
+        **_movement(world, invoice.currency, payment.subitem_id, amount, "payment", Reference(metadata={})),
+        "source_account_id": invoice.account_id,
         "source_payment_method_id": method.id,
         "source_wallet_id": "" if method.wallet is None else method.wallet.wallet_id,
-        "destination_account_id": bill.into.account_id,
+        "destination_account_id": invoice.into.account_id,
         "destination_payment_method_id": "",
-        "destination_wallet_id": bill.into.wallet_id,
+        "destination_wallet_id": invoice.into.wallet_id,
     }
     return {
         "payment_method_id": method.id,
         "payment_id": payment.payment_id,
         "authorized_amount": payment.amount,
-        "currency": bill.currency,
-        "display_amount": display(world, payment.amount, bill.currency),
+        "currency": invoice.currency,
+        "display_amount": display(world, payment.amount, invoice.currency),
         "display_string": method.display_string,
         "provider": method.provider,
         "subitems": {payment.subitem_id: moved},
     }
 
 
-def _recipient_of(world: World, bill: SandboxInvoice, item: LineItem, share: Recipient) -> JsonObject:
-    source = share.source or world.publisher_wallet(bill.currency)
-    wording = share.wording
+def _recipient_of(world: World, invoice: SandboxInvoice, item: LineItem, recipient: Recipient) -> JsonObject:
+    source = recipient.source or world.publisher_wallet(invoice.currency)
+    reference = recipient.reference
     return {
-        **_movement(world, item.currency, share.subitem_id, share.received, f"user_recipient{_suffix(bill)}", wording),
-        "reference_type": wording.reference_type or "invoicing.invoice_line_item_v2.line_item_id",
-        "reference_id": wording.reference_id or item.line_item_id,
+        **_movement(
+            world,
+            item.currency,
+            recipient.subitem_id,
+            recipient.received,
+            f"user_recipient{_suffix(invoice)}",
+            reference,
+        ),
+        "reference_type": reference.reference_type or "invoicing.invoice_line_item_v2.line_item_id",
+        "reference_id": reference.reference_id or item.line_item_id,
         "source_account_id": source.account_id,
         "source_payment_method_id": "",
         "source_wallet_id": source.wallet_id,
-        "destination_account_id": share.destination.account_id,
+        "destination_account_id": recipient.destination.account_id,
         "destination_payment_method_id": "",
-        "destination_wallet_id": share.destination.wallet_id,
+        "destination_wallet_id": recipient.destination.wallet_id,
     }
 
 
 def _movement(
-    world: World, currency: str, subitem_id: str, amount: int, subitem_type: str, wording: Reference
+    world: World, currency: str, subitem_id: str, amount: int, subitem_type: str, reference: Reference
 ) -> JsonObject:
     return {
         "subitem_id": subitem_id,
@@ -172,23 +183,23 @@ def _movement(
         "currency": currency,
         "display_amount": display(world, amount, currency),
         "subitem_type": subitem_type,
-        **_reference(wording),
+        **_reference(reference),
     }
 
 
-def _reference(wording: Reference) -> JsonObject:
+def _reference(reference: Reference) -> JsonObject:
     return {
-        "reference_type": wording.reference_type,
-        "reference_id": wording.reference_id,
-        "description": wording.description,
-        "metadata": wording.metadata,
+        "reference_type": reference.reference_type,
+        "reference_id": reference.reference_id,
+        "description": reference.description,
+        "metadata": reference.metadata,
     }
 
 
-def _suffix(bill: SandboxInvoice) -> str:
+def _suffix(invoice: SandboxInvoice) -> str:
     """Return the suffix of a type in answers.
 
     What answers append to the types of a request, e.g. ``_escrow_virtual``.
     """
-    escrow = "_escrow" if bill.kind is Kind.ESCROW else ""
-    return f"{escrow}_virtual" if bill.virtual else escrow
+    escrow = "_escrow" if invoice.kind is Kind.ESCROW else ""
+    return f"{escrow}_virtual" if invoice.virtual else escrow

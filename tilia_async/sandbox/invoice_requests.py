@@ -31,7 +31,7 @@ def read_invoice(call: SandboxRequest, body: JsonObject, kind: Kind, *, unpaid: 
         unpaid: what it is paid with is chosen later, in Tilia's pages.
 
     Raises:
-        Refused: Tilia would refuse it; where no sample shows the answer, 400 with the field is inferred.
+        ErrorResponse: Tilia would refuse it; where no sample shows the answer, 400 with the field is inferred.
     """
     fields = Fields(body)
     account_id, parts, sources = fields.required("account_id"), fields.parts("line_items"), []
@@ -52,17 +52,17 @@ def read_invoice(call: SandboxRequest, body: JsonObject, kind: Kind, *, unpaid: 
     fields.check()
     world = call.world
     into = world.tilia_wallet("escrow", currency) if kind is Kind.ESCROW else None
-    bill = world.new_bill(kind, account_id, currency, items, _reference(fields), into=into)
-    refuse_blocked(call, (account_id, *bill.recipients))
-    bill.chosen = bool(sources) or not bill.virtual
-    if not bill.chosen:
-        bill.payments = draw_tokens(world, bill)
+    invoice = world.new_invoice(kind, account_id, currency, items, _reference(fields), into=into)
+    refuse_blocked(call, (account_id, *invoice.recipient_ids))
+    invoice.chosen = bool(sources) or not invoice.virtual
+    if not invoice.chosen:
+        invoice.payments = draw_tokens(world, invoice)
     elif not unpaid:
-        bill.payments = _payments(call, sources, bill)
-    return bill
+        invoice.payments = _payments(call, sources, invoice)
+    return invoice
 
 
-def draw_tokens(world: World, bill: SandboxInvoice) -> tuple[Payment, ...]:
+def draw_tokens(world: World, invoice: SandboxInvoice) -> tuple[Payment, ...]:
     """Return what a purchase takes from the buyer's wallets.
 
     A purchase in tokens: the convertible one first, the publisher's types last.
@@ -70,14 +70,14 @@ def draw_tokens(world: World, bill: SandboxInvoice) -> tuple[Payment, ...]:
     All of them count as spendable. What they have not stands on the standard wallet, so that paying is refused. A
     wallet that is drawn from a second time keeps its ids.
     """
-    left = bill.total
-    wallets = [each for each in world.wallets_of(bill.account_id) if each.currency == bill.currency]
+    left = invoice.total
+    wallets = [each for each in world.wallets_of(invoice.account_id) if each.currency == invoice.currency]
     amounts: dict[SandboxWallet, int] = {}
     for kind in (CONVERTIBLE, STANDARD, CUSTOM):
         for wallet in (each for each in wallets if each.kind == kind):
             amounts[wallet] = min(left, wallet.balance)
             left -= amounts[wallet]
-    known = {payment.method.wallet: payment for payment in bill.payments}
+    known = {payment.method.wallet: payment for payment in invoice.payments}
     payments: list[Payment] = []
     for wallet, drawn in amounts.items():
         amount = drawn + left if wallet.kind == STANDARD else drawn
@@ -106,7 +106,7 @@ def usable_method(call: SandboxRequest, payment_method_id: str, account_id: str 
     It is the account's if one is given.
 
     Raises:
-        Refused: 400 in the words captured on staging.
+        ErrorResponse: 400 in the words captured on staging.
     """
     method = call.world.method(payment_method_id)
     if method is None or (account_id is not None and method.account_id != account_id) or not method.usable:
@@ -145,11 +145,11 @@ def _line_item(call: SandboxRequest, part: Fields, buyer: str, currency: str) ->
     recipients = part.parts("recipients")
     if recipients and transaction_type != TransactionType.USER_TO_USER:
         part.refuse("recipients", "are for user_to_user only")
-    shares = tuple(_recipient_of(call, recipient, buyer, currency) for recipient in recipients)
-    if sum(share.amount for share in shares) > amount:
+    received = tuple(_recipient_of(call, recipient, buyer, currency) for recipient in recipients)
+    if sum(each.amount for each in received) > amount:
         part.refuse("recipients", "must not have more than the line item")
     item = call.world.new_item(amount, currency, transaction_type, _reference(part))
-    item.shares = shares
+    item.recipients = received
     return item
 
 
@@ -171,8 +171,8 @@ def _recipient_of(call: SandboxRequest, part: Fields, buyer: str, currency: str)
     if destination is None or destination.currency != currency:
         reason = f"must be a wallet for {currency}"
         raise ErrorResponse(invalid({"destination_wallet_id": [reason]}))
-    description, wording = part.text("fee_description"), _reference(part)
-    return Recipient(world.new_uuid(), amount, fee, description, destination, wording, source, percentage)
+    description, reference = part.text("fee_description"), _reference(part)
+    return Recipient(world.new_uuid(), amount, fee, description, destination, reference, source, percentage)
 
 
 def _destination(world: World, part: Fields, currency: str) -> SandboxWallet | None:
@@ -197,7 +197,7 @@ def _wallet(world: World, wallet_id: str) -> SandboxWallet:
     return wallet
 
 
-def _payments(call: SandboxRequest, sources: Sequence[Fields], bill: SandboxInvoice) -> tuple[Payment, ...]:
+def _payments(call: SandboxRequest, sources: Sequence[Fields], invoice: SandboxInvoice) -> tuple[Payment, ...]:
     """Return what each payment method gives.
 
     Of several exactly one has amount 0, which stands for the remainder.
@@ -207,14 +207,14 @@ def _payments(call: SandboxRequest, sources: Sequence[Fields], bill: SandboxInvo
         payment_method_id = source.required("payment_method_id")
         amount = source.amount(least=0) if "amount" in source else 0
         source.check()
-        method = usable_method(call, payment_method_id, bill.account_id)
-        if method.currency != bill.currency:
-            source.refuse("payment_method_id", f"does not process {bill.currency}")
+        method = usable_method(call, payment_method_id, invoice.account_id)
+        if method.currency != invoice.currency:
+            source.refuse("payment_method_id", f"does not process {invoice.currency}")
         if any(method is other for other, _ in asked):
             source.refuse("payment_method_id", "is given twice")
         source.check()
         asked.append((method, amount))
-    remainder = bill.total - sum(amount for _, amount in asked)
+    remainder = invoice.total - sum(amount for _, amount in asked)
     rests = sum(amount == 0 for _, amount in asked)
     alone = len(asked) == 1 and (rests == 1 or remainder == 0)
     if not alone and (rests != 1 or remainder < 1):

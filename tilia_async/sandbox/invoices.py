@@ -26,28 +26,28 @@ _DEFAULT_TYPES = f"{Kind.PURCHASE},{Kind.PURCHASE.in_tokens(virtual=True)}"
 
 
 def create(call: SandboxRequest) -> SandboxResponse:
-    bill = draft(call, Kind.PURCHASE)
-    return success(to_json(call.world, bill), status=201)
+    invoice = draft(call, Kind.PURCHASE)
+    return success(to_json(call.world, invoice), status=201)
 
 
 def pay(call: SandboxRequest) -> SandboxResponse:
     world = call.world
-    bill = world.bills.by_id.get(call.path["invoice_id"])
-    if bill is None:
+    invoice = world.invoices.by_id.get(call.path["invoice_id"])
+    if invoice is None:
         # Captured on staging; the reference says 404.
         return failure(500, None, message=("encountered an unexpected error",), codes=("SERVER_ERROR",))
-    if bill.kind is not Kind.PURCHASE or bill.state is not InvoiceState.OPEN:
-        return error(400, f"invoice is not open ({bill.invoice_id}). the request is invalid")
-    refuse_blocked(call, (bill.account_id, *bill.recipients))
-    charge(call, bill, bill.distribute(world.publisher_wallet(bill.currency)))
-    return success(to_json(world, bill))
+    if invoice.kind is not Kind.PURCHASE or invoice.state is not InvoiceState.OPEN:
+        return error(400, f"invoice is not open ({invoice.invoice_id}). the request is invalid")
+    refuse_blocked(call, (invoice.account_id, *invoice.recipient_ids))
+    charge(call, invoice, invoice.distribute(world.publisher_wallet(invoice.currency)))
+    return success(to_json(world, invoice))
 
 
 def get(call: SandboxRequest) -> SandboxResponse:
-    bill = call.world.bills.by_id.get(call.path["invoice_id"])
-    if bill is None:
+    invoice = call.world.invoices.by_id.get(call.path["invoice_id"])
+    if invoice is None:
         return failure(404, "invoice_id not found", message=("",), codes=("INVOICE_NOT_FOUND",))
-    return success(to_json(call.world, bill))
+    return success(to_json(call.world, invoice))
 
 
 def list_of_account(call: SandboxRequest) -> SandboxResponse:
@@ -55,15 +55,16 @@ def list_of_account(call: SandboxRequest) -> SandboxResponse:
     types = _words(call.query.get("invoice_types", "") or _DEFAULT_TYPES)
     received = call.query.get("include_recipient_transactions", "false") == "true"
     found = [
-        bill
-        for bill in call.world.bills.of(account_id, received=received)
-        if bill.type in types and (not states or bill.state in states)
+        invoice
+        for invoice in call.world.invoices.of(account_id, received=received)
+        if invoice.type in types and (not states or invoice.state in states)
     ]
     page = page_of(call, found, "sort_field", {"created": attrgetter("number"), "updated": attrgetter("turn")})
-    tell = partial(to_json, call.world, clock=call.world.clock)
+    shown = partial(to_json, call.world, clock=call.world.clock)
     # Inferred: the keys, after the list of escrows, since the page hides them; there "total" is a string.
     return success(
-        {"total": len(found), "account_id": account_id, "invoices": [tell(bill) for bill in page]}, texts=call.texts()
+        {"total": len(found), "account_id": account_id, "invoices": [shown(invoice) for invoice in page]},
+        texts=call.texts(),
     )
 
 
@@ -76,9 +77,9 @@ def authorize(call: SandboxRequest) -> SandboxResponse:
         fields.refuse("invoice_mechanism", "is not known")
     fields.check()
     world = call.world
-    bill = read_invoice(call, body, Kind.ESCROW if is_escrow else Kind.PURCHASE, unpaid=True)
-    world.authorized[bill.invoice_id] = Authorized(bill.invoice_id, body, bill, is_escrow)
-    answer: JsonObject = {"authorized_invoice_id": bill.invoice_id}
+    invoice = read_invoice(call, body, Kind.ESCROW if is_escrow else Kind.PURCHASE, unpaid=True)
+    world.authorized[invoice.invoice_id] = Authorized(invoice.invoice_id, body, invoice, is_escrow)
+    answer: JsonObject = {"authorized_invoice_id": invoice.invoice_id}
     if mechanism in (InvoiceMechanism.API, "direct"):
         return success({**answer, "password_token": f"user.{world.new_uuid()}"})
     nonce = world.new_uuid()
@@ -86,7 +87,7 @@ def authorize(call: SandboxRequest) -> SandboxResponse:
     if mechanism == InvoiceMechanism.TILIA_HOSTED:
         # Inferred after the other hosted pages; the guide's sample is cut off.
         url = f"https://pub.staging.tilia-inc.com/{INTEGRATOR}/checkout/{nonce}"
-    query = f"authorized_invoice_id={bill.invoice_id}&escrow={str(is_escrow).lower()}&integrator={INTEGRATOR}"
+    query = f"authorized_invoice_id={invoice.invoice_id}&escrow={str(is_escrow).lower()}&integrator={INTEGRATOR}"
     return success({**answer, "nonce_auth_id": nonce, "redirect": f"{url}?{query}"})
 
 
@@ -95,20 +96,22 @@ def get_authorized(call: SandboxRequest) -> SandboxResponse:
     if authorized is None:
         # Inferred: the number of this status cannot be read on the page.
         return not_found("authorized_invoice_id")
-    bill = authorized.bill
+    invoice = authorized.invoice
     return success(
         {
             # A list here, although the invoice itself has a map.
-            "line_items": [authorized_item(call.world, bill, item, order) for order, item in enumerate(bill.items)],
-            "line_items_total": bill.total,
-            "line_items_currency": bill.currency,
-            "display_amount": display(call.world, bill.total, bill.currency),
-            "reference_type": bill.wording.reference_type,
-            "reference_id": bill.wording.reference_id,
-            "description": bill.wording.description,
-            "metadata": bill.wording.metadata,
+            "line_items": [
+                authorized_item(call.world, invoice, item, order) for order, item in enumerate(invoice.items)
+            ],
+            "line_items_total": invoice.total,
+            "line_items_currency": invoice.currency,
+            "display_amount": display(call.world, invoice.total, invoice.currency),
+            "reference_type": invoice.reference.reference_type,
+            "reference_id": invoice.reference.reference_id,
+            "description": invoice.reference.description,
+            "metadata": invoice.reference.metadata,
             "is_escrow": authorized.is_escrow,
-            "is_virtual": bill.virtual,
+            "is_virtual": invoice.virtual,
         }
     )
 
@@ -119,43 +122,43 @@ def draft(call: SandboxRequest, kind: Kind) -> SandboxInvoice:
     It is made of the body or of what was authorized, with the payment methods of the body.
 
     Raises:
-        Refused: Tilia would refuse it; 400: there is no such authorized invoice for this, or it was used before.
+        ErrorResponse: Tilia would refuse it; 400: there is no such authorized invoice for this, or it was used before.
     """
     world, body = call.world, call.json()
     authorized_id = body.get("authorized_invoice_id")
     if authorized_id is None:
-        return world.bills.add(read_invoice(call, body, kind))
+        return world.invoices.add(read_invoice(call, body, kind))
     authorized = world.authorized.get(str(authorized_id))
     problem = "not found" if authorized is None else _unusable(authorized, kind)
     if authorized is None or problem:
         raise ErrorResponse(invalid({"authorized_invoice_id": [problem]}))
     metadata: JsonObject = {"authorized_invoice_id": authorized.invoice_id}
     asked: JsonObject = {"metadata": metadata, **authorized.asked, "payment_methods": body.get("payment_methods")}
-    bill = world.bills.add(read_invoice(call, asked, kind))
+    invoice = world.invoices.add(read_invoice(call, asked, kind))
     # Only now: what is refused uses nothing up.
     authorized.used = True
-    return bill
+    return invoice
 
 
-def charge(call: SandboxRequest, bill: SandboxInvoice, then: Iterable[Movement] = ()) -> None:
+def charge(call: SandboxRequest, invoice: SandboxInvoice, then: Iterable[Movement] = ()) -> None:
     """Charge the buyer, and move the money.
 
     Makes the movements that follow from it: all together, or the invoice fails. Notifies.
 
     Raises:
-        Refused: 403. That the invoice ends as FAILED, and cannot be paid any more, is inferred.
+        ErrorResponse: 403. That the invoice ends as FAILED, and cannot be paid any more, is inferred.
     """
     world = call.world
-    if not bill.chosen:
-        bill.payments = draw_tokens(world, bill)
-    too_much = any(over_card_limit(each.method, each.amount, bill.currency) for each in bill.payments)
+    if not invoice.chosen:
+        invoice.payments = draw_tokens(world, invoice)
+    too_much = any(over_card_limit(each.method, each.amount, invoice.currency) for each in invoice.payments)
     state = InvoiceState.FAILED
-    if bill.payments and not too_much:
+    if invoice.payments and not too_much:
         with contextlib.suppress(OverdrawnError):
-            world.ledger.move((*bill.charge(), *then))
+            world.wallets.move((*invoice.charge(), *then))
             state = InvoiceState.SUCCESS
-    world.bills.settle(bill, state, world.clock.now())
-    notify(world, bill)
+    world.invoices.settle(invoice, state, world.clock.now())
+    notify(world, invoice)
     if state is InvoiceState.FAILED:
         raise ErrorResponse(rejected())
 

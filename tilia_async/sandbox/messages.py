@@ -39,16 +39,16 @@ def blocks(account: SandboxAccount, block: Block | None) -> JsonObject:
 
     A single block, although the page speaks of a list; empty, inferred, while nothing is blocked.
     """
-    to_json: JsonObject = {}
+    blocks: JsonObject = {}
     if block is not None:
-        to_json = {
+        blocks = {
             "account_id": account.account_id,
             "block_id": block.block_id,
             "capability": block.capability,
             "issuer": block.issuer,
             "reason": block.reason,
         }
-    return {"account_id": account.account_id, "blocks": to_json}
+    return {"account_id": account.account_id, "blocks": blocks}
 
 
 def email(account: SandboxAccount) -> JsonObject:

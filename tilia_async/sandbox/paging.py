@@ -23,7 +23,7 @@ def page_of(
         orders: the fields that there are.
 
     Raises:
-        Refused: 400; that a wrong query is not simply left aside is inferred.
+        ErrorResponse: 400; that a wrong query is not simply left aside is inferred.
     """
     order = orders.get(call.query.get(sort_field, "updated"))
     sort = call.query.get("sort", "desc")

@@ -55,7 +55,7 @@ def update(call: SandboxRequest) -> SandboxResponse:
 
 def transaction_methods(call: SandboxRequest) -> SandboxResponse:
     account_id, capability = call.path["account_id"], call.query.get("capability", "")
-    if account_id not in call.world.people.users:
+    if account_id not in call.world.accounts.users:
         return not_found("account")
     if capability not in ("", *_CAPABILITIES):
         return invalid({"capability": [f"must be one of {', '.join(_CAPABILITIES)}"]})

@@ -49,7 +49,7 @@ def request(call: SandboxRequest) -> SandboxResponse:
     if source.wallet is None:
         return rejected()
     try:
-        world.ledger.move([Movement(source.wallet, world.tilia_wallet("payouts", currency), amount)])
+        world.wallets.move([Movement(source.wallet, world.tilia_wallet("payouts", currency), amount)])
     except OverdrawnError:
         return rejected()
     now = world.clock.with_microseconds()
@@ -77,7 +77,7 @@ def cancel(call: SandboxRequest) -> SandboxResponse:
     if payout.status not in _HELD:
         return error(400, f"payout is {payout.status}. the request is invalid")
     # Inferred: the user has the money back at once.
-    world.ledger.move([Movement(world.tilia_wallet("payouts", payout.source.currency), payout.source, payout.amount)])
+    world.wallets.move([Movement(world.tilia_wallet("payouts", payout.source.currency), payout.source, payout.amount)])
     payout.credit_status = "CANCELED"
     _go_on(world, payout, PayoutStatus.SUPPORT_REJECT_TRANSFER_INITIATED, world.clock.now() + SECONDS_ON_THE_WAY)
     _record(world, payout, Kind.PAYOUT_REVERSE)
@@ -129,7 +129,7 @@ def _step(world: World, payout: SandboxPayout, now: float) -> None:
         _go_on(world, payout, PayoutStatus.CREDIT_TRANSFER_INITIATED, now + SECONDS_ON_THE_WAY)
         return
     if payout.status is PayoutStatus.CREDIT_TRANSFER_INITIATED:
-        world.ledger.move([Movement(world.tilia_wallet("payouts", payout.source.currency), None, payout.amount)])
+        world.wallets.move([Movement(world.tilia_wallet("payouts", payout.source.currency), None, payout.amount)])
         payout.credit_status = "EXECUTED"
         _go_on(world, payout, PayoutStatus.SUCCESS, None)
         _record(world, payout, Kind.PAYOUT_EXECUTE)
@@ -153,8 +153,8 @@ def _go_on(world: World, payout: SandboxPayout, status: PayoutStatus, moves_at: 
 
 
 def _record(world: World, payout: SandboxPayout, kind: Kind) -> None:
-    words = Reference("invoicing.payout_status.id", payout.payout_status_id)
-    world.record(kind, payout.account_id, Money(payout.amount, payout.source.currency), InvoiceState.SUCCESS, words)
+    reference = Reference("invoicing.payout_status.id", payout.payout_status_id)
+    world.record(kind, payout.account_id, Money(payout.amount, payout.source.currency), InvoiceState.SUCCESS, reference)
 
 
 def _payout(call: SandboxRequest) -> SandboxPayout:

@@ -13,15 +13,15 @@ from tilia_async.sandbox.state.invoices import Payment, SandboxInvoice
 from tilia_async.sandbox.world import World
 
 
-def refunds_to_json(world: World, bill: SandboxInvoice, status: str) -> JsonObject:
+def refunds_to_json(world: World, invoice: SandboxInvoice, status: str) -> JsonObject:
     """Return an invoice's refunds, without an envelope."""
-    made = [each for each in world.repayments if each.original is bill and each.status == status]
-    done = dict.fromkeys(each.refund_bill.invoice_id for each in made)
+    made = [each for each in world.refunds if each.original is invoice and each.status == status]
+    done = dict.fromkeys(each.refund_invoice.invoice_id for each in made)
     return {
-        "invoice_id": bill.invoice_id,
-        "is_fully_refunded": bill.refunded == bill.total,
+        "invoice_id": invoice.invoice_id,
+        "is_fully_refunded": invoice.refunded == invoice.total,
         "refund_invoice_ids": [*done],
-        "payments": {payment.payment_id: _payment(bill, payment, made) for payment in bill.payments},
+        "payments": {payment.payment_id: _payment(invoice, payment, made) for payment in invoice.payments},
         "refunds": {each.refund_id: _refund(each) for each in made if each.item is None},
         "line_item_refunds": {each.refund_id: _refund(each) for each in made if each.item is not None},
     }
@@ -30,38 +30,38 @@ def refunds_to_json(world: World, bill: SandboxInvoice, status: str) -> JsonObje
 def notify(world: World, made: Sequence[SandboxRefund]) -> None:
     """Notify with "refund-completed", whose amounts are strings."""
     first = made[0]
-    to_json: dict[bool, list[JsonValue]] = {True: [], False: []}
+    by_success: dict[bool, list[JsonValue]] = {True: [], False: []}
     for each in made:
-        to_json[each.status is RefundStatus.SUCCESS].append(
+        by_success[each.status is RefundStatus.SUCCESS].append(
             {"refund_id": each.refund_id, "amount": str(each.amount), "currency": each.original.currency}
         )
     world.notify(
         event_names.REFUND,
         {
             "account_id": first.original.account_id,
-            "failed_refunds": to_json[False],
-            "invoice_id": first.refund_bill.invoice_id,
+            "failed_refunds": by_success[False],
+            "invoice_id": first.refund_invoice.invoice_id,
             "payment_invoice_id": first.original.invoice_id,
-            "successful_refunds": to_json[True],
+            "successful_refunds": by_success[True],
         },
     )
 
 
-def _payment(bill: SandboxInvoice, payment: Payment, made: Sequence[SandboxRefund]) -> JsonObject:
+def _payment(invoice: SandboxInvoice, payment: Payment, made: Sequence[SandboxRefund]) -> JsonObject:
     return {
         "payment_id": payment.payment_id,
-        "invoice_id": bill.invoice_id,
+        "invoice_id": invoice.invoice_id,
         "payment_method_id": payment.method.id,
         "state": "CAPTURED",
         "provider": payment.method.provider,
         "psp_transaction_id": payment.subitem_id,
         "request_amount": payment.amount,
-        "request_currency": bill.currency,
+        "request_currency": invoice.currency,
         "processing_amount": payment.amount,
-        "processing_currency": bill.currency,
+        "processing_currency": invoice.currency,
         "received_amount": payment.amount,
-        "received_currency": bill.currency,
-        "item_description": bill.wording.description,
+        "received_currency": invoice.currency,
+        "item_description": invoice.reference.description,
         "source_client_id": "",
         "ip_address": "127.0.0.1",
         "created": payment.method.created,
@@ -74,7 +74,7 @@ def _payment(bill: SandboxInvoice, payment: Payment, made: Sequence[SandboxRefun
 def _refund(each: SandboxRefund) -> JsonObject:
     return {
         "refund_id": each.refund_id,
-        "refund_invoice_id": each.refund_bill.invoice_id,
+        "refund_invoice_id": each.refund_invoice.invoice_id,
         "payment_id": each.payment.payment_id,
         "psp_refund_transaction_id": each.refund_id,
         "amount": each.amount,

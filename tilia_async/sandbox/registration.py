@@ -16,7 +16,7 @@ def start(call: SandboxRequest) -> SandboxResponse:
     fields = call.json()
     problems = _problems(fields)
     username = fields.get("username")
-    if not problems and isinstance(username, str) and call.world.people.named(username) is not None:
+    if not problems and isinstance(username, str) and call.world.accounts.named(username) is not None:
         problems["username"] = ["username is already in use"]
     if problems:
         return invalid(problems)
@@ -27,16 +27,16 @@ def start(call: SandboxRequest) -> SandboxResponse:
         str(fields.get("tracking_id") or ""),
         str(fields.get("metadata") or ""),
     )
-    call.world.people.registrations[started.registration_id] = started
+    call.world.accounts.registrations[started.registration_id] = started
     return success({"registration_id": started.registration_id}, status=201, texts=Texts.NULL)
 
 
 def complete(call: SandboxRequest) -> SandboxResponse:
-    started = call.world.people.registrations.pop(call.path["registration_id"], None)
+    started = call.world.accounts.registrations.pop(call.path["registration_id"], None)
     if started is None:
         # Inferred, like all of this step's failures.
         return not_found("registration_id")
-    if call.world.people.named(started.username) is not None:
+    if call.world.accounts.named(started.username) is not None:
         return invalid({"username": ["username is already in use"]})
     account = call.world.create_account(
         started.username, started.email, tracking_id=started.tracking_id, metadata=started.metadata

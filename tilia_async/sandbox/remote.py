@@ -90,7 +90,7 @@ class RemoteFaults:
     async def scheduled(self) -> tuple[ScheduledFault, ...]:
         """Return the faults that wait for a request, in order."""
         told = await self._control.ask("GET", "/faults")
-        return tuple(map(state_json.read_fault, _objects(told, "faults")))
+        return tuple(map(state_json.fault_from_json, _objects(told, "faults")))
 
     async def pending(self) -> int:
         """Return the number of faults that wait for a request."""
@@ -216,17 +216,17 @@ class RemoteSandbox:
 
     async def accounts(self) -> dict[str, SandboxAccount]:
         """Return the accounts that there are, by id."""
-        found = [state_json.read_account(each) for each in await self._all("accounts")]
+        found = [state_json.account_from_json(each) for each in await self._all("accounts")]
         return {account.account_id: account for account in reversed(found)}
 
     async def publisher_wallets(self) -> dict[str, SandboxWallet]:
         """Return the publisher's wallets by currency."""
         told = await self._control.ask("GET", "/publisher-wallets")
-        return {wallet.currency: wallet for wallet in state_json.read_wallets(told)}
+        return {wallet.currency: wallet for wallet in state_json.wallets_from_json(told)}
 
     async def notifications(self) -> list[SentNotification]:
         """Return the notifications, in order, with the answers."""
-        return [state_json.read_notification(each) for each in reversed(await self._all("notifications"))]
+        return [state_json.notification_from_json(each) for each in reversed(await self._all("notifications"))]
 
     async def register_webhook(
         self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None

@@ -223,14 +223,14 @@ class RequestHandler:
 
     def _lying(self, arrival: _Arrival, answer: SandboxResponse) -> SandboxResponse:
         """Return the lies that a success meets."""
-        to_json = {fault: lie for fault, lie in arrival.lies.items() if fault not in _MET_BEFORE}
-        if not to_json:
+        lies = {fault: lie for fault, lie in arrival.lies.items() if fault not in _MET_BEFORE}
+        if not lies:
             return answer
-        for lie in to_json.values():
+        for lie in lies.values():
             self._meet(arrival, lie)
-        if Fault.WRONG_ORDER in to_json:
+        if Fault.WRONG_ORDER in lies:
             answer = turned_around(answer)
-        seconds = {fault: lie.seconds for fault, lie in to_json.items()}
+        seconds = {fault: lie.seconds for fault, lie in lies.items()}
         return lying(answer, seconds, _asked(arrival))
 
     def _refusal(self, arrival: _Arrival, match: Match) -> SandboxResponse | None:

@@ -45,7 +45,7 @@ class SandboxRequest:
         """Return the body, which has to be a JSON object.
 
         Raises:
-            Refused: it is none, or none that an answer could repeat; the key of the error is inferred, since the
+            ErrorResponse: it is none, or none that an answer could repeat; the key of the error is inferred, since the
                 documented sample is cut off in it.
         """
         try:
@@ -65,7 +65,7 @@ class SandboxRequest:
         Fields that are not declared are passed over: no page says that a field too many is refused.
 
         Raises:
-            Refused: 400 with the texts for each field; inferred where no page tells of it.
+            ErrorResponse: 400 with the texts for each field; inferred where no page tells of it.
         """
         declared = route.operation.query
         if declared is not None and (wrong := problems_of_query(declared, self.query, closed=False)):

@@ -108,7 +108,7 @@ class Simulation:
     @property
     def accounts(self) -> Mapping[str, SandboxAccount]:
         """The accounts that there are, by id."""
-        return self._world.people.users
+        return self._world.accounts.users
 
     @property
     def publisher_account_id(self) -> str:
@@ -124,7 +124,7 @@ class Simulation:
 
         They have no payment methods, so no listing shows their ids.
         """
-        return {wallet.currency: wallet for wallet in self._world.ledger.of(self.publisher_account_id)}
+        return {wallet.currency: wallet for wallet in self._world.wallets.of(self.publisher_account_id)}
 
     @property
     def notifications(self) -> list[SentNotification]:
@@ -174,7 +174,7 @@ class Simulation:
         """
         if not 0 < len(username) <= LONGEST_USERNAME:
             raise ValueError(f"username has 1 to {LONGEST_USERNAME} characters, not {len(username)}")
-        if self._world.people.named(username) is not None:
+        if self._world.accounts.named(username) is not None:
             raise ValueError(f"there is an account {username!r} already")
         account = self._world.create_account(username, email)
         self._world.notify(*messages.registered(account))

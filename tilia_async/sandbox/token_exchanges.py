@@ -160,13 +160,13 @@ def _started(
 ) -> SandboxExchange:
     paid, received = amounts
     token_exchange_id, now = world.new_id("vtok"), world.clock.rfc3339()
-    words = Reference("invoicing.token_exchange.token_exchange_id", token_exchange_id)
+    reference = Reference("invoicing.token_exchange.token_exchange_id", token_exchange_id)
     kind = Kind(direction)
-    bill = world.record(kind, account.account_id, paid, InvoiceState.OPEN, words)
-    tag = world.new_tag("invtag", token_exchange_id, words.reference_type, "invoicing", "unrefundable")
+    invoice = world.record(kind, account.account_id, paid, InvoiceState.OPEN, reference)
+    tag = world.new_tag("invtag", token_exchange_id, reference.reference_type, "invoicing", "unrefundable")
     exchange = SandboxExchange(
         token_exchange_id, account.account_id, direction, method, source, destination, paid.minor_units,
-        paid.currency, received.minor_units, fee, fee, bill, tag, now, now,
+        paid.currency, received.minor_units, fee, fee, invoice, tag, now, now,
     )  # fmt: skip
     world.exchanges[token_exchange_id] = exchange
     return exchange
@@ -188,17 +188,18 @@ def _execute(call: SandboxRequest, exchange: SandboxExchange, *paid: Movement) -
     The user pays, and gets the other currency from the publisher.
 
     Raises:
-        Refused: 403: one of the two has not enough, or a card would pay too much. Inferred: the exchange stays open.
+        ErrorResponse: 403: one of the two has not enough, or a card would pay too much. That the exchange stays open is
+            inferred.
     """
     if exchange.method is not None and over_card_limit(exchange.method, exchange.paid, exchange.paid_currency):
         raise ErrorResponse(rejected())
     world, currency = call.world, exchange.destination.currency
     received = Movement(world.publisher_wallet(currency), exchange.destination, exchange.received)
     try:
-        world.ledger.move((*paid, received))
+        world.wallets.move((*paid, received))
     except OverdrawnError:
         raise ErrorResponse(rejected()) from None
-    world.bills.settle(exchange.bill, InvoiceState.SUCCESS, world.clock.now())
+    world.invoices.settle(exchange.invoice, InvoiceState.SUCCESS, world.clock.now())
     exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.clock.rfc3339()
     world.notify(event_names.EXCHANGE, _notified(world, exchange))
 
@@ -211,7 +212,7 @@ def _to_json(world: World, exchange: SandboxExchange) -> JsonObject:
         "account_id": exchange.account_id,
         "destination_wallet_id": exchange.destination.wallet_id,
         "direction": exchange.direction,
-        "invoice_id": exchange.bill.invoice_id,
+        "invoice_id": exchange.invoice.invoice_id,
         "user_paid_amount": exchange.paid,
         "user_paid_currency": exchange.paid_currency,
         "user_received_amount": exchange.received,
@@ -235,10 +236,10 @@ def _notified(world: World, exchange: SandboxExchange) -> JsonObject:
     """
     buys = exchange.direction is ExchangeDirection.TOKEN_PURCHASE
     dollars, tokens = (exchange.net, exchange.received) if buys else (exchange.received, exchange.paid)
-    to_json = _to_json(world, exchange)
-    del to_json["summary"]
+    payload = _to_json(world, exchange)
+    del payload["summary"]
     return {
-        **to_json,
+        **payload,
         "amount_usd": dollars,
         "fee_amount": exchange.tilia_fee + exchange.publisher_fee,
         "virtual_amount": tokens,

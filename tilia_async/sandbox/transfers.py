@@ -38,10 +38,10 @@ def create(call: SandboxRequest) -> SandboxResponse:
     account_id = fields.required("account_id")
     # Which types are set up for a publisher is not known, so any will do; that is inferred.
     transfer_type = fields.required("balance_transfer_type", longest=255)
-    parts, words = fields.parts("transfer_items"), _reference(fields)
+    parts, reference = fields.parts("transfer_items"), _reference(fields)
     if not parts:
         fields.refuse("transfer_items", "is required")
-    if account_id not in world.people.users and account_id != world.publisher.account_id:
+    if account_id not in world.accounts.users and account_id != world.publisher.account_id:
         fields.refuse("account_id", "account not found")
     moves = [move for part in parts if (move := _move(world, part, account_id)) is not None]
     if sum(move.amount for move in moves) > MOST:
@@ -50,30 +50,32 @@ def create(call: SandboxRequest) -> SandboxResponse:
     owners = (wallet.account_id for move in moves for wallet in (move.source, move.destination))
     refuse_blocked(call, (account_id, *owners))
     try:
-        world.ledger.move(Movement(move.source, move.destination, move.amount) for move in moves)
+        world.wallets.move(Movement(move.source, move.destination, move.amount) for move in moves)
         status, reason = TransferStatus.EXECUTED, ""
     except OverdrawnError as error:
         # Inferred: that it is an answer, since the status FAILED is documented; and the text.
         status, reason = TransferStatus.FAILED, f"insufficient funds in wallet {error.wallet.wallet_id}"
     state = InvoiceState.SUCCESS if status is TransferStatus.EXECUTED else InvoiceState.FAILED
     items = [_line_item(world, move) for move in moves]
-    bill = world.bills.add(world.new_bill(Kind.TRANSFER, account_id, moves[0].source.currency, items, words))
-    world.bills.settle(bill, state, world.clock.now())
-    to_json: JsonObject = {
+    invoice = world.invoices.add(
+        world.new_invoice(Kind.TRANSFER, account_id, moves[0].source.currency, items, reference)
+    )
+    world.invoices.settle(invoice, state, world.clock.now())
+    payload: JsonObject = {
         "account_id": account_id,
         "balance_transfer_id": world.new_id("bt"),
         "balance_transfer_type": transfer_type,
-        "invoice_id": bill.invoice_id,
-        "reference_type": words.reference_type,
-        "reference_id": words.reference_id,
-        "description": words.description,
+        "invoice_id": invoice.invoice_id,
+        "reference_type": reference.reference_type,
+        "reference_id": reference.reference_id,
+        "description": reference.description,
         "status": status,
         "failure_reason": reason,
     }
-    world.notify(event_names.TRANSFER, {**to_json})
-    notify_invoice(world, bill)
+    world.notify(event_names.TRANSFER, {**payload})
+    notify_invoice(world, invoice)
     # Inferred: the page hides all of it but the first key; the rest is that of the notification.
-    return success(to_json, texts=call.texts())
+    return success(payload, texts=call.texts())
 
 
 ROUTES = (Route(transfers.CREATE, create),)
@@ -116,5 +118,5 @@ def _wallet(world: World, part: Fields, name: str, currency: str) -> SandboxWall
 
 def _line_item(world: World, move: _Move) -> LineItem:
     item = world.new_item(move.amount, move.source.currency, move.kind, Reference(description=move.description))
-    item.shares = (Recipient(world.new_uuid(), move.amount, 0, "", move.destination, Reference(), move.source),)
+    item.recipients = (Recipient(world.new_uuid(), move.amount, 0, "", move.destination, Reference(), move.source),)
     return item

@@ -76,12 +76,12 @@ def trigger(
 def _account(world: World, account_id: str | None) -> SandboxAccount:
     """Return an account whose wallets have appeared."""
     if account_id is None:
-        number = len(world.people.users) + 1
-        while world.people.named(f"triggered-{number}") is not None:
+        number = len(world.accounts.users) + 1
+        while world.accounts.named(f"triggered-{number}") is not None:
             number += 1
         account = world.create_account(f"triggered-{number}", f"triggered-{number}@mail.example")
     else:
-        found = world.people.users.get(account_id)
+        found = world.accounts.users.get(account_id)
         if found is None:
             raise KeyError(f"there is no account {account_id!r}")
         account = found
@@ -185,13 +185,13 @@ def _deposit(world: World, account: SandboxAccount) -> None:
 
 
 def _escrow(world: World, account: SandboxAccount) -> None:
-    deal = _ask(world, escrow.create, _item(account, _method(world, account, CARD)))
-    _ask(world, escrow.pay, {}, escrow_id=str(deal["id"]))
+    created = _ask(world, escrow.create, _item(account, _method(world, account, CARD)))
+    _ask(world, escrow.pay, {}, escrow_id=str(created["id"]))
 
 
 def _invoice(world: World, account: SandboxAccount) -> str:
-    bill = _ask(world, invoices.create, _item(account, _method(world, account, CARD)))
-    invoice_id = str(bill["invoice_id"])
+    invoice = _ask(world, invoices.create, _item(account, _method(world, account, CARD)))
+    invoice_id = str(invoice["invoice_id"])
     _ask(world, invoices.pay, {}, invoice_id=invoice_id)
     return invoice_id
 

@@ -26,7 +26,7 @@ def get(call: SandboxRequest) -> SandboxResponse:
 
 def balances(call: SandboxRequest) -> SandboxResponse:
     account_id = call.path["account_id"]
-    if call.world.people.find(account_id) is None:
+    if call.world.accounts.find(account_id) is None:
         return not_found("account")
     by_currency = balances_of(call.world, account_id, call.query.get("currency", ""))
     return success({"account_id": account_id, "balances": by_currency}, texts=call.texts())
@@ -42,7 +42,7 @@ def open_custom(call: SandboxRequest) -> SandboxWallet:
     Both ways to make one use it.
 
     Raises:
-        Refused: a field is wrong, the type is not set up, or the account is unknown or blocked.
+        ErrorResponse: a field is wrong, the type is not set up, or the account is unknown or blocked.
     """
     fields = Fields(call.json())
     account_id, wallet_type = fields.required("account_id"), fields.required("wallet_type", longest=255)

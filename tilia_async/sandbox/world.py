@@ -56,14 +56,14 @@ class World:
     clock: SandboxClock
     random: random.Random
     settings: Settings = attrs.field(factory=Settings)
-    people: Accounts = attrs.field(factory=Accounts)
-    ledger: Wallets = attrs.field(factory=Wallets)
+    accounts: Accounts = attrs.field(factory=Accounts)
+    wallets: Wallets = attrs.field(factory=Wallets)
     methods: PaymentMethods = attrs.field(factory=PaymentMethods)
-    bills: SandboxInvoices = attrs.field(factory=SandboxInvoices)
+    invoices: SandboxInvoices = attrs.field(factory=SandboxInvoices)
     exchanges: dict[str, SandboxExchange] = attrs.field(factory=dict[str, SandboxExchange])
     authorized: dict[str, Authorized] = attrs.field(factory=dict[str, Authorized])
     escrows: dict[str, SandboxEscrow] = attrs.field(factory=dict[str, SandboxEscrow])
-    repayments: list[SandboxRefund] = attrs.field(factory=list[SandboxRefund])
+    refunds: list[SandboxRefund] = attrs.field(factory=list[SandboxRefund])
     payouts: dict[str, SandboxPayout] = attrs.field(factory=dict[str, SandboxPayout])
     nonces: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
     notify: Callable[[str, JsonObject], None] = attrs.field(default=tell_nobody, kw_only=True)
@@ -75,7 +75,7 @@ class World:
         # Inferred: the publisher has money for refunds and conversions, and all the tokens that are ever sold.
         token = self.settings.token_currency
         for currency, amount in (("USD", self.settings.publisher_funds), (token, _TOKEN_SUPPLY)):
-            self.ledger.move([Movement(None, self.publisher_wallet(currency), amount)])
+            self.wallets.move([Movement(None, self.publisher_wallet(currency), amount)])
 
     def new_id(self, prefix: str) -> str:
         """Return an id of the newer kind.
@@ -114,7 +114,7 @@ class World:
             metadata,
             email_id=self.new_uuid(),
         )
-        self.people.add(account)
+        self.accounts.add(account)
         token = self.settings.token_currency
         for kind, currency in ((REGISTRATION, "USD"), (STANDARD, token), (CONVERTIBLE, token)):
             tags = (REGISTRATION,) if kind == REGISTRATION else ()
@@ -122,7 +122,7 @@ class World:
         return account
 
     def open_wallet(self, account_id: str, kind: str, currency: str, tags: Sequence[str] = ()) -> SandboxWallet:
-        return self.ledger.open(
+        return self.wallets.open(
             SandboxWallet(self.new_id("wal"), account_id, kind, currency, self.clock.rfc3339(), tuple(tags))
         )
 
@@ -149,14 +149,14 @@ class World:
 
     def wallets_of(self, account_id: str) -> tuple[SandboxWallet, ...]:
         """Return an account's wallets that have appeared."""
-        account = self.people.find(account_id)
+        account = self.accounts.find(account_id)
         if account is None or self.clock.now() < account.wallets_at:
             return ()
-        return self.ledger.of(account_id)
+        return self.wallets.of(account_id)
 
     def wallet(self, wallet_id: str) -> SandboxWallet | None:
         """Return a wallet that has appeared."""
-        wallet = self.ledger.wallets.get(wallet_id)
+        wallet = self.wallets.by_id.get(wallet_id)
         return wallet if wallet is not None and wallet in self.wallets_of(wallet.account_id) else None
 
     def methods_of(self, account_id: str) -> tuple[SandboxPaymentMethod, ...]:
@@ -180,7 +180,7 @@ class World:
         Whether it has appeared or not.
         """
         fitting = (
-            wallet for wallet in self.ledger.of(account_id) if (wallet.kind, wallet.currency) == (kind, currency)
+            wallet for wallet in self.wallets.of(account_id) if (wallet.kind, wallet.currency) == (kind, currency)
         )
         return next(fitting, None)
 
@@ -206,50 +206,52 @@ class World:
         wallet = self.wallet_of_kind(account_id, kind, amount.currency)
         if wallet is None:
             raise LookupError(f"the account has no {kind} wallet for {amount.currency}")
-        self.ledger.move([Movement(None, wallet, amount.minor_units)])
+        self.wallets.move([Movement(None, wallet, amount.minor_units)])
 
     def block(self, account: SandboxAccount, issuer: str, note: str = "") -> Block:
         """Block an account; an issuer's second block is its first."""
         return account.blocks.setdefault(issuer, Block(self.new_id("blk"), issuer, note=note))
 
-    def new_bill(
+    def new_invoice(
         self,
         kind: Kind,
         account_id: str,
         currency: str,
         items: Sequence[LineItem],
-        wording: Reference | None = None,
+        reference: Reference | None = None,
         *,
         into: SandboxWallet | None = None,
     ) -> SandboxInvoice:
         """Make an open invoice, not yet among the others."""
         virtual = currency == self.settings.token_currency
         wallet = into or self.publisher_wallet(currency)
-        wording, now, number = wording or Reference(), self.clock.now(), self.bills.next_number()
+        reference, now, number = reference or Reference(), self.clock.now(), self.invoices.next_number()
         invoice_id = self.new_id("inv")
         return SandboxInvoice(
-            invoice_id, account_id, kind, virtual, currency, wording, tuple(items), wallet, now, number, updated=now,
+            invoice_id, account_id, kind, virtual, currency, reference, tuple(items), wallet, now, number, updated=now,
             turn=number,
         )  # fmt: skip
 
-    def new_item(self, amount: int, currency: str, transaction_type: str, wording: Reference | None = None) -> LineItem:
-        return LineItem(self.new_uuid(), amount, currency, transaction_type, wording or Reference())
+    def new_item(
+        self, amount: int, currency: str, transaction_type: str, reference: Reference | None = None
+    ) -> LineItem:
+        return LineItem(self.new_uuid(), amount, currency, transaction_type, reference or Reference())
 
     def record(
-        self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, wording: Reference
+        self, kind: Kind, account_id: str, amount: Money, state: InvoiceState, reference: Reference
     ) -> SandboxInvoice:
         """Add an invoice of one line.
 
         For something that is not bought: a refund, a payout, a transfer.
         """
-        item = self.new_item(amount.minor_units, amount.currency, str(kind), wording)
-        bill = self.bills.add(self.new_bill(kind, account_id, amount.currency, [item], wording))
-        self.bills.settle(bill, state, self.clock.now())
-        return bill
+        item = self.new_item(amount.minor_units, amount.currency, str(kind), reference)
+        invoice = self.invoices.add(self.new_invoice(kind, account_id, amount.currency, [item], reference))
+        self.invoices.settle(invoice, state, self.clock.now())
+        return invoice
 
     def _new_house(self, name: str) -> SandboxAccount:
         account = SandboxAccount(self.new_id("acct"), name, None, self.clock.rfc3339(), self.clock.now())
-        self.people.add_house(account)
+        self.accounts.add_house(account)
         return account
 
     def _house_wallet(self, account: SandboxAccount, kind: str, currency: str) -> SandboxWallet:

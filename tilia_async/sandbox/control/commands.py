@@ -135,7 +135,7 @@ def accounts(call: Command) -> JsonObject:
     found = list(call.simulation.accounts.values())
     if text:
         found = [each for each in found if text in f"{each.account_id}\n{each.username}\n{each.email}".casefold()]
-    return call.page("accounts", found, lambda each: state_json.account(call.world, each))
+    return call.page("accounts", found, lambda each: state_json.account_to_json(call.world, each))
 
 
 def account(call: Command) -> JsonObject:
@@ -182,11 +182,11 @@ def fund(call: Command) -> JsonObject:
     amount, wallet = call.body.whole("amount"), call.body.optional_text("wallet")
     call.body.check()
     call.simulation.fund(account_id, Money(amount, currency), wallet)
-    return {"wallets": state_json.wallets(call.world.ledger.of(account_id))}
+    return {"wallets": state_json.wallets_to_json(call.world.wallets.of(account_id))}
 
 
 def faults(call: Command) -> JsonObject:
-    return {"faults": [state_json.fault(each) for each in call.simulation.faults.scheduled]}
+    return {"faults": [state_json.fault_to_json(each) for each in call.simulation.faults.scheduled]}
 
 
 def add_fault(call: Command) -> JsonObject:
@@ -241,31 +241,31 @@ def register_webhook(call: Command) -> JsonObject:
 
 
 def notifications(call: Command) -> JsonObject:
-    return call.page("notifications", call.simulation.notifications, state_json.notification)
+    return call.page("notifications", call.simulation.notifications, state_json.notification_to_json)
 
 
 def invoices(call: Command) -> JsonObject:
-    found = list(call.world.bills.by_id.values())
-    return call.page("invoices", found, lambda each: state_json.invoice(each, call.world))
+    found = list(call.world.invoices.by_id.values())
+    return call.page("invoices", found, lambda each: state_json.invoice_to_json(each, call.world))
 
 
 def escrows(call: Command) -> JsonObject:
     found = list(call.world.escrows.values())
-    return call.page("escrows", found, lambda each: state_json.escrow(each, call.world))
+    return call.page("escrows", found, lambda each: state_json.escrow_to_json(each, call.world))
 
 
 def list_payouts(call: Command) -> JsonObject:
     payouts.settle(call.world)
-    return call.page("payouts", list(call.world.payouts.values()), state_json.payout)
+    return call.page("payouts", list(call.world.payouts.values()), state_json.payout_to_json)
 
 
 def hold_payout(call: Command) -> JsonObject:
     call.simulation.hold_payout(call.path["payout_status_id"])
-    return state_json.payout(call.world.payouts[call.path["payout_status_id"]])
+    return state_json.payout_to_json(call.world.payouts[call.path["payout_status_id"]])
 
 
 def publisher_wallets(call: Command) -> JsonObject:
-    return {"wallets": state_json.wallets(call.simulation.publisher_wallets.values())}
+    return {"wallets": state_json.wallets_to_json(call.simulation.publisher_wallets.values())}
 
 
 def revoke_tokens(call: Command) -> JsonObject:
@@ -285,4 +285,4 @@ def _account(call: Command, account_id: str) -> JsonObject:
     found = call.simulation.accounts.get(account_id)
     if found is None:
         raise KeyError(f"there is no account {account_id!r}")
-    return state_json.account(call.world, found)
+    return state_json.account_to_json(call.world, found)

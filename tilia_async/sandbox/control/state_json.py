@@ -24,7 +24,7 @@ from tilia_async.secret import MASK
 A = TypeVar("A", bound=attrs.AttrsInstance)
 
 
-def account(world: World, of: SandboxAccount) -> JsonObject:
+def account_to_json(world: World, of: SandboxAccount) -> JsonObject:
     """Return an account, its wallets and ways to pay."""
     return {
         "account_id": of.account_id,
@@ -43,49 +43,51 @@ def account(world: World, of: SandboxAccount) -> JsonObject:
         "kyc": attrs.asdict(of.kyc),
         "signed_tos": of.signed_tos,
         "entity_id": of.entity_id,
-        "wallets": wallets(world.wallets_of(of.account_id)),
-        "payment_methods": [_method(method) for method in world.methods_of(of.account_id) if method.wallet is None],
+        "wallets": wallets_to_json(world.wallets_of(of.account_id)),
+        "payment_methods": [
+            _method_to_json(method) for method in world.methods_of(of.account_id) if method.wallet is None
+        ],
     }
 
 
-def wallets(found: Iterable[SandboxWallet]) -> list[JsonValue]:
+def wallets_to_json(found: Iterable[SandboxWallet]) -> list[JsonValue]:
     return [
         {**attrs.asdict(each), "tags": [*each.tags], "display": Money(each.balance, each.currency).display()}
         for each in found
     ]
 
 
-def invoice(bill: SandboxInvoice, world: World) -> JsonObject:
+def invoice_to_json(invoice: SandboxInvoice, world: World) -> JsonObject:
     return {
-        "invoice_id": bill.invoice_id,
-        "account_id": bill.account_id,
-        "type": bill.type,
-        "state": bill.state,
-        "total": bill.total,
-        "display": Money(bill.total, bill.currency).display(),
-        "currency": bill.currency,
-        "refunded": bill.refunded,
-        "recipients": list(bill.recipients),
-        "created": world.clock.rfc3339(bill.created),
-        "updated": world.clock.rfc3339(bill.updated),
+        "invoice_id": invoice.invoice_id,
+        "account_id": invoice.account_id,
+        "type": invoice.type,
+        "state": invoice.state,
+        "total": invoice.total,
+        "display": Money(invoice.total, invoice.currency).display(),
+        "currency": invoice.currency,
+        "refunded": invoice.refunded,
+        "recipients": list(invoice.recipient_ids),
+        "created": world.clock.rfc3339(invoice.created),
+        "updated": world.clock.rfc3339(invoice.updated),
     }
 
 
-def escrow(deal: SandboxEscrow, world: World) -> JsonObject:
+def escrow_to_json(escrow: SandboxEscrow, world: World) -> JsonObject:
     return {
-        "escrow_id": deal.escrow_id,
-        "account_id": deal.escrow.account_id,
-        "status": deal.status,
-        "total": deal.escrow.total,
-        "display": Money(deal.escrow.total, deal.escrow.currency).display(),
-        "currency": deal.escrow.currency,
-        "invoices": [bill.invoice_id for bill in deal.bills],
-        "created": world.clock.rfc3339(deal.created),
-        "updated": world.clock.rfc3339(deal.updated),
+        "escrow_id": escrow.escrow_id,
+        "account_id": escrow.escrow_invoice.account_id,
+        "status": escrow.status,
+        "total": escrow.escrow_invoice.total,
+        "display": Money(escrow.escrow_invoice.total, escrow.escrow_invoice.currency).display(),
+        "currency": escrow.escrow_invoice.currency,
+        "invoices": [invoice.invoice_id for invoice in escrow.invoices],
+        "created": world.clock.rfc3339(escrow.created),
+        "updated": world.clock.rfc3339(escrow.updated),
     }
 
 
-def payout(of: SandboxPayout) -> JsonObject:
+def payout_to_json(of: SandboxPayout) -> JsonObject:
     return {
         "payout_status_id": of.payout_status_id,
         "account_id": of.account_id,
@@ -98,7 +100,7 @@ def payout(of: SandboxPayout) -> JsonObject:
     }
 
 
-def fault(scheduled: ScheduledFault) -> JsonObject:
+def fault_to_json(scheduled: ScheduledFault) -> JsonObject:
     return {
         "operation": scheduled.operation,
         "fault": scheduled.fault.name.lower(),
@@ -110,7 +112,7 @@ def fault(scheduled: ScheduledFault) -> JsonObject:
     }
 
 
-def notification(sent: SentNotification) -> JsonObject:
+def notification_to_json(sent: SentNotification) -> JsonObject:
     envelope: JsonValue = orjson.loads(sent.body)
     return {
         "event_name": sent.event_name,
@@ -130,7 +132,7 @@ def url_without_path(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/{MASK if parts.path.strip('/') or parts.query else ''}"
 
 
-def _method(method: SandboxPaymentMethod) -> JsonObject:
+def _method_to_json(method: SandboxPaymentMethod) -> JsonObject:
     return {
         "id": method.id,
         "display_string": method.display_string,
@@ -140,46 +142,48 @@ def _method(method: SandboxPaymentMethod) -> JsonObject:
     }
 
 
-def read_account(told: JsonObject) -> SandboxAccount:
-    """Return the account that JSON tells of."""
-    kyc = told.get("kyc")
+def account_from_json(record: JsonObject) -> SandboxAccount:
+    """Return the account that a JSON object describes."""
+    kyc = record.get("kyc")
     return _read(
         SandboxAccount,
         {
-            **told,
-            "blocks": {each.issuer: each for each in _read_all(Block, told.get("blocks"))},
-            "tags": _read_all(Tag, told.get("tags")),
+            **record,
+            "blocks": {each.issuer: each for each in _read_all(Block, record.get("blocks"))},
+            "tags": _read_all(Tag, record.get("tags")),
             "kyc": _read(Kyc, kyc if isinstance(kyc, dict) else {}),
         },
     )
 
 
-def read_fault(told: JsonObject) -> ScheduledFault:
-    """Return the fault that JSON tells of."""
-    return _read(ScheduledFault, {**told, "fault": Fault[str(told.get("fault")).upper()], "left": told.get("times")})
+def fault_from_json(record: JsonObject) -> ScheduledFault:
+    """Return the fault that a JSON object describes."""
+    return _read(
+        ScheduledFault, {**record, "fault": Fault[str(record.get("fault")).upper()], "left": record.get("times")}
+    )
 
 
-def read_wallets(told: JsonObject) -> list[SandboxWallet]:
-    """Return the wallets that JSON tells of."""
-    return _read_all(SandboxWallet, told.get("wallets"))
+def wallets_from_json(record: JsonObject) -> list[SandboxWallet]:
+    """Return the wallets that a JSON object describes."""
+    return _read_all(SandboxWallet, record.get("wallets"))
 
 
-def read_notification(told: JsonObject) -> SentNotification:
-    """Return the notification that JSON tells of."""
-    answers = told.get("answers")
+def notification_from_json(record: JsonObject) -> SentNotification:
+    """Return the notification that a JSON object describes."""
+    answers = record.get("answers")
     return SentNotification(
-        str(told.get("event_name")),
-        str(told.get("url")),
-        orjson.dumps(told.get("body")),
+        str(record.get("event_name")),
+        str(record.get("url")),
+        orjson.dumps(record.get("body")),
         [each if isinstance(each, int) else None for each in answers] if isinstance(answers, list) else [],
     )
 
 
-def _read_all(model: type[A], told: JsonValue) -> list[A]:
-    return [_read(model, each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+def _read_all(model: type[A], records: JsonValue) -> list[A]:
+    return [_read(model, each) for each in records if isinstance(each, dict)] if isinstance(records, list) else []
 
 
-def _read(model: type[A], told: Mapping[str, object]) -> A:
+def _read(model: type[A], record: Mapping[str, object]) -> A:
     names = {field.name for field in attrs.fields(model)}
     make: Callable[..., A] = model
-    return make(**{name: value for name, value in told.items() if name in names})
+    return make(**{name: value for name, value in record.items() if name in names})

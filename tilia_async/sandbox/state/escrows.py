@@ -37,7 +37,7 @@ class SandboxExchange:
     received: int
     tilia_fee: int
     publisher_fee: int
-    bill: SandboxInvoice
+    invoice: SandboxInvoice
     tag: Tag
     created: str
     updated: str
@@ -54,22 +54,26 @@ class SandboxEscrow:
     """An escrow.
 
     Attributes:
-        escrow, commit, cancel: its invoices; the first exists from the start.
+        escrow_invoice, commit_invoice, cancel_invoice: its invoices; the first exists from the start.
     """
 
     escrow_id: str
-    escrow: SandboxInvoice
+    escrow_invoice: SandboxInvoice
     created: float
     updated: float
     number: int
     turn: int
-    commit: SandboxInvoice | None = None
-    cancel: SandboxInvoice | None = None
+    commit_invoice: SandboxInvoice | None = None
+    cancel_invoice: SandboxInvoice | None = None
     status: EscrowStatus = EscrowStatus.OPEN
 
     @property
-    def bills(self) -> tuple[SandboxInvoice, ...]:
-        return tuple(bill for bill in (self.escrow, self.commit, self.cancel) if bill is not None)
+    def invoices(self) -> tuple[SandboxInvoice, ...]:
+        return tuple(
+            invoice
+            for invoice in (self.escrow_invoice, self.commit_invoice, self.cancel_invoice)
+            if invoice is not None
+        )
 
 
 @attrs.define(eq=False)
@@ -102,7 +106,7 @@ class SandboxRefund:
     """
 
     refund_id: str
-    refund_bill: SandboxInvoice
+    refund_invoice: SandboxInvoice
     original: SandboxInvoice
     payment: Payment
     amount: int

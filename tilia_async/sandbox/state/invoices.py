@@ -72,7 +72,7 @@ class Recipient:
     fee: int
     fee_description: str
     destination: SandboxWallet
-    wording: Reference
+    reference: Reference
     source: SandboxWallet | None = None
     fee_percentage: Fraction = Fraction(0)
 
@@ -93,8 +93,8 @@ class LineItem:
     amount: int
     currency: str
     transaction_type: str
-    wording: Reference
-    shares: tuple[Recipient, ...] = ()
+    reference: Reference
+    recipients: tuple[Recipient, ...] = ()
     refunded: int = 0
 
     @property
@@ -139,7 +139,7 @@ class SandboxInvoice:
     kind: Kind
     virtual: bool
     currency: str
-    wording: Reference
+    reference: Reference
     items: tuple[LineItem, ...]
     into: SandboxWallet
     created: float
@@ -167,8 +167,8 @@ class SandboxInvoice:
         return sum(item.refunded for item in self.items)
 
     @property
-    def shares(self) -> Iterator[Recipient]:
-        return (share for item in self.items for share in item.shares)
+    def recipients(self) -> Iterator[Recipient]:
+        return (recipient for item in self.items for recipient in item.recipients)
 
     @property
     def paid_out(self) -> bool:
@@ -179,12 +179,12 @@ class SandboxInvoice:
         return self.state is InvoiceState.SUCCESS and self.kind is not Kind.ESCROW
 
     @property
-    def recipients(self) -> tuple[str, ...]:
+    def recipient_ids(self) -> tuple[str, ...]:
         """The ids of the accounts that receive something.
 
-        They are in the order of their shares.
+        They are in the order of the line items.
         """
-        return tuple(dict.fromkeys(share.destination.account_id for share in self.shares))
+        return tuple(dict.fromkeys(recipient.destination.account_id for recipient in self.recipients))
 
     def charge(self) -> list[Movement]:
         """Take the payment from the buyer."""
@@ -202,7 +202,7 @@ class SandboxInvoice:
 
         Fees, and what nobody receives, stay with the publisher.
         """
-        return [Movement(publisher, share.destination, share.received) for share in self.shares]
+        return [Movement(publisher, each.destination, each.received) for each in self.recipients]
 
 
 @attrs.define
@@ -213,19 +213,19 @@ class SandboxInvoices:
     _by_item: dict[str, SandboxInvoice] = attrs.field(factory=dict[str, SandboxInvoice])
     _turns: int = 0
 
-    def add(self, bill: SandboxInvoice) -> SandboxInvoice:
-        self.by_id[bill.invoice_id] = bill
-        for item in bill.items:
-            self._by_item[item.line_item_id] = bill
-        return bill
+    def add(self, invoice: SandboxInvoice) -> SandboxInvoice:
+        self.by_id[invoice.invoice_id] = invoice
+        for item in invoice.items:
+            self._by_item[item.line_item_id] = invoice
+        return invoice
 
     def next_number(self) -> int:
         self._turns += 1
         return self._turns
 
-    def settle(self, bill: SandboxInvoice, state: InvoiceState, now: float) -> None:
+    def settle(self, invoice: SandboxInvoice, state: InvoiceState, now: float) -> None:
         """Change its state."""
-        bill.state, bill.updated, bill.turn = state, now, self.next_number()
+        invoice.state, invoice.updated, invoice.turn = state, now, self.next_number()
 
     def with_item(self, line_item_id: str) -> SandboxInvoice | None:
         return self._by_item.get(line_item_id)
@@ -235,9 +235,11 @@ class SandboxInvoices:
 
         Those that it received from are there only if asked for, and only paid ones.
         """
-        for bill in self.by_id.values():
-            if bill.account_id == account_id or (received and bill.paid_out and account_id in bill.recipients):
-                yield bill
+        for invoice in self.by_id.values():
+            if invoice.account_id == account_id or (
+                received and invoice.paid_out and account_id in invoice.recipient_ids
+            ):
+                yield invoice
 
 
 @attrs.define(eq=False)
@@ -253,6 +255,6 @@ class Authorized:
 
     invoice_id: str
     asked: JsonObject
-    bill: SandboxInvoice
+    invoice: SandboxInvoice
     is_escrow: bool
     used: bool = False

@@ -24,7 +24,7 @@ class SandboxWallet:
     Attributes:
         kind: ``registration`` for money, ``standard`` or ``convertible`` for tokens, ``wallet`` for a type of the
             publisher's own; other kinds belong to the publisher and to Tilia.
-        balance: in the smallest unit of the currency. Only the ledger changes it.
+        balance: in the smallest unit of the currency. Only ``Wallets`` changes it.
     """
 
     wallet_id: str
@@ -81,7 +81,7 @@ class Wallets:
         return MappingProxyType(self._entered)
 
     @property
-    def wallets(self) -> Mapping[str, SandboxWallet]:
+    def by_id(self) -> Mapping[str, SandboxWallet]:
         """The wallets by id."""
         return MappingProxyType(self._wallets)
 
