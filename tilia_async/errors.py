@@ -126,8 +126,8 @@ class TiliaError(Exception):
         self.operation = operation
         self.took_effect = rebuilt_effect if took_effect is False else took_effect
         self.reference = dict(reference or {})
-        told = self._in_doubt_from_text or self.took_effect is False
-        self.args = (text,) if told else (text, self.took_effect)
+        is_default = self._in_doubt_from_text or self.took_effect is False
+        self.args = (text,) if is_default else (text, self.took_effect)
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -148,12 +148,12 @@ class TiliaError(Exception):
 
         A failed token request fails every call that waits for it.
         """
-        told = copy.copy(self)
+        is_default = copy.copy(self)
         if self.operation is None:
-            told.args = (f"{operation}: {self.args[0]}", *self.args[1:])
-            told.operation = operation
-            told.reference = dict(reference)
-        return told
+            is_default.args = (f"{operation}: {self.args[0]}", *self.args[1:])
+            is_default.operation = operation
+            is_default.reference = dict(reference)
+        return is_default
 
     def explain(self) -> str:
         """Explain the failure to people, without secrets.

@@ -213,10 +213,10 @@ class Accounts:
                 "username": checks.text(username, longest=LONGEST_USERNAME),
                 "email": _one_of(email, platforms) or ([] if email is None else checks.email_address(email)),
                 "external_platforms": _platforms(platforms),
-                **_profile(profile),
+                **_profile_problems(profile),
             },
         )
-        body: dict[str, JsonInput] = {"username": username, **_told_profile(profile)}
+        body: dict[str, JsonInput] = {"username": username, **_profile_fields(profile)}
         if email is not None:
             body["email"] = {"address": email}
         else:
@@ -391,10 +391,10 @@ class Accounts:
                 "account_id": ["would stay as it is; give something to change"] if nothing else [],
                 "email": [] if email is None else checks.email_address(email),
                 "external_platforms": _platforms(platforms),
-                **_profile(profile),
+                **_profile_problems(profile),
             },
         )
-        body: dict[str, JsonInput] = _told_profile(profile)
+        body: dict[str, JsonInput] = _profile_fields(profile)
         if email is not None:
             body["email"] = {"address": email}
         if platforms:
@@ -554,7 +554,7 @@ def _platforms(platforms: Mapping[str, str]) -> list[str]:
 _PLATFORM_NAMES = frozenset(platform.value for platform in ExternalPlatform)
 
 
-def _profile(profile: AccountProfile) -> dict[str, list[str]]:
+def _profile_problems(profile: AccountProfile) -> dict[str, list[str]]:
     if not profile:
         return {}
     names = AccountProfile.__optional_keys__
@@ -573,5 +573,5 @@ def _profile(profile: AccountProfile) -> dict[str, list[str]]:
     return problems
 
 
-def _told_profile(profile: AccountProfile) -> dict[str, JsonInput]:
+def _profile_fields(profile: AccountProfile) -> dict[str, JsonInput]:
     return {field: checks.plain(value) for field, value in profile.items() if isinstance(value, str)}

@@ -105,10 +105,10 @@ class Refunds:
             {
                 "invoice_id": checks.identifier(invoice_id),
                 "reason": [] if reason is None else _reason(reason),
-                **_wrong_words(sub_reason, note),
+                **_text_problems(sub_reason, note),
             },
         )
-        body: dict[str, JsonInput] = {"invoice_id": invoice_id, **_words(reason, sub_reason, note)}
+        body: dict[str, JsonInput] = {"invoice_id": invoice_id, **_texts(reason, sub_reason, note)}
         await self._sender.value(REFUND_INVOICE, body=body, options=options)
 
     async def refund_line_item(
@@ -151,14 +151,14 @@ class Refunds:
                 **given.problems(),
                 "payment_methods": wrong if payment_methods else ["is empty"],
                 "reason": _reason(reason),
-                **_wrong_words(sub_reason, note),
+                **_text_problems(sub_reason, note),
             },
         )
         body: dict[str, JsonInput] = {
             "line_item_id": line_item_id,
             **given.fields(),
             "payment_methods": list(payment_methods),
-            **_words(reason, sub_reason, note),
+            **_texts(reason, sub_reason, note),
         }
         return await self._sender.value(REFUND_LINE_ITEM, body=body, options=options)
 
@@ -187,11 +187,11 @@ def _reason(reason: object) -> builtins.list[str]:
     return checks.one_of(reason, RefundReason)
 
 
-def _words(reason: object, sub_reason: str | None, note: str | None) -> dict[str, JsonInput]:
-    words: dict[str, object] = {"reason": reason, "sub_reason": sub_reason, "note": note}
-    return {field: checks.plain(text) for field, text in words.items() if isinstance(text, str)}
+def _texts(reason: object, sub_reason: str | None, note: str | None) -> dict[str, JsonInput]:
+    texts: dict[str, object] = {"reason": reason, "sub_reason": sub_reason, "note": note}
+    return {field: checks.plain(text) for field, text in texts.items() if isinstance(text, str)}
 
 
-def _wrong_words(sub_reason: object, note: object) -> dict[str, builtins.list[str]]:
-    words = {"sub_reason": sub_reason, "note": note}
-    return {field: checks.text(text, shortest=0) for field, text in words.items() if text is not None}
+def _text_problems(sub_reason: object, note: object) -> dict[str, builtins.list[str]]:
+    texts = {"sub_reason": sub_reason, "note": note}
+    return {field: checks.text(text, shortest=0) for field, text in texts.items() if text is not None}

@@ -85,7 +85,7 @@ class Transfers:
         Source: fact sheet "money", A8 and 0.5; host, scope and answer are inferred.
         """
         transfer_items = listed(CREATE.name, "transfer_items", transfer_items, TransferItem)
-        words = {"reference_type": reference_type, "reference_id": reference_id, "description": description}
+        texts = {"reference_type": reference_type, "reference_id": reference_id, "description": description}
         refuse(
             CREATE.name,
             {
@@ -93,14 +93,14 @@ class Transfers:
                 "balance_transfer_type": checks.text(balance_transfer_type),
                 "transfer_items": [] if transfer_items else ["is empty"],
                 **problems_of("transfer_items", transfer_items),
-                **{field: checks.text(text, shortest=0) for field, text in words.items() if text is not None},
+                **{field: checks.text(text, shortest=0) for field, text in texts.items() if text is not None},
             },
         )
         body: dict[str, JsonInput] = {
             "account_id": account_id,
             "balance_transfer_type": balance_transfer_type,
             "transfer_items": [item.to_body() for item in transfer_items],
-            **{field: text for field, text in words.items() if text is not None},
+            **{field: text for field, text in texts.items() if text is not None},
         }
         if metadata is not None:
             body["metadata"] = metadata

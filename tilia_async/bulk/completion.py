@@ -143,7 +143,7 @@ class Completion:
                     return True
         except BaseException as error:  # noqa: BLE001 - the caller's function ends the process, and not the ledger
             self.tellers.start_soon(_raise, error)
-        self._told(work, written)
+        self._item_was_emitted(work, written)
         return True
 
     async def _tell_on(
@@ -153,9 +153,9 @@ class Completion:
         for each in items:
             if (waits_again := self._emit(each)) is not None:
                 await waits_again
-        self._told(work, written)
+        self._item_was_emitted(work, written)
 
-    def _told(self, work: WorkItem, written: asyncio.Future[None] | None) -> None:
+    def _item_was_emitted(self, work: WorkItem, written: asyncio.Future[None] | None) -> None:
         self._slots.settled(work)
         if written is not None and not written.done():
             written.set_result(None)
@@ -167,16 +167,16 @@ class Completion:
         """Tell what an earlier run recorded of an account."""
         if found.overtaken_by is not None:
             words = overtaken_because(found.overtaken_by, perhaps=found.overtaken_perhaps)
-            told = errors.TiliaError(words, took_effect=_EFFECTS.get(found.state))
-            await self._tell(work, BulkItem(work.account_id, BulkOutcome.OVERTAKEN, told))
+            error = errors.TiliaError(words, took_effect=_EFFECTS.get(found.state))
+            await self._tell(work, BulkItem(work.account_id, BulkOutcome.OVERTAKEN, error))
             return
         if found.state is RecordState.CONFIRMED:
             await self._tell(work, BulkItem(work.account_id, BulkOutcome.SKIPPED))
             return
         effect = None if found.state is RecordState.UNKNOWN else False
         why = found.error or found.state.value
-        told = errors.TiliaError(why if found.others else f"as this job has on record: {why}", took_effect=effect)
-        item = BulkItem(work.account_id, _OUTCOMES[found.state], told, also_blocked_by=found.others)
+        error = errors.TiliaError(why if found.others else f"as this job has on record: {why}", took_effect=effect)
+        item = BulkItem(work.account_id, _OUTCOMES[found.state], error, also_blocked_by=found.others)
         await self._tell(work, item)
 
     async def _tell(self, work: WorkItem, item: BulkItem) -> None:

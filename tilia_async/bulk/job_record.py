@@ -12,7 +12,7 @@ from tilia_async.ledger.claims import ExistingRecord
 from tilia_async.ledger.record import BlockRecord, RecordState
 
 if TYPE_CHECKING:
-    from tilia_async.ledger.group_commit import Told
+    from tilia_async.ledger.group_commit import OnDurable
 
 
 @attrs.frozen
@@ -80,11 +80,13 @@ class JobRecord(Protocol):
         """
         ...
 
-    def settle(self, work: WorkItem, state: RecordState, error: str | None, told: Told, *, waiting: int) -> None:
+    def settle(
+        self, work: WorkItem, state: RecordState, error: str | None, on_durable: OnDurable, *, waiting: int
+    ) -> None:
         """Hand in what became of an account.
 
         Args:
-            told: called once it is on record, or with the error if it is not.
+            on_durable: called once it is on record, or with the error if it is not.
             waiting: how many are answered and not on record.
         """
         ...

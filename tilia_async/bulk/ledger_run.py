@@ -21,7 +21,7 @@ from tilia_async.ledger.ledger import BlockLedger, journal_of
 from tilia_async.ledger.record import BlockRecord, RecordState
 
 if TYPE_CHECKING:
-    from tilia_async.ledger.group_commit import Told
+    from tilia_async.ledger.group_commit import OnDurable
     from tilia_async.ledger.journal import Journal
 
 
@@ -168,17 +168,19 @@ class LedgerRun:
         """
         return await self._opened().blocks_beside(account_id, self._intent.undoes or "", self._job_id)
 
-    def settle(self, work: WorkItem, state: RecordState, error: str | None, told: Told, *, waiting: int) -> None:
+    def settle(
+        self, work: WorkItem, state: RecordState, error: str | None, on_durable: OnDurable, *, waiting: int
+    ) -> None:
         """Hand in what became of an account.
 
         Args:
-            told: called once it is on record, or with the error if it is not.
+            on_durable: called once it is on record, or with the error if it is not.
             waiting: how many are answered and not on record; if they are many, it is put there at once.
         """
         # From here on nobody says any more that it was not sent, whether or not this can be written.
         self._unsent.pop(work.key, None)
         settlement = RecordedOutcome(work.key, state, error, work.record_id)
-        self._opened().settle_in_time(work.run_id, settlement, told, urgent=waiting >= self._enough)
+        self._opened().settle_in_time(work.run_id, settlement, on_durable, urgent=waiting >= self._enough)
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
         """End the claims, and sort out the rest.

@@ -284,10 +284,10 @@ class Bulk:
         check_arguments(job.action, account_ids, on_progress)
         if on_progress is None:
             return await Run(job, account_ids, keeps_accounts=True).run()
-        told: OnProgress = on_progress
+        on_change: OnProgress = on_progress
 
         def tell(_item: BulkItem) -> Awaitable[object] | None:
-            answer = told(run.progress())
+            answer = on_change(run.progress())
             return answer if inspect.isawaitable(answer) else None
 
         run = Run(job, account_ids, sink=tell, keeps_accounts=True)

@@ -127,15 +127,15 @@ class AccountFile:
     def read_as(self) -> Mapping[str, str]:
         """Return how the file was read: encoding, delimiter, column."""
         layout = self._layout
-        told = {"encoding": f"{self._lines.encoding}{' (a guess)' if self._lines.is_guessed else ''}"}
+        layout_lines = {"encoding": f"{self._lines.encoding}{' (a guess)' if self._lines.is_guessed else ''}"}
         if layout is not None and len(layout.names) > 1 and self._rows.delimiter is not None:
-            told["delimiter"] = DELIMITERS.get(self._rows.delimiter, self._rows.delimiter)
+            layout_lines["delimiter"] = DELIMITERS.get(self._rows.delimiter, self._rows.delimiter)
         if layout is not None and layout.has_header:
             place = f" ({layout.column + 1} of {len(layout.names)})" if len(layout.names) > 1 else ""
-            told["column"] = f"{_quoted(layout.names[layout.column])}{place}"
+            layout_lines["column"] = f"{_quoted(layout.names[layout.column])}{place}"
         elif layout is not None:
-            told["layout"] = "no header, one on each line"
-        return told
+            layout_lines["layout"] = "no header, one on each line"
+        return layout_lines
 
     def diagnosis(self) -> str | None:
         """Return what is wrong with the whole file, or None.

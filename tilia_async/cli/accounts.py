@@ -60,8 +60,8 @@ def find_account(network: Network, username: str, as_json: bool) -> None:
 
 
 def _profile_options(command: Callable[P, R]) -> Callable[P, R]:
-    for name, told in reversed(_PROFILE.items()):
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=told)(command)
+    for name, meaning in reversed(_PROFILE.items()):
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=meaning)(command)
     return command
 
 

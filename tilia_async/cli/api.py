@@ -138,11 +138,11 @@ def _line(operation: Operation[object]) -> str:
 
 
 def _help(operation: Operation[object]) -> str:
-    told = [f"At {operation.service}"]
+    facts = [f"At {operation.service}"]
     if operation.scopes:
-        told.append(f"scope {', '.join(sorted(operation.scopes))}")
-    told.append(_REPEATS[operation.repeat])
-    text = f"{_line(operation)}\n\n{'; '.join(told)}."
+        facts.append(f"scope {', '.join(sorted(operation.scopes))}")
+    facts.append(_REPEATS[operation.repeat])
+    text = f"{_line(operation)}\n\n{'; '.join(facts)}."
     if operation.evidence is not None:
         inferred = ", ".join(sorted(operation.evidence.inferred))
         text += f"\n\nInferred, not documented: {inferred}; {operation.evidence.note}."

@@ -164,7 +164,7 @@ def _check(order: BulkCommand, found: Input, diagnosis: str | None) -> None:
         raise UnusableInputError(found)
     if number := sum(found.left_out.values()):
         complain(f"tilia: {name}: {_number(number, 'line')} cannot be used: {listed(found.left_out)}")
-        for line in _told(found):
+        for line in _problem_lines(found):
             complain(f"  {line}")
         if not order.keeps_going:
             complain("Nothing was sent. Correct the file, or leave these lines out with --keep-going.")
@@ -174,7 +174,7 @@ def _check(order: BulkCommand, found: Input, diagnosis: str | None) -> None:
         raise UnusableInputError(found)
 
 
-def _told(found: Input) -> Generator[str, None, None]:
+def _problem_lines(found: Input) -> Generator[str, None, None]:
     """Tell each kind of problem by a few lines."""
     for kind, number in found.left_out.items():
         problems = [each for each in found.problems if each.flaw is kind]

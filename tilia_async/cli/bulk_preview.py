@@ -102,24 +102,24 @@ class Preview:
     def show(self, console: Screen) -> None:
         """Print it, a line for each fact."""
         order, found = self.order, self.found
-        told: dict[str, str] = {"environment": self._place()}
+        lines: dict[str, str] = {"environment": self._place()}
         if order.undoes is None:
-            told["file"] = file_name(order.file)
+            lines["file"] = file_name(order.file)
             words = [f"column {text}" if name == "column" else text for name, text in found.read_as.items()]
-            told["read as"] = ", ".join(words)
+            lines["read as"] = ", ".join(words)
         else:
-            told["job to undo"] = order.undoes
+            lines["job to undo"] = order.undoes
         if found.ends is not None:
-            told |= {"first": found.ends[0], "last": found.ends[1]}
+            lines |= {"first": found.ends[0], "last": found.ends[1]}
         if found.merged:
-            told["merged"] = f"{found.merged:,} {'line names' if found.merged == 1 else 'lines name'} an account again"
+            lines["merged"] = f"{found.merged:,} {'line names' if found.merged == 1 else 'lines name'} an account again"
         if found.is_strange:
-            told["note"] = "none has the form of Tilia's ids, acct_… or a UUID; for usernames: --by username"
+            lines["note"] = "none has the form of Tilia's ids, acct_… or a UUID; for usernames: --by username"
         if order.action is not Action.LOOKUP:
-            told |= {"reason": order.reason or "none", "actor": order.actor or "none"}
-            told |= self._record()
+            lines |= {"reason": order.reason or "none", "actor": order.actor or "none"}
+            lines |= self._record()
         console.print(f"{order.action}: {counted(found.accounts)}")
-        show_lines(console, {f"  {name}": cell(text) for name, text in told.items()})
+        show_lines(console, {f"  {name}": cell(text) for name, text in lines.items()})
 
     def _place(self) -> str:
         if self.environment is None:
@@ -134,24 +134,24 @@ class Preview:
                 "ledger": "none: nothing will be on record",
                 "blocked": "not known without a ledger; tilia bulk lookup --output - asks Tilia",
             }
-        told = {"ledger": order.ledger.shown}
+        lines = {"ledger": order.ledger.shown}
         if not order.ledger.exists():
-            told["ledger"] += ", a new one"
+            lines["ledger"] += ", a new one"
         if order.job_id is not None:
-            told["job"] = order.job_id
+            lines["job"] = order.job_id
         if known is not None and known.problem is not None:
-            told["blocked"] = f"not known: {known.problem}"
+            lines["blocked"] = f"not known: {known.problem}"
         elif known is not None:
-            told["blocked"] = f"{known.blocked:,} already, as the ledger knows"
+            lines["blocked"] = f"{known.blocked:,} already, as the ledger knows"
             if known.confirmed:
-                told["skipped"] = f"{known.confirmed:,}, confirmed by this job before"
+                lines["skipped"] = f"{known.confirmed:,}, confirmed by this job before"
             if known.overtaken:
-                told["left alone"] = f"{known.overtaken:,}, the opposite is on record since"
+                lines["left alone"] = f"{known.overtaken:,}, the opposite is on record since"
         # A dry run says it in sentences of its own.
         if self.undoing is not None and not order.dry_run:
-            told["unblocked"] = f"{self.undoing.lifted:,}, nothing else blocks them"
-            told["kept"] = f"{self.undoing.kept:,}, something else blocks them, too, or may"
-        return told
+            lines["unblocked"] = f"{self.undoing.lifted:,}, nothing else blocks them"
+            lines["kept"] = f"{self.undoing.kept:,}, something else blocks them, too, or may"
+        return lines
 
 
 def environment_of(order: BulkCommand) -> Environment | None:

@@ -130,7 +130,7 @@ def tell(order: BulkCommand, ending: Ending) -> None:
     for outcome, number in ending.counts.items():
         if number or outcome is BulkOutcome.DONE:
             meaning = _meaning(order.action, outcome)
-            table.add_row(_words(outcome), f"{number:,}", meaning)
+            table.add_row(_label(outcome), f"{number:,}", meaning)
     if left_out := sum(ending.input.left_out.values()):
         table.add_row("left out", f"{left_out:,}", f"lines of the file: {listed(ending.input.left_out)}")
     console.print(table)
@@ -155,7 +155,7 @@ def _meaning(action: Action, outcome: BulkOutcome) -> str:
     return _MEANING[outcome]
 
 
-def _words(outcome: BulkOutcome) -> str:
+def _label(outcome: BulkOutcome) -> str:
     return outcome.replace("_", " ")
 
 
@@ -168,12 +168,12 @@ def _failures(order: BulkCommand, ending: Ending) -> Iterator[str | Text]:
     for item in ending.failures:
         groups.setdefault((item.outcome, str(item.error or "")), []).append(item.account_id)
     # What stopped the job is told once, at the end.
-    told = {key: ids for key, ids in groups.items() if key[1] != ending.cause}
-    for (outcome, why), ids in islice(told.items(), _SHOWN_REASONS):
-        yield _headed(_words(outcome), cell(why), "bold")
+    others = {key: ids for key, ids in groups.items() if key[1] != ending.cause}
+    for (outcome, why), ids in islice(others.items(), _SHOWN_REASONS):
+        yield _headed(_label(outcome), cell(why), "bold")
         more = f" and {len(ids) - _SHOWN_IDS:,} more" if len(ids) > _SHOWN_IDS else ""
         yield f"  {cell(', '.join(ids[:_SHOWN_IDS]))}{more}"
-    is_cut = len(told) > _SHOWN_REASONS or any(len(ids) > _SHOWN_IDS for ids in told.values())
+    is_cut = len(others) > _SHOWN_REASONS or any(len(ids) > _SHOWN_IDS for ids in others.values())
     if is_cut and order.ledger is not None and order.job_id is not None:
         export = f"tilia ledger export --job {shlex.quote(order.job_id)} {order.ledger.option}"
         yield f"All of them: {cell(export)}"

@@ -62,7 +62,7 @@ class CheckedIds:
         Raises:
             NoRoomError: as above.
         """
-        with _told():
+        with _room_errors():
             for line, value in self._database.execute("SELECT line, value FROM entry ORDER BY line"):
                 yield Entry(line, value)
 
@@ -89,13 +89,13 @@ def first_pass(read: Iterable[Entry | Problem]) -> Generator[CheckedIds, None, N
     # A database without a name lives in a file that SQLite deletes by itself, also after a crash.
     database = sqlite3.connect("", isolation_level=None)
     with closing(database):
-        with _told():
+        with _room_errors():
             accounts = _filled(database, read)
         yield accounts
 
 
 @contextmanager
-def _told() -> Generator[None, None, None]:
+def _room_errors() -> Generator[None, None, None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -120,9 +120,11 @@ async def _proxy(network: Network) -> Finding:
     if not hosts:
         bypassed = variables & {f"{scheme.upper()}_PROXY" for scheme in getproxies()}
         return Finding("proxy", True, f"none: NO_PROXY bypasses it for {_listed(direct)}" if bypassed else "none")
-    told = "; ".join(f"{_described(proxy)} for {_listed(names)}" for proxy, names in hosts.items() if proxy is not None)
+    proxies = "; ".join(
+        f"{_described(proxy)} for {_listed(names)}" for proxy, names in hosts.items() if proxy is not None
+    )
     rest = f"; NO_PROXY bypasses it for {_listed(direct)}" if direct else ""
-    return Finding("proxy", True, f"{told}, by {_listed(variables)}{rest}")
+    return Finding("proxy", True, f"{proxies}, by {_listed(variables)}{rest}")
 
 
 def _described(proxy: Proxy) -> str:

@@ -75,7 +75,7 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
         if error.took_effect is None:
             complain("It may be done already: look before you do it again.")
         return status
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "type": type(error).__name__,
         "message": str(error),
         "operation": error.operation,
@@ -84,7 +84,7 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
         "what_to_do": error.remedy,
     }
     if isinstance(error, ApiError):
-        told |= {
+        fields |= {
             "status": error.status,
             "codes": list(error.codes),
             "messages": list(error.messages),
@@ -92,10 +92,10 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
             "retryable": error.retryable,
         }
     if isinstance(error, TokenError):
-        told["status"] = error.status
+        fields["status"] = error.status
     if isinstance(error, InvalidRequestError):
-        told["problems"] = error.problems
-    _say(told, status)
+        fields["problems"] = error.problems
+    _say(fields, status)
     return status
 
 
@@ -107,8 +107,8 @@ def complain_of_command(error: click.ClickException, *, as_json: bool) -> int:
     status = error.status if isinstance(error, CommandError) else error.exit_code
     message = "\n".join(map(readable, error.format_message().split("\n")))
     if as_json:
-        told = {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False}
-        _say(told, status)
+        fields = {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False}
+        _say(fields, status)
         return status
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         # Its message is the whole help.
@@ -124,5 +124,5 @@ def complain_of_command(error: click.ClickException, *, as_json: bool) -> int:
     return status
 
 
-def _say(told: Mapping[str, object], status: int) -> None:
-    complain_json({"error": told, "exit_status": int(status)})
+def _say(fields: Mapping[str, object], status: int) -> None:
+    complain_json({"error": fields, "exit_status": int(status)})

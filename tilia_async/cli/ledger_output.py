@@ -117,6 +117,6 @@ def show_summaries(summaries: Sequence[RecordSummary], by: str, *, as_json: bool
 
 
 def _outcomes(total: int, counts: Mapping[RecordState, int]) -> str:
-    told = [f"{number:,} {state.value.replace('_', ' ')}" for state in RecordState if (number := counts.get(state, 0))]
+    parts = [f"{number:,} {state.value.replace('_', ' ')}" for state in RecordState if (number := counts.get(state, 0))]
     accounts = "1 account" if total == 1 else f"{total:,} accounts"
-    return ": ".join([accounts, ", ".join(told)] if told else [accounts])
+    return ": ".join([accounts, ", ".join(parts)] if parts else [accounts])

@@ -130,8 +130,8 @@ async def fund(sandbox: RemoteSandbox, account_id: str, amount: Money, wallet: s
 async def kyc(sandbox: RemoteSandbox, account_id: str, state: str, pii_level: str | None, *, as_json: bool) -> None:
     await sandbox.set_kyc(account_id, state, pii_level)
     account = (await sandbox.accounts())[account_id]
-    told: dict[str, Cell] = {"account_id": account_id, "state": account.kyc.state, "pii_level": account.kyc.pii_level}
-    show_fields(told, as_json=as_json)
+    row: dict[str, Cell] = {"account_id": account_id, "state": account.kyc.state, "pii_level": account.kyc.pii_level}
+    show_fields(row, as_json=as_json)
 
 
 async def trigger(sandbox: RemoteSandbox, event_name: str, account_id: str | None, message: str | None) -> None:

@@ -72,12 +72,12 @@ async def serve(options: SandboxOptions) -> None:
         complain(f"The sandbox runs at port {sandbox.port}; {page} shows it; Ctrl-C ends it.")
         if options.opens:
             await asyncio.to_thread(webbrowser.open, page)
-        told = asyncio.create_task(_tell(sandbox))
+        telling = asyncio.create_task(_tell(sandbox))
         try:
             await until_signal()
         finally:
-            told.cancel()
-            await asyncio.gather(told, return_exceptions=True)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
     finally:
         await _end(sandbox)
 

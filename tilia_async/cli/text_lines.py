@@ -90,7 +90,7 @@ class TextLines:
     def __init__(self, stream: BinaryIO, encoding: str | None = None) -> None:
         self.encoding: str = "UTF-8"
         self.is_guessed: bool = False
-        self._told = encoding
+        self._given = encoding
         self._stream = stream
         self._may_be_windows = encoding is None
 
@@ -111,7 +111,7 @@ class TextLines:
                 return
             if number == 1:
                 raw = raw.removeprefix(_BYTE_ORDER_MARK)
-                if self._told is None:
+                if self._given is None:
                     _look_for_zeros(raw)
             if len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
                 while raw and not raw.endswith(b"\n"):
@@ -126,16 +126,16 @@ class TextLines:
         Or in the file's own encoding, where it is not yet known.
         """
         source = io.BufferedReader(_Continued(head, self._stream))
-        told = self._told
+        given = self._given
         if head.startswith(_UTF_16_MARKS):
-            if told is not None and not codecs.lookup(told).name.startswith("utf-16"):
-                raise AccountFileError(f"line 1: the file begins as UTF-16 text does, and not as {told}")
-            told = "utf-16"
-        if told is None:
+            if given is not None and not codecs.lookup(given).name.startswith("utf-16"):
+                raise AccountFileError(f"line 1: the file begins as UTF-16 text does, and not as {given}")
+            given = "utf-16"
+        if given is None:
             self._may_be_windows = not head.startswith(_BYTE_ORDER_MARK)
             return source.readline
-        self.encoding = _NAMES.get(codecs.lookup(told).name, told)
-        text = io.TextIOWrapper(source, encoding=told, errors="replace", newline="\n")
+        self.encoding = _NAMES.get(codecs.lookup(given).name, given)
+        text = io.TextIOWrapper(source, encoding=given, errors="replace", newline="\n")
 
         def read(size: int) -> bytes:
             try:
@@ -157,7 +157,7 @@ class TextLines:
         if "\r" in text:
             what = "has a carriage return inside: save it with line ends of today"
             return Problem(number, ProblemKind.MALFORMED, what)
-        if self._told is not None or self.encoding == "UTF-16":
+        if self._given is not None or self.encoding == "UTF-16":
             at = text.find(_REPLACEMENT)
             if at >= 0:
                 return Problem(number, ProblemKind.NOT_TEXT, f"is not {self.encoding} at character {at + 1}")
@@ -218,5 +218,7 @@ def _look_for_zeros(raw: bytes) -> None:
         # Text of two bytes to a character has its zeros all at odd or all at even places.
         places = {match.start() % 2 for match in re.finditer(rb"\0", raw[:200])}
         is_text = len(places) == 1 and len(raw) > 2
-        told = "UTF-16 text without its mark; say so by --encoding utf-16-le, or -be" if is_text else "binary, not text"
-        raise AccountFileError(f"line 1: the file is {told}")
+        given = (
+            "UTF-16 text without its mark; say so by --encoding utf-16-le, or -be" if is_text else "binary, not text"
+        )
+        raise AccountFileError(f"line 1: the file is {given}")

@@ -24,11 +24,11 @@ from tilia_async.cli.output import Cell, show_fields
 def token(network: Network, scopes: tuple[str, ...], reveal: bool, as_json: bool) -> None:
     """Fetch an access token."""
     fetched = network.ask(lambda tilia: tilia.access_token(scopes))
-    told: dict[str, Cell] = {
+    row: dict[str, Cell] = {
         "scopes": sorted(fetched.scopes),
         "expires_at": fetched.expires_at,
         "lifetime": fetched.lifetime,
     }
     if reveal:
-        told["access_token"] = fetched.value
-    show_fields(told, as_json=as_json)
+        row["access_token"] = fetched.value
+    show_fields(row, as_json=as_json)

@@ -68,14 +68,14 @@ def trigger(event: str, given: tuple[str, ...], url: str, same_ids: bool, as_jso
     answer = asyncio.run(_posted(url, orjson.dumps(envelope)))
     if isinstance(answer, str):
         raise CommandError(f"{url} gives no answer: {answer}", ExitStatus.UNREACHABLE)
-    told: dict[str, Cell] = {
+    row: dict[str, Cell] = {
         "event_name": event,
         "status": answer,
         "milliseconds": round((perf_counter() - started) * 1000),
     }
     if as_json:
-        told["message"] = message
-    show_fields(told, as_json=as_json)
+        row["message"] = message
+    show_fields(row, as_json=as_json)
     if answer >= 400:
         raise CommandError(f"it was not taken: Tilia would send it again after a {answer}")
     if not 200 <= answer < 300:

@@ -13,7 +13,7 @@ from tilia_async.bulk.job_record import Admitted
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.ledger.batches import Settled, Taken, renew, settle
 from tilia_async.ledger.database import Database
-from tilia_async.ledger.group_commit import GroupCommit, Told
+from tilia_async.ledger.group_commit import GroupCommit, OnDurable
 from tilia_async.ledger.record import BlockRecord, RecordState
 
 _MOST_WAITING: Final = 0.75
@@ -87,18 +87,22 @@ class BatchRecord:
             work.doubtful = work.key in self._doubtful
         return Admitted(works, (), ())
 
-    def settle(self, work: WorkItem, state: RecordState, error: str | None, told: Told, *, waiting: int) -> None:
+    def settle(
+        self, work: WorkItem, state: RecordState, error: str | None, on_durable: OnDurable, *, waiting: int
+    ) -> None:
         """Hand in what became of an account."""
-        self._put(work, state, error, partial(self._told, work, told), urgent=waiting >= self._enough)
+        self._put(work, state, error, partial(self._on_durable, work, on_durable), urgent=waiting >= self._enough)
 
-    def _put(self, work: WorkItem, state: RecordState, error: str | None, told: Told, *, urgent: bool) -> None:
+    def _put(
+        self, work: WorkItem, state: RecordState, error: str | None, on_durable: OnDurable, *, urgent: bool
+    ) -> None:
         entry = Settled(self._batch.left[work.key], state, error, work.key in self._doubtful)
-        self._entries.put(entry, told=told, urgent=urgent)
+        self._entries.put(entry, on_durable=on_durable, urgent=urgent)
 
-    def _told(self, work: WorkItem, told: Told, failure: BaseException | None) -> bool:
+    def _on_durable(self, work: WorkItem, on_durable: OnDurable, failure: BaseException | None) -> bool:
         if failure is None:
             self._left.pop(work.key, None)
-        return told(failure)
+        return on_durable(failure)
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
         """Put on record of which accounts nobody knows what became.

@@ -113,8 +113,8 @@ def reason_of(body: HiddenFields[JsonInput] | None) -> str | None:
     if capability is None:
         return None
     note = _field(body, "note")
-    told = f"{_field(body, 'block_reason') or 'no reason'} (capability {capability})"
-    return f"{told}: {note}" if note else told
+    reason_text = f"{_field(body, 'block_reason') or 'no reason'} (capability {capability})"
+    return f"{reason_text}: {note}" if note else reason_text
 
 
 def _field(body: HiddenFields[JsonInput] | None, name: str) -> JsonInput:

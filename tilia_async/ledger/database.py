@@ -336,7 +336,7 @@ class Database:
             # Nobody would close the connection that it takes.
             doing.close()
             raise LedgerError("the ledger is closed: open another")
-        task = self.loop.create_task(self._told(doing))
+        task = self.loop.create_task(self._translating_failures(doing))
         self._doing.add(task)
         if self._is_hurried:
             self.loop.call_later(_HURRY_SECONDS, task.cancel)
@@ -349,7 +349,7 @@ class Database:
             # Its caller may be gone; a failure that nobody hears is none of the loop's business.
             task.exception()
 
-    async def _told(self, doing: Coroutine[object, object, T]) -> T:
+    async def _translating_failures(self, doing: Coroutine[object, object, T]) -> T:
         """Raise the database's failures as a LedgerError.
 
         Whatever the database or its driver raises is told in the driver's words.

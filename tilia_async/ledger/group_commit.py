@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Told: TypeAlias = Callable[[BaseException | None], bool]
+OnDurable: TypeAlias = Callable[[BaseException | None], bool]
 """A callback for rows that are durable, or failed.
 
 It is called once rows are durable, or with the reason why they are not; returns whether anybody heard.
@@ -46,7 +46,7 @@ class GroupCommit(Generic[T]):
     def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._write = write
         self._rows: list[T] = []
-        self._waiting: list[Told | None] = []
+        self._waiting: list[OnDurable | None] = []
         self._is_urgent = False
         self._hurry = asyncio.Event()
         self._written_at = float("-inf")
@@ -64,19 +64,19 @@ class GroupCommit(Generic[T]):
             return
         # One for each who waits: the one that is cancelled takes its own along and no other.
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.put(*rows, told=partial(_tell, durable), urgent=urgent)
+        self.put(*rows, on_durable=partial(_tell, durable), urgent=urgent)
         await durable
 
-    def put(self, *rows: T, told: Told | None = None, urgent: bool = True) -> None:
+    def put(self, *rows: T, on_durable: OnDurable | None = None, urgent: bool = True) -> None:
         """Hand rows in, and do not wait for them.
 
         Args:
-            told: called in the event loop when they are durable, or with the error if they are not; None: an error is
-                logged.
+            on_durable: called in the event loop when they are durable, or with the error if they are not; None: an
+                error is logged.
             urgent: False: they may wait a few milliseconds for others.
         """
         self._rows += rows
-        self._waiting.append(told)
+        self._waiting.append(on_durable)
         if urgent and not self._is_urgent:
             self._is_urgent = True
             self._hurry.set()
@@ -122,7 +122,7 @@ class GroupCommit(Generic[T]):
             for _ in range(_TURNS_OF_AN_ANSWER):
                 await asyncio.sleep(0)
 
-    async def _write_some(self, rows: Sequence[T], waiting: Sequence[Told | None]) -> None:
+    async def _write_some(self, rows: Sequence[T], waiting: Sequence[OnDurable | None]) -> None:
         failure: BaseException | None = None
         try:
             if rows:
@@ -130,8 +130,8 @@ class GroupCommit(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             failure = error
         unheard = 0
-        for told in waiting:
-            unheard += told is None or not told(failure)
+        for on_durable in waiting:
+            unheard += on_durable is None or not on_durable(failure)
         if failure is not None and unheard:
             _log.error("what %d calls left to the ledger is not on record: %s", unheard, failure)
 

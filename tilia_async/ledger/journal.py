@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, ExistingRecord, RecordedOutcome
 from tilia_async.ledger.database import Database, database_now
-from tilia_async.ledger.group_commit import GroupCommit, Told
+from tilia_async.ledger.group_commit import GroupCommit, OnDurable
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs, under_way
 from tilia_async.ledger.prepared import Prepared, Row, Transaction
@@ -132,16 +132,16 @@ class Journal:
         """Put outcomes on record without waiting for it."""
         self._entries.put(_Settled(run_id, settlement))
 
-    def settle_in_time(self, run_id: str, settlement: RecordedOutcome, told: Told, *, urgent: bool) -> None:
+    def settle_in_time(self, run_id: str, settlement: RecordedOutcome, on_durable: OnDurable, *, urgent: bool) -> None:
         """Put outcomes on record soon, without waiting.
 
         They are written together with what comes in the next milliseconds.
 
         Args:
-            told: called once it is durable, or with the error if it is not.
+            on_durable: called once it is durable, or with the error if it is not.
             urgent: it waits for no others.
         """
-        self._entries.put(_Settled(run_id, settlement), told=told, urgent=urgent)
+        self._entries.put(_Settled(run_id, settlement), on_durable=on_durable, urgent=urgent)
 
     async def claim(self, run_id: str, intent: Intent, account_ids: Sequence[str]) -> Claims:
         """Put the intents of a job on record.
@@ -361,8 +361,8 @@ def _left_alone(
     live = {run_id for run_id, _ in transaction.run(known.live_runs, {"job": job_id})}
     found = {str(row[0]): _found_in(row, asked.run_id) for row in rows if row[3] not in live}
     standing = standings(transaction, sorted(found))
-    told = _with_opposites(job_id, asked.intent.action, found, standing)
-    return {name: attrs.evolve(each, settled=True) for name, each in told.items() if each.overtaken_by is not None}
+    existing = _with_opposites(job_id, asked.intent.action, found, standing)
+    return {name: attrs.evolve(each, settled=True) for name, each in existing.items() if each.overtaken_by is not None}
 
 
 def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming, undone: str, now: datetime) -> Claims:
@@ -480,12 +480,12 @@ def _overtaken(
 def _with_opposites(
     job_id: str, action: BlockAction, found: Mapping[str, ExistingRecord], standing: Mapping[str, Standing]
 ) -> Mapping[str, ExistingRecord]:
-    told: dict[str, ExistingRecord] = {}
+    existing: dict[str, ExistingRecord] = {}
     for name, each in found.items():
         since = standing.get(name, Standing()).opposite_since(job_id, action)
         if since is not None:
-            told[name] = attrs.evolve(each, overtaken_by=since.record, overtaken_perhaps=since.is_doubtful)
-    return told
+            existing[name] = attrs.evolve(each, overtaken_by=since.record, overtaken_perhaps=since.is_doubtful)
+    return existing
 
 
 def _row(intent: Intent, run_id: str, now: datetime, source: RecordSource, account_id: str | None) -> dict[str, object]:

@@ -117,8 +117,8 @@ def done_at(records: FromClause) -> ColumnElement[datetime]:
     A call has it between its beginning and its answer.
     """
     asked = records.c.requested_at
-    is_told = records.c.source == RecordSource.WEBHOOK.value
-    return case((is_told, asked), else_=func.coalesce(records.c.settled_at, asked))
+    is_reported = records.c.source == RecordSource.WEBHOOK.value
+    return case((is_reported, asked), else_=func.coalesce(records.c.settled_at, asked))
 
 
 def _done_before(block: FromClause, lift: FromClause) -> ColumnElement[bool]:
@@ -128,12 +128,12 @@ def _done_before(block: FromClause, lift: FromClause) -> ColumnElement[bool]:
 
     A notification was sent before it was entered, whatever Tilia's clock says: see ``standing``.
     """
-    is_told, lift_is_told = (each.c.source == RecordSource.WEBHOOK.value for each in (block, lift))
+    is_reported, lift_is_reported = (each.c.source == RecordSource.WEBHOOK.value for each in (block, lift))
     done, asked = done_at(block), lift.c.requested_at
     by_time = or_(done < asked, (done == asked) & (block.c.id < lift.c.id))
-    told_first = is_told & ~lift_is_told & (block.c.id < lift.c.id)
-    asked_last = ~is_told & lift_is_told & (lift.c.id < block.c.id)
-    return or_(told_first, by_time & ~asked_last)
+    reported_first = is_reported & ~lift_is_reported & (block.c.id < lift.c.id)
+    asked_last = ~is_reported & lift_is_reported & (lift.c.id < block.c.id)
+    return or_(reported_first, by_time & ~asked_last)
 
 
 def _goes_before(one: FromClause, other: FromClause) -> ColumnElement[bool]:
@@ -160,12 +160,12 @@ def _withdrawn(block: FromClause, name: str) -> ColumnElement[bool]:
 
 def _lifted(block: FromClause, name: str) -> ColumnElement[bool]:
     lift = RECORDS.alias(name)
-    is_told = lift.c.source == RecordSource.WEBHOOK.value
+    is_reported = lift.c.source == RecordSource.WEBHOOK.value
     lifting = exists().where(
         *_is(lift, BlockAction.UNBLOCK),
         lift.c.account_id == block.c.account_id,
         _done_before(block, lift),
-        or_(is_told & ~_blocked_again(lift, f"{name}_kept"), block.c.issuer.in_(LIFTED_BY_YOU) & ~is_told),
+        or_(is_reported & ~_blocked_again(lift, f"{name}_kept"), block.c.issuer.in_(LIFTED_BY_YOU) & ~is_reported),
     )
     return lifting.correlate(block)
 

@@ -41,8 +41,8 @@ async def apply(database: Database, event: ReportedBlock) -> None:
         if event.sent_at is not None:
             now = await clock(connection)
             sent = {"requested_at": event.sent_at, "sent_at": event.sent_at, "settled_at": now}
-            told = [{**row, **sent} for row in rows]
-            await connection.execute(_entering(connection.dialect.name), told)
+            entered = [{**row, **sent} for row in rows]
+            await connection.execute(_entering(connection.dialect.name), entered)
             return
         now = await _now(connection, rows[0])
         # The clocks of hosts differ, so that the event's own time is only good for its age.

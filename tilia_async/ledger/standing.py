@@ -55,7 +55,7 @@ class _Entry:
     block_ids: frozenset[str] = frozenset()
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Tilia has reported it."""
         return self.record.source is RecordSource.WEBHOOK
 
@@ -66,7 +66,7 @@ class _Entry:
         A call has it between its beginning and its answer.
         """
         record = self.record
-        return record.requested_at if self.is_told or record.settled_at is None else record.settled_at
+        return record.requested_at if self.is_reported or record.settled_at is None else record.settled_at
 
     def is_after(self, other: _Entry, at: datetime | None = None) -> bool:
         """Return True if it was asked for later.
@@ -79,9 +79,9 @@ class _Entry:
         Args:
             at: the time of the other; None: when it was asked for.
         """
-        if self.is_told is not other.is_told:
-            told, called = (self, other) if self.is_told else (other, self)
-            if told.id < called.id:
+        if self.is_reported is not other.is_reported:
+            report, called = (self, other) if self.is_reported else (other, self)
+            if report.id < called.id:
                 return called is self
         return (self.record.requested_at, self.id) > (at or other.record.requested_at, other.id)
 
@@ -165,7 +165,7 @@ class Standing:
             return since[-1] if since or withdrawal is None else Opposite(withdrawal.record)
         earliest = own.record.requested_at - _MARGIN
         echoes = self._echoes([entry for entry in self._entries if _is(entry, BlockAction.BLOCK)])
-        late = [entry for entry in found if entry.is_told and entry.id > own.id and entry.id not in echoes]
+        late = [entry for entry in found if entry.is_reported and entry.id > own.id and entry.id not in echoes]
         doubtful = [entry.record for entry in late if entry.record.requested_at >= earliest]
         return Opposite(doubtful[-1], is_doubtful=True) if doubtful else None
 
@@ -177,13 +177,13 @@ class Standing:
         Each block of yours accounts for one block id, however often and late that is told; for the first if it cannot
         be told which.
         """
-        own = [entry for entry in blocks if not entry.is_told]
+        own = [entry for entry in blocks if not entry.is_reported]
         own += [entry for entry in self._entries if _was_blocked_again(entry)]
         own.sort(key=operator.attrgetter("done_at"))
-        told = [entry for entry in blocks if entry.is_told and entry.record.issuer in LIFTED_BY_YOU]
+        report = [entry for entry in blocks if entry.is_reported and entry.record.issuer in LIFTED_BY_YOU]
         named: dict[str, list[_Entry]] = {}
         # Those of a state come last: they may belong to any.
-        for entry in sorted(told, key=lambda each: each.sent_at is None):
+        for entry in sorted(report, key=lambda each: each.sent_at is None):
             for block_id in sorted(entry.block_ids):
                 named.setdefault(block_id, []).append(entry)
         left, known = list(own), set[str]()
@@ -194,7 +194,7 @@ class Standing:
                 known.add(block_id)
         return frozenset(
             entry.id
-            for entry in told
+            for entry in report
             if (entry.block_ids <= known if entry.block_ids else any(_is_reported(each, [entry]) for each in own))
         )
 
@@ -212,15 +212,15 @@ class Standing:
             if _is(entry, BlockAction.UNBLOCK) and not any(_is_blocked_again(entry, each) for each in kept)
         ]
 
-    def _is_report_of(self, job_id: str | None, told: _Entry) -> bool:
+    def _is_report_of(self, job_id: str | None, report: _Entry) -> bool:
         """Tell whether a notification may report a job's unblocking."""
         return (
             job_id is not None
-            and told.is_told
+            and report.is_reported
             and any(
                 each.record.job_id == job_id
-                and each.id < told.id
-                and told.record.requested_at >= each.record.requested_at - _MARGIN
+                and each.id < report.id
+                and report.record.requested_at >= each.record.requested_at - _MARGIN
                 for each in self._entries
             )
         )
@@ -243,7 +243,7 @@ def _is(entry: _Entry, action: BlockAction) -> bool:
 
 def _lifted(block: _Entry, lifts: Sequence[_Entry]) -> bool:
     return any(
-        entry.is_after(block, block.done_at) and (entry.is_told or block.record.issuer in LIFTED_BY_YOU)
+        entry.is_after(block, block.done_at) and (entry.is_reported or block.record.issuer in LIFTED_BY_YOU)
         for entry in lifts
     )
 
@@ -263,7 +263,7 @@ def _is_blocked_again(lift: _Entry, kept: _Entry) -> bool:
     It was reported while an undoing unblocked the account and blocked it again.
     """
     was_kept = kept.record
-    return lift.is_told and kept.id < lift.id and was_kept.requested_at <= lift.record.requested_at <= kept.done_at
+    return lift.is_reported and kept.id < lift.id and was_kept.requested_at <= lift.record.requested_at <= kept.done_at
 
 
 def _was_blocked_again(entry: _Entry) -> bool:

@@ -139,7 +139,7 @@ def statements(dialect: str) -> Statements:
     in_hand = (_R.run_id == bindparam("run"), _IS_OPEN)
     intended = {column.name: bindparam(column.name, type_=column.type) for column in INTENT_COLUMNS}
     outcome = update(RECORDS).where(*in_hand).values(state=bindparam("new_state"), settled_at=_at())
-    told = outcome.values(error=bindparam("new_error"))
+    with_error = outcome.values(error=bindparam("new_error"))
     is_shared = dialect == "postgresql"
     return Statements(
         clock=prepare(_CLOCK, dialect) if is_shared else None,
@@ -158,8 +158,8 @@ def statements(dialect: str) -> Statements:
         renew_run=prepare(_renew_run(dialect), dialect),
         end_run=prepare(delete(RUNS).where(RUNS.c.run_id == bindparam("run")), dialect),
         settle=prepare(outcome.where(_is_among(_R.id, ids, dialect)).values(error=None), dialect),
-        settle_with_error=prepare(told.where(_R.id == bindparam("record")), dialect),
-        settle_account=prepare(told.where(_R.account_id == bindparam("account")), dialect),
+        settle_with_error=prepare(with_error.where(_R.id == bindparam("record")), dialect),
+        settle_account=prepare(with_error.where(_R.account_id == bindparam("account")), dialect),
         lock_undoing=prepare(text("SELECT pg_advisory_xact_lock(:lock)"), dialect) if is_shared else None,
     )
 

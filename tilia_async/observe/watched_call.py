@@ -51,7 +51,7 @@ class WatchedCall:
     def __init__(self, observers: Observers, operation: Operation[object], request: WireRequest) -> None:
         url = urlsplit(request.url)
         # Ends are told in the opposite order, so that each leaves what it has entered, and lines are written within.
-        self._told = (*EVERYWHERE, *observers, *log_lines.LINES)
+        self._observers = (*EVERYWHERE, *observers, *log_lines.LINES)
         self._reads = operation.reads
         self._call = ObservedCall(
             operation.name,
@@ -71,7 +71,7 @@ class WatchedCall:
     def start(self) -> Self:
         """Tell the observers that it starts."""
         self._outer = _current.set(self._call)
-        for each in self._told:
+        for each in self._observers:
             tell(each.call_started, self._call)
         return self
 
@@ -88,7 +88,7 @@ class WatchedCall:
         call.elapsed = monotonic() - self._started
         call.error = failure
         call.took_effect = self._effect(exc, attempt)
-        for each in reversed(self._told):
+        for each in reversed(self._observers):
             tell(each.call_ended, call)
         if self._outer is not None and not isinstance(exc, GeneratorExit):
             # A coroutine that is thrown away is closed in whatever context there is.
@@ -132,7 +132,7 @@ class WatchedCall:
         self._attempt = attempt = ObservedAttempt(call.attempts, token_generation)
         self._sending = sending
         added: dict[str, str] = {}
-        for each in self._told:
+        for each in self._observers:
             added |= headers_to_add(each.attempt_started, call, attempt)
         self._attempted = monotonic()
         answer = await send(_with_headers(request, added) if added else request)
@@ -173,7 +173,7 @@ class WatchedCall:
             attempt.waited = self._sending.waited
             log_lines.waited(self._call, "a connection", attempt.waited)
         attempt.outcome, attempt.decision, attempt.wait = outcome, decision, wait
-        for each in reversed(self._told):
+        for each in reversed(self._observers):
             tell(each.attempt_ended, self._call, attempt)
 
 

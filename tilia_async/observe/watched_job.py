@@ -22,14 +22,14 @@ class WatchedJob:
 
     def __init__(self, observers: Observers, action: str) -> None:
         self._own = observers
-        self._told: Observers = ()
+        self._observers: Observers = ()
         self._job = ObservedJob(action)
         self._started = 0.0
 
     def __enter__(self) -> Self:
-        self._told = (*EVERYWHERE, *self._own)
+        self._observers = (*EVERYWHERE, *self._own)
         self._started = monotonic()
-        for each in (*log_lines.LINES, *self._told):
+        for each in (*log_lines.LINES, *self._observers):
             tell(each.job_started, self._job)
         return self
 
@@ -38,12 +38,12 @@ class WatchedJob:
     ) -> None:
         self._job.elapsed = monotonic() - self._started
         self._job.stopped_by = None if exc_type is None else exc_type.__name__
-        for each in (*log_lines.LINES, *self._told):
+        for each in (*log_lines.LINES, *self._observers):
             tell(each.job_ended, self._job)
 
     def settled(self, outcome: str) -> None:
         """Note that an account has its outcome."""
         counts = self._job.counts
         counts[outcome] = counts.get(outcome, 0) + 1
-        for each in self._told:
+        for each in self._observers:
             tell(each.account_settled, self._job, outcome)

@@ -92,8 +92,8 @@ async def blocked(look: LookupContext, sought: Search) -> Finding:
         why = "the account is blocked by the publisher, by this call or another's; to block it again changes nothing"
         return unknown(why, blocks, done=True)
     if blocks.blocks:
-        told = f"there is a block of {_told(blocks)}, which is not the one asked for, or may hide it"
-        return unknown(f"{told}; block the account again, as often as you like", blocks)
+        why = f"there is a block of {_list_of(blocks)}, which is not the one asked for, or may hide it"
+        return unknown(f"{why}; block the account again, as often as you like", blocks)
     why = "the account is not blocked; it may be blocked again, as often as you like"
     return Finding(Verdict.NOT_SEEN, why, blocks)
 
@@ -117,8 +117,8 @@ async def unblocked(look: LookupContext, sought: Search) -> Finding:
     if own:
         why = "the publisher's block may be made after the call, by another; unblock it again only if it should go"
         return unknown(why, blocks)
-    told = f"there is a block of {_told(blocks)}, which is not the one to be lifted, or may hide it"
-    return unknown(f"{told}; unblock it again", blocks)
+    why = f"there is a block of {_list_of(blocks)}, which is not the one to be lifted, or may hide it"
+    return unknown(f"{why}; unblock it again", blocks)
 
 
 def _with_times(payload: JsonValue) -> Iterator[tuple[Block, datetime | None]]:
@@ -126,8 +126,8 @@ def _with_times(payload: JsonValue) -> Iterator[tuple[Block, datetime | None]]:
 
     Each with the time it was made if the answer tells that.
     """
-    told = AccountBlocks.reshape(payload)
-    listed = told.get("blocks") if isinstance(told, dict) else None
+    shaped = AccountBlocks.reshape(payload)
+    listed = shaped.get("blocks") if isinstance(shaped, dict) else None
     for entry in listed if isinstance(listed, list) else []:
         if isinstance(entry, dict):
             yield decode(entry, Block), read_time(entry.get("created"))
@@ -137,7 +137,7 @@ def _is_from_publisher(block: Block) -> bool:
     return block.issuer == _PUBLISHER
 
 
-def _told(blocks: AccountBlocks) -> str:
+def _list_of(blocks: AccountBlocks) -> str:
     return ", ".join(
         f"{readable(block.capability or 'nobody knows what')} by {readable(block.issuer or 'nobody knows whom')}"
         for block in blocks.blocks
@@ -147,8 +147,8 @@ def _told(blocks: AccountBlocks) -> str:
 async def _blocks(look: LookupContext, sought: Search) -> tuple[AccountBlocks, Finding | None]:
     account_id = sought.needed("account_id")
     blocks = await Accounts(look.caller).get_blocks(account_id, options=look.options)
-    for told in (blocks.account_id, *(block.account_id for block in blocks.blocks)):
-        if strange := sought.elsewhere(account_id=told):
+    for answered in (blocks.account_id, *(block.account_id for block in blocks.blocks)):
+        if strange := sought.elsewhere(account_id=answered):
             return blocks, strange
     payload = look.payload
     listed = payload.get("blocks") if isinstance(payload, dict) else None

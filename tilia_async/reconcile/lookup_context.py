@@ -163,8 +163,8 @@ def _list_of_another(look: LookupContext, sought: Search) -> Finding | None:
     The list tells another account than asked for. None if it does not.
     """
     for payload in look.payloads:
-        told = payload.get("account_id") if isinstance(payload, dict) else None
-        if told is not None and (strange := sought.elsewhere(account_id=str(told))):
+        listed_for = payload.get("account_id") if isinstance(payload, dict) else None
+        if listed_for is not None and (strange := sought.elsewhere(account_id=str(listed_for))):
             return strange
     return None
 

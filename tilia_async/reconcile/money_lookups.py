@@ -182,8 +182,8 @@ def _difference(sought: Search, invoice: Invoice) -> str:
         return "currency"
     amounts = [item.amount for item in items]
     parts = [amount for amount in amounts if amount is not None]
-    is_told = bool(items) and len(parts) == len(items)
-    agree = _sums_agree(sought, summary) and (not is_told or sought.allows(amount=sum(parts)))
+    is_complete = bool(items) and len(parts) == len(items)
+    agree = _sums_agree(sought, summary) and (not is_complete or sought.allows(amount=sum(parts)))
     return "" if agree else "amount"
 
 

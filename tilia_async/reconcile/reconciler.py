@@ -118,8 +118,8 @@ async def _ask(
     # Whoever was cancelled holds no record, but no call outlives its timeout.
     latest = checked_at if began is None else min(checked_at, began + timedelta(seconds=caller.timeout))
     if call is None:
-        return _told(finding, checked_at, latest, "if it began at the time that was given, the call")
-    return _told(finding, checked_at, call.ended_at, "the call")
+        return _reconciliation(finding, checked_at, latest, "if it began at the time that was given, the call")
+    return _reconciliation(finding, checked_at, call.ended_at, "the call")
 
 
 def _name(subject: errors.TiliaError | Operation[object]) -> str:
@@ -275,7 +275,7 @@ async def _confirmed(look: LookupContext, sought: Search) -> Reconciliation:
     return Reconciliation(Verdict.TOOK_EFFECT, seen, reason, datetime.now(UTC), candidates=others, done=True)
 
 
-def _told(finding: Finding, checked_at: datetime, ended_at: datetime, call: str) -> Reconciliation:
+def _reconciliation(finding: Finding, checked_at: datetime, ended_at: datetime, call: str) -> Reconciliation:
     decide_from, reason = None, finding.why
     if finding.verdict is Verdict.NOT_SEEN and finding.settles:
         decide_from = ended_at + UNDER_WAY + MARGIN

@@ -138,21 +138,21 @@ class Progress:
         Args:
             trace: what tells of the deed beside the state, e.g. ``it has a commit_invoice_id``.
         """
-        told = f"the {what} is {readable(state) if state else 'in no known state'}"
+        seen = f"the {what} is {readable(state) if state else 'in no known state'}"
         if state in self.done:
-            why = f"{told}: it is done, by this call or another's, so do not {self.deed} again"
+            why = f"{seen}: it is done, by this call or another's, so do not {self.deed} again"
             return unknown(why, resource, done=True)
         if state in self.under_way:
-            why = f"{told}: it is being done, by this call or another's, so do not {self.deed} again but look later"
+            why = f"{seen}: it is being done, by this call or another's, so do not {self.deed} again but look later"
             return unknown(why, resource)
         if trace and (state in self.waiting or state in self.failed):
-            why = f"{told}, but {trace}: do not {self.deed} again before you know; look later"
+            why = f"{seen}, but {trace}: do not {self.deed} again before you know; look later"
             return unknown(why, resource)
         if state in self.waiting:
-            return Finding(Verdict.NOT_SEEN, told, resource)
+            return Finding(Verdict.NOT_SEEN, seen, resource)
         if state in self.failed:
-            return Finding(Verdict.NOT_SEEN, f"{told}, so neither this write nor another like it succeeded", resource)
-        why = f"{told}, which may be this call's doing or another's: do not {self.deed} again before you know"
+            return Finding(Verdict.NOT_SEEN, f"{seen}, so neither this write nor another like it succeeded", resource)
+        why = f"{seen}, which may be this call's doing or another's: do not {self.deed} again before you know"
         return unknown(why, resource)
 
 
@@ -189,12 +189,12 @@ def matched(
 def _doubt(sought: Search, what: str, number: int, *, undated: bool) -> str:
     if number > 1:
         return f"{number} such {what}s could be this call's or another's: find out which before you make another"
-    told = f"there is one such {what}"
+    seen = f"there is one such {what}"
     if not undated:
-        return f"{told}, but nothing sets it apart from another's: look at it before you make another"
+        return f"{seen}, but nothing sets it apart from another's: look at it before you make another"
     if sought.since is None:
-        return f"{told}, and it may be an earlier write's: since= would tell when this one began; do not make another"
+        return f"{seen}, and it may be an earlier write's: since= would tell when this one began; do not make another"
     return (
-        f"{told}, made so near the call's beginning that an earlier write may have made it, as clocks differ: it is "
+        f"{seen}, made so near the call's beginning that an earlier write may have made it, as clocks differ: it is "
         "this call's if nothing else used its reference, so do not make another; since= may settle it"
     )

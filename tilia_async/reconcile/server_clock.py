@@ -48,10 +48,10 @@ class ServerClock:
         It came between two moments.
         """
         try:
-            told = parsedate_to_datetime(date or "")
+            sent_at = parsedate_to_datetime(date or "")
             # The header is in GMT; read without a zone it would be taken for local time.
-            told = told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
-            low, high = told - answered_at, told + _SECOND - asked_at
+            sent_at = sent_at.replace(tzinfo=UTC) if sent_at.tzinfo is None else sent_at.astimezone(UTC)
+            low, high = sent_at - answered_at, sent_at + _SECOND - asked_at
         except (ValueError, OverflowError):
             return
         self._least, self._most = min(self._least, low), max(self._most, high)

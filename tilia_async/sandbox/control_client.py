@@ -82,10 +82,10 @@ class ControlClient:
         if unreachable:
             # Not raised above: the frames of the library hold the body, which may have a secret in it.
             raise ConnectionError(unreachable)
-        told = _object(content)
-        if status == 200 and told is not None:
-            return told
-        raise self._failure(status, content, told, operation)
+        fields = _object(content)
+        if status == 200 and fields is not None:
+            return fields
+        raise self._failure(status, content, fields, operation)
 
     async def events(self, after: int | None = None) -> AsyncIterator[tuple[str, JsonObject]]:
         """Yield the events as they come, each with its name.
@@ -126,9 +126,9 @@ class ControlClient:
         why = str(error) or type(error).__name__
         return f"no sandbox answers at {self.url}: {why}. Start one with 'tilia sandbox', or give the URL of yours"
 
-    def _failure(self, status: int, content: bytes, told: JsonObject | None, operation: str | None) -> Exception:
+    def _failure(self, status: int, content: bytes, fields: JsonObject | None, operation: str | None) -> Exception:
         """Return what the sandbox raised."""
-        error = None if told is None else told.get("error")
+        error = None if fields is None else fields.get("error")
         if not isinstance(error, dict):
             text = content[:300].decode(errors="replace").strip()
             return ConnectionError(f"{self.url} answers {status}, and not as a sandbox of this version: {text}")

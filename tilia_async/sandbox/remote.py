@@ -43,8 +43,8 @@ class RemoteClock:
 
     async def now(self) -> float:
         """Return the seconds since 1970."""
-        told = await self._control.ask("GET", "/clock")
-        return datetime.fromisoformat(str(told["now"])).timestamp()
+        answer = await self._control.ask("GET", "/clock")
+        return datetime.fromisoformat(str(answer["now"])).timestamp()
 
 
 class RemoteFaults:
@@ -89,8 +89,8 @@ class RemoteFaults:
 
     async def scheduled(self) -> tuple[ScheduledFault, ...]:
         """Return the faults that wait for a request, in order."""
-        told = await self._control.ask("GET", "/faults")
-        return tuple(map(state_json.fault_from_json, _objects(told, "faults")))
+        answer = await self._control.ask("GET", "/faults")
+        return tuple(map(state_json.fault_from_json, _objects(answer, "faults")))
 
     async def pending(self) -> int:
         """Return the number of faults that wait for a request."""
@@ -191,8 +191,8 @@ class RemoteSandbox:
         found: list[RecordedRequest] = []
         after = 0
         while True:
-            told = await self._control.ask("GET", f"/requests?after={after}&limit={_PART}")
-            part = [recorded(each) for each in _objects(told, "requests")]
+            answer = await self._control.ask("GET", f"/requests?after={after}&limit={_PART}")
+            part = [recorded(each) for each in _objects(answer, "requests")]
             found += part
             if len(part) < _PART:
                 return found
@@ -210,9 +210,9 @@ class RemoteSandbox:
         Raises:
             ConnectionError: the sandbox has ended.
         """
-        async for name, told in self._control.events():
-            if name == REQUEST and told.get("ms") is not None:
-                yield recorded(told)
+        async for name, answer in self._control.events():
+            if name == REQUEST and answer.get("ms") is not None:
+                yield recorded(answer)
 
     async def accounts(self) -> dict[str, SandboxAccount]:
         """Return the accounts that there are, by id."""
@@ -221,8 +221,8 @@ class RemoteSandbox:
 
     async def publisher_wallets(self) -> dict[str, SandboxWallet]:
         """Return the publisher's wallets by currency."""
-        told = await self._control.ask("GET", "/publisher-wallets")
-        return {wallet.currency: wallet for wallet in state_json.wallets_from_json(told)}
+        answer = await self._control.ask("GET", "/publisher-wallets")
+        return {wallet.currency: wallet for wallet in state_json.wallets_from_json(answer)}
 
     async def notifications(self) -> list[SentNotification]:
         """Return the notifications, in order, with the answers."""
@@ -262,8 +262,8 @@ class RemoteSandbox:
         Raises:
             ValueError: the name is taken, or is none.
         """
-        told = await self._control.ask("POST", "/accounts", {"username": username, "email": email})
-        return str(told["account_id"])
+        answer = await self._control.ask("POST", "/accounts", {"username": username, "email": email})
+        return str(answer["account_id"])
 
     async def block_as_tilia(self, account_id: str) -> None:
         """Block an account as Tilia itself does.
@@ -410,6 +410,6 @@ class RemoteSandbox:
                 return found
 
 
-def _objects(told: JsonObject, name: str) -> list[JsonObject]:
-    listed = told.get(name)
+def _objects(answer: JsonObject, name: str) -> list[JsonObject]:
+    listed = answer.get(name)
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

@@ -85,31 +85,31 @@ def _text(text: bytes) -> str:
     return NO_REDACTION.beginning(text, _LONGEST_TEXT) or ""
 
 
-def recorded(told: JsonObject) -> RecordedRequest:
+def recorded(record: JsonObject) -> RecordedRequest:
     """Return the request that JSON tells of.
 
-    Secrets are missing, as they were not told; bodies are written anew.
+    Secrets are missing, as they were left out; bodies are written anew.
     """
-    headers, lies, fault, elapsed = told.get("headers"), told.get("lies"), told.get("fault"), told.get("ms")
-    operation, template, status, answer = (told.get(name) for name in ("operation", "template", "status", "answer"))
-    number = told.get("number")
+    headers, lies, fault, elapsed = record.get("headers"), record.get("lies"), record.get("fault"), record.get("ms")
+    operation, template, status, answer = (record.get(name) for name in ("operation", "template", "status", "answer"))
+    number = record.get("number")
     return RecordedRequest(
         operation if isinstance(operation, str) else None,
-        str(told.get("method")),
-        str(told.get("service")),
-        str(told.get("path")),
-        str(told.get("query", "")),
+        str(record.get("method")),
+        str(record.get("service")),
+        str(record.get("path")),
+        str(record.get("query", "")),
         CIMultiDict({name: str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}),
-        _written(told.get("body", "")),
+        _written(record.get("body", "")),
         template if isinstance(template, str) else None,
         number if isinstance(number, int) else 0,
-        datetime.fromisoformat(str(told.get("time"))),
+        datetime.fromisoformat(str(record.get("time"))),
         status if isinstance(status, int) else None,
         None if answer is None else _written(answer),
         Fault[fault.upper()] if isinstance(fault, str) else None,
         tuple(Fault[str(lie).upper()] for lie in lies) if isinstance(lies, list) else (),
         elapsed / 1000 if isinstance(elapsed, int | float) else None,
-        dropped=told.get("dropped") is True,
+        dropped=record.get("dropped") is True,
     )
 
 

@@ -76,10 +76,10 @@ class RequestLog:
 
         None if it tells of something else, or the request is forgotten.
         """
-        told: JsonValue = orjson.loads(event.data)
-        if event.name != REQUEST or not isinstance(told, dict) or told["ms"] is None:
+        fields: JsonValue = orjson.loads(event.data)
+        if event.name != REQUEST or not isinstance(fields, dict) or fields["ms"] is None:
             return None
-        number = told["number"]
+        number = fields["number"]
         return next((each for each in reversed(self.requests) if each.number == number), None)
 
     def _keep_within_bytes(self) -> None:

@@ -181,8 +181,8 @@ class _Reader:
     """
 
     def __init__(self, objects: JsonValue) -> None:
-        told = objects if isinstance(objects, list) else []
-        records = [each for each in told if isinstance(each, dict)]
+        kept = objects if isinstance(objects, list) else []
+        records = [each for each in kept if isinstance(each, dict)]
         self._made = [_empty(str(record["class"])) for record in records]
         for made, record in zip(self._made, records, strict=True):
             fields = record["fields"]
@@ -192,8 +192,8 @@ class _Reader:
             for name in names:
                 object.__setattr__(made, name, self.value(fields[name]))
 
-    def value(self, told: JsonValue) -> object:
-        match told:
+    def value(self, kept: JsonValue) -> object:
+        match kept:
             case {"enum": str(kind), "name": str(name)}:
                 return _ENUMS[kind][name]
             case {"fraction": str(text)}:
@@ -207,9 +207,9 @@ class _Reader:
             case {"counter": list(pairs)}:
                 return Counter(dict(self._pairs(pairs)))
             case list():
-                return [self.value(each) for each in told]
+                return [self.value(each) for each in kept]
             case _:
-                return told
+                return kept
 
     def _pairs(self, pairs: list[JsonValue]) -> list[tuple[object, object]]:
         return [(self.value(pair[0]), self.value(pair[1])) for pair in pairs if isinstance(pair, list)]

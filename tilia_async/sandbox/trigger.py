@@ -56,13 +56,13 @@ def trigger(
     if message is not None:
         world.notify(event_name, {**message})
         return {**message}
-    told: list[JsonObject] = []
+    sent: list[JsonObject] = []
     notify = world.notify
 
-    def listen(name: str, told_message: JsonObject) -> None:
+    def listen(name: str, content: JsonObject) -> None:
         if name == event_name:
-            told.append(told_message)
-        notify(name, told_message)
+            sent.append(content)
+        notify(name, content)
 
     account = _account(world, account_id)
     world.notify = listen
@@ -70,7 +70,7 @@ def trigger(
         deed(world, account)
     finally:
         world.notify = notify
-    return told[-1]
+    return sent[-1]
 
 
 def _account(world: World, account_id: str | None) -> SandboxAccount:
@@ -99,10 +99,10 @@ def _ask(world: World, handler: Handler, body: JsonObject, **path: str) -> JsonO
         answer = handler(SandboxRequest(world, path, {}, orjson.dumps(body)))
     except ErrorResponse as refused:
         answer = refused.answer
-    told: JsonValue = orjson.loads(answer.body)
-    if answer.status >= 400 or not isinstance(told, dict):
+    sent: JsonValue = orjson.loads(answer.body)
+    if answer.status >= 400 or not isinstance(sent, dict):
         raise ValueError(f"the sandbox refuses it with {answer.status}: {answer.body.decode()}")
-    payload = told.get("payload", told)
+    payload = sent.get("payload", sent)
     return payload if isinstance(payload, dict) else {}
 
 

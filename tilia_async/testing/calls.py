@@ -70,11 +70,11 @@ class SandboxCalls(Sequence[RecordedRequest]):
         found = self.of(operation)
         if len(found) != 1:
             self._fail(f"{operation} arrived {_times(len(found))}, not once")
-        told = fields_of(found[0])
+        sent = fields_of(found[0])
         differing = [
-            f"{name} was {told[name]!r}, not {value!r}" if name in told else f"{name} was not sent"
+            f"{name} was {sent[name]!r}, not {value!r}" if name in sent else f"{name} was not sent"
             for name, value in fields.items()
-            if name not in told or told[name] != value
+            if name not in sent or sent[name] != value
         ]
         if differing:
             self._fail(f"{operation} arrived, but {' and '.join(differing)}")
@@ -186,8 +186,8 @@ def _json(request: RecordedRequest) -> JsonValue:
         return None
 
 
-def _has(told: Mapping[str, JsonValue], wanted: Mapping[str, JsonValue]) -> bool:
-    return all(name in told and told[name] == value for name, value in wanted.items())
+def _has(sent: Mapping[str, JsonValue], wanted: Mapping[str, JsonValue]) -> bool:
+    return all(name in sent and sent[name] == value for name, value in wanted.items())
 
 
 def _named(operation: str, fields: Mapping[str, JsonValue]) -> str:

@@ -226,7 +226,7 @@ class PostgresTokenStore:
                 async with self._transaction() as database:
                     return await work(database)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            failure = StoreError(f"PostgreSQL: {_words(error)}")
+            failure = StoreError(f"PostgreSQL: {_failure_text(error)}")
         raise failure
 
     @asynccontextmanager
@@ -250,7 +250,7 @@ def _asyncpg_url(url: Secret) -> Secret:
     return Secret(urlunsplit(parts._replace(scheme="postgresql", query=urlencode(options))))
 
 
-def _words(error: Exception) -> str:
+def _failure_text(error: Exception) -> str:
     """Return the failure in words.
 
     Without what a driver quotes of the URL.

@@ -197,7 +197,7 @@ class RedisTokenStore:
                 return await work(connection)
         # A TypeError: redis-py does not know an option of the URL.
         except (OSError, TimeoutError, RedisError, TypeError, ValueError) as error:
-            failure = StoreError(f"Redis: {_words(error)}")
+            failure = StoreError(f"Redis: {_failure_text(error)}")
         raise failure
 
     @asynccontextmanager
@@ -219,7 +219,7 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _words(error: Exception) -> str:
+def _failure_text(error: Exception) -> str:
     """Return the failure in words.
 
     Without what the library quotes of the URL.

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH
 from aiohttp.http_exceptions import HttpProcessingError
 
-from tilia_async.transport.reasons import cause, told
+from tilia_async.transport.reasons import cause, describe
 
 # Two bytes of JSON can become a hundred of memory and some microseconds of a blocked loop. No long list that Tilia
 # documents has fewer bytes to a value, or to an object, than these.
@@ -48,7 +48,7 @@ async def read(
     except zlib.error:
         return None, "it is no gzip", None
     except (aiohttp.ClientError, HttpProcessingError, OSError, EOFError) as error:
-        return None, f"it was cut off: {told(error)}", cause(error)
+        return None, f"it was cut off: {describe(error)}", cause(error)
     if body is not None and len(body) > _FEW:
         defect = _too_dense(body, limit)
     return None if defect else body, defect, None

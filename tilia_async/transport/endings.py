@@ -34,10 +34,10 @@ async def begin(watch: AsyncGenerator[None, None]) -> bool:
 
     Returns False if the loop is ending already, so it is too late.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", ResourceWarning)
         await anext(watch)
-    return not told
+    return not warned
 
 
 def drop(session: aiohttp.ClientSession) -> None:

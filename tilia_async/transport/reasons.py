@@ -87,18 +87,18 @@ def not_answered(error: Exception, send_state: SendState, proxy: Proxy | None, *
         proxy: what it went through.
         tls: it was to go over TLS.
     """
-    cause_told = cause(error)
+    failure = cause(error)
     if isinstance(error, AttemptTimeoutError):
-        return NoResponse(send_state.sent, str(error), cause_told)
-    reason = told(error, proxy, send_state.sent)
+        return NoResponse(send_state.sent, str(error), failure)
+    reason = describe(error, proxy, send_state.sent)
     if tls and not send_state.again and _is_silent(error):
         reason += f"; if it wants a certificate of this client, {_OURS}"
     # With TLS 1.3 a client may write before its certificate is looked at; the server does not look at that first.
     refused = isinstance(error, ProxyLoginError) or (_refuses_certificate(error) and not send_state.again)
-    return NoResponse(send_state.sent and not refused, reason, cause_told, refused or _would_come_again(error))
+    return NoResponse(send_state.sent and not refused, reason, failure, refused or _would_come_again(error))
 
 
-def told(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str:
+def describe(error: Exception, proxy: Proxy | None = None, sent: bool = True) -> str:
     """Return what happened, as text.
 
     The exception itself holds frames in which the token stands.

@@ -46,7 +46,7 @@ class KnownIds:
 
     def learn(self, value: object) -> None:
         """Note the ids that a typed answer tells of."""
-        for name, found in _told(value):
+        for name, found in _ids_in(value):
             if isinstance(found, str) and found:
                 self.found.setdefault(name, found)
                 if self.found[name] == found:
@@ -68,7 +68,7 @@ _FIELDS: Final[Mapping[type, Mapping[str, str]]] = {
 """Fields that tell an id, by model and id."""
 
 
-def _told(value: object) -> Iterator[tuple[str, object]]:
+def _ids_in(value: object) -> Iterator[tuple[str, object]]:
     for name, field in _FIELDS.get(type(value), {}).items():
         yield name, getattr(value, field)
     if isinstance(value, PaymentMethod) and value.is_wallet:
@@ -82,4 +82,4 @@ def _told(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, Invoice):
         items = value.subitems
     for item in items:
-        yield from _told(item)
+        yield from _ids_in(item)

@@ -131,8 +131,8 @@ class Probe:
             if _is_tilias(found, self.asked):
                 changed = {"path": candidate.path} if fact is Fact.PATH else {"service": candidate.service.value}
                 self.corrections |= changed
-                told = candidate.path if fact is Fact.PATH else f"the host of {candidate.service}"
-                self._note(fact, Conformance.DIFFERS, f"{_told(answer)}; {told} has it")
+                place = candidate.path if fact is Fact.PATH else f"the host of {candidate.service}"
+                self._note(fact, Conformance.DIFFERS, f"{_status_text(answer)}; {place} has it")
                 for other in (Fact.HOST, Fact.PATH):
                     if other is not fact:
                         self._note(other, Conformance.HOLDS, "it answers there")
@@ -140,28 +140,28 @@ class Probe:
         if reached:
             self._note(Fact.HOST, Conformance.HOLDS, "something answers")
         if self.asked.proven or not _has_tilias_form(answer):
-            self._note(wrong, Conformance.DIFFERS, f"{_told(answer)}, and no other path or host that was tried has it")
+            note = f"{_status_text(answer)}, and no other path or host that was tried has it"
+            self._note(wrong, Conformance.DIFFERS, note)
         else:
-            self._note(
-                wrong, Conformance.NOT_TRIED, f"{_told(answer)}: there is no such id here, or the path is another"
-            )
+            note = f"{_status_text(answer)}: there is no such id here, or the path is another"
+            self._note(wrong, Conformance.NOT_TRIED, note)
         return None, answer
 
     async def _with_other_scopes(
         self, operation: Operation[object], answer: _Answer
     ) -> tuple[Operation[object] | None, _Answer]:
         """Look for the scope that the operation needs."""
-        told = "the token is refused" if isinstance(answer, RawResponse) else "these credentials do not get it"
+        reason = "the token is refused" if isinstance(answer, RawResponse) else "these credentials do not get it"
         named = ", ".join(sorted(operation.scopes))
         for scope in Scope if isinstance(answer, RawResponse) and operation.reads else ():
             candidate = attrs.evolve(operation, scopes={scope})
             found = await self._send(candidate) if scope not in operation.scopes else answer
             if isinstance(found, RawResponse) and not _is_refused(found):
                 self.corrections["scopes"] = [scope.value]
-                self._note(Fact.SCOPE, Conformance.DIFFERS, f"{named}: {told}; with {scope} it is not")
+                self._note(Fact.SCOPE, Conformance.DIFFERS, f"{named}: {reason}; with {scope} it is not")
                 return candidate, found
         conformance = Conformance.DIFFERS if isinstance(answer, RawResponse) else Conformance.NOT_TRIED
-        self._note(Fact.SCOPE, conformance, f"{named}: {told}")
+        self._note(Fact.SCOPE, conformance, f"{named}: {reason}")
         return None, answer
 
     def _look(self, answer: RawResponse) -> None:
@@ -214,13 +214,13 @@ class Probe:
             of_fact = [each for each in seen if each.fact is fact and not each.unknown]
             odd = dict.fromkeys(f"{each.place or 'the answer'} {each.note}" for each in of_fact if not each.well)
             notes = dict.fromkeys(each.note for each in of_fact if each.well and each.note)
-            told = [f"{len({each.place for each in of_fact})} seen", *([_listed(notes)] if notes else [])]
+            notes_of_fact = [f"{len({each.place for each in of_fact})} seen", *([_listed(notes)] if notes else [])]
             if fact is Fact.FIELDS and unknown:
-                told.append(f"not declared: {_listed(unknown, ', ')}")
+                notes_of_fact.append(f"not declared: {_listed(unknown, ', ')}")
             if odd:
                 self._note(fact, Conformance.DIFFERS, _listed(odd))
             elif of_fact:
-                self._note(fact, Conformance.HOLDS, "; ".join(told))
+                self._note(fact, Conformance.HOLDS, "; ".join(notes_of_fact))
             else:
                 self._note(fact, Conformance.NOT_TRIED, "the answer has none")
 
@@ -282,7 +282,7 @@ def _is_refused(answer: _Answer) -> bool:
     return isinstance(answer, TokenError) or (isinstance(answer, RawResponse) and answer.status == 401)
 
 
-def _told(answer: _Answer) -> str:
+def _status_text(answer: _Answer) -> str:
     return f"{answer.status}" if isinstance(answer, RawResponse) else "nobody answers"
 
 

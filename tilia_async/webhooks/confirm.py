@@ -126,7 +126,7 @@ class Check:
 
 
 def _compare_fields(event: Event, facts: Facts, partial: frozenset[str]) -> None:
-    for name in _told(type(event)):
+    for name in _shared_fields(type(event)):
         _compare(name, getattr(event, name), facts.get(name), partial)
 
 
@@ -136,12 +136,12 @@ def _stated(event: Event, facts: Facts, asked_at: datetime) -> Event:
     The same whatever was posted of it, and in whichever order it answers.
     """
     kind = type(event)
-    message = {name: _ordered(facts[name]) for name in _told(kind) if _is_set(facts.get(name))}
+    message = {name: _ordered(facts[name]) for name in _shared_fields(kind) if _is_set(facts.get(name))}
     stated = decode(message, kind)
     return attrs.evolve(stated, event_name=event.NAME, confirmed_at=asked_at, message=frozen_object(message))
 
 
-def _told(kind: type[Event]) -> list[str]:
+def _shared_fields(kind: type[Event]) -> list[str]:
     """Return the fields common to message and API.
 
     A message of this class and the API both have them.
@@ -163,7 +163,7 @@ def _sorting(entry: JsonValue) -> bytes:
     return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
 
 
-def _compare(name: str, told: object, known: object, partial: frozenset[str]) -> None:
+def _compare(name: str, stated: object, known: object, partial: frozenset[str]) -> None:
     """Refuse an event that the facts contradict.
 
     What is told and known alike may pass, and what nobody can compare.
@@ -171,43 +171,43 @@ def _compare(name: str, told: object, known: object, partial: frozenset[str]) ->
     Raises:
         ContradictedError: something else is known.
     """
-    if not _is_set(told) or not _is_set(known):
+    if not _is_set(stated) or not _is_set(known):
         return
-    if isinstance(told, tuple):
-        _compare_entries(name, told, known, may_be_missing=name in partial)
+    if isinstance(stated, tuple):
+        _compare_entries(name, stated, known, may_be_missing=name in partial)
     elif attrs.has(type(known)):
-        _compare_model(name, told, known)
+        _compare_model(name, stated, known)
     # Metadata may come as a text or as an object, and other forms cannot be compared.
     elif (
-        isinstance(told, str) is isinstance(known, str)
-        and isinstance(told, Mapping) is isinstance(known, Mapping)
-        and told != known
+        isinstance(stated, str) is isinstance(known, str)
+        and isinstance(stated, Mapping) is isinstance(known, Mapping)
+        and stated != known
     ):
         raise ContradictedError(f"Tilia's API says something else about {name}")
 
 
-def _compare_model(name: str, told: object, known: object) -> None:
+def _compare_model(name: str, stated: object, known: object) -> None:
     """Compare a part of an event that is an object.
 
     The event may have it as it came, or as a model.
     """
-    read = told
-    if isinstance(told, Mapping):
+    read = stated
+    if isinstance(stated, Mapping):
         try:
-            read = decode(dict(told), type(known))
+            read = decode(dict(stated), type(known))
         except PayloadError:
             raise ContradictedError(f"{name} cannot be read") from None
     for field in _names(known):
         # Where it came as an object it is read again, with the part of the API's model that it belongs to.
-        inner = told.get(field) if isinstance(told, Mapping) else None
+        inner = stated.get(field) if isinstance(stated, Mapping) else None
         part = inner if isinstance(inner, Mapping) else getattr(read, field, None)
         _compare(field, part, getattr(known, field), frozenset())
 
 
-def _compare_entries(name: str, told: Sequence[object], known: object, *, may_be_missing: bool) -> None:
-    if not isinstance(known, tuple) or not all(attrs.has(type(entry)) for entry in told):
+def _compare_entries(name: str, stated: Sequence[object], known: object, *, may_be_missing: bool) -> None:
+    if not isinstance(known, tuple) or not all(attrs.has(type(entry)) for entry in stated):
         return
-    for entry in told:
+    for entry in stated:
         key = _names(entry)[0]
         same = [each for each in known if _is_set(getattr(entry, key)) and getattr(each, key) == getattr(entry, key)]
         if same:

@@ -129,15 +129,15 @@ def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened, 
     if fields.required and not operation.essential and (opened.confirmed or operation.reads):
         return None
     payload = _only(opened.payload)
-    told = payload if isinstance(payload, dict) else {}
-    said = {name for name, each in told.items() if each is not None and each != ""}
+    given = payload if isinstance(payload, dict) else {}
+    said = {name for name, each in given.items() if each is not None and each != ""}
     if hasattr(operation.returns, "reshape"):
         # Its fields stand elsewhere, or under other names, as they do in Tilia's own samples.
         said |= {name for name in fields.required if getattr(value, name, None) not in (None, "")}
     if not opened.confirmed:
         # What the request had says nothing of what came of it.
         said -= {name for _, names in operation.echoes for name in names}
-    if said & (operation.essential or fields.all) or (opened.confirmed and (told.keys() & operation.essential)):
+    if said & (operation.essential or fields.all) or (opened.confirmed and (given.keys() & operation.essential)):
         return None
     # A write that Tilia says is done is done, also if its answer tells less than it should.
     if opened.confirmed and not operation.reads and said & fields.all:
@@ -281,20 +281,20 @@ def _is_about_another(
 
     None of the ids is the one that was asked for, or not every one of those that a read lists.
     """
-    told = [said for field in fields for said in _found(field, value, payload)]
+    given = [said for field in fields for said in _found(field, value, payload)]
     # Where one of several fields has it, each that is missing may be the one.
-    unsaid = len(fields) > 1 and len(told) < len(fields)
-    ids = [said for said in told if isinstance(said, str) and said]
+    unsaid = len(fields) > 1 and len(given) < len(fields)
+    ids = [said for said in given if isinstance(said, str) and said]
     enough = all if all_of_them and len(fields) == 1 else any
     if not ids or unsaid or enough(_same(name, wanted, each) for each in ids):
         return False
     return not _was_merged(name, wanted, payload)
 
 
-def _same(name: str, wanted: str, told: str) -> bool:
-    if wanted == told:
+def _same(name: str, wanted: str, given: str) -> bool:
+    if wanted == given:
         return True
-    folded = told.casefold()
+    folded = given.casefold()
     return wanted.casefold() == folded and (name == _FOLDED or _is_uuid(folded))
 
 

@@ -222,11 +222,11 @@ def api_error(
         error_class = errors.AccountBlockedError
     if status == 409 and operation.conflict is not None:
         error_class = errors.AccountExistsError
-    untold = operation.confidential and (not structured or status not in REFUSALS)
-    if untold:
+    is_withheld = operation.confidential and (not structured or status not in REFUSALS)
+    if is_withheld:
         # It may hold what it would hold if it said yes, in whatever text; but an envelope that says no says why.
-        told = (*opened.messages, *messages) if says_no else ()
-        opened, messages, field_errors = Opened(False, _kept_of_untold(opened.payload), opened.codes), told, {}
+        texts = (*opened.messages, *messages) if says_no else ()
+        opened, messages, field_errors = Opened(False, _kept_of_withheld(opened.payload), opened.codes), texts, {}
     happened = AttemptResult.REFUSED if token_expired(opened.payload) else answered(status, success=False)
     effect = took_effect(operation, happened, doubtful=doubtful)
     error = error_class(
@@ -234,7 +234,7 @@ def api_error(
         operation=operation.name,
         codes=mask.texts(opened.codes[:_MOST_TEXTS]),
         messages=mask.texts((*opened.messages, *messages)[:_MOST_TEXTS]),
-        payload=opened.payload if untold else _kept(opened.payload, answer, mask),
+        payload=opened.payload if is_withheld else _kept(opened.payload, answer, mask),
         field_errors={
             mask.text(field): mask.texts(texts[:_MOST_TEXTS])
             for field, texts in itertools.islice(field_errors.items(), _MOST_TEXTS)
@@ -254,7 +254,7 @@ def api_error(
     return error
 
 
-def _kept_of_untold(payload: JsonValue) -> JsonValue:
+def _kept_of_withheld(payload: JsonValue) -> JsonValue:
     return {"error": TOKEN_EXPIRED} if token_expired(payload) else None
 
 

@@ -322,10 +322,10 @@ def _reference(
     operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput], key: str | None
 ) -> Mapping[str, str]:
     named = {name: path[name] if name in path else body.get(name) for name in operation.reference}
-    told = {name: _told(value) for name, value in named.items() if isinstance(value, str | int)}
+    reference = {name: _text_of(value) for name, value in named.items() if isinstance(value, str | int)}
     if operation.parts:
-        told |= _sum(body.get(operation.parts))
-    return told if key is None else {**told, "idempotency_key": key}
+        reference |= _sum(body.get(operation.parts))
+    return reference if key is None else {**reference, "idempotency_key": key}
 
 
 def _fields(body: HiddenFields[JsonInput] | None) -> Mapping[str, JsonInput]:
@@ -345,7 +345,7 @@ def _sum(parts: JsonInput) -> dict[str, str]:
     return {"amount": str(sum(amounts)), "currency": checks.plain(currencies.pop())}
 
 
-def _told(value: str | int) -> str:
+def _text_of(value: str | int) -> str:
     return checks.plain(value) if isinstance(value, str) else str(value)
 
 

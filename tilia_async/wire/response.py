@@ -252,11 +252,13 @@ def no_answer(
         error, what = errors.TransportError, "no answer came"
     else:
         error, what = errors.ConnectError, "not sent"
-    told = error(f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference)
-    told.cause = mask.cause(ended.cause)
-    if isinstance(told, errors.ConnectError):
-        told.lasting = ended.lasting
-    return told
+    failure = error(
+        f"{what}: {ended.reason}", operation=operation.name, took_effect=effect, reference=request.reference
+    )
+    failure.cause = mask.cause(ended.cause)
+    if isinstance(failure, errors.ConnectError):
+        failure.lasting = ended.lasting
+    return failure
 
 
 def out_of_time(

@@ -137,7 +137,7 @@ class ControlApi:
         url = f"http://{request.headers.get('Host', '')}"
         call = Command(self._simulation, self._handler, self._notifier, url, path, request.query, Body(fields))
         try:
-            told = route.run(call)
+            content = route.run(call)
         except InvalidRequestError as error:
             return _failed(
                 400, "InvalidRequestError", str(error), {name: [*each] for name, each in error.problems.items()}
@@ -150,7 +150,7 @@ class ControlApi:
             return _failed(404, "LookupError", str(error))
         except ValueError as error:
             return _failed(400, "ValueError", str(error))
-        return _json(told)
+        return _json(content)
 
     async def _reset(self, _request: web.BaseRequest) -> web.Response:
         await self._simulation.reset()
@@ -204,8 +204,8 @@ def _written(event: Event) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.number, event.name.encode(), event.data)
 
 
-def _json(told: JsonValue, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(told), content_type="application/json", headers=_HEADERS)
+def _json(content: JsonValue, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(content), content_type="application/json", headers=_HEADERS)
 
 
 def _failed(status: int, kind: str, message: str, problems: JsonObject | None = None) -> web.Response:
