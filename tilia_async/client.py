@@ -58,7 +58,7 @@ from tilia_async.observe.observer import Observer
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import HiddenFields, Secret, hide, hide_body
-from tilia_async.tokens.cache import TokenCache, shared_cache
+from tilia_async.tokens.cache import TokenCache, shared_cache, tokens_of
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
@@ -198,7 +198,7 @@ class TiliaClient:
         budget = checked_seconds("timeout", timeout)
         watching = checked_observers(observers)
         self._tokens = TokenProvider(
-            cache.shelf(Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
+            tokens_of(cache, Identity.of(self._environment.url(TOKEN.service) + TOKEN.path, credentials)),
             TokenFetcher(self._environment, credentials, self._exchange, cache.clock, retry, budget, watching),
             _scope_names(scopes),
         )

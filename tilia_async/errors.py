@@ -39,7 +39,7 @@ import copy
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, TypedDict, TypeVar, Unpack
 
 from tilia_async.call_record import CallRecord
 from tilia_async.json_value import JsonValue
@@ -132,29 +132,6 @@ class TiliaError(Exception):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
-    def admit(self, inferred: Iterable[str], why: str) -> None:
-        """Add that facts of the operation are inferred.
-
-        One of these facts may be what is wrong.
-        """
-        facts = " and ".join(sorted(inferred))
-        self.args = (
-            f"{self.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
-            *self.args[1:],
-        )
-
-    def during(self, operation: str, reference: Mapping[str, str]) -> Self:
-        """Return a copy of this error, attributed to another operation.
-
-        A failed token request fails every call that waits for it.
-        """
-        is_default = copy.copy(self)
-        if self.operation is None:
-            is_default.args = (f"{operation}: {self.args[0]}", *self.args[1:])
-            is_default.operation = operation
-            is_default.reference = dict(reference)
-        return is_default
-
     def explain(self) -> str:
         """Explain the failure to people, without secrets.
 
@@ -185,6 +162,31 @@ def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, obj
     return error
 
 
+def add_inferred(error: TiliaError, inferred: Iterable[str], why: str) -> None:
+    """Add to an error that facts of its operation are inferred.
+
+    One of these facts may be what is wrong.
+    """
+    facts = " and ".join(sorted(inferred))
+    error.args = (
+        f"{error.args[0]} (not documented but inferred: {facts}; {why}. Is it wrong? See operations= of the client)",
+        *error.args[1:],
+    )
+
+
+def attributed_to(error: E, operation: str, reference: Mapping[str, str]) -> E:
+    """Return a copy of an error, attributed to an operation.
+
+    A failed token request fails every call that waits for it. An error that names an operation keeps it.
+    """
+    copied = copy.copy(error)
+    if error.operation is None:
+        copied.args = (f"{operation}: {error.args[0]}", *error.args[1:])
+        copied.operation = operation
+        copied.reference = dict(reference)
+    return copied
+
+
 @contextmanager
 def attributed(operation: str) -> Generator[None, None, None]:
     """Attribute errors that name no operation to one."""
@@ -194,7 +196,7 @@ def attributed(operation: str) -> Generator[None, None, None]:
         if error.operation is not None:
             raise
         # A copy, because several callers may have been raised the same; which hangs on none of them with its frames.
-        named = error.during(operation, error.reference)
+        named = attributed_to(error, operation, error.reference)
         try:
             raise named from None
         finally:

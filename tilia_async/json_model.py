@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
+def reshaping(model: type) -> Callable[[JsonValue], JsonValue] | None:
+    """Return how a model brings its payload into one shape.
+
+    None if it comes in one. A model whose samples disagree has a static method for it.
+    """
+    return getattr(model, "_reshape", None)
+
+
 class JsonModel:
     """Base of the models.
 

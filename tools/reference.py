@@ -1,7 +1,6 @@
 """The names and docstrings of the reference, for griffe.
 
-``::`` begins a block in the docstrings, and means nothing in Markdown. Special methods and some others are public by
-their names alone.
+``::`` begins a block in the docstrings, and means nothing in Markdown. Special methods are public by their names alone.
 """
 
 from __future__ import annotations
@@ -14,20 +13,8 @@ import griffe
 
 BLOCK = re.compile(r"^(?P<lead>.*?) ?::\n\n(?P<code>(?:(?: {4}.*)?\n)* {4}.*)", re.MULTILINE)
 
-INTERNAL = frozenset(
-    {
-        *("ENTITY", "NAME", "SHAPE", "entity", "reshape"),  # of models and events
-        *("admit", "during", "remedy"),  # of errors; docs/errors.md has the remedies
-        *("lies", "meet", "most_seconds", "next", "return_to"),  # of the sandbox's faults and clock
-        *("http_date", "plain", "rfc3339", "with_microseconds"),
-        *("replaces", "shelf"),  # of tokens
-        *("takes_the_remainder", "to_body"),  # of what requests contain
-    }
-)
-"""Members that the reference leaves out.
-
-Other rooms of the packages call nearly all of them, and nobody else.
-"""
+ELSEWHERE = frozenset({"remedy"})
+"""Members that have a page of their own: ``docs/errors.md`` has the remedy of each error."""
 
 
 class Reference(griffe.Extension):
@@ -55,9 +42,9 @@ class Reference(griffe.Extension):
             obj.docstring.value = BLOCK.sub(fenced, obj.docstring.value)
 
     def on_class(self, *, cls: griffe.Class, **_: object) -> None:
-        """Leave special and internal members of a class out."""
+        """Leave special members of a class out."""
         for name, member in list(cls.members.items()):
-            if name in INTERNAL or (member.is_special and name != "__init__"):
+            if name in ELSEWHERE or (member.is_special and name != "__init__"):
                 cls.del_member(name)
 
 

@@ -51,7 +51,7 @@ async def test_rows_that_are_not_urgent_wait_for_others_and_go_with_one_that_is(
         return True
 
     for number in (1, 2, 3):
-        commit.put(number, told=tell, urgent=False)
+        commit.put(number, on_durable=tell, urgent=False)
         await asyncio.sleep(0)
     assert disk.written == [[0]]
     await commit.add(4)
@@ -87,7 +87,7 @@ async def test_a_failure_is_told_to_each_and_ends_nothing(caplog: pytest.LogCapt
         told.append(failure)
         return True
 
-    commit.put(1, told=tell, urgent=False)
+    commit.put(1, on_durable=tell, urgent=False)
     commit.put(2)
     with pytest.raises(LedgerError):
         await commit.add(3)

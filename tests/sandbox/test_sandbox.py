@@ -248,10 +248,10 @@ async def test_each_fault_does_what_its_name_says(http: Http, fault: Fault) -> N
     _, granted = await http.token(*Scope)
     headers = {"Authorization": f"Bearer {granted['access_token']}"}
     body = {"username": "nyx", "email": {"address": "nyx@mail.example"}}
-    patience = aiohttp.ClientTimeout(total=0.3 if "hang" in fault.value else 30)
+    timeout = aiohttp.ClientTimeout(total=0.3 if "hang" in fault.value else 30)
     try:
         async with http.session.post(
-            http.url("accounts/register"), json=body, headers=headers, timeout=patience
+            http.url("accounts/register"), json=body, headers=headers, timeout=timeout
         ) as response:
             status: int | None = response.status
             assert fault is not Fault.RATE_LIMITED or response.headers["Retry-After"] == "7"

@@ -59,12 +59,12 @@ class Bench:
         self.clock = Clock()
         self.cache = TokenCache(clock=self.clock)
         self.identity = Identity.of("https://auth.example/token", Credentials("id", Secret("secret")))
-        self.shelf = self.cache.shelf(self.identity)
+        self.held = self.cache._tokens_of(self.identity)
         self.endpoint = Endpoint(self.clock)
         self.endpoint.gate.set()
 
     async def acquire(self, scopes: frozenset[str], owner: Owner = NOBODY) -> AccessToken:
-        return await self.shelf.acquire(scopes, self.endpoint, owner)
+        return await self.held.acquire(scopes, self.endpoint, owner)
 
     async def settle(self) -> None:
         """Let what flies land."""

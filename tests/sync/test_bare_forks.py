@@ -92,7 +92,7 @@ with serving as sandbox, connect(sandbox, timeout=5) as tilia:
     )
 
 
-@pytest.mark.parametrize("where", ["cache", "shelf", "pool", "stored"])
+@pytest.mark.parametrize("where", ["cache", "identity", "pool", "stored"])
 def test_a_bare_fork_while_another_thread_holds_a_lock(tmp_path: Path, where: str) -> None:
     assert (
         run_forks(
@@ -105,8 +105,8 @@ cache = TokenCache(FileTokenStore("{tmp_path}/tokens"))
 
 with serving as sandbox, connect(sandbox, timeout=5, token_cache=cache) as tilia:
     tilia.payment_methods.list("a")
-    shelf = next(iter(cache._shelves.values()))
-    lock = {{"cache": cache, "shelf": shelf, "stored": shelf._stored, "pool": tilia._client._pool}}[{where!r}]._lock
+    held = next(iter(cache._by_identity.values()))
+    lock = {{"cache": cache, "identity": held, "stored": held._stored, "pool": tilia._client._pool}}[{where!r}]._lock
     held, forked = threading.Event(), threading.Event()
 
     def hold():

@@ -76,7 +76,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.model = Model()
         cache = TokenCache(clock=lambda: self.model.now)
-        self.shelf = cache.shelf(Identity.of("https://auth.example/token", Credentials("id", Secret("secret"))))
+        self.held = cache._tokens_of(Identity.of("https://auth.example/token", Credentials("id", Secret("secret"))))
         self.open: list[Exchange] = []
         self.asked = 0
         self.values = 0
@@ -89,7 +89,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.clients = [self.client(together) for together in TOGETHER]
 
     def client(self, together: Scopes) -> Client:
-        return Client(Owner(together), TokenProvider(self.shelf, self.fetch, together))
+        return Client(Owner(together), TokenProvider(self.held, self.fetch, together))
 
     async def fetch(self, scopes: Scopes, generation: int) -> AccessToken:
         self.asked += 1
@@ -142,13 +142,13 @@ class TokenMachine(RuleBasedStateMachine):
         token = AccessToken(
             value, granted, lifetime, exchange.asked_at, datetime.now(UTC), generation=exchange.generation
         )
-        before = self.shelf.find(exchange.scopes)
+        before = self.held.find(exchange.scopes)
         self.dropped.discard(value)
         exchange.answered.set_result(token)
         self.model.answer(exchange.scopes, Token(value, granted, lifetime, exchange.asked_at, exchange.generation))
         self.settle()
         self.each_caller_has_what_is_due()
-        after = self.shelf.find(exchange.scopes)
+        after = self.held.find(exchange.scopes)
         assert before is None or after is None or after.generation >= before.generation, "an older token came back"
 
     @precondition(lambda self: self.open)
@@ -248,13 +248,13 @@ class TokenMachine(RuleBasedStateMachine):
             self.refuse_token(self.found(scopes), scopes, expired=then_expired)
 
     def found(self, scopes: Scopes) -> AccessToken:
-        token = self.shelf.find(scopes)
+        token = self.held.find(scopes)
         assert token is not None
         return token
 
     def refuse_token(self, token: AccessToken, needed: Scopes, *, expired: bool) -> None:
         known = Token(token.value, token.scopes, token.lifetime, token.issued_at, token.generation)
-        helps = self.shelf.refuse(token, needed, expired=expired)
+        helps = self.held.refuse(token, needed, expired=expired)
         assert helps is self.model.refuse(known, needed, expired=expired)
         if helps:
             self.dropped.add(token.value)
@@ -320,7 +320,7 @@ class TokenMachine(RuleBasedStateMachine):
     @invariant()
     def a_hit_is_a_token_that_may_be_served(self) -> None:
         for scopes in KEYS:
-            token, expected = self.shelf.find(scopes), self.model.hit(scopes)
+            token, expected = self.held.find(scopes), self.model.hit(scopes)
             assert (token and (token.value, token.generation)) == (
                 expected and (expected.value, expected.generation)
             ), scopes

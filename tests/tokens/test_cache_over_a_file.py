@@ -40,7 +40,7 @@ def test_the_monotonic_clock_of_another_process_does_not_matter(tmp_path: Path, 
     store = FileTokenStore(tmp_path / "tokens")
     ends = datetime.now(UTC) + timedelta(seconds=80)
     asyncio.run(store.save(MINE, AccessToken("token", READ, 100, time.monotonic() - 20, ends)))
-    found = asyncio.run(TokenCache(store, clock=lambda: now).shelf(MINE).acquire(READ, no_fetch, Anyone()))
+    found = asyncio.run(TokenCache(store, clock=lambda: now)._tokens_of(MINE).acquire(READ, no_fetch, Anyone()))
     assert now + 50 < found.refresh_at < now + 60
     assert now + 70 < found.unusable_at < now + 76
 

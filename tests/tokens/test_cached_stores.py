@@ -27,12 +27,12 @@ async def test_a_store_carries_tokens_to_another_cache_with_another_clock(bench:
     async def no_fetch(scopes: frozenset[str], generation: int) -> AccessToken:
         raise AssertionError("there is a token in the store")
 
-    token = await here.shelf(bench.identity).acquire(BOTH, fetch, NOBODY)
-    shelf = there.shelf(bench.identity)
-    found = await shelf.acquire(READ, no_fetch, NOBODY)
+    token = await here._tokens_of(bench.identity).acquire(BOTH, fetch, NOBODY)
+    held = there._tokens_of(bench.identity)
+    found = await held.acquire(READ, no_fetch, NOBODY)
     assert found.value == token.value
     assert 90_000 + 90 < found.unusable_at < 90_000 + 96
-    assert shelf.find(READ) is found
+    assert held.find(READ) is found
     assert copy.deepcopy(found) == found
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(found)
@@ -61,7 +61,7 @@ async def test_a_slow_flight_replaces_no_newer_token(
     endpoint = Gates(bench.clock, granted)
 
     async def begin(scopes: frozenset[str]) -> asyncio.Task[AccessToken]:
-        task = asyncio.create_task(bench.shelf.acquire(scopes, endpoint, NOBODY))
+        task = asyncio.create_task(bench.held.acquire(scopes, endpoint, NOBODY))
         await bench.settle()
         return task
 
@@ -76,7 +76,7 @@ async def test_a_slow_flight_replaces_no_newer_token(
     assert older.generation < newer.generation
     for scopes in (READ, WRITE, BOTH):
         assert (await (await begin(scopes))).value == newer.value
-        found = bench.shelf.find(scopes)
+        found = bench.held.find(scopes)
         assert found is not None
         assert found.value == newer.value
 
@@ -84,9 +84,9 @@ async def test_a_slow_flight_replaces_no_newer_token(
 @pytest.mark.asyncio
 async def test_a_slow_flight_replaces_a_newer_token_that_has_ended(bench: Bench) -> None:
     endpoint = Gates(bench.clock, BOTH)
-    first = asyncio.create_task(bench.shelf.acquire(READ, endpoint, NOBODY))
+    first = asyncio.create_task(bench.held.acquire(READ, endpoint, NOBODY))
     await bench.settle()
-    second = asyncio.create_task(bench.shelf.acquire(WRITE, endpoint, NOBODY))
+    second = asyncio.create_task(bench.held.acquire(WRITE, endpoint, NOBODY))
     await bench.settle()
     endpoint.open[WRITE].set()
     await second
@@ -94,7 +94,7 @@ async def test_a_slow_flight_replaces_a_newer_token_that_has_ended(bench: Bench)
     endpoint.open[READ].set()
     older = await first
     await bench.settle()
-    assert (await bench.shelf.acquire(BOTH, endpoint, NOBODY)).value == older.value
+    assert (await bench.held.acquire(BOTH, endpoint, NOBODY)).value == older.value
 
 
 @pytest.mark.asyncio
@@ -102,8 +102,8 @@ async def test_a_stored_token_that_has_ended_is_not_served(bench: Bench) -> None
     store = MemoryTokenStore()
     await store.save(bench.identity, AccessToken("old", READ, 3600, 0.0, datetime.now(UTC) - timedelta(seconds=1)))
     bench.endpoint.gate.set()
-    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
-    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+    held = TokenCache(store, clock=bench.clock)._tokens_of(bench.identity)
+    assert (await held.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
 
 
 class Faulty:
@@ -127,11 +127,11 @@ class Faulty:
 
 @pytest.mark.asyncio
 async def test_a_store_that_fails_stops_no_call(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    shelf = TokenCache(Faulty(OSError("canary-token")), clock=bench.clock).shelf(bench.identity)
-    waiters = [asyncio.create_task(shelf.acquire(READ, bench.endpoint, NOBODY)) for _ in range(3)]
+    held = TokenCache(Faulty(OSError("canary-token")), clock=bench.clock)._tokens_of(bench.identity)
+    waiters = [asyncio.create_task(held.acquire(READ, bench.endpoint, NOBODY)) for _ in range(3)]
     assert {token.value for token in await asyncio.gather(*waiters)} == {"token-1"}
-    assert shelf.refuse(shelf.find(READ), READ, expired=True)
-    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-2"
+    assert held.refuse(held.find(READ), READ, expired=True)
+    assert (await held.acquire(READ, bench.endpoint, NOBODY)).value == "token-2"
     said = [record.getMessage() for record in caplog.records]
     assert all("the token store could not" in text and "OSError" in text for text in said)
     assert {text.split(" could not ")[1].split(",")[0] for text in said} == {"load", "save", "discard"}
@@ -140,9 +140,9 @@ async def test_a_store_that_fails_stops_no_call(bench: Bench, caplog: pytest.Log
 
 @pytest.mark.asyncio
 async def test_a_store_that_refuses_to_be_used_says_so(bench: Bench) -> None:
-    shelf = TokenCache(Faulty(ConfigurationError("chmod 600")), clock=bench.clock).shelf(bench.identity)
+    held = TokenCache(Faulty(ConfigurationError("chmod 600")), clock=bench.clock)._tokens_of(bench.identity)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        await shelf.acquire(READ, bench.endpoint, NOBODY)
+        await held.acquire(READ, bench.endpoint, NOBODY)
     assert bench.endpoint.asked == []
 
 
@@ -158,18 +158,18 @@ async def test_a_refused_token_that_a_store_keeps_is_not_served_again(bench: Ben
     store = Forgetless()
     lasting = timedelta(seconds=100)
     await store.save(bench.identity, AccessToken("stored", READ, 100, 0.0, datetime.now(UTC) + lasting))
-    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
-    token = await shelf.acquire(READ, bench.endpoint, NOBODY)
+    held = TokenCache(store, clock=bench.clock)._tokens_of(bench.identity)
+    token = await held.acquire(READ, bench.endpoint, NOBODY)
     assert (token.value, bench.endpoint.asked) == ("stored", [])
-    assert shelf.refuse(token, READ, expired=True)
-    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+    assert held.refuse(token, READ, expired=True)
+    assert (await held.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
 
 
 @pytest.mark.asyncio
 async def test_another_processs_refresh_serves_at_the_soft_threshold_and_after_a_refusal(bench: Bench) -> None:
     """Two caches are as two processes: they share a store and nothing else."""
     store = MemoryTokenStore()
-    here, there = (TokenCache(store, clock=bench.clock).shelf(bench.identity) for _ in range(2))
+    here, there = (TokenCache(store, clock=bench.clock)._tokens_of(bench.identity) for _ in range(2))
     exchanges: list[frozenset[str]] = []
 
     async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
@@ -203,8 +203,8 @@ async def test_a_stored_token_from_before_the_clock_was_put_back_is_not_served_a
     store = MemoryTokenStore()
     future = AccessToken("future", READ, 100, 0.0, datetime.now(UTC) + timedelta(hours=2))
     await store.save(bench.identity, future)
-    shelf = TokenCache(store, clock=bench.clock).shelf(bench.identity)
-    assert (await shelf.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
+    held = TokenCache(store, clock=bench.clock)._tokens_of(bench.identity)
+    assert (await held.acquire(READ, bench.endpoint, NOBODY)).value == "token-1"
     assert [token.value for token in await store.load(bench.identity)] == ["token-1"]
 
 

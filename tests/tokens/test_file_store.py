@@ -329,7 +329,7 @@ def test_a_forked_child_does_not_release_its_parents_claim(path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_another_caches_token_serves_after_a_refusal_and_is_not_dropped_with_the_old(path: Path) -> None:
-    here, there = (TokenCache(FileTokenStore(path)).shelf(identity()) for _ in range(2))
+    here, there = (TokenCache(FileTokenStore(path))._tokens_of(identity()) for _ in range(2))
     asked: list[frozenset[str]] = []
 
     async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:

@@ -18,12 +18,12 @@ __all__ = ["bench"]
 async def test_a_client_that_closes_ends_its_flight_and_the_others_start_anew(bench: Bench) -> None:
     slow = Endpoint(bench.clock)
     leaving, staying = Owner(), Owner()
-    starter = asyncio.create_task(bench.shelf.acquire(READ, slow, leaving))
+    starter = asyncio.create_task(bench.held.acquire(READ, slow, leaving))
     await bench.settle()
     waiter = asyncio.create_task(bench.acquire(READ, staying))
     await bench.settle()
     leaving.closed = True
-    await bench.shelf.release(leaving)
+    await bench.held.release(leaving)
     assert (await waiter).value == "token-1"
     with pytest.raises(ClientClosedError):
         await starter
@@ -39,7 +39,7 @@ async def test_a_flight_of_a_client_that_closes_tells_nobody_else_that_it_is_clo
         seen.append("closing")
         raise ClientClosedError("the client is closed")
 
-    starter = asyncio.create_task(bench.shelf.acquire(READ, closing, leaving := Owner()))
+    starter = asyncio.create_task(bench.held.acquire(READ, closing, leaving := Owner()))
     waiter = asyncio.create_task(bench.acquire(READ))
     await asyncio.sleep(0)
     leaving.closed = True
@@ -58,11 +58,11 @@ async def test_a_client_that_was_closed_meanwhile_starts_no_flight(bench: Bench)
 
         @property
         def closed(self) -> bool:
-            assert bench.shelf._lock._locks[os.getpid()]._is_owned(), "a look without the lock may be too early"
+            assert bench.held._lock._locks[os.getpid()]._is_owned(), "a look without the lock may be too early"
             return True
 
     with pytest.raises(ClientClosedError):
-        await bench.shelf.acquire(READ, bench.endpoint, Closing())
+        await bench.held.acquire(READ, bench.endpoint, Closing())
     assert bench.endpoint.asked == []
 
 
@@ -70,10 +70,10 @@ async def test_a_client_that_was_closed_meanwhile_starts_no_flight(bench: Bench)
 async def test_a_close_that_is_cancelled_has_ended_all_flights(bench: Bench) -> None:
     leaving = Owner()
     slow = Endpoint(bench.clock)
-    starters = [asyncio.create_task(bench.shelf.acquire(scopes, slow, leaving)) for scopes in (READ, WRITE)]
+    starters = [asyncio.create_task(bench.held.acquire(scopes, slow, leaving)) for scopes in (READ, WRITE)]
     await bench.settle()
     leaving.closed = True
-    closing = asyncio.create_task(bench.shelf.release(leaving))
+    closing = asyncio.create_task(bench.held.release(leaving))
     await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait([closing, *starters])
@@ -84,13 +84,13 @@ async def test_a_close_that_is_cancelled_has_ended_all_flights(bench: Bench) -> 
 @pytest.mark.asyncio
 async def test_an_older_flight_of_other_scopes_does_not_replace_a_newer_token(bench: Bench) -> None:
     slow = Endpoint(bench.clock, granted=READ, same="slow")
-    late = asyncio.create_task(bench.shelf.acquire(BOTH, slow, NOBODY))
+    late = asyncio.create_task(bench.held.acquire(BOTH, slow, NOBODY))
     await bench.settle()
     newer = await bench.acquire(READ)
     slow.gate.set()
     assert (await late).value == "slow"
-    assert bench.shelf.find(READ) is newer
-    assert bench.shelf.find(BOTH) is newer, "less is granted for both, and this is the newest of it"
+    assert bench.held.find(READ) is newer
+    assert bench.held.find(BOTH) is newer, "less is granted for both, and this is the newest of it"
 
 
 @pytest.mark.asyncio
@@ -99,7 +99,7 @@ async def test_a_defect_reaches_those_who_wait(bench: Bench) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(TokenError, match="ZeroDivisionError"):
-        await bench.shelf.acquire(READ, broken, NOBODY)
+        await bench.held.acquire(READ, broken, NOBODY)
 
 
 def test_threads_share_one_flight(bench: Bench) -> None:
@@ -140,7 +140,7 @@ def test_a_loop_that_is_closed_with_a_flight_aboard_makes_the_others_start_anew(
     loop.run_until_complete(asyncio.sleep(0))
 
     async def wait_elsewhere() -> AccessToken:
-        waiter = asyncio.create_task(bench.shelf.acquire(READ, other, NOBODY))
+        waiter = asyncio.create_task(bench.held.acquire(READ, other, NOBODY))
         await asyncio.sleep(0)
         for task in asyncio.all_tasks(loop):
             task.cancel()
@@ -162,24 +162,24 @@ def test_a_forked_child_keeps_the_tokens_and_none_of_the_flights(bench: Bench) -
     loop = asyncio.new_event_loop()
     flying = loop.create_task(bench.acquire(WRITE))
     loop.run_until_complete(asyncio.sleep(0))
-    bench.shelf._lock.__enter__()
+    bench.held._lock.__enter__()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            kept = bench.shelf.find(READ)
+            kept = bench.held.find(READ)
             here = Endpoint(bench.clock, same="child")
             asyncio.events._set_running_loop(None)
 
             async def acquire() -> AccessToken:
                 here.gate.set()
-                return await bench.shelf.acquire(WRITE, here, NOBODY)
+                return await bench.held.acquire(WRITE, here, NOBODY)
 
             fresh = asyncio.new_event_loop().run_until_complete(acquire())
             status = 0 if kept is not None and fresh.value == "child" else 2
         finally:
             os._exit(status)
-    bench.shelf._lock.__exit__(None, None, None)
+    bench.held._lock.__exit__(None, None, None)
     _, status = os.waitpid(child, 0)
     flying.cancel()
     bench.endpoint.gate.set()
@@ -192,7 +192,7 @@ def test_a_forked_child_keeps_the_tokens_and_none_of_the_flights(bench: Bench) -
 async def test_a_flight_that_is_cancelled_before_its_first_step_poisons_nothing(bench: Bench) -> None:
     first = asyncio.create_task(bench.acquire(READ))
     await asyncio.sleep(0)
-    bench.shelf._flights[READ].task.cancel()
+    bench.held._flights[READ].task.cancel()
     assert (await first).value == "token-1"
 
 
@@ -217,8 +217,8 @@ def test_a_flight_on_a_loop_that_was_left_lying_makes_the_others_start_anew(benc
     loop.run_until_complete(asyncio.sleep(0))
     other = Endpoint(bench.clock, same="elsewhere")
     other.gate.set()
-    assert asyncio.run(bench.shelf.acquire(READ, other, NOBODY)).value == "elsewhere"
+    assert asyncio.run(bench.held.acquire(READ, other, NOBODY)).value == "elsewhere"
     bench.endpoint.gate.set()
     loop.run_until_complete(stuck)
     loop.close()
-    assert bench.shelf.find(READ).value == "elsewhere"
+    assert bench.held.find(READ).value == "elsewhere"

@@ -76,8 +76,8 @@ class Scripted(MemoryTokenStore):
         await self.step("release")
 
 
-def shelf_over(store: Any) -> IdentityTokens:
-    return TokenCache(store).shelf(MINE)
+def tokens_over(store: Any) -> IdentityTokens:
+    return TokenCache(store)._tokens_of(MINE)
 
 
 async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
@@ -85,7 +85,7 @@ async def fetch(scopes: frozenset[str], generation: int) -> AccessToken:
 
 
 async def acquired(store: Any) -> str:
-    return (await shelf_over(store).acquire(READ, fetch, Owner())).value
+    return (await tokens_over(store).acquire(READ, fetch, Owner())).value
 
 
 async def fails() -> None:
@@ -117,15 +117,15 @@ async def test_a_step_that_hangs_is_cancelled_and_the_store_left_alone_for_a_whi
 ) -> None:
     monkeypatch.setattr(store_adapter, "STEP_SECONDS", 0.05)
     store = Scripted(step, hangs)
-    shelf = shelf_over(store)
-    assert (await shelf.acquire(READ, fetch, Owner())).value == "fetched"
+    held = tokens_over(store)
+    assert (await held.acquire(READ, fetch, Owner())).value == "fetched"
     assert "took longer than 0.05 s" in caplog.text
     asked = len(store.asked)
-    assert (await shelf.acquire(frozenset({"other"}), fetch, Owner())).value == "fetched"
+    assert (await held.acquire(frozenset({"other"}), fetch, Owner())).value == "fetched"
     assert len(store.asked) == asked
-    monkeypatch.setattr(shelf._stored, "_away_until", 0.0)
+    monkeypatch.setattr(held._stored, "_away_until", 0.0)
     store.at = "nothing"
-    await shelf.acquire(frozenset({"third"}), fetch, Owner())
+    await held.acquire(frozenset({"third"}), fetch, Owner())
     assert len(store.asked) > asked
 
 
@@ -198,11 +198,11 @@ async def test_a_flight_that_is_cancelled_gives_its_claim_back() -> None:
         raise AssertionError
 
     store, owner = Scripted("nothing", fails), Owner()
-    shelf = shelf_over(store)
-    waiting = asyncio.create_task(shelf.acquire(READ, never, owner))
+    held = tokens_over(store)
+    waiting = asyncio.create_task(held.acquire(READ, never, owner))
     await started.wait()
     owner.closed = True
-    await shelf.release(owner)
+    await held.release(owner)
     assert store.asked[-1] == "release"
     waiting.cancel()
 

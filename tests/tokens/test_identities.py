@@ -19,7 +19,7 @@ __all__ = ["bench"]
 
 def test_nothing_of_it_shows_a_token(bench: Bench) -> None:
     token = asyncio.run(bench.acquire(READ))
-    shown = repr([token, bench.cache, bench.shelf, bench.identity, TokenProvider(bench.shelf, bench.endpoint)])
+    shown = repr([token, bench.cache, bench.held, bench.identity, TokenProvider(bench.held, bench.endpoint)])
     assert "token-1" not in shown
     assert "secret" not in shown.replace("secret_digest", "")
 
@@ -27,18 +27,18 @@ def test_nothing_of_it_shows_a_token(bench: Bench) -> None:
 def test_a_cache_does_not_keep_the_identities_of_a_whole_life() -> None:
     cache = TokenCache()
     for number in range(1000):
-        cache.shelf(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
+        cache._tokens_of(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
     gc.collect()
-    assert len(cache._shelves) == len(cache._latest) == 256
+    assert len(cache._by_identity) == len(cache._latest) == 256
 
 
 def test_a_shelf_that_a_client_uses_is_the_one_of_its_identity_however_many_come_and_go() -> None:
     cache = TokenCache()
     identity = Identity.of("https://auth.example/token", Credentials("id", Secret("secret")))
-    used = cache.shelf(identity)
+    used = cache._tokens_of(identity)
     for number in range(1000):
-        cache.shelf(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
-    assert cache.shelf(identity) is used
+        cache._tokens_of(Identity.of("https://auth.example/token", Credentials(f"id-{number}", Secret("secret"))))
+    assert cache._tokens_of(identity) is used
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -50,12 +50,12 @@ from tilia_async.secret import Secret
 from tilia_async.tokens import Identity
 from tilia_async.tokens.cache import shared_cache, _shared
 identity = Identity.of("https://auth.example/token", Credentials("id", Secret("secret")))
-shelf = shared_cache().shelf(identity)
-with _shared.lock, _shared.cache._lock, shelf._lock:
+held = shared_cache()._tokens_of(identity)
+with _shared.lock, _shared.cache._lock, held._lock:
     child = os.fork()
     if child == 0:
         # A lock that stayed taken would keep the child here.
-        found = shared_cache().shelf(identity) is shelf and shelf.usable(frozenset({"read"})) is None
+        found = shared_cache()._tokens_of(identity) is held and held.usable(frozenset({"read"})) is None
         os._exit(0 if found else 2)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -80,13 +80,13 @@ async def test_made_up_scopes_do_not_fill_the_memory(bench: Bench) -> None:
         with pytest.raises(TokenError):
             await bench.acquire(frozenset({f"other_{number}"}))
     for number in range(600):
-        bench.shelf.refuse(
+        bench.held.refuse(
             AccessToken(f"token-{number}", READ, 100, 0, datetime.now(UTC)), frozenset({str(number)}), expired=False
         )
     gc.collect()
     assert sum(token() is not None for token in issued) <= 256
     assert bench.endpoint.asked.count(frozenset({"other_599"})) == 1
-    for held in (bench.shelf._hot, bench.shelf._tokens, bench.shelf._refusals._refusals, bench.shelf.suspects):
+    for held in (bench.held._hot, bench.held._tokens, bench.held._refusals._refusals, bench.held.suspects):
         assert len(held) <= 256
 
 

@@ -19,10 +19,10 @@ async def test_from_the_soft_threshold_the_old_token_serves_while_one_flight_ref
         assert await bench.acquire(READ) is old
     await bench.settle()
     assert len(bench.endpoint.asked) == 2
-    assert bench.shelf.find(READ) is old
+    assert bench.held.find(READ) is old
     bench.endpoint.gate.set()
     await bench.settle()
-    assert bench.shelf.find(READ).value == "token-2"
+    assert bench.held.find(READ).value == "token-2"
 
 
 @pytest.mark.asyncio
@@ -44,7 +44,7 @@ async def test_thresholds_are_fractions_so_short_lived_tokens_work(bench: Bench)
     bench.endpoint.lifetime = 2.0
     await bench.acquire(READ)
     bench.clock.now += 1.4
-    assert bench.shelf.find(READ) is not None
+    assert bench.held.find(READ) is not None
     bench.clock.now += 0.6
     assert (await bench.acquire(READ)).value == "token-2"
 
@@ -59,9 +59,9 @@ async def test_a_server_that_serves_the_same_token_again_causes_no_loop(bench: B
         await bench.acquire(READ)
         await bench.settle()
     assert len(bench.endpoint.asked) == 2
-    assert bench.shelf.refuse(token, READ, expired=True)
+    assert bench.held.refuse(token, READ, expired=True)
     again = await bench.acquire(READ)
-    assert not bench.shelf.refuse(again, READ, expired=True), "the same token again does not help"
+    assert not bench.held.refuse(again, READ, expired=True), "the same token again does not help"
 
 
 @pytest.mark.asyncio
@@ -70,10 +70,10 @@ async def test_fifty_refusals_together_ask_for_one_new_token(bench: Bench) -> No
 
     async def one_call() -> int:
         tries = 1
-        if bench.shelf.refuse(old, READ, expired=False):
+        if bench.held.refuse(old, READ, expired=False):
             token = await bench.acquire(READ)
             tries += 1
-            assert not bench.shelf.refuse(token, READ, expired=False)
+            assert not bench.held.refuse(token, READ, expired=False)
         return tries
 
     assert set(await asyncio.gather(*(one_call() for _ in range(50)))) == {2}
@@ -83,10 +83,10 @@ async def test_fifty_refusals_together_ask_for_one_new_token(bench: Bench) -> No
 @pytest.mark.asyncio
 async def test_only_the_refused_token_is_dropped(bench: Bench) -> None:
     old = await bench.acquire(READ)
-    bench.shelf.refuse(old, READ, expired=True)
+    bench.held.refuse(old, READ, expired=True)
     new = await bench.acquire(READ)
-    assert bench.shelf.refuse(old, READ, expired=True), "the other one is gone already"
-    assert bench.shelf.find(READ) is new
+    assert bench.held.refuse(old, READ, expired=True), "the other one is gone already"
+    assert bench.held.find(READ) is new
 
 
 @pytest.mark.asyncio
@@ -97,17 +97,17 @@ async def test_a_refused_token_is_dropped_also_where_it_is_no_hit(bench: Bench) 
     bench.endpoint.granted = BOTH
     await bench.acquire(BOTH)
     bench.clock.now -= 96
-    assert bench.shelf.refuse(less, READ, expired=True)
+    assert bench.held.refuse(less, READ, expired=True)
     assert (await bench.acquire(READ)).value == "token-2"
 
 
 @pytest.mark.asyncio
 async def test_a_replacement_that_was_accepted_may_be_replaced_again(bench: Bench) -> None:
     old = await bench.acquire(READ)
-    assert bench.shelf.refuse(old, READ, expired=False)
+    assert bench.held.refuse(old, READ, expired=False)
     new = await bench.acquire(READ)
-    bench.shelf.accept(READ)
-    assert bench.shelf.refuse(new, READ, expired=False)
+    bench.held.accept(READ)
+    assert bench.held.refuse(new, READ, expired=False)
 
 
 @pytest.mark.asyncio
@@ -123,11 +123,11 @@ async def test_a_token_granted_for_less_is_kept_under_both_and_not_asked_for_aga
 async def test_an_older_flight_does_not_replace_a_newer_token(bench: Bench) -> None:
     slow = Endpoint(bench.clock, same="slow")
     leaving = Owner()
-    late = asyncio.create_task(bench.shelf.acquire(READ, slow, leaving))
+    late = asyncio.create_task(bench.held.acquire(READ, slow, leaving))
     await bench.settle()
-    flight = bench.shelf._flights.pop(READ)
+    flight = bench.held._flights.pop(READ)
     newer = await bench.acquire(READ)
     slow.gate.set()
     await flight.task
     assert (await late).value == "slow"
-    assert bench.shelf.find(READ) is newer
+    assert bench.held.find(READ) is newer

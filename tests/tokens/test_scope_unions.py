@@ -20,7 +20,7 @@ async def test_a_refused_union_falls_back_to_what_is_needed(bench: Bench) -> Non
             raise TokenError("no such scope", status=400, scopes=scopes)
         return await bench.endpoint(scopes, generation)
 
-    source = TokenProvider(bench.shelf, fetch, BOTH)
+    source = TokenProvider(bench.held, fetch, BOTH)
     for _ in range(3):
         assert (await source.acquire(READ)).scopes == READ
     assert refused == [BOTH]
@@ -35,7 +35,7 @@ async def test_a_refused_union_does_not_hold_up_a_token_that_serves(bench: Bench
         return await bench.endpoint(scopes, generation)
 
     failure: TiliaError = TokenError("no such scope", status=403, scopes=BOTH)
-    source = TokenProvider(bench.shelf, fetch, BOTH)
+    source = TokenProvider(bench.held, fetch, BOTH)
     own = await source.acquire(READ)
     bench.clock.now += 80
     failure = ConnectError("no route")
@@ -48,7 +48,7 @@ async def test_a_refused_union_does_not_hold_up_a_token_that_serves(bench: Bench
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
 async def test_any_refusal_of_a_union_falls_back_once(bench: Bench, status: int) -> None:
     bench.endpoint.failure = TokenError("no", status=status, scopes=BOTH)
-    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.held, bench.endpoint, BOTH)
     with pytest.raises(TokenError):
         await source.acquire(READ)
     assert bench.endpoint.asked == [BOTH, READ]
@@ -58,13 +58,13 @@ async def test_any_refusal_of_a_union_falls_back_once(bench: Bench, status: int)
 async def test_an_outage_is_no_refusal_of_a_union(bench: Bench) -> None:
     bench.endpoint.failure = TokenError("down", status=503, scopes=BOTH)
     with pytest.raises(TokenError):
-        await TokenProvider(bench.shelf, bench.endpoint, BOTH).acquire(READ)
+        await TokenProvider(bench.held, bench.endpoint, BOTH).acquire(READ)
     assert bench.endpoint.asked == [BOTH]
 
 
 @pytest.mark.asyncio
 async def test_a_union_that_is_refreshed_is_refreshed_as_a_union(bench: Bench) -> None:
-    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.held, bench.endpoint, BOTH)
     old = await source.acquire(READ)
     bench.clock.now += 80
     assert await source.acquire(READ) is old
@@ -76,14 +76,14 @@ async def test_a_union_that_is_refreshed_is_refreshed_as_a_union(bench: Bench) -
 @pytest.mark.asyncio
 async def test_a_union_that_was_dropped_meanwhile_is_not_brought_back(bench: Bench) -> None:
     union = await bench.acquire(BOTH)
-    bench.shelf.refuse(union, READ, expired=True)
-    bench.shelf.alias(READ, BOTH)
-    assert bench.shelf.find(READ) is None
+    bench.held.refuse(union, READ, expired=True)
+    bench.held.alias(READ, BOTH)
+    assert bench.held.find(READ) is None
 
 
 @pytest.mark.asyncio
 async def test_a_union_is_asked_for_once_and_found_without_waiting(bench: Bench) -> None:
-    source = TokenProvider(bench.shelf, bench.endpoint, BOTH)
+    source = TokenProvider(bench.held, bench.endpoint, BOTH)
     await source.acquire(READ)
     assert source.find(READ) is not None
     await source.acquire(WRITE)

@@ -22,18 +22,18 @@ async def test_one_exchange_for_ten_thousand_waiters(bench: Bench) -> None:
 
 @pytest.mark.asyncio
 async def test_a_hit_needs_no_await(bench: Bench) -> None:
-    assert bench.shelf.find(READ) is None
+    assert bench.held.find(READ) is None
     token = await bench.acquire(READ)
-    assert bench.shelf.find(READ) is token
+    assert bench.held.find(READ) is token
     bench.clock.now += 74.9
-    assert bench.shelf.find(READ) is token
+    assert bench.held.find(READ) is token
 
 
 @pytest.mark.asyncio
 async def test_a_superset_serves_and_a_subset_does_not(bench: Bench) -> None:
     both = await bench.acquire(BOTH)
     assert await bench.acquire(READ) is both
-    assert bench.shelf.find(READ) is both
+    assert bench.held.find(READ) is both
     other = Bench()
     await other.acquire(READ)
     await other.acquire(BOTH)
@@ -61,7 +61,7 @@ async def test_a_flight_whose_waiters_are_all_gone_still_brings_its_token(bench:
     only.cancel()
     bench.endpoint.gate.set()
     await bench.settle()
-    assert bench.shelf.find(READ) is not None
+    assert bench.held.find(READ) is not None
 
 
 @pytest.mark.asyncio

@@ -361,8 +361,8 @@ def test_what_ends_the_exchange_of_a_token_shows_no_secret(error: BaseException,
     async def ended_at(server: HostileServer, at: int) -> bool:
         cache = TokenCache(FileTokenStore(tmp_path / f"{at}"))
         async with TiliaClient("id", SECRET, server.template, retry=QUICK, token_cache=cache) as tilia:
-            shelf, scopes = tilia._tokens.shelf, frozenset({"a"})
-            flight = shelf._fly(scopes, tilia._tokens.fetch, 1, None)
+            held, scopes = tilia._tokens.tokens, frozenset({"a"})
+            flight = held._fly(scopes, tilia._tokens.fetch, 1, None)
             suspensions, came = await outcome(Thrown(flight, at, type(error)(*error.args)))
         if came is not None:
             assert type(came) is type(error)

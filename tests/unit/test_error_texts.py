@@ -35,7 +35,11 @@ def with_all(kind: type[TiliaError]) -> TiliaError:
 
 @pytest.mark.parametrize("kind", dict.fromkeys(kinds()), ids=lambda kind: kind.__name__)
 def test_of_any_class(kind: type[TiliaError]) -> None:
-    for error in (kind(HOSTILE), with_all(kind), with_all(kind).during("accounts.find", {"username": HOSTILE})):
+    for error in (
+        kind(HOSTILE),
+        with_all(kind),
+        errors.attributed_to(with_all(kind), "accounts.find", {"username": HOSTILE}),
+    ):
         for text in (str(error), str(error.args[0]), repr(error)):
             assert text.isprintable(), text
         assert all(line.isprintable() for line in error.explain().split("\n"))

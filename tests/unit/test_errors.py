@@ -117,7 +117,7 @@ def test_an_error_can_be_built_from_its_text_alone(
     again = pickle.loads(pickle.dumps(twin))
     assert (str(again), again.took_effect, again.args) == (str(twin), twin.took_effect, twin.args)
     assert str(rebuild(twin)) == str(error)
-    assert str(copy.copy(twin).during("c.d", {})) == f"c.d: {error}"
+    assert str(errors.attributed_to(twin, "c.d", {})) == f"c.d: {error}"
 
 
 @pytest.mark.parametrize("effect", [None, True, False])
@@ -134,7 +134,7 @@ def test_no_doubt_is_lost_on_the_way(
         told = error
     else:
         told = type(error)("what happened", operation="a.b", took_effect=effect)
-    told.admit({"path"}, "by its name")
+    errors.add_inferred(told, {"path"}, "by its name")
     twin = rebuild(told)
     if told.took_effect is not False:
         assert twin.took_effect is not False
@@ -229,7 +229,7 @@ def test_a_long_answer_is_clipped_in_the_text_but_not_in_the_attributes() -> Non
 
 def test_a_shared_failure_is_told_as_each_calls_own() -> None:
     shared = errors.TokenError("no token", status=400, scopes={"x"})
-    told = shared.during("accounts.get", {"account_id": "a"})
+    told = errors.attributed_to(shared, "accounts.get", {"account_id": "a"})
     assert str(told) == "accounts.get: no token"
     assert (told.operation, told.reference) == ("accounts.get", {"account_id": "a"})
     assert str(shared) == "no token"

@@ -21,7 +21,7 @@ from tilia_async.models.invoices import (
     InvoiceState,
 )
 from tilia_async.models.line_items import LineItem, Location, PaymentSource, problems_of_sources
-from tilia_async.models.request_part import of_kind, problems_of
+from tilia_async.models.request_part import body_of, of_kind, problems_of
 from tilia_async.models.requests import AuthorizeInvoiceBody, InvoiceBody, InvoicesQuery, NoFields
 from tilia_async.scopes import Scope
 from tilia_async.wire.operation import Evidence, Operation, Repeat
@@ -332,16 +332,16 @@ def invoice_body(
             **{field: ["is no field of an invoice"] for field in given if field not in _DETAILS},
         },
     )
-    body: dict[str, JsonInput] = {"account_id": account_id, "line_items": [item.to_body() for item in line_items]}
+    body: dict[str, JsonInput] = {"account_id": account_id, "line_items": [body_of(item) for item in line_items]}
     if payment_methods:
-        body["payment_methods"] = [source.to_body() for source in payment_methods]
+        body["payment_methods"] = [body_of(source) for source in payment_methods]
     body |= {field: checks.plain(text) for field in texts if isinstance(text := given.get(field), str)}
     if "metadata" in details:
         body["metadata"] = details["metadata"]
     if "tax_inclusive" in details:
         body["tax_inclusive"] = details["tax_inclusive"]
     if location is not None:
-        body["location"] = location.to_body()
+        body["location"] = body_of(location)
     return body
 
 

@@ -10,6 +10,7 @@ from tilia_async.currencies import as_iso_writes_it
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
 from tilia_async.models.line_items import Location
+from tilia_async.models.request_part import body_of
 from tilia_async.models.requests import ConversionBody, NoFields, PurchaseBody
 from tilia_async.models.token_exchanges import ExchangeStatus, TokenExchange
 from tilia_async.scopes import Scope
@@ -136,7 +137,7 @@ class TokenExchanges:
         if tax_inclusive is not None:
             body["tax_inclusive"] = tax_inclusive
         if location is not None:
-            body["location"] = location.to_body()
+            body["location"] = body_of(location)
         return await self._sender.value(START_PURCHASE, body=body, options=options)
 
     async def execute_purchase(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:

@@ -9,7 +9,7 @@ import attrs
 from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
 from tilia_async.json_value import JsonInput
-from tilia_async.models.request_part import problems_of
+from tilia_async.models.request_part import body_of, problems_of
 from tilia_async.models.requests import TransferBody
 from tilia_async.models.transfers import BalanceTransfer, TransferItem
 from tilia_async.scopes import Scope
@@ -99,7 +99,7 @@ class Transfers:
         body: dict[str, JsonInput] = {
             "account_id": account_id,
             "balance_transfer_type": balance_transfer_type,
-            "transfer_items": [item.to_body() for item in transfer_items],
+            "transfer_items": [body_of(item) for item in transfer_items],
             **{field: text for field, text in texts.items() if text is not None},
         }
         if metadata is not None:

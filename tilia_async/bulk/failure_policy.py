@@ -25,8 +25,8 @@ from tilia_async.ledger.record import RecordState, state_after
 from tilia_async.models.accounts import Account
 from tilia_async.wire.retry import backoff
 
-_SHARED_PATIENCE: Final = 10
-"""Times as many refusals, where others share the permits."""
+_TIMES_IF_SHARED: Final = 10
+"""How many times as many refusals are borne where others share the permits."""
 
 
 class Meaning(Enum):
@@ -185,8 +185,8 @@ class FailurePolicy:
         work.served_before = served
         work.throttled += others_were_served
         # What Tilia asks of all who share the permits is no account's fault.
-        patience = 1 if self._permits is None else _SHARED_PATIENCE
-        if work.throttled < self._retry.attempts * patience:
+        most = self._retry.attempts * (1 if self._permits is None else _TIMES_IF_SHARED)
+        if work.throttled < most:
             self._slots.settled(work)
             self._queue.put_back(work, last=others_were_served)
         else:

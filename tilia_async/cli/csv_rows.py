@@ -36,7 +36,7 @@ class CsvRows:
 
     def __init__(self, lines: Iterable[Line], choose: Callable[[int, str], str], delimiter: str | None = None) -> None:
         self.delimiter = delimiter
-        self._is_given = delimiter is not None
+        self._is_delimiter_given = delimiter is not None
         self._choose = choose
         self._lines = iter(lines)
         self._again: deque[Line] = deque()
@@ -58,7 +58,7 @@ class CsvRows:
     def _says_delimiter(self, number: int, text: str) -> bool:
         """Take a first line like ``sep=;``, as Excel does."""
         found = _SEP.fullmatch(text) if number == 1 else None
-        if found is not None and not self._is_given:
+        if found is not None and not self._is_delimiter_given:
             self.delimiter = found[1]
         return found is not None
 

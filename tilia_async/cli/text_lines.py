@@ -218,7 +218,5 @@ def _look_for_zeros(raw: bytes) -> None:
         # Text of two bytes to a character has its zeros all at odd or all at even places.
         places = {match.start() % 2 for match in re.finditer(rb"\0", raw[:200])}
         is_text = len(places) == 1 and len(raw) > 2
-        given = (
-            "UTF-16 text without its mark; say so by --encoding utf-16-le, or -be" if is_text else "binary, not text"
-        )
-        raise AccountFileError(f"line 1: the file is {given}")
+        kind = "UTF-16 text without its mark; say so by --encoding utf-16-le, or -be" if is_text else "binary, not text"
+        raise AccountFileError(f"line 1: the file is {kind}")

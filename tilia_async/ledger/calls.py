@@ -14,7 +14,7 @@ import attrs
 
 from tilia_async import checks
 from tilia_async.config import RequestOptions, Service
-from tilia_async.errors import DeadlineExceededError, LedgerError, TiliaError
+from tilia_async.errors import DeadlineExceededError, LedgerError, TiliaError, attributed_to
 from tilia_async.json_value import JsonInput
 from tilia_async.ledger.claims import RecordedOutcome, new_run_id
 from tilia_async.ledger.intent import Intent
@@ -177,7 +177,7 @@ async def _intend(ledger: BlockLedger, recorded: RecordedCall, run_id: str) -> J
             _log_wait(operation, since)
             return journal
     except LedgerError as error:
-        raise error.during(operation, reference) from None
+        raise attributed_to(error, operation, reference) from None
     except asyncio.CancelledError:
         if journal is not None:
             journal.settle_soon(run_id, never_sent)

@@ -180,10 +180,10 @@ class Standing:
         own = [entry for entry in blocks if not entry.is_reported]
         own += [entry for entry in self._entries if _was_blocked_again(entry)]
         own.sort(key=operator.attrgetter("done_at"))
-        report = [entry for entry in blocks if entry.is_reported and entry.record.issuer in LIFTED_BY_YOU]
+        reports = [entry for entry in blocks if entry.is_reported and entry.record.issuer in LIFTED_BY_YOU]
         named: dict[str, list[_Entry]] = {}
         # Those of a state come last: they may belong to any.
-        for entry in sorted(report, key=lambda each: each.sent_at is None):
+        for entry in sorted(reports, key=lambda each: each.sent_at is None):
             for block_id in sorted(entry.block_ids):
                 named.setdefault(block_id, []).append(entry)
         left, known = list(own), set[str]()
@@ -194,7 +194,7 @@ class Standing:
                 known.add(block_id)
         return frozenset(
             entry.id
-            for entry in report
+            for entry in reports
             if (entry.block_ids <= known if entry.block_ids else any(_is_reported(each, [entry]) for each in own))
         )
 

@@ -193,7 +193,7 @@ class AccountBlocks(JsonModel):
         return bool(logins) and all(block.issuer not in {None, "", PUBLISHER} for block in logins)
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the blocks as a list.
 
         One comes as an object, although the page speaks of a list.

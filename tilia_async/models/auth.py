@@ -51,7 +51,7 @@ class UserToken(JsonModel):
     """
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the token's fields.
 
         ``token`` is an object in some samples and the token itself in others.

@@ -333,7 +333,7 @@ class Invoice(JsonModel):
     """
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the line items in order.
 
         They come as a map by id, whose order says nothing.
@@ -368,7 +368,7 @@ class InvoicePage(JsonModel):
     """
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the invoices under one key.
 
         The page hides it, so any that holds a list or map will do.

@@ -16,7 +16,7 @@ from tilia_async.field_types import AMOUNT, AMOUNT_OR_REST, CURRENCY, FRACTION, 
 from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonInput
 from tilia_async.models.amount import Amount, AmountArgument
-from tilia_async.models.request_part import Problems, of_kind, problems_of
+from tilia_async.models.request_part import Problems, body_of, of_kind, problems_of
 from tilia_async.money import Money
 
 
@@ -75,7 +75,7 @@ class Recipient(JsonModel):
             found["fee_percentage"] = [f"is a fraction from 0 to 1 (0.05 is 5 %), not {self.fee_percentage!r}"]
         return found
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         return {**_given(self, leave_out={"amount", "currency"}), **AmountArgument(self.amount, self.currency).fields()}
 
 
@@ -124,7 +124,7 @@ class LineItem(JsonModel):
         wrong = {place: reasons for place, reasons in kinds.items() if reasons}
         return found | (wrong or problems_of("recipients", self.recipients))
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         left_out = {"amount", "currency", "transaction_type", "recipients"}
         sent = {
             **_given(self, leave_out=left_out),
@@ -132,7 +132,7 @@ class LineItem(JsonModel):
             "transaction_type": checks.plain(self.transaction_type),
         }
         if self.recipients:
-            sent["recipients"] = [recipient.to_body() for recipient in self.recipients]
+            sent["recipients"] = [body_of(recipient) for recipient in self.recipients]
         return sent
 
 
@@ -154,16 +154,9 @@ class PaymentSource(JsonModel):
             found |= AmountArgument(self.amount, currency_wanted=False, least=0).problems()
         return found
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         amount = {} if self.amount is None else AmountArgument(self.amount, currency_wanted=False, least=0).fields()
         return {"payment_method_id": self.payment_method_id, **amount}
-
-    @property
-    def takes_the_remainder(self) -> bool:
-        """True if its amount is 0."""
-        return self.amount is not None and not (
-            self.amount.minor_units if isinstance(self.amount, Money) else self.amount
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -186,7 +179,7 @@ class Location(JsonModel):
             return {"country": checks.country(self.country)}
         return _wrong_texts(self, "type", "state", "postal_code")
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         return {"type": self.type, "address": _given(self, leave_out={"type"})}
 
 
@@ -198,10 +191,15 @@ def problems_of_sources(sources: Sequence[PaymentSource]) -> Problems:
     Source: fact sheet "money", D, "payment_methods".
     """
     found = problems_of("payment_methods", sources)
-    remainders = sum(source.takes_the_remainder for source in sources)
+    remainders = sum(_takes_the_remainder(source) for source in sources)
     if len(sources) > 1 and remainders != 1:
         found["payment_methods"] = [f"needs exactly one with amount 0, which takes the remainder; {remainders} have it"]
     return found
+
+
+def _takes_the_remainder(source: PaymentSource) -> bool:
+    amount = source.amount
+    return amount is not None and not (amount.minor_units if isinstance(amount, Money) else amount)
 
 
 def _is_fraction(value: object) -> bool:

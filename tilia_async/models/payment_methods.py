@@ -220,7 +220,7 @@ class TransactionMethods(JsonModel):
     """Payment methods of the account."""
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the balances nested once.
 
         They are nested twice in the reference.

@@ -115,7 +115,7 @@ class Payout(JsonModel):
     """
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the payout alone.
 
         A cancelled one comes in a list.

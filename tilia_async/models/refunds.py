@@ -159,7 +159,7 @@ class RefundedPayment(JsonModel):
         return money_or_none(self.received_amount, self.received_currency)
 
     @staticmethod
-    def reshape(payload: JsonValue) -> JsonValue:
+    def _reshape(payload: JsonValue) -> JsonValue:
         """Return the payment method without its ``payload``."""
         method = payload.get("payment_method") if isinstance(payload, dict) else None
         if not isinstance(payload, dict) or not isinstance(method, dict) or "payload" not in method:

@@ -17,9 +17,14 @@ class RequestPart(Protocol):
         """Return what Tilia would refuse, by field."""
         ...
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         """Return the JSON to send, once there are no problems."""
         ...
+
+
+def body_of(part: RequestPart) -> dict[str, JsonInput]:
+    """Return the JSON of a part to send, once there are no problems."""
+    return part._to_body()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 def of_kind(value: object, kind: type) -> list[str]:

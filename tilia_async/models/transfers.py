@@ -62,7 +62,7 @@ class TransferItem(JsonModel):
         wrong = {field: reasons for field, reasons in ids.items() if reasons}
         return wrong | AmountArgument(self.amount, self.currency).problems()
 
-    def to_body(self) -> dict[str, JsonInput]:
+    def _to_body(self) -> dict[str, JsonInput]:
         """Return the JSON to send, once there are no problems."""
         texts = {"transfer_item_type": self.transfer_item_type, "description": self.description}
         return {

@@ -11,6 +11,7 @@ from typing import Final
 
 from tilia_async.api.accounts import Accounts
 from tilia_async.errors import NotFoundError, readable
+from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
 from tilia_async.models.accounts import AccountBlocks, Block
 from tilia_async.reconcile.lookup_context import LookupContext
@@ -126,7 +127,8 @@ def _with_times(payload: JsonValue) -> Iterator[tuple[Block, datetime | None]]:
 
     Each with the time it was made if the answer tells that.
     """
-    shaped = AccountBlocks.reshape(payload)
+    reshape = reshaping(AccountBlocks)
+    shaped = payload if reshape is None else reshape(payload)
     listed = shaped.get("blocks") if isinstance(shaped, dict) else None
     for entry in listed if isinstance(listed, list) else []:
         if isinstance(entry, dict):

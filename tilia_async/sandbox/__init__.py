@@ -8,13 +8,15 @@ marked "inferred" there.
 """
 
 from tilia_async.sandbox.clock import SandboxClock
-from tilia_async.sandbox.faults import Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.fault_script import FaultScript
+from tilia_async.sandbox.faults import Fault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.remote import RemoteClock, RemoteFaults, RemoteSandbox
 from tilia_async.sandbox.server import Sandbox
 from tilia_async.sandbox.state.accounts import SandboxAccount
 from tilia_async.sandbox.state.wallets import SandboxWallet
+from tilia_async.sandbox.waiting_faults import ScheduledFault
 
 __all__ = [
     "Fault",

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Final
 
+import attrs
+
 _FURTHEST: Final = 3_155_760_000.0
 """Seconds of a century: dates have an end."""
 
@@ -30,16 +32,6 @@ class SandboxClock:
         """Seconds by which it was put forward."""
         return self._ahead
 
-    def return_to(self, ahead: float) -> None:
-        """Put the clock back to where it was.
-
-        For a state that begins anew: nothing in it is from later.
-
-        Args:
-            ahead: in seconds, of the real time.
-        """
-        self._ahead = ahead
-
     def advance(self, seconds: float) -> None:
         """Put the clock forward.
 
@@ -56,6 +48,25 @@ class SandboxClock:
         """Return the seconds since 1970."""
         return time.time() + self._ahead
 
+
+def put_back(clock: SandboxClock, ahead: float) -> None:
+    """Put a clock to where it was.
+
+    For a state that begins anew: nothing in it is from later.
+
+    Args:
+        clock: the one to put back.
+        ahead: in seconds, of the real time.
+    """
+    clock._ahead = ahead  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
+
+
+@attrs.frozen
+class Timestamps:
+    """The forms in which Tilia writes a time, by the sandbox's clock."""
+
+    _clock: SandboxClock
+
     def rfc3339(self, at: float | None = None) -> str:
         """Return a time as accounts and invoices write it.
 
@@ -68,7 +79,7 @@ class SandboxClock:
 
         Now, or some seconds ahead, e.g. ``Fri, 03 Jul 2020 01:05:59 GMT``.
         """
-        return formatdate(self.now() + ahead, usegmt=True)
+        return formatdate(self._clock.now() + ahead, usegmt=True)
 
     def plain(self) -> str:
         """Return the time as payment methods write it.
@@ -85,4 +96,4 @@ class SandboxClock:
         return self._utc().strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def _utc(self, at: float | None = None) -> datetime:
-        return datetime.fromtimestamp(self.now() if at is None else at, UTC)
+        return datetime.fromtimestamp(self._clock.now() if at is None else at, UTC)

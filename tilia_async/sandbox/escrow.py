@@ -166,9 +166,9 @@ def _to_json(world: World, escrow: SandboxEscrow, *, with_invoice: bool = False)
         "cancel_invoice_id": "" if escrow.cancel_invoice is None else escrow.cancel_invoice.invoice_id,
         "status": escrow.status,
         "integrator": INTEGRATOR,
-        "created": world.clock.rfc3339(escrow.created),
-        "updated": world.clock.rfc3339(escrow.updated),
+        "created": world.times.rfc3339(escrow.created),
+        "updated": world.times.rfc3339(escrow.updated),
     }
     if with_invoice:
-        payload["escrow_invoice"] = invoice_to_json(world, escrow.escrow_invoice, clock=world.clock)
+        payload["escrow_invoice"] = invoice_to_json(world, escrow.escrow_invoice, real_times=True)
     return payload

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tilia_async import event_names
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.invoices import InvoiceState
-from tilia_async.sandbox.clock import SandboxClock
 from tilia_async.sandbox.state.accounts import INTEGRATOR
 from tilia_async.sandbox.state.invoices import Kind, LineItem, Payment, Recipient, Reference, SandboxInvoice
 from tilia_async.sandbox.world import World
@@ -19,13 +18,13 @@ def display(world: World, amount: int, currency: str) -> str:
     return f"{currency} {amount}" if virtual else f"{currency} {amount // 100}.{amount % 100:02d}"
 
 
-def to_json(world: World, invoice: SandboxInvoice, *, clock: SandboxClock | None = None) -> JsonObject:
+def to_json(world: World, invoice: SandboxInvoice, *, real_times: bool = False) -> JsonObject:
     """Return an invoice as an answer tells it.
 
     With maps where the request had lists.
 
     Args:
-        clock: writes the real times; None: the zero times that create, pay and get were seen to answer.
+        real_times: False: the zero times that create, pay and get were seen to answer.
     """
     failed = invoice.state is InvoiceState.FAILED
     return {
@@ -38,8 +37,8 @@ def to_json(world: World, invoice: SandboxInvoice, *, clock: SandboxClock | None
         # The only values that are documented.
         "failure_code": "generic_error" if failed else "",
         "failure_reason": "an error occurred" if failed else "",
-        "created": GO_ZERO_TIME if clock is None else clock.rfc3339(invoice.created),
-        "updated": GO_ZERO_TIME if clock is None else clock.rfc3339(invoice.updated),
+        "created": world.times.rfc3339(invoice.created) if real_times else GO_ZERO_TIME,
+        "updated": world.times.rfc3339(invoice.updated) if real_times else GO_ZERO_TIME,
         "payment_methods": {payment.method.id: _payment(world, invoice, payment) for payment in invoice.payments},
         "line_items": {
             item.line_item_id: line_item(world, invoice, item, order) for order, item in enumerate(invoice.items)
@@ -57,7 +56,7 @@ def webhook_message(world: World, invoice: SandboxInvoice) -> JsonObject:
     payments = [_payment(world, invoice, payment) for payment in invoice.payments]
     items = [line_item(world, invoice, item, order) for order, item in enumerate(invoice.items)]
     lists: JsonObject = {"payment_methods": [*payments], "line_items": [*items], "subitems": []}
-    return {**to_json(world, invoice, clock=world.clock), **lists}
+    return {**to_json(world, invoice, real_times=True), **lists}
 
 
 def notify(world: World, invoice: SandboxInvoice) -> None:

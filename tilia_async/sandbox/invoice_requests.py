@@ -129,7 +129,7 @@ def _method_of(world: World, wallet: SandboxWallet) -> SandboxPaymentMethod:
     One of the publisher's types may have none, and is told with one of its own.
     """
     method = of_wallet(world.methods.of(wallet.account_id), wallet)
-    return method or for_wallet(world.new_id("pm"), wallet, world.clock.plain())
+    return method or for_wallet(world.new_id("pm"), wallet, world.times.plain())
 
 
 def _reference(fields: Fields) -> Reference:

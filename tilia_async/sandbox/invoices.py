@@ -60,7 +60,7 @@ def list_of_account(call: SandboxRequest) -> SandboxResponse:
         if invoice.type in types and (not states or invoice.state in states)
     ]
     page = page_of(call, found, "sort_field", {"created": attrgetter("number"), "updated": attrgetter("turn")})
-    shown = partial(to_json, call.world, clock=call.world.clock)
+    shown = partial(to_json, call.world, real_times=True)
     # Inferred: the keys, after the list of escrows, since the page hides them; there "total" is a string.
     return success(
         {"total": len(found), "account_id": account_id, "invoices": [shown(invoice) for invoice in page]},

@@ -24,7 +24,7 @@ from tilia_async import event_names
 from tilia_async.config import is_loopback
 from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonObject
-from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.clock import SandboxClock, Timestamps
 from tilia_async.secret import Secret
 
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
@@ -92,7 +92,7 @@ class Notifier:
 
     def __init__(self, clock: SandboxClock, record: int) -> None:
         self.sent: list[SentNotification] = []
-        self._clock = clock
+        self._times = Timestamps(clock)
         self._record = record
         self._destinations: list[_Destination] = []
         self._run: _Run | None = None
@@ -131,7 +131,7 @@ class Notifier:
         envelope = {
             "event_name": event_name,
             "bucket_key": "sandbox",
-            "sent_at": self._clock.rfc3339(),
+            "sent_at": self._times.rfc3339(),
             "message": message,
         }
         body = orjson.dumps(envelope)

@@ -47,7 +47,7 @@ def update(call: SandboxRequest) -> SandboxResponse:
     for name, flag in flags.items():
         if flag is not None:
             _make_default(call.world, method, name, wanted=flag)
-    method.updated = call.world.clock.plain()
+    method.updated = call.world.times.plain()
     notify(call.world, method)
     # Inferred: the page hides the answer.
     return success(to_json(method), texts=call.texts())
@@ -189,7 +189,7 @@ def _add(
     state: str,
     details: JsonObject,
 ) -> SandboxPaymentMethod:
-    now = world.clock.plain()
+    now = world.times.plain()
     reference = f"{world.random.getrandbits(53):016d}"
     return world.methods.add(
         SandboxPaymentMethod(

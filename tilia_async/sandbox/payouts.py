@@ -52,7 +52,7 @@ def request(call: SandboxRequest) -> SandboxResponse:
         world.wallets.move([Movement(source.wallet, world.tilia_wallet("payouts", currency), amount)])
     except OverdrawnError:
         return rejected()
-    now = world.clock.with_microseconds()
+    now = world.times.with_microseconds()
     payout = SandboxPayout(
         world.new_uuid(), world.new_uuid(), account.account_id, source.wallet, destination, amount, now, now,
         world.clock.now() + SECONDS_IN_ESCROW,
@@ -149,7 +149,7 @@ def _step(world: World, payout: SandboxPayout, now: float) -> None:
 
 def _go_on(world: World, payout: SandboxPayout, status: PayoutStatus, moves_at: float | None) -> None:
     payout.status, payout.moves_at = status, moves_at
-    payout.updated = world.clock.with_microseconds()
+    payout.updated = world.times.with_microseconds()
 
 
 def _record(world: World, payout: SandboxPayout, kind: Kind) -> None:

@@ -155,7 +155,7 @@ def _repay(
     recorded = world.record(kind, invoice.account_id, total, state, invoice.reference)
     made = [
         SandboxRefund(
-            world.new_uuid(), recorded, invoice, payment, part, item, *explanation, status, world.clock.plain()
+            world.new_uuid(), recorded, invoice, payment, part, item, *explanation, status, world.times.plain()
         )
         for payment, part in parts
     ]

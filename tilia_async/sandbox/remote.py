@@ -14,13 +14,14 @@ from tilia_async.models.payment_methods import PaymentMethodState
 from tilia_async.money import Money, require_money
 from tilia_async.sandbox.control import state_json
 from tilia_async.sandbox.control_client import DEFAULT_URL, ControlClient, segment
-from tilia_async.sandbox.faults import OTHER_BODY, Fault, ScheduledFault
+from tilia_async.sandbox.faults import OTHER_BODY, Fault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.recorded import RecordedRequest
 from tilia_async.sandbox.request_json import recorded
 from tilia_async.sandbox.request_log import REQUEST
 from tilia_async.sandbox.state.accounts import SandboxAccount
 from tilia_async.sandbox.state.wallets import SandboxWallet
+from tilia_async.sandbox.waiting_faults import ScheduledFault
 from tilia_async.secret import BasicPair, HiddenFields, Secret, hide, hide_pair
 
 _PART: Final = 1_000

@@ -21,7 +21,7 @@ from tilia_async.json_value import JsonValue
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.contradictions import contradicting, lying, turned_around
 from tilia_async.sandbox.door import Door
-from tilia_async.sandbox.faults import AFTER_COMMIT, LIES, Fault, FaultScript, ScheduledFault
+from tilia_async.sandbox.faults import AFTER_COMMIT, LIES, Fault
 from tilia_async.sandbox.idempotency import IdempotencyStore
 from tilia_async.sandbox.past import Past, copy_of
 from tilia_async.sandbox.recorded import RecordedRequest
@@ -30,6 +30,7 @@ from tilia_async.sandbox.requests import ErrorResponse, SandboxRequest
 from tilia_async.sandbox.responses import SandboxResponse
 from tilia_async.sandbox.routing import Match, Router
 from tilia_async.sandbox.token_issuer import TokenIssuer
+from tilia_async.sandbox.waiting_faults import ScheduledFault, WaitingFaults
 from tilia_async.sandbox.world import World
 from tilia_async.tokens.fetch import TOKEN
 from tilia_async.wire.operation import Repeat
@@ -93,7 +94,7 @@ class RequestHandler:
 
     world: World
     tokens: TokenIssuer
-    faults: FaultScript
+    faults: WaitingFaults
     log: RequestLog
     door: Door = attrs.field(factory=Door)
     control: Serve = attrs.field(default=no_control, repr=False)
@@ -341,7 +342,7 @@ class RequestHandler:
             status=answer.status,
             body=answer.body,
             content_type=answer.content_type,
-            headers={"Date": self.world.clock.http_date(ahead), **answer.headers},
+            headers={"Date": self.world.times.http_date(ahead), **answer.headers},
         )
 
     def _target(self, method: str, service: str, path: str) -> Match | int | None:

@@ -23,8 +23,9 @@ from tilia_async.sandbox import (
     transfers,
     wallets,
 )
-from tilia_async.sandbox.faults import KnownOperations, unknown_name
+from tilia_async.sandbox.fault_script import unknown_name
 from tilia_async.sandbox.requests import Route
+from tilia_async.sandbox.waiting_faults import KnownOperations
 from tilia_async.tokens.fetch import TOKEN
 
 ROUTES: tuple[Route, ...] = (

@@ -18,11 +18,11 @@ from tilia_async.models.requests import LONGEST_USERNAME
 from tilia_async.money import Money, require_money
 from tilia_async.sandbox import messages, payouts, state_file
 from tilia_async.sandbox.blocks import block_account
-from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.clock import SandboxClock, put_back
 from tilia_async.sandbox.compliance import decide_kyc
 from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.event_feed import CHANGED, RESET, EventFeed
-from tilia_async.sandbox.faults import FaultScript, ScheduledFault
+from tilia_async.sandbox.fault_script import FaultScript
 from tilia_async.sandbox.fields import MOST
 from tilia_async.sandbox.notifications import Notifier, SentNotification
 from tilia_async.sandbox.past import copy_of
@@ -35,6 +35,7 @@ from tilia_async.sandbox.state.accounts import TILIA, SandboxAccount
 from tilia_async.sandbox.state.wallets import REGISTRATION, STANDARD, SandboxWallet
 from tilia_async.sandbox.token_issuer import TokenIssuer
 from tilia_async.sandbox.trigger import trigger
+from tilia_async.sandbox.waiting_faults import ScheduledFault, WaitingFaults
 from tilia_async.sandbox.world import CUSTOM_WALLETS, Settings, World
 from tilia_async.scopes import Scope
 from tilia_async.secret import BasicPair, Secret, hide, hide_pair
@@ -84,7 +85,8 @@ class Simulation:
         self._client_secret = secret
         self._feed = EventFeed()
         self.clock: SandboxClock = SandboxClock(self._changed)
-        self.faults: FaultScript = FaultScript(KNOWN_OPERATIONS, self._changed)
+        waiting = WaitingFaults(KNOWN_OPERATIONS)
+        self.faults: FaultScript = FaultScript(waiting, self._changed)
         self._notifier = Notifier(self.clock, record)
         self._world = World(
             self.clock,
@@ -96,7 +98,7 @@ class Simulation:
             self.clock, self.client_id, self._client_secret, frozenset(map(str, scopes)), token_lifetime
         )
         log = RequestLog(record, self._feed)
-        self._handler = RequestHandler(self._world, self._tokens, self.faults, log, Door(allowed_hosts))
+        self._handler = RequestHandler(self._world, self._tokens, waiting, log, Door(allowed_hosts))
         self.requests: list[RecordedRequest] = log.requests
         self._start: _Start | None = None
 
@@ -347,8 +349,8 @@ class Simulation:
         self._world = copy_of(start.world)
         self._world.notify = self._notifier.notify
         self._world.random.setstate(start.chance)
-        self.clock.return_to(start.ahead)
-        self.faults.return_to(start.faults)
+        put_back(self.clock, start.ahead)
+        self._handler.faults.put_back(start.faults)
         self._tokens.revoke_all()
         self._handler.begin_anew(self._world)
         self._handler.log.clear()
@@ -376,7 +378,7 @@ class Simulation:
         """
         kept = state_file.read(path, self.clock, self._world.random)
         if kept is not None:
-            self.clock.return_to(kept.ahead)
+            put_back(self.clock, kept.ahead)
             self._world = kept.world
             self._world.notify = self._notifier.notify
             self._handler.begin_anew(self._world)

@@ -159,7 +159,7 @@ def _started(
     method: SandboxPaymentMethod | None = None,
 ) -> SandboxExchange:
     paid, received = amounts
-    token_exchange_id, now = world.new_id("vtok"), world.clock.rfc3339()
+    token_exchange_id, now = world.new_id("vtok"), world.times.rfc3339()
     reference = Reference("invoicing.token_exchange.token_exchange_id", token_exchange_id)
     kind = Kind(direction)
     invoice = world.record(kind, account.account_id, paid, InvoiceState.OPEN, reference)
@@ -200,7 +200,7 @@ def _execute(call: SandboxRequest, exchange: SandboxExchange, *paid: Movement) -
     except OverdrawnError:
         raise ErrorResponse(rejected()) from None
     world.invoices.settle(exchange.invoice, InvoiceState.SUCCESS, world.clock.now())
-    exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.clock.rfc3339()
+    exchange.status, exchange.updated = ExchangeStatus.SUCCESS, world.times.rfc3339()
     world.notify(event_names.EXCHANGE, _notified(world, exchange))
 
 

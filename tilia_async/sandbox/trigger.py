@@ -99,10 +99,10 @@ def _ask(world: World, handler: Handler, body: JsonObject, **path: str) -> JsonO
         answer = handler(SandboxRequest(world, path, {}, orjson.dumps(body)))
     except ErrorResponse as refused:
         answer = refused.answer
-    sent: JsonValue = orjson.loads(answer.body)
-    if answer.status >= 400 or not isinstance(sent, dict):
+    content: JsonValue = orjson.loads(answer.body)
+    if answer.status >= 400 or not isinstance(content, dict):
         raise ValueError(f"the sandbox refuses it with {answer.status}: {answer.body.decode()}")
-    payload = sent.get("payload", sent)
+    payload = content.get("payload", content)
     return payload if isinstance(payload, dict) else {}
 
 

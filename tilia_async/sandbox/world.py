@@ -14,7 +14,7 @@ from tilia_async.json_value import JsonObject
 from tilia_async.models.invoices import InvoiceState
 from tilia_async.models.payment_methods import WALLET
 from tilia_async.money import Money
-from tilia_async.sandbox.clock import SandboxClock
+from tilia_async.sandbox.clock import SandboxClock, Timestamps
 from tilia_async.sandbox.state.accounts import PUBLISHER, TILIA, Accounts, Block, SandboxAccount, Tag
 from tilia_async.sandbox.state.escrows import SandboxEscrow, SandboxExchange, SandboxPayout, SandboxRefund
 from tilia_async.sandbox.state.invoices import Authorized, Kind, LineItem, Reference, SandboxInvoice, SandboxInvoices
@@ -77,6 +77,11 @@ class World:
         for currency, amount in (("USD", self.settings.publisher_funds), (token, _TOKEN_SUPPLY)):
             self.wallets.move([Movement(None, self.publisher_wallet(currency), amount)])
 
+    @property
+    def times(self) -> Timestamps:
+        """The forms in which Tilia writes the time, or another."""
+        return Timestamps(self.clock)
+
     def new_id(self, prefix: str) -> str:
         """Return an id of the newer kind.
 
@@ -106,7 +111,7 @@ class World:
             self.new_id("acct"),
             username,
             email,
-            self.clock.rfc3339(),
+            self.times.rfc3339(),
             self.clock.now() + self.settings.wallet_delay,
             dict(external_platforms or {}),
             dict(profile or {}),
@@ -123,12 +128,12 @@ class World:
 
     def open_wallet(self, account_id: str, kind: str, currency: str, tags: Sequence[str] = ()) -> SandboxWallet:
         return self.wallets.open(
-            SandboxWallet(self.new_id("wal"), account_id, kind, currency, self.clock.rfc3339(), tuple(tags))
+            SandboxWallet(self.new_id("wal"), account_id, kind, currency, self.times.rfc3339(), tuple(tags))
         )
 
     def add_wallet_method(self, wallet: SandboxWallet, *, method_class: str) -> SandboxPaymentMethod:
         """Add the payment method that stands for a wallet."""
-        now = self.clock.plain()
+        now = self.times.plain()
         return self.methods.add(
             SandboxPaymentMethod(
                 self.new_id("pm"),
@@ -145,7 +150,7 @@ class World:
         )
 
     def new_tag(self, prefix: str, resource_id: str, resource_type: str, namespace: str, name: str) -> Tag:
-        return Tag(self.new_id(prefix), resource_id, resource_type, namespace, name, self.clock.rfc3339())
+        return Tag(self.new_id(prefix), resource_id, resource_type, namespace, name, self.times.rfc3339())
 
     def wallets_of(self, account_id: str) -> tuple[SandboxWallet, ...]:
         """Return an account's wallets that have appeared."""
@@ -250,7 +255,7 @@ class World:
         return invoice
 
     def _new_house(self, name: str) -> SandboxAccount:
-        account = SandboxAccount(self.new_id("acct"), name, None, self.clock.rfc3339(), self.clock.now())
+        account = SandboxAccount(self.new_id("acct"), name, None, self.times.rfc3339(), self.clock.now())
         self.accounts.add_house(account)
         return account
 

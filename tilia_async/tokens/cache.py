@@ -1,6 +1,6 @@
 """The token cache.
 
-One shelf for each identity, shared by whatever uses it.
+The tokens of each identity, shared by whatever uses it.
 """
 
 from __future__ import annotations
@@ -36,22 +36,26 @@ class TokenCache:
         self._lock = ProcessLock()
         # A service that makes clients for many publishers does not keep the tokens of all of them for ever: of those
         # that no client uses, the latest stay.
-        self._shelves: weakref.WeakValueDictionary[Identity, IdentityTokens] = weakref.WeakValueDictionary()
+        self._by_identity: weakref.WeakValueDictionary[Identity, IdentityTokens] = weakref.WeakValueDictionary()
         self._latest: dict[Identity, IdentityTokens] = {}
         self._generations = itertools.count(1)
 
-    def shelf(self, identity: Identity) -> IdentityTokens:
-        """Return the tokens of one identity."""
+    def _tokens_of(self, identity: Identity) -> IdentityTokens:
         with self._lock:
-            shelf = self._shelves.get(identity)
-            if shelf is None:
-                shelf = IdentityTokens(identity, self._store, self.clock, self._generations)
-                self._shelves[identity] = shelf
-            put(self._latest, identity, shelf)
-            return shelf
+            found = self._by_identity.get(identity)
+            if found is None:
+                found = IdentityTokens(identity, self._store, self.clock, self._generations)
+                self._by_identity[identity] = found
+            put(self._latest, identity, found)
+            return found
 
     def __repr__(self) -> str:
-        return f"<TokenCache: {len(self._shelves)} identities>"
+        return f"<TokenCache: {len(self._by_identity)} identities>"
+
+
+def tokens_of(cache: TokenCache, identity: Identity) -> IdentityTokens:
+    """Return the tokens that a cache has of one identity."""
+    return cache._tokens_of(identity)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 class _Shared:

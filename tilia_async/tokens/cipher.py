@@ -40,7 +40,7 @@ def checked_key(key: Secret | None) -> Secret | None:
 
 
 class TokenCipher:
-    """Closes and opens the tokens of one identity.
+    """Encrypts and decrypts the tokens of one identity.
 
     Its key comes from the user's or from the client's secret.
 
@@ -58,10 +58,10 @@ class TokenCipher:
         """Return a file's name for this identity's scope set."""
         return hashlib.sha256(f"{self.name}\0{','.join(sorted(scopes))}".encode()).hexdigest()[:32]
 
-    def close(self, tokens: Iterable[AccessToken]) -> str:
+    def encrypt(self, tokens: Iterable[AccessToken]) -> str:
         """Encrypt the tokens as text.
 
-        Only ``open`` can read it.
+        Only ``decrypt`` can read it.
         """
         return (
             Fernet(self._key.reveal())
@@ -69,17 +69,17 @@ class TokenCipher:
             .decode()
         )
 
-    def open(self, closed: str) -> Sequence[AccessToken]:
+    def decrypt(self, sealed: str) -> Sequence[AccessToken]:
         """Decrypt the tokens.
 
         There are none if the text was damaged.
         """
         try:
-            rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(closed))
+            rows: list[tuple[str, list[str], float, float]] = orjson.loads(Fernet(self._key.reveal()).decrypt(sealed))
         except (InvalidToken, ValueError):
             # What is not ASCII is refused by a ValueError.
             return ()
-        # What opens was closed here, so it has this shape.
+        # What can be decrypted was encrypted here, so it has this shape.
         return [
             AccessToken(value, frozenset(scopes), lifetime, 0.0, datetime.fromtimestamp(ends, UTC))
             for value, scopes, lifetime, ends in rows

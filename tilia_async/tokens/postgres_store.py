@@ -154,7 +154,7 @@ class PostgresTokenStore:
         left = (token.expires_at - datetime.now(UTC)).total_seconds()
 
         async def save(database: _Transaction) -> None:
-            row = (cipher.name, cipher.name_of(token.scopes), cipher.close([token]))
+            row = (cipher.name, cipher.name_of(token.scopes), cipher.encrypt([token]))
             await database.execute(_SAVE, *row, left, float(token.lifetime))
             await database.execute(_SWEEP)
 
@@ -201,7 +201,7 @@ class PostgresTokenStore:
         return [
             (scopes, sealed, attrs.evolve(token, expires_at=now + timedelta(seconds=left)))
             for scopes, sealed, left in rows
-            for token in cipher.open(sealed)
+            for token in cipher.decrypt(sealed)
         ]
 
     async def _run(self, work: Callable[[_Transaction], Awaitable[T]]) -> T:

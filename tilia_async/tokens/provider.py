@@ -22,12 +22,12 @@ class TokenProvider:
         find: gives a token at hand, without lock or await.
     """
 
-    shelf: IdentityTokens = attrs.field(repr=False)
+    tokens: IdentityTokens = attrs.field(repr=False)
     fetch: Fetch = attrs.field(repr=False)
     together: frozenset[str] = frozenset()
     closed: bool = False
     find: Callable[[frozenset[str]], AccessToken | None] = attrs.field(
-        init=False, repr=False, default=attrs.Factory(lambda self: self.shelf.find, takes_self=True)
+        init=False, repr=False, default=attrs.Factory(lambda self: self.tokens.find, takes_self=True)
     )
 
     async def acquire(self, scopes: frozenset[str]) -> AccessToken:
@@ -40,22 +40,22 @@ class TokenProvider:
         """
         if self.together > scopes and self._wants_union(scopes):
             try:
-                token = await self.shelf.acquire(self.together, self.fetch, self)
+                token = await self.tokens.acquire(self.together, self.fetch, self)
             except TokenError as error:
                 if error.status is None or not 400 <= error.status < 500:
                     raise
             else:
                 if token.scopes >= scopes:
-                    self.shelf.alias(scopes, self.together)
+                    self.tokens.alias(scopes, self.together)
                     return token
-        return await self.shelf.acquire(scopes, self.fetch, self)
+        return await self.tokens.acquire(scopes, self.fetch, self)
 
     def _wants_union(self, scopes: frozenset[str]) -> bool:
         """Return True if the union should be asked for.
 
         A token of less than the union serves until its end: it is there because the union is not to be had.
         """
-        token = self.shelf.usable(scopes)
+        token = self.tokens.usable(scopes)
         return token is None or token.scopes >= self.together
 
     def refuse(self, token: AccessToken, needed: frozenset[str], *, expired: bool) -> bool:
@@ -63,14 +63,14 @@ class TokenProvider:
 
         Returns False if a new one would not help.
         """
-        return self.shelf.refuse(token, needed, expired=expired)
+        return self.tokens.refuse(token, needed, expired=expired)
 
     def accept(self, needed: frozenset[str]) -> None:
         """Tilia took the token."""
-        if self.shelf.suspects:
-            self.shelf.accept(needed)
+        if self.tokens.suspects:
+            self.tokens.accept(needed)
 
     async def release(self) -> None:
         """End what this client has under way."""
         self.closed = True
-        await self.shelf.release(self)
+        await self.tokens.release(self)

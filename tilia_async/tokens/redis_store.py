@@ -121,7 +121,7 @@ class RedisTokenStore:
         cipher = TokenCipher(identity, self._key)
         left = token.expires_at - datetime.now(UTC)
         row = (cipher.name_of(token.scopes), _milliseconds(left.total_seconds()), _milliseconds(token.lifetime))
-        sealed = cipher.close([token])
+        sealed = cipher.encrypt([token])
         await self._run(lambda redis: redis.eval(_SAVE, 1, self._tokens(cipher), *row, sealed))
 
     async def discard(self, identity: Identity, token: AccessToken) -> None:
@@ -178,7 +178,7 @@ class RedisTokenStore:
             for name, row in zip(rows[::2], rows[1::2], strict=True):
                 ends, _, sealed = row.split(" ")
                 expires_at = here + timedelta(milliseconds=int(ends) - int(at))
-                found[name] = row, [attrs.evolve(token, expires_at=expires_at) for token in cipher.open(sealed)]
+                found[name] = row, [attrs.evolve(token, expires_at=expires_at) for token in cipher.decrypt(sealed)]
         except (ValueError, AttributeError, TypeError, OverflowError) as error:
             unreadable = StoreError(f"Redis: its key holds something else ({type(error).__name__})")
         else:

@@ -47,7 +47,8 @@ Outcome: TypeAlias = "AccessToken | TiliaError | _Abandoned"
 _Waiter: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Future[Outcome]]"
 
 _POLL_SECONDS: Final = 0.25
-_PATIENCE: Final = 2
+_MOST_STALLED_LOOKS: Final = 2
+"""Looks at a loop that does not run, after which its flight is abandoned."""
 
 
 class SingleFlight:
@@ -55,7 +56,7 @@ class SingleFlight:
 
     It belongs to nobody who waits for it: a cancelled waiter cancels only itself.
 
-    ``join`` and ``settle`` are called under the shelf's lock; waiting is not.
+    ``join`` and ``settle`` are called under the lock of ``IdentityTokens``; waiting is not.
 
     Attributes:
         loop: where it runs.
@@ -92,7 +93,7 @@ class SingleFlight:
             # A loop that was closed or left lying with the flight aboard tells nobody. One that only rests between
             # two runs is given the time of a few looks.
             stalled = 0 if self.loop.is_running() else stalled + 1
-            if self.dead or stalled > _PATIENCE:
+            if self.dead or stalled > _MOST_STALLED_LOOKS:
                 self.left_behind = True
                 return ABANDONED
             await asyncio.wait([waiter], timeout=_POLL_SECONDS)

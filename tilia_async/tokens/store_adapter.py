@@ -1,6 +1,6 @@
 """An adapter between a cache and a store.
 
-A shelf's view of a token store: what others fetched serves, and what is fetched is stored for them.
+One identity's view of a token store: what others fetched serves, and what is fetched is stored for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STEP_SECONDS: Final = 2.0
 AWAY_SECONDS: Final = 5.0
 """Rest for a store that took too long, in seconds."""
 
-_PATIENCE: Final = 10.0
+_LONGEST_WAIT: Final = 10.0
 """Longest wait for another who asks, in seconds.
 
 That one may wait out an outage, or be stopped without being dead.
@@ -104,7 +104,7 @@ class StoreAdapter:
         claim: Claim | None = None if isinstance(self._store, SharedTokenStore) else _Unclaimed()
         try:
             clock, pause = asyncio.get_running_loop().time, _FIRST_LOOK
-            ends_at = clock() + _PATIENCE
+            ends_at = clock() + _LONGEST_WAIT
             while True:
                 found = await self._find(scopes, fresh=fresh)
                 if isinstance(found, AccessToken):

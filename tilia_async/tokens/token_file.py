@@ -103,13 +103,13 @@ class TokenFile:
             ConfigurationError: the file is a symbolic link, of another user, or open to others.
             OSError: it cannot be read.
         """
-        seal = TokenCipher(identity, self._key)
+        cipher = TokenCipher(identity, self._key)
         try:
             sections = self._sections()
         except ValueError:
             self._set_aside()
             return ()
-        return _tokens(sections, seal)
+        return _tokens(sections, cipher)
 
     def save(self, identity: Identity, token: AccessToken) -> None:
         """Keep a token, unless a newer one is there.
@@ -160,7 +160,7 @@ class TokenFile:
             ) from None
 
     def _change(self, identity: Identity, change: Callable[[Sequence[AccessToken]], Sequence[AccessToken]]) -> None:
-        seal = TokenCipher(identity, self._key)
+        cipher = TokenCipher(identity, self._key)
         with self._lock("change", seconds=_LOCK_SECONDS):
             try:
                 sections = self._sections()
@@ -168,12 +168,12 @@ class TokenFile:
                 self._move_away()
                 sections = {}
             now = datetime.now(UTC)
-            kept = [token for token in change(_tokens(sections, seal)) if token.expires_at > now]
-            sections.pop(seal.name, None)
+            kept = [token for token in change(_tokens(sections, cipher)) if token.expires_at > now]
+            sections.pop(cipher.name, None)
             sections = {name: section for name, section in sections.items() if section.until > now.timestamp()}
             if kept:
                 until = max(token.expires_at.timestamp() for token in kept)
-                sections[seal.name] = _Section(until, seal.close(kept))
+                sections[cipher.name] = _Section(until, cipher.encrypt(kept))
             private_file.replace(self.path, orjson.dumps({name: tuple(section) for name, section in sections.items()}))
 
     def _sections(self) -> dict[str, _Section]:
@@ -218,6 +218,6 @@ def _section(row: JsonValue) -> _Section:
             raise ValueError("no section")
 
 
-def _tokens(sections: Mapping[str, _Section], seal: TokenCipher) -> Sequence[AccessToken]:
-    section = sections.get(seal.name)
-    return () if section is None else seal.open(section.closed)
+def _tokens(sections: Mapping[str, _Section], cipher: TokenCipher) -> Sequence[AccessToken]:
+    section = sections.get(cipher.name)
+    return () if section is None else cipher.decrypt(section.closed)

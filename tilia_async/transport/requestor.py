@@ -354,7 +354,7 @@ class Requestor:
         try:
             return await self.tokens.acquire(call.operation.scopes)
         except errors.TiliaError as error:
-            failure = error.during(call.operation.name, call.request.reference)
+            failure = errors.attributed_to(error, call.operation.name, call.request.reference)
         finally:
             if call.watched is not None:
                 call.watched.waited_for_token(since)
@@ -391,7 +391,7 @@ class Requestor:
         try:
             await self.pool.session()
         except errors.TiliaError as error:
-            failure = error.during(call.operation.name, call.request.reference)
+            failure = errors.attributed_to(error, call.operation.name, call.request.reference)
             return _in_doubt(call, failure)
         return await self._attempt(call, part, token, policy)
 
@@ -452,7 +452,7 @@ class Requestor:
             call.operation, call.request, NoResponse(sent, reason), doubtful=call.doubtful
         )
         if closed and late.took_effect is False:
-            late = errors.ClientClosedError(reason).during(call.operation.name, call.request.reference)
+            late = errors.attributed_to(errors.ClientClosedError(reason), call.operation.name, call.request.reference)
         late.call = call.record()
         call.end(late)
         return late

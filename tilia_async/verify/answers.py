@@ -9,7 +9,7 @@ Nothing of what it says is kept but names of fields and forms of values.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, get_args, get_origin
@@ -17,6 +17,7 @@ from typing import Any, Final, get_args, get_origin
 import attrs
 
 from tilia_async.errors import readable
+from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
 from tilia_async.verify.findings import Fact
 from tilia_async.wire.codec import PayloadError, decode, read_time
@@ -95,7 +96,7 @@ def _value(kind: Any, value: Any, place: str) -> Iterator[Observation]:
 
 
 def _model(kind: Any, value: Any, place: str) -> Iterator[Observation]:
-    reshape: Callable[[Any], Any] | None = getattr(kind, "reshape", None)
+    reshape = reshaping(kind)
     shaped = value if reshape is None else reshape(value)
     only = shaped[0] if isinstance(shaped, list) and len(shaped) == 1 else shaped
     if not isinstance(only, dict):

@@ -1,7 +1,7 @@
 """The notifications about accounts and who stands behind them (fact sheet "compliance-webhooks", A.4).
 
-Each class has the API's own field names. ``NAME`` is what its envelope says, ``ENTITY`` what it is about, ``SHAPE`` how
-its message is recognised where the name does not tell.
+Each class has the API's own field names. ``NAME`` is what its envelope says, ``_ENTITY`` what it is about, ``_SHAPE``
+how its message is recognised where the name does not tell.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class AccountBlockChanged(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.ACCOUNT_BLOCK
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "is_blocked"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "is_blocked"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
     account_id: str | None = None
     """Account, at most 36 characters."""
@@ -40,7 +40,7 @@ class AccountBlockChanged(Event):
     blocks: tuple[Block, ...] = ()
 
     @staticmethod
-    def reshape(message: JsonValue) -> JsonValue:
+    def _reshape(message: JsonValue) -> JsonValue:
         """Turn the payload's block or map into a list.
 
         One block becomes a list of one; what has none of a block's fields is a map of blocks.
@@ -59,8 +59,8 @@ class RegistrationCompleted(Event):
     """An account was registered (A.4.2, operationId registerAccountCompleted)."""
 
     NAME: ClassVar[str | None] = event_names.REGISTRATION
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "username"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"account_id", "username"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("account_id",)
 
     account_id: str | None = None
     """New account, at most 36 characters."""
@@ -80,8 +80,8 @@ class PaymentMethodUpdated(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.PAYMENT_METHOD
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"payment_method_id", "state"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("payment_method_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"payment_method_id", "state"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("payment_method_id",)
 
     account_id: str | None = None
     """Owner, at most 36 characters."""
@@ -101,8 +101,8 @@ class KycStateChanged(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.KYC
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"kyc_id", "state"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("kyc_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"kyc_id", "state"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("kyc_id",)
 
     account_id: str | None = None
     """Account, at most 36 characters."""
@@ -137,8 +137,8 @@ class KybStatusChanged(Event):
         custom_application_id: deprecated, and empty in newer messages.
     """
 
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"entity_id", "entity_status"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("entity_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"entity_id", "entity_status"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("entity_id",)
 
     account_id: str | None = None
     """Account, at most 36 characters."""

@@ -37,12 +37,12 @@ class Event:
 
     None where Tilia's pages do not tell it.
     """
-    SHAPE: ClassVar[frozenset[str]] = frozenset()
+    _SHAPE: ClassVar[frozenset[str]] = frozenset()
     """Fields that identify the message by its shape.
 
     They serve a message without a known ``event_name``.
     """
-    ENTITY: ClassVar[tuple[str, ...]] = ()
+    _ENTITY: ClassVar[tuple[str, ...]] = ()
     """The fields that say what the event is about."""
 
     event_name: str | None = None
@@ -60,10 +60,15 @@ class Event:
 
         E.g. ``("EscrowTransactionUpdated", "esc_…")``; None if the message does not say.
         """
-        named = [getattr(self, field) for field in self.ENTITY]
+        named = [getattr(self, field) for field in self._ENTITY]
         if not named or not all(isinstance(each, str) and each for each in named):
             return None
         return (type(self).__name__, *named)
+
+
+def has_shape_of(kind: type[Event], message: Mapping[str, JsonValue]) -> bool:
+    """Return True if a message has the fields that identify a class."""
+    return message.keys() >= kind._SHAPE  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """The notifications about money and tokens (fact sheet "compliance-webhooks", A.4).
 
-Each class has the API's own field names. ``NAME`` is what its envelope says, ``ENTITY`` what it is about, ``SHAPE`` how
-its message is recognised where the name does not tell. Amounts are in the smallest unit of their currency.
+Each class has the API's own field names. ``NAME`` is what its envelope says, ``_ENTITY`` what it is about, ``_SHAPE``
+how its message is recognised where the name does not tell. Amounts are in the smallest unit of their currency.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class BalanceTransferCompleted(Event):
     """A balance transfer was executed, or failed (A.4.3, operationId balanceTransferCompleted)."""
 
     NAME: ClassVar[str | None] = event_names.TRANSFER
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"balance_transfer_id", "status"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("balance_transfer_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"balance_transfer_id", "status"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("balance_transfer_id",)
 
     account_id: str | None = None
     """Primary account."""
@@ -60,8 +60,8 @@ class DepositCompleted(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.DEPOSIT
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"deposit_id"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("deposit_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"deposit_id"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("deposit_id",)
 
     account_id: str | None = None
     """Account, at most 36 characters."""
@@ -105,8 +105,8 @@ class EscrowTransactionUpdated(Event):
     """An escrow was paid, committed or cancelled, or that failed (A.4.5, operationId escrowTransactionUpdate)."""
 
     NAME: ClassVar[str | None] = event_names.ESCROW
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"id", "escrow_invoice_id", "status"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"id", "escrow_invoice_id", "status"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("id",)
 
     id: str | None = None
     """Escrow, ``esc_…``."""
@@ -149,8 +149,8 @@ class InvoiceCompleted(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.INVOICE
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "invoice_type", "state"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "invoice_type", "state"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
 
     account_id: str | None = None
     invoice_id: str | None = None
@@ -197,8 +197,8 @@ class PayoutCompleted(Event):
     ``payout_status_id`` belongs to. Its ``event_name`` is not documented either; the message is known by its shape.
     """
 
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"payout_status_id", "payout_status"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("payout_status_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"payout_status_id", "payout_status"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("payout_status_id",)
 
     payout_status_id: str | None = None
     """Payout, the id that get and cancel take."""
@@ -222,8 +222,8 @@ class RefundCompleted(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.REFUND
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "payment_invoice_id"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"invoice_id", "payment_invoice_id"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("invoice_id",)
 
     account_id: str | None = None
     """Account, at most 36 characters."""
@@ -243,8 +243,8 @@ class TokenExchangeCompleted(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.EXCHANGE
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"token_exchange_id", "status"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("token_exchange_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"token_exchange_id", "status"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("token_exchange_id",)
 
     account_id: str | None = None
     """Account that started it."""
@@ -330,8 +330,8 @@ class WalletBalanceAlert(Event):
     """
 
     NAME: ClassVar[str | None] = event_names.BALANCE_ALERT
-    SHAPE: ClassVar[frozenset[str]] = frozenset({"wallet_id", "critical", "warning"})
-    ENTITY: ClassVar[tuple[str, ...]] = ("wallet_id",)
+    _SHAPE: ClassVar[frozenset[str]] = frozenset({"wallet_id", "critical", "warning"})
+    _ENTITY: ClassVar[tuple[str, ...]] = ("wallet_id",)
 
     balance: int | None = None
     critical: bool | None = None

@@ -8,7 +8,7 @@ import attrs
 
 from tilia_async.errors import WebhookError, attributed
 from tilia_async.json_value import JsonObject, JsonValue
-from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object
+from tilia_async.webhooks.event import Event, UnknownEvent, frozen_object, has_shape_of
 from tilia_async.webhooks.events import BY_NAME, DOCUMENTED
 from tilia_async.wire import json_reader
 from tilia_async.wire.codec import PayloadError, decode, read_time
@@ -121,7 +121,7 @@ def _kind(name: str | None, message: JsonValue) -> type[Event] | None:
         return BY_NAME[name]
     if not isinstance(message, dict):
         return None
-    fitting = [kind for kind in (_NAMELESS if name else DOCUMENTED) if message.keys() >= kind.SHAPE]
+    fitting = [kind for kind in (_NAMELESS if name else DOCUMENTED) if has_shape_of(kind, message)]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, cast, get_origin
 
 import attrs
 
+from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.envelope import SUCCESS, Opened
 from tilia_async.wire.operation import Operation, Said
@@ -131,7 +132,7 @@ def _empty_model(operation: Operation[object], fields: _Fields, opened: Opened, 
     payload = _only(opened.payload)
     given = payload if isinstance(payload, dict) else {}
     said = {name for name, each in given.items() if each is not None and each != ""}
-    if hasattr(operation.returns, "reshape"):
+    if reshaping(operation.returns) is not None:
         # Its fields stand elsewhere, or under other names, as they do in Tilia's own samples.
         said |= {name for name in fields.required if getattr(value, name, None) not in (None, "")}
     if not opened.confirmed:

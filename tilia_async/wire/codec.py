@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_orig
 
 import attrs
 
+from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
 from tilia_async.wire.model_reader import NOTHING, FieldRule, model_reader
 
@@ -273,8 +274,7 @@ def _mapping_hook(target: Any, *, converter: Converter) -> _Hook:
 def _model_hook(target: Any, *, converter: Converter) -> _Hook:
     attrs.resolve_types(target)
     read = _explaining(target, converter) if converter.detailed_validation else _quick(target, converter)
-    # A model whose samples disagree says itself how to bring them into one shape.
-    reshape: Callable[[Any], Any] | None = getattr(target, "reshape", None)
+    reshape = reshaping(target)
     return read if reshape is None else lambda value, _: read(reshape(value), target)
 
 

@@ -116,7 +116,7 @@ def admit_inference(operation: Operation[object], error: errors.TiliaError) -> N
     """
     suspects = frozenset[str]() if operation.evidence is None else operation.evidence.inferred & _suspects(error)
     if operation.evidence is not None and suspects:
-        error.admit(suspects, operation.evidence.note)
+        errors.add_inferred(error, suspects, operation.evidence.note)
 
 
 def _suspects(error: errors.TiliaError) -> frozenset[str]:

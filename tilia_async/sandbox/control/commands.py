@@ -212,7 +212,7 @@ def openapi(call: Command) -> JsonObject:
 
 
 def clock(call: Command) -> JsonObject:
-    return {"now": call.world.clock.rfc3339(), "ahead": call.world.clock.ahead}
+    return {"now": call.world.times.rfc3339(), "ahead": call.world.clock.ahead}
 
 
 def advance_clock(call: Command) -> JsonObject:

@@ -11,13 +11,14 @@ import orjson
 
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
-from tilia_async.sandbox.faults import Fault, ScheduledFault
+from tilia_async.sandbox.faults import Fault
 from tilia_async.sandbox.notifications import SentNotification
 from tilia_async.sandbox.state.accounts import Block, Kyc, SandboxAccount, Tag
 from tilia_async.sandbox.state.escrows import SandboxEscrow, SandboxPayout
 from tilia_async.sandbox.state.invoices import SandboxInvoice
 from tilia_async.sandbox.state.methods import SandboxPaymentMethod
 from tilia_async.sandbox.state.wallets import SandboxWallet
+from tilia_async.sandbox.waiting_faults import ScheduledFault
 from tilia_async.sandbox.world import World
 from tilia_async.secret import MASK
 
@@ -68,8 +69,8 @@ def invoice_to_json(invoice: SandboxInvoice, world: World) -> JsonObject:
         "currency": invoice.currency,
         "refunded": invoice.refunded,
         "recipients": list(invoice.recipient_ids),
-        "created": world.clock.rfc3339(invoice.created),
-        "updated": world.clock.rfc3339(invoice.updated),
+        "created": world.times.rfc3339(invoice.created),
+        "updated": world.times.rfc3339(invoice.updated),
     }
 
 
@@ -82,8 +83,8 @@ def escrow_to_json(escrow: SandboxEscrow, world: World) -> JsonObject:
         "display": Money(escrow.escrow_invoice.total, escrow.escrow_invoice.currency).display(),
         "currency": escrow.escrow_invoice.currency,
         "invoices": [invoice.invoice_id for invoice in escrow.invoices],
-        "created": world.clock.rfc3339(escrow.created),
-        "updated": world.clock.rfc3339(escrow.updated),
+        "created": world.times.rfc3339(escrow.created),
+        "updated": world.times.rfc3339(escrow.updated),
     }
 
 
