@@ -105,7 +105,7 @@ async def test_the_try_with_a_new_token_is_on_top_of_the_attempts(make: object, 
 
 
 @pytest.mark.asyncio
-async def test_a_missing_scope_is_told_and_asked_for_once(make: object, sandbox: Sandbox) -> None:
+async def test_a_missing_scope_is_named_and_asked_for_once(make: object, sandbox: Sandbox) -> None:
     tilia = make(scopes=[Scope.SEARCH_ACCOUNTS])
     wrong = Operation(
         "x.read", "GET", Service.ACCOUNTS, GET.path, dict[str, str], scopes={Scope.READ_WALLETS}, repeat=Repeat.SAFE
@@ -119,7 +119,7 @@ async def test_a_missing_scope_is_told_and_asked_for_once(make: object, sandbox:
 
 
 @pytest.mark.asyncio
-async def test_a_missing_scope_that_is_only_inferred_is_told_as_such(tilia: object) -> None:
+async def test_a_missing_scope_that_is_only_inferred_is_named_as_such(tilia: object) -> None:
     guess = Operation(
         "x.read", "GET", Service.ACCOUNTS, GET.path, dict[str, str], scopes={Scope.READ_WALLETS}, repeat=Repeat.SAFE,
         evidence=Evidence({"scope"}, "by its name"),

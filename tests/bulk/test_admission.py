@@ -55,7 +55,7 @@ async def test_without_a_ledger_all_are_brought() -> None:
     assert [await parts.queue.take(), await parts.queue.take()] == works
 
 
-async def test_only_what_is_this_runs_is_brought_and_what_is_settled_is_told() -> None:
+async def test_only_what_is_this_runs_is_brought_and_what_is_settled_is_emitted() -> None:
     one = WorkItem("acct_1")
     for answer, brought, told, left in (
         ("mine", 1, [], []),

@@ -71,14 +71,14 @@ def outcomes(parts: Parts) -> list[BulkOutcome]:
     return [each.outcome for each in parts.items]
 
 
-async def test_without_a_ledger_an_account_is_told_at_once() -> None:
+async def test_without_a_ledger_an_account_is_emitted_at_once() -> None:
     parts = Parts()
     await parts.completion.finish(await parts.sent(), RecordState.CONFIRMED, None)
     assert parts.items == [BulkItem("acct_1", BulkOutcome.DONE, None, 1)]
     assert (parts.queue.unfinished, parts.slots.unsettled) == (0, 0)
 
 
-async def test_with_one_nobody_is_told_before_it_is_on_disk() -> None:
+async def test_with_one_nothing_is_emitted_before_it_is_on_disk() -> None:
     parts, record = recorded()
     async with anyio.create_task_group() as parts.completion.tellers:
         await parts.completion.finish(await parts.sent(), RecordState.CONFIRMED, None)
@@ -126,7 +126,7 @@ async def test_an_account_in_doubt_says_so_though_its_last_attempt_changed_nothi
     assert (item.error.took_effect, failure.took_effect) == (None, False)
 
 
-async def test_an_account_that_is_given_again_while_it_is_in_hand_is_sent_once_and_told_twice() -> None:
+async def test_an_account_that_is_given_again_while_it_is_in_hand_is_sent_once_and_emitted_twice() -> None:
     parts, record = recorded()
     first, again = await parts.sent(), WorkItem("acct_1")
     assert parts.completion.new([first]) == [first]
@@ -154,7 +154,7 @@ async def test_an_account_that_is_given_again_while_it_is_in_hand_is_sent_once_a
         (ExistingRecord(RecordState.FAILED, "no", settled=True, overtaken_by=UNDONE), BulkOutcome.OVERTAKEN, False),
     ],
 )
-async def test_what_an_earlier_run_left_on_record_is_told(
+async def test_what_an_earlier_run_left_on_record_is_emitted(
     found: ExistingRecord, outcome: BulkOutcome, took_effect: bool | None
 ) -> None:
     parts = Parts()

@@ -93,7 +93,7 @@ async def test_a_doubtful_account_that_waits_for_its_next_attempt_counts_among_t
 
 
 @pytest.mark.parametrize("way", ["function", "coroutine", "stream"])
-async def test_an_account_is_told_after_its_outcome_is_on_disk(url: str, settled: Settled, way: str) -> None:
+async def test_an_account_is_emitted_after_its_outcome_is_on_disk(url: str, settled: Settled, way: str) -> None:
     told: list[tuple[int, int]] = []
 
     def tell(progress: BulkProgress) -> None:
@@ -197,7 +197,7 @@ async def test_a_callback_that_ends_the_process_ends_the_job_and_no_other(tmp_pa
                 await tilia.accounts.block("acct_1")
 
 
-async def test_outcomes_of_a_ledger_that_is_lost_are_told_with_the_error_that_stops_the_job(
+async def test_outcomes_of_a_ledger_that_is_lost_come_with_the_error_that_stops_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with hostile_server((scripted := ScriptedTilia()).serve) as server:

@@ -80,7 +80,7 @@ async def perhaps(tilia: TiliaClient, _ledger: BlockLedger, served: BlockingTili
 
 
 @pytest.mark.parametrize("opposite", [by_job, by_calls, by_tilia, by_undo, by_undo_that_kept_them, perhaps])
-async def test_what_was_undone_since_is_told_and_left_alone(
+async def test_what_was_undone_since_is_emitted_and_left_alone(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, opposite: Opposite
 ) -> None:
     accounts = ids(6)

@@ -25,7 +25,7 @@ __all__ = ["ledger", "served", "tilia", "url"]
 pytestmark = pytest.mark.asyncio
 
 
-async def test_what_cannot_be_undone_is_told_before_anything_is_sent(
+async def test_what_cannot_be_undone_is_refused_before_anything_is_sent(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
     await tilia.bulk.unblock([X], job_id="appeals")

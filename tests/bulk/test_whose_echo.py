@@ -121,7 +121,7 @@ async def test_two_blocks_of_one_second_are_two(tilia: TiliaClient, ledger: Bloc
         [partial(told, None, after=None)],
     ],
 )
-async def test_the_jobs_own_block_is_its_echo_however_often_it_is_told(
+async def test_the_jobs_own_block_is_its_echo_however_often_it_is_reported(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia, events: Sequence[Report]
 ) -> None:
     await tilia.bulk.block([X], job_id="mistake")
@@ -130,7 +130,7 @@ async def test_the_jobs_own_block_is_its_echo_however_often_it_is_told(
     assert [each async for each in ledger.blocked()] == []
 
 
-async def test_a_block_that_was_told_before_the_job_is_not_the_jobs_when_it_is_told_again(
+async def test_a_block_that_was_reported_before_the_job_is_not_the_jobs_when_it_is_reported_again(
     tilia: TiliaClient, ledger: BlockLedger
 ) -> None:
     await ledger.apply(told("blk_0", after=-1))
@@ -300,7 +300,9 @@ async def test_an_unblocking_by_a_clock_that_is_behind_is_doubt(
     assert numbers(await tilia.bulk.undo("wave")) == {"DONE": 1}
 
 
-async def test_an_unblocking_that_was_told_before_the_job_is_no_doubt(tilia: TiliaClient, ledger: BlockLedger) -> None:
+async def test_an_unblocking_that_was_reported_before_the_job_is_no_doubt(
+    tilia: TiliaClient, ledger: BlockLedger
+) -> None:
     await ledger.apply(notification(X, blocked=False))
     await tilia.bulk.block([X], job_id="wave")
     assert numbers(await tilia.bulk.block([X], job_id="wave")) == {"SKIPPED": 1}

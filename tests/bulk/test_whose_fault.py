@@ -74,7 +74,7 @@ async def test_a_live_source_gets_the_verdict_before_it_gives_the_next_id(start:
     assert outcomes == {"acct_0": BulkOutcome.DONE, "acct_x": BulkOutcome.REFUSED, "acct_1": BulkOutcome.DONE}
 
 
-async def test_one_account_that_is_always_told_to_wait_is_given_up_alone(start: Start) -> None:
+async def test_one_account_that_always_has_to_wait_is_given_up_alone(start: Start) -> None:
     async def poisoned(_tilia: ScriptedTilia, account_id: str) -> Reply:
         return failing(503) if account_id == "acct_3" else DONE
 

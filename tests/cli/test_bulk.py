@@ -128,7 +128,7 @@ def test_csv_from_standard_input(served: tilia_sync.Sandbox, settings: Settings,
     ],
     ids=["lines", "advice", "gzip", "empty", "header", "control"],
 )  # fmt: skip
-def test_bad_input_is_told_before_anything_is_sent(
+def test_bad_input_is_refused_before_anything_is_sent(
     served: tilia_sync.Sandbox, settings: Settings, content: bytes, told: str
 ) -> None:
     done = run(settings, "bulk", "block", "-", "--reason", "x", given=content)
@@ -286,7 +286,7 @@ def test_a_date_without_an_offset_is_utc(settings: Settings, file: Path, tmp_pat
     ] * 12
 
 
-def test_a_full_disk_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(account_list, "_CACHE_KIB", 64)
     with at_most(100_000), pytest.raises(NoRoomError, match=r"account ids cannot be used: .*SQLITE_TMPDIR"):
         with first_pass(Entry(line, f"account-{line}") for line in range(20_000)):

@@ -99,7 +99,7 @@ def test_off_a_terminal_production_wants_a_yes(
     assert run(settings, "bulk", command, str(file), "--reason", "x", "--yes").exit_code == 0
 
 
-def test_names_instead_of_ids_are_noticed_and_what_finds_them_is_told(settings: Settings) -> None:
+def test_names_instead_of_ids_are_noticed_and_what_finds_them_is_named(settings: Settings) -> None:
     told = run(settings, "bulk", "block", "-", "--reason", "x", "--dry-run", given=b"player-1\nplayer-2\n").stdout
     assert "  note         none has the form of Tilia's ids, acct_… or a UUID; for usernames: --by username\n" in told
     assert "  blocked      not known without a ledger; tilia bulk lookup --output - asks Tilia\n" in told
@@ -131,7 +131,7 @@ def test_in_a_terminal_the_number_of_accounts_is_the_answer(
     assert "Type the number of accounts, 12, to block them: " in done.stderr
 
 
-def test_usernames_are_looked_up_told_and_then_blocked(
+def test_usernames_are_looked_up_shown_and_then_blocked(
     served: tilia_sync.Sandbox, settings: Settings, account_ids: list[str]
 ) -> None:
     given = "Username;Level\r\nbot-0;7\r\nbot-11;8\r\nbot-0;9\r\n".encode("utf-16")

@@ -96,7 +96,7 @@ def test_an_undo_that_stops_prints_the_command_that_goes_on(
         (("wave", "--reason", "another"), "was begun with no reason, and this has the reason 'another'"),
     ],
 )
-def test_what_cannot_be_undone_is_told(
+def test_what_cannot_be_undone_is_refused(
     served: tilia_sync.Sandbox,
     settings: Settings,
     account_ids: list[str],

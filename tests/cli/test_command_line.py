@@ -121,13 +121,13 @@ def test_the_exit_status_says_what_is_known(
     assert told["error"]["took_effect"] is (None if status == 3 else False)
 
 
-def test_nobody_there_is_told_by_its_own_status(settings: dict[str, str]) -> None:
+def test_nobody_there_has_a_status_of_its_own(settings: dict[str, str]) -> None:
     gone = {**settings, "TILIA_ENVIRONMENT": "http://127.0.0.1:1/{service}"}
     assert run(gone, "accounts", "get", "acct_1").exit_code == 5
     assert run({**settings, "TILIA_CLIENT_SECRET": "wrong"}, "accounts", "get", "acct_1").exit_code == 1
 
 
-def test_a_reason_that_nobody_keeps_is_told(settings: dict[str, str], account_ids: list[str]) -> None:
+def test_a_reason_that_nobody_keeps_gets_a_warning(settings: dict[str, str], account_ids: list[str]) -> None:
     done = run(settings, "accounts", "block", account_ids[0], "--reason", "fraud", "--actor", "ops")
     assert done.exit_code == 0
     assert "--reason and --actor will be on no record" in done.stderr

@@ -85,7 +85,7 @@ def test_fields_replace_those_of_the_sample(receiver: Receiver) -> None:
     assert run({}, *block, "is_blocked").exit_code == 2
 
 
-def test_what_is_not_taken_is_told(receiver: Receiver) -> None:
+def test_what_is_not_taken_is_shown(receiver: Receiver) -> None:
     receiver.status = 500
     done = run({}, "trigger", "kyc-webhook", "--to", receiver.url)
     assert (done.exit_code, "Tilia would send it again after a 500" in done.stderr) == (1, True)

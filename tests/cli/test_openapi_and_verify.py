@@ -47,7 +47,7 @@ def test_verify_tries_corrections_and_says_that_something_differs(
     assert read_corrections(right)["compliance.tos_status"].envelope is False
 
 
-def test_verify_writes_only_if_told(served: tilia_sync.Sandbox, settings: dict[str, str]) -> None:
+def test_verify_writes_only_with_writes(served: tilia_sync.Sandbox, settings: dict[str, str]) -> None:
     run(settings, "verify")
     assert not served.accounts
     done = run(settings, "verify", "--writes")

@@ -110,7 +110,7 @@ def test_it_is_as_it_was_asked_for(begin, tmp_path: Path) -> None:
         (("--state", "tests"), "cannot read tests"),
     ],
 )
-def test_mistakes_are_told(arguments: tuple[str, ...], words: str) -> None:
+def test_mistakes_are_refused_in_words(arguments: tuple[str, ...], words: str) -> None:
     done = run({}, "sandbox", "--port", "0", *arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert words in " ".join(re.sub("[│╭╮╰╯─]", "", done.output).split())
@@ -193,7 +193,9 @@ def test_one_that_runs_is_asked_and_steered(served: tilia_sync.Sandbox) -> None:
         (("reset", "--url", "nonsense"), 2, "the URL of a sandbox"),
     ],
 )
-def test_what_it_refuses_is_told(served: tilia_sync.Sandbox, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_what_it_refuses_is_shown(
+    served: tilia_sync.Sandbox, arguments: tuple[str, ...], code: int, words: str
+) -> None:
     told = run({"TILIA_SANDBOX_URL": served.url}, "sandbox", *arguments)
     assert told.exit_code == code, told.output
     assert words in " ".join(re.sub("[│╭╮╰╯─]", "", told.output).split())

@@ -61,7 +61,7 @@ def test_each_way_of_a_spreadsheet_gives_the_same_ids(delimiter: str, encoding: 
         ("sep=|\r\n" + table("|", names=NAMES), None),
     ],
 )
-def test_what_is_told_is_not_guessed(content: str | bytes, options: FileOptions | None) -> None:
+def test_what_an_option_says_is_not_guessed(content: str | bytes, options: FileOptions | None) -> None:
     file, found = opened(content, options)
     assert values(found) == IDS
     assert "guess" not in file.read_as()["encoding"]
@@ -127,7 +127,7 @@ def test_a_column_with_nothing_in_it_gets_one_diagnosis() -> None:
     )
 
 
-def test_ids_of_a_strange_form_are_taken_and_told() -> None:
+def test_ids_of_a_strange_form_are_taken_with_a_note() -> None:
     file, found = opened("player-1\nplayer-2\n")
     assert (values(found), file.diagnosis(), file.is_strange) == (["player-1", "player-2"], None, True)
     assert not opened(f"player-1\n{IDS[2]}\n")[0].is_strange
@@ -147,7 +147,7 @@ def test_a_header_of_usernames_is_hinted_at() -> None:
         opened("level,username\n7,nyx\n")
 
 
-def test_a_mark_that_contradicts_what_is_told_is_refused() -> None:
+def test_a_mark_that_contradicts_the_option_is_refused() -> None:
     with pytest.raises(AccountFileError, match="begins as UTF-16 text does, and not as cp1252"):
         opened(table(";", names=NAMES).encode("utf-16"), FileOptions(encoding="cp1252"))
 

@@ -106,7 +106,7 @@ def test_method(fact: Fact) -> None:
 
 
 @pytest.mark.parametrize("fact", GUESSED)
-def test_guess_is_told(fact: Fact) -> None:
+def test_a_guess_is_marked(fact: Fact) -> None:
     """Who reads the docstring knows what is a guess."""
     source = str(inspect.getdoc(method_of(str(fact.here)))).partition("Source:")[2]
     assert "inferred" in source

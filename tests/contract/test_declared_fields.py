@@ -82,7 +82,7 @@ def test_the_sheets_name_the_same_fields(name: str, part: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "part"), DECLARED)
-def test_what_is_missing_or_unknown_is_told_with_its_place(name: str, part: str) -> None:
+def test_what_is_missing_or_unknown_is_named_with_its_place(name: str, part: str) -> None:
     kind, whole = declared(name, part), DECLARED[name, part]
     for inner, place in objects_in(kind, whole):
         for field in fields_of(inner).values():
@@ -170,7 +170,7 @@ async def test_a_secret_is_a_text_and_no_reason_repeats_it(api: Recorder, tilia:
     assert not api.requests
 
 
-def test_a_platform_that_there_is_not_is_told() -> None:
+def test_a_platform_that_there_is_not_is_refused() -> None:
     body = {**BODIES["accounts.register"], "external_platforms": {"myspace": {"user_id": "tom"}, "steam": {}}}
     assert problems_of_fields(declared("accounts.register", "body"), body) == {
         "external_platforms.myspace": ["is none of steam, oculus, apple, google, microsoft, nintendo, sony"],

@@ -238,7 +238,7 @@ async def test_body(api: Recorder, tilia: TiliaClient, name: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_all_problems_are_told(api: Recorder, tilia: TiliaClient) -> None:
+async def test_all_problems_are_named(api: Recorder, tilia: TiliaClient) -> None:
     """All problems of all parts are told at once, each with its place."""
     wrong = [ITEM, item(amount=0), share(amount=1.5)]
     found = await refused(api, lambda: tilia.invoices.create("", wrong, [PaymentSource("")]))

@@ -341,7 +341,7 @@ async def test_a_ring_of_pages_is_no_list(api: Recorder, tilia: TiliaClient, lis
 
 @pytest.mark.asyncio
 @each
-async def test_a_total_is_told_in_threads_too(api: Recorder, listing: Listing) -> None:
+async def test_a_total_is_reported_in_threads_too(api: Recorder, listing: Listing) -> None:
     """The synchronous list ends with the same error."""
     api.succeed(listing.page("1", "2", total=4))
     api.succeed(listing.page("4", total=3))

@@ -89,7 +89,7 @@ def test_permits_that_were_not_used_in_time_are_lost() -> None:
     assert 1 <= run(acquire()) <= 7
 
 
-def test_a_refusal_takes_what_is_left_is_told_at_once_and_holds() -> None:
+def test_a_refusal_takes_what_is_left_is_reported_at_once_and_holds() -> None:
     async def acquire() -> tuple[float, list[tuple[int, float]]]:
         budget = Told(Permits(100, 0.0, 0.01, 7), Permits(1, 0.0, 0.01, 8))
         async with LeasedPace(budget) as pace:
@@ -167,7 +167,7 @@ def test_permits_on_their_way_when_a_refusal_comes_are_not_handed_out() -> None:
 
 
 @pytest.mark.parametrize("is_under_way", [False, True])
-def test_a_refusal_is_told_by_a_worker_that_ends_with_it(is_under_way: bool) -> None:
+def test_a_refusal_is_reported_by_a_worker_that_ends_with_it(is_under_way: bool) -> None:
     async def refused() -> list[tuple[int, float]]:
         budget = Held(Permits(1, 0.0, 0.01, 7))
         budget.may_lease.set()

@@ -55,7 +55,7 @@ async def unblocked(_tilia: ScriptedTilia, _account_id: str) -> Reply:
     return Reply(body=DONE.body.replace(b"true", b"false"))
 
 
-async def test_each_outcome_is_counted_and_told(fleet: Scene) -> None:
+async def test_each_outcome_is_counted_and_reported(fleet: Scene) -> None:
     answers = {"acct_1": failing(404), "acct_2": failing(403), "acct_3": failing(400), "acct_4": DROPPED}
 
     async def answer(_tilia: ScriptedTilia, account_id: str) -> Reply:

@@ -82,7 +82,7 @@ def test_errors_are_answers_that_say_nothing_private(tilia_sandbox: Sandbox, cap
     assert told.exc_info is not None
 
 
-def test_a_lifespan_that_was_not_run_is_told(tilia_sandbox: Sandbox) -> None:
+def test_a_lifespan_that_was_not_run_is_named(tilia_sandbox: Sandbox) -> None:
     # Not entered, so its lifespan does not run.
     browser = TestClient(application(lifespan=lifespan()), raise_server_exceptions=False)
     answer = browser.post("/players/nyx")

@@ -120,7 +120,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "'", "''", "'=1", ";'", "\n'=1", "\t\t", "=;=;'=", "\r\n", ";"])
-def test_what_was_marked_and_what_began_with_a_mark_are_told_apart(text: str | None) -> None:
+def test_what_was_marked_and_what_began_with_a_mark_stay_different(text: str | None) -> None:
     assert read_back(cells(record(reason=text))["reason"]) == text
 
 
@@ -136,7 +136,7 @@ def test_what_is_written_comes_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["CSV", "json", "", None, 3])
-def test_a_format_that_there_is_not_is_told(name: str) -> None:
+def test_a_format_that_there_is_not_is_refused(name: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="'csv' or 'jsonl'"):
         layout(name)
 
@@ -152,7 +152,7 @@ def test_a_format_that_there_is_not_is_told(name: str) -> None:
         ("why", "spam"),
     ],
 )
-def test_a_filter_that_cannot_be_one_is_told(name: str, value: object) -> None:
+def test_a_filter_that_cannot_be_one_is_refused(name: str, value: object) -> None:
     with pytest.raises(errors.InvalidRequestError, match=name):
         checked({name: value})
 

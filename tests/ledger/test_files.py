@@ -152,7 +152,7 @@ def test_the_database_of_another_program_is_no_ledger_and_stays_as_it_is(tmp_pat
         ("text", "no SQLite database"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_and_what_to_do(tmp_path: Path, broken: str, told: str) -> None:
+def test_the_message_says_what_is_wrong_with_a_file_and_what_to_do(tmp_path: Path, broken: str, told: str) -> None:
     path = tmp_path / "blocks.db"
     if broken == "no such directory":
         path = tmp_path / "no" / "blocks.db"

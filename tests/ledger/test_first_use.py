@@ -95,14 +95,14 @@ async def test_the_first_use_of_a_server_holds_up_no_event_loop() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit here")
 @pytest.mark.parametrize("loads_before", [pytest.param("loaded", marks=pytest.mark.nightly), "not loaded"])
-def test_a_process_without_descriptors_is_told_so_by_a_file(tmp_path: Path, loads_before: str) -> None:
+def test_a_file_says_that_the_process_has_no_descriptors(tmp_path: Path, loads_before: str) -> None:
     assert "no file descriptor left" in run("-c", LATE, f"sqlite:///{tmp_path}/blocks.db", loads_before)
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit here")
 @pytest.mark.parametrize("loads_before", ["loaded", pytest.param("not loaded", marks=pytest.mark.nightly)])
-async def test_a_process_without_descriptors_is_told_so_by_a_server(loads_before: str) -> None:
+async def test_a_server_says_that_the_process_has_no_descriptors(loads_before: str) -> None:
     async with new_database() as url:
         assert "no file descriptor left" in run("-c", LATE, url, loads_before)
 

@@ -77,7 +77,7 @@ async def test_who_hands_in_nothing_waits_for_what_was_handed_in_before() -> Non
     assert disk.written == [[1]]
 
 
-async def test_a_failure_is_told_to_each_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_reaches_each_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     disk = Disk()
     commit = GroupCommit[int](disk.write)
     disk.failure = LedgerError("the disk is away")

@@ -64,7 +64,7 @@ async def test_the_jobs_are_listed_with_their_outcomes(url: str, ids: list[str])
     assert all("{service}" in job.environment or "127.0.0.1" in job.environment for job in found)
 
 
-async def test_a_job_under_way_is_told_as_running(url: str) -> None:
+async def test_a_job_under_way_is_running(url: str) -> None:
     async with Sandbox(wallet_delay=0) as sandbox, BlockLedger.open(url) as ledger:
         given = (sandbox.client_id, sandbox.client_secret, sandbox.environment)
         async with TiliaClient(*given, ledger=ledger) as tilia:

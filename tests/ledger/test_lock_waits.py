@@ -297,7 +297,7 @@ async def test_what_is_written_while_another_process_writes_is_there_when_that_e
 
 
 @pytest.mark.asyncio
-async def test_patience_has_an_end_that_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_has_an_end_that_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tilia_async.ledger.sqlite_locks.LockWait.__init__.__defaults__", (0.5,))
     async with BlockLedger.open(f"sqlite:///{path}") as ledger:
         journal = await journal_of(ledger)

@@ -82,7 +82,7 @@ async def test_a_call_whose_intent_cannot_be_written_is_not_sent(
 
 @pytest.mark.asyncio
 @QUICKLY_ON_BOTH
-async def test_a_block_that_tilia_confirmed_is_not_told_as_failed_when_the_ledger_is_lost_meanwhile(
+async def test_a_block_that_tilia_confirmed_does_not_fail_when_the_ledger_is_lost_meanwhile(
     tilia: TiliaClient, sandbox: Sandbox, url: str, ledger: BlockLedger
 ) -> None:
     (account,) = people(sandbox, 1)

@@ -31,7 +31,7 @@ async def test_what_was_written_is_there_after_closing(sandbox: Sandbox, url: st
 
 
 @pytest.mark.asyncio
-async def test_a_url_or_a_lease_that_makes_no_sense_is_told(tmp_path: Path) -> None:
+async def test_a_url_or_a_lease_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     async def opens(url: object, **settings: object) -> None:
         async with BlockLedger.open(url, **settings):
             pass
@@ -45,7 +45,7 @@ async def test_a_url_or_a_lease_that_makes_no_sense_is_told(tmp_path: Path) -> N
 
 
 @pytest.mark.asyncio
-async def test_a_file_that_is_no_ledger_is_told_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"these are my notes\n" * 1_000)
     with pytest.raises(errors.LedgerError, match=r"notes\.txt"):

@@ -60,7 +60,7 @@ class Held:
 
 @pytest.mark.asyncio
 @EVERY_WAY
-async def test_a_ledger_that_is_slow_to_settle_holds_no_call_back_and_is_told_later(
+async def test_a_ledger_that_is_slow_to_settle_holds_no_call_back_and_is_logged_later(
     tmp_path: Path, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "blocks.db")) as database:
@@ -188,7 +188,7 @@ async def test_a_ledger_that_is_slow_to_begin_with_lets_nothing_be_sent(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_what_cannot_be_settled_is_told_also_when_nobody_waits_for_it(
+async def test_what_cannot_be_settled_is_logged_also_when_nobody_waits_for_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "blocks.db")) as database:
@@ -224,7 +224,7 @@ async def test_a_call_that_ends_with_what_nobody_expected_is_in_doubt(
 
 
 @pytest.mark.asyncio
-async def test_a_ledger_that_is_closed_under_a_call_is_told_and_stays_closed(
+async def test_a_ledger_that_is_closed_under_a_call_is_reported_and_stays_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     answered = asyncio.Event()

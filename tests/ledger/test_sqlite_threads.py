@@ -252,7 +252,7 @@ def test_a_ledger_that_nobody_closes_ends_with_its_loop(threads: Threads, path: 
         assert files_open(path.parent) == []
 
 
-def test_a_ledger_whose_loop_gives_it_no_time_is_told_by_python_and_ends_its_threads(
+def test_a_ledger_whose_loop_gives_it_no_time_gets_pythons_warning_and_ends_its_threads(
     threads: Threads, path: Path
 ) -> None:
     def forget() -> None:

@@ -201,5 +201,5 @@ def test_an_application_with_handlers_of_its_own_gets_each_line_once() -> None:
     assert [line.split()[:2] for line in told] == [["mine", "auth.token:"], ["mine", "accounts.register:"]]
 
 
-def test_a_level_that_there_is_not_is_told() -> None:
+def test_a_level_that_there_is_not_is_refused() -> None:
     assert told_by("import tilia_async", TILIA_LOG="verbose") == ["TILIA_LOG: info or debug is wanted, not 'verbose'"]

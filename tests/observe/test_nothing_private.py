@@ -117,7 +117,7 @@ async def test_neither_do_a_recorded_block_a_job_and_a_header_of_the_callers(
 
 
 @pytest.mark.asyncio
-async def test_a_ledger_that_fails_is_told_without_the_account(
+async def test_a_ledger_that_fails_is_logged_without_the_account(
     tmp_path: Path, kept: Kept, telemetry: Telemetry, logged: Logged
 ) -> None:
     async with Recorder() as api:

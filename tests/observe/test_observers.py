@@ -35,7 +35,7 @@ async def answered(connection: Connection) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_call_is_told_from_its_start_to_its_end(
+async def test_a_call_is_observed_from_its_start_to_its_end(
     make: Callable[..., TiliaClient], sandbox: Sandbox, kept: Kept
 ) -> None:
     nyx = await make().accounts.register("nyx", email="nyx@mail.example")
@@ -63,7 +63,7 @@ async def test_a_call_is_told_from_its_start_to_its_end(
 
 
 @pytest.mark.asyncio
-async def test_a_failure_is_told_by_its_class_and_without_its_words(
+async def test_a_failure_is_observed_by_its_class_and_without_its_words(
     make: Callable[..., TiliaClient], kept: Kept
 ) -> None:
     with pytest.raises(errors.NotFoundError):
@@ -79,7 +79,7 @@ async def test_a_failure_is_told_by_its_class_and_without_its_words(
 @pytest.mark.parametrize(
     "kind", [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.TiliaError)]
 )
-def test_each_error_can_be_told_without_its_words(kind: type[errors.TiliaError]) -> None:
+def test_each_error_can_be_observed_without_its_words(kind: type[errors.TiliaError]) -> None:
     from tilia_async.observe.watched_call import without_words
 
     error = kind("acct_7 of nyx@mail.example")
@@ -176,7 +176,7 @@ async def test_no_connection_is_an_attempt_that_was_not_sent(unused_tcp_port: in
 
 
 @pytest.mark.asyncio
-async def test_the_wait_for_a_connection_is_told(kept: Kept) -> None:
+async def test_the_wait_for_a_connection_is_observed(kept: Kept) -> None:
     go_on = asyncio.Event()
 
     async def slow(connection: Connection) -> None:
@@ -198,7 +198,7 @@ async def test_the_wait_for_a_connection_is_told(kept: Kept) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_wait_for_a_connection_that_was_in_vain_is_told_too(kept: Kept) -> None:
+async def test_a_wait_for_a_connection_that_was_in_vain_is_observed_too(kept: Kept) -> None:
     async def silent(connection: Connection) -> None:
         await connection.tokens()
         await asyncio.Event().wait()
@@ -282,7 +282,7 @@ async def test_headers_that_cannot_be_sent_are_left_out_and_fail_no_call(
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_was_never_begun_is_not_told(make: Callable[..., TiliaClient], kept: Kept) -> None:
+async def test_a_call_that_was_never_begun_is_not_observed(make: Callable[..., TiliaClient], kept: Kept) -> None:
     tilia = make(observers=[kept])
     with pytest.raises(errors.InvalidRequestError):
         await tilia.accounts.get("no/id")
@@ -342,7 +342,7 @@ async def test_observers_of_the_whole_process_see_clients_that_were_there_before
 
 
 @pytest.mark.asyncio
-async def test_each_step_of_a_look_up_is_told(sandbox: Sandbox, kept: Kept) -> None:
+async def test_each_step_of_a_look_up_is_observed(sandbox: Sandbox, kept: Kept) -> None:
     async with TiliaClient(
         sandbox.client_id, sandbox.client_secret, sandbox.environment, retry=QUICK, observers=[kept]
     ) as tilia:

@@ -233,7 +233,7 @@ def test_the_sample_leaves_out_no_write_and_no_condition() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if not OPERATIONS[name].reads])
-async def test_an_effect_can_be_told_from_none_and_from_two(name: str) -> None:
+async def test_an_effect_can_be_distinguished_from_none_and_from_two(name: str) -> None:
     """Otherwise the matrix would be blind."""
     async with Sandbox(wallet_delay=0) as sandbox:
         call, _ = await set_stage(sandbox, name)

@@ -82,7 +82,7 @@ def test_what_is_as_it_was_breaks_nothing(repository: Path, capsys: pytest.Captu
     ],
     ids=["a parameter is renamed", "a method is gone", "a name is changed", "one more is asked for", "a field is gone"],
 )
-def test_what_breaks_a_caller_is_told(
+def test_what_breaks_a_caller_is_named(
     repository: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, word: str
 ) -> None:
     git(repository, "tag", "v1")
@@ -91,7 +91,7 @@ def test_what_breaks_a_caller_is_told(
     assert (code, word in out) == (1, True), out
 
 
-def test_what_is_exported_no_more_is_told(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_exported_no_more_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "tag", "v1")
     change(repository, '"Order", "price"', '"Order"', "__init__.py", "tilia_sync")
     code, out = told(capsys)
@@ -111,7 +111,7 @@ def test_what_is_exported_no_more_is_told(repository: Path, capsys: pytest.Captu
     ],
     ids=["one more that has a default", "what nobody exports", "what is private", "one more field"],
 )
-def test_what_breaks_nobody_is_not_told(
+def test_what_breaks_nobody_is_not_named(
     repository: Path, capsys: pytest.CaptureFixture[str], old: str, new: str
 ) -> None:
     git(repository, "tag", "v1")

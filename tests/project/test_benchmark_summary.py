@@ -64,7 +64,7 @@ def test_the_page_has_the_tables_and_they_are_cut_out_of_it() -> None:
     assert page.endswith("| tilia | 1 |\n\n* `tilia`: a typed call\n")
 
 
-def test_where_requests_takes_no_part_the_rest_is_told() -> None:
+def test_where_requests_takes_no_part_the_rest_is_listed() -> None:
     from benchmarks import summary
 
     without = {name: rounds for name, rounds in series().items() if "requests" not in name}

@@ -76,7 +76,7 @@ def test_bodies_and_queries_are_those_of_the_sheets() -> None:
         assert {each["name"] for each in parameters if each["in"] == "query"} == whole.keys()
 
 
-def test_the_envelope_is_told_apart() -> None:
+def test_the_envelope_is_described_apart() -> None:
     def answer(name: str) -> dict[str, Any]:
         responses = described()[name][3]["responses"]
         schema: dict[str, Any] = responses[min(responses)]["content"]["application/json"]["schema"]

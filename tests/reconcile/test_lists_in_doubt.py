@@ -46,7 +46,7 @@ async def test_an_invoice_that_leaves_out_its_reference_may_be_it(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["invoices.create", "transfers.create"])
 @pytest.mark.parametrize("reference_type", ["order", None])
-async def test_what_leaves_out_its_reference_id_is_never_told_as_this_write(
+async def test_what_leaves_out_its_reference_id_is_never_taken_for_this_write(
     server: Liar, name: str, reference_type: str | None
 ) -> None:
     """Another worker's write to the account, which gave none, looks the same."""
@@ -121,7 +121,7 @@ def listing(name: str, **told: object) -> dict[str, object]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["invoices.create", "escrow.create", "transfers.create"])
 @pytest.mark.parametrize(("told_of", "agrees"), AMOUNTS)
-async def test_another_amount_than_the_call_s_is_never_told_as_this_write(
+async def test_another_amount_than_the_call_s_is_never_taken_for_this_write(
     server: Liar, name: str, told_of: dict[str, object], agrees: bool
 ) -> None:
     """Whatever reference_id it has: it may be net of a fee, split, or another deed."""
@@ -144,7 +144,7 @@ async def test_another_amount_than_the_call_s_is_never_told_as_this_write(
         ("escrow.create", {"account_id": "acct_9"}),
     ],
 )
-async def test_another_deed_than_the_call_s_is_never_told_as_this_write(
+async def test_another_deed_than_the_call_s_is_never_taken_for_this_write(
     server: Liar, name: str, told_of: dict[str, object]
 ) -> None:
     server.say(listing(name, **told_of))
@@ -154,7 +154,7 @@ async def test_another_deed_than_the_call_s_is_never_told_as_this_write(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fields", [{"reference_id": "order-8"}, {"reference_type": "cart"}, {"account_id": "acct_9"}])
-async def test_an_escrow_that_tells_of_another_order_is_never_told_as_this_write(
+async def test_an_escrow_of_another_order_is_never_taken_for_this_write(
     server: Liar, fields: dict[str, object]
 ) -> None:
     escrow = {"id": "esc_1", "account_id": "acct_1", "created": zoned(1), **fields}
@@ -267,7 +267,7 @@ async def test_a_list_in_another_order_than_asked_for_is_read_to_its_end(server:
 
 
 @pytest.mark.asyncio
-async def test_a_list_that_is_too_long_to_be_read_is_told(server: Liar) -> None:
+async def test_a_list_that_is_too_long_to_be_read_is_reported(server: Liar) -> None:
     def page(line: str) -> Lie:
         number = len(server.asked)
         others = [invoice(-9000, reference_id="x", invoice_id=f"{number}-{each}") for each in range(99)]

@@ -52,7 +52,9 @@ async def test_an_earlier_write_like_it_is_not_taken_for_it(tilia: object, sandb
 
 
 @pytest.mark.asyncio
-async def test_an_earlier_write_of_long_ago_is_told_from_it(tilia: object, sandbox: Sandbox, account_id: str) -> None:
+async def test_an_earlier_write_of_long_ago_is_distinguished_from_it(
+    tilia: object, sandbox: Sandbox, account_id: str
+) -> None:
     await tilia.invoices.create(account_id, [SWORD], reference_id="order-7")
     for invoice in sandbox._world.invoices.by_id.values():
         invoice.created -= 65
@@ -162,7 +164,9 @@ async def test_a_caller_that_was_cancelled_can_ask(sandbox: Sandbox, tilia: obje
 
 
 @pytest.mark.asyncio
-async def test_without_a_time_an_earlier_write_cannot_be_told(tilia: object, sandbox: Sandbox, account_id: str) -> None:
+async def test_without_a_time_an_earlier_write_cannot_be_distinguished(
+    tilia: object, sandbox: Sandbox, account_id: str
+) -> None:
     await tilia.invoices.create(account_id, [SWORD], reference_id="order-7")
     for invoice in sandbox._world.invoices.by_id.values():
         invoice.created -= 3600

@@ -56,7 +56,9 @@ async def test_a_program_learns_where_it_is_and_who_it_is(sandbox: Sandbox, cont
 
 
 @pytest.mark.asyncio
-async def test_requests_are_told_without_their_secrets(sandbox: Sandbox, control: Control, tilia: TiliaClient) -> None:
+async def test_requests_are_listed_without_their_secrets(
+    sandbox: Sandbox, control: Control, tilia: TiliaClient
+) -> None:
     await tilia.registration.start("nyx@mail.example", "canary-pw1", "nyx@mail.example")
     account_id = sandbox.add_account("nyx")
     token = await tilia.auth.create_user_token(account_id)
@@ -85,7 +87,7 @@ async def test_requests_are_told_without_their_secrets(sandbox: Sandbox, control
 
 
 @pytest.mark.asyncio
-async def test_any_request_can_be_told(sandbox: Sandbox, control: Control) -> None:
+async def test_any_request_can_be_shown(sandbox: Sandbox, control: Control) -> None:
     deep = "[" * 500 + "]" * 500
     bodies = [
         b"",
@@ -107,7 +109,7 @@ async def test_any_request_can_be_told(sandbox: Sandbox, control: Control) -> No
 
 
 @pytest.mark.asyncio
-async def test_requests_are_told_in_parts(sandbox: Sandbox, control: Control, tilia: TiliaClient) -> None:
+async def test_requests_are_listed_in_parts(sandbox: Sandbox, control: Control, tilia: TiliaClient) -> None:
     account_id = sandbox.add_account("nyx")
     for _ in range(5):
         await tilia.accounts.get(account_id)
@@ -234,7 +236,9 @@ async def test_faults_come_and_go(sandbox: Sandbox, control: Control) -> None:
         ("/events", {}, 405, "LookupError", "POST"),
     ],
 )  # fmt: skip
-async def test_mistakes_are_told(control: Control, path: str, body: object, status: int, kind: str, words: str) -> None:
+async def test_mistakes_are_refused_in_words(
+    control: Control, path: str, body: object, status: int, kind: str, words: str
+) -> None:
     found, answer = await control.ask("POST", path, body)
     assert (found, answer["error"]["type"]) == (status, kind)
     assert words in answer["error"]["message"]
@@ -290,7 +294,7 @@ async def test_events_come_as_they_happen_and_after_the_last_that_was_seen(
 
 
 @pytest.mark.asyncio
-async def test_what_is_changed_in_the_process_itself_is_told(sandbox: Sandbox) -> None:
+async def test_what_is_changed_in_the_process_itself_is_published(sandbox: Sandbox) -> None:
     seen = sandbox._feed.last
     account_id = sandbox.add_account("nyx")
     sandbox.clock.advance(1)
@@ -302,7 +306,7 @@ async def test_what_is_changed_in_the_process_itself_is_told(sandbox: Sandbox) -
 
 
 @pytest.mark.asyncio
-async def test_who_comes_back_too_late_is_told_to_load_anew(
+async def test_who_comes_back_too_late_has_to_load_anew(
     sandbox: Sandbox, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = sandbox._feed

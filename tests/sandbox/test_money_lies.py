@@ -90,7 +90,7 @@ async def test_a_payout_in_another_currency_less_a_fee_and_under_way(shop: Shop)
 
 
 @pytest.mark.asyncio
-async def test_a_payment_that_is_told_as_under_way(shop: Shop) -> None:
+async def test_a_payment_that_is_said_to_be_under_way(shop: Shop) -> None:
     invoice = await shop.invoice()
     shop.http.sandbox.faults.add("invoices.pay", Fault.PENDING)
     path = f"invoicing/v2/invoice/{invoice['invoice_id']}"

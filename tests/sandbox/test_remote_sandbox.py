@@ -174,7 +174,7 @@ def test_requests_can_be_followed_without_a_loop(running: tilia_sync.Sandbox) ->
 
 
 @pytest.mark.asyncio
-async def test_who_follows_is_told_of_the_end() -> None:
+async def test_who_follows_hears_of_the_end() -> None:
     async with tilia_async.sandbox.Sandbox() as sandbox:
         seen = sandbox.follow()
         following = asyncio.ensure_future(anext(seen, None))
@@ -186,7 +186,7 @@ async def test_who_follows_is_told_of_the_end() -> None:
             assert (await following).status == 401
 
 
-def test_who_follows_in_another_thread_is_told_of_the_end() -> None:
+def test_who_follows_in_another_thread_hears_of_the_end() -> None:
     with tilia_sync.Sandbox() as sandbox:
         seen: list[object] = []
         following = threading.Thread(target=lambda: seen.extend(sandbox.follow()))
@@ -225,7 +225,7 @@ def test_what_is_no_url_of_a_sandbox_is_refused(url: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_is_not_known_before_the_start_is_told() -> None:
+async def test_what_is_not_known_before_the_start_is_an_error() -> None:
     remote = RemoteSandbox()
     for name in ("client_id", "client_secret", "publisher_account_id"):
         with pytest.raises(RuntimeError, match="async with"):

@@ -174,7 +174,7 @@ def test_the_limit_of_cards_is_in_dollars() -> None:
 
 
 @pytest.mark.asyncio
-async def test_recipients_are_told_as_they_were_given(http: Http) -> None:
+async def test_recipients_are_shown_as_they_were_given(http: Http) -> None:
     nyx, rook = await http.register("nyx"), await http.register("rook")
     source, destination = await wallet_of(http, nyx), await wallet_of(http, rook)
     http.fund(nyx, 10)

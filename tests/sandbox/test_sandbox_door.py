@@ -100,7 +100,7 @@ def test_of_what_is_refused_nothing_is_kept(sandbox: tilia_sync.Sandbox) -> None
         assert tilia.accounts.register("nyx", email="nyx@mail.example").account_id
 
 
-def test_a_client_with_another_name_is_told_why(sandbox: tilia_sync.Sandbox) -> None:
+def test_a_client_with_another_name_learns_why(sandbox: tilia_sync.Sandbox) -> None:
     with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
         other = tilia_sync.RequestOptions(headers={"Origin": "http://evil.example"})
         with pytest.raises(ForbiddenError):

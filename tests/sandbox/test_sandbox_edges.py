@@ -82,7 +82,7 @@ async def test_balances_are_displayed_as_captured(sandbox: Sandbox, http: Http) 
 
 
 @pytest.mark.asyncio
-async def test_what_goes_on_by_itself_is_told_without_a_request(sandbox: Sandbox, tilia: TiliaClient) -> None:
+async def test_what_goes_on_by_itself_is_notified_without_a_request(sandbox: Sandbox, tilia: TiliaClient) -> None:
     account = await tilia.accounts.register("nyx", email="nyx@mail.example")
     sandbox.set_kyc(account.account_id, "ACCEPT", pii_level="FULL")
     sandbox.fund(account.account_id, Money(5000, "USD"))

@@ -103,7 +103,7 @@ async def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, conten
 
 
 @pytest.mark.asyncio
-async def test_a_state_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+async def test_a_state_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     sandbox = Sandbox(state_file=tmp_path / "missing" / "state.json")
     await sandbox.start()
     with pytest.raises(FileNotFoundError):

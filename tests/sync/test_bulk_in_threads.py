@@ -75,7 +75,7 @@ def test_asynchronous_ids_are_refused_at_once(submit: Callable[[TiliaClient, obj
         submit(tilia, asynchronous_ids())
 
 
-def test_ids_are_read_and_progress_is_told_in_the_callers_thread(sandbox: Sandbox, tilia: TiliaClient) -> None:
+def test_ids_are_read_and_progress_is_reported_in_the_callers_thread(sandbox: Sandbox, tilia: TiliaClient) -> None:
     accounts = accounts_of(sandbox, 100)
     readers: set[int] = set()
     told: list[tuple[int, int]] = []

@@ -102,7 +102,7 @@ async def hangs() -> None:
 
 @pytest.mark.parametrize("behave", [fails, cancels_itself])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_step_that_fails_stops_no_call_and_is_told(
+async def test_a_step_that_fails_stops_no_call_and_is_logged(
     step: str, behave: Callable[[], Awaitable[object]], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await acquired(store := Scripted(step, behave)) == "fetched"
@@ -178,7 +178,7 @@ async def test_a_synchronous_store_is_refused_with_what_to_write_instead() -> No
         await acquired(Synchronous())
 
 
-async def test_a_store_of_which_a_part_is_synchronous_is_told_and_stops_no_call(
+async def test_a_store_of_which_a_part_is_synchronous_is_named_and_stops_no_call(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Half(MemoryTokenStore):
@@ -250,7 +250,7 @@ async def test_a_database_that_is_not_there_stops_no_call_and_shows_no_password(
     assert PASSWORD not in caplog.text
 
 
-async def test_an_option_that_redis_does_not_know_is_told_without_the_password() -> None:
+async def test_an_option_that_redis_does_not_know_is_named_without_the_password() -> None:
     with pytest.raises(StoreError, match="an option of its URL") as caught:
         await RedisTokenStore(f"redis://user:{PASSWORD}@127.0.0.1:1/0?retries=1").load(MINE)
     for error in chain(caught.value):

@@ -59,7 +59,7 @@ async def test_no_connection_stays_open() -> None:
             await server.close()
 
 
-async def test_a_user_who_may_not_make_tables_is_told_where_their_statements_are() -> None:
+async def test_a_user_who_may_not_make_tables_learns_where_their_statements_are() -> None:
     async with new_database() as url:
         role = f"{urlsplit(url).path[1:]}_user"
         owner = await asyncpg.connect(url)

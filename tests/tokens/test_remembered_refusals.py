@@ -56,7 +56,7 @@ async def test_what_the_endpoint_asks_to_wait_is_waited_but_not_for_ever(
 
 
 @pytest.mark.asyncio
-async def test_a_refresh_that_was_told_to_wait_waits_while_the_old_token_serves(bench: Bench) -> None:
+async def test_a_refresh_that_has_to_wait_waits_while_the_old_token_serves(bench: Bench) -> None:
     bench.endpoint.lifetime = 1000
     old = await bench.acquire(READ)
     bench.clock.now += 760

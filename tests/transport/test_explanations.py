@@ -17,7 +17,7 @@ QUICK = RetryPolicy(attempts=3, initial=0.001, maximum=0.001)
 
 
 @pytest.mark.asyncio
-async def test_each_attempt_is_told_with_its_decision(sandbox: Sandbox, tilia: TiliaClient) -> None:
+async def test_each_attempt_is_observed_with_its_decision(sandbox: Sandbox, tilia: TiliaClient) -> None:
     account = await tilia.accounts.register("nyx", email="nyx@mail.example")
     sandbox.faults.add("accounts.block", Fault.DROP_AFTER_COMMIT)
     sandbox.faults.add("accounts.block", Fault.SERVER_ERROR_HTML)
@@ -54,7 +54,7 @@ async def test_each_attempt_is_told_with_its_decision(sandbox: Sandbox, tilia: T
 
 
 @pytest.mark.asyncio
-async def test_a_body_is_told_by_the_names_of_its_fields(sandbox: Sandbox, tilia: TiliaClient) -> None:
+async def test_a_body_is_shown_by_the_names_of_its_fields(sandbox: Sandbox, tilia: TiliaClient) -> None:
     sandbox.faults.add("registration.start", Fault.DROP_BEFORE_COMMIT)
     with pytest.raises(errors.OutcomeUnknownError) as caught:
         await tilia.registration.start("nyx@mail.example", "J5Ks+%ML-Tx_/}Eb", "nyx@mail.example")
@@ -63,7 +63,7 @@ async def test_a_body_is_told_by_the_names_of_its_fields(sandbox: Sandbox, tilia
 
 
 @pytest.mark.asyncio
-async def test_a_token_that_was_replaced_is_told(sandbox: Sandbox, tilia: TiliaClient) -> None:
+async def test_a_token_that_was_replaced_is_reported(sandbox: Sandbox, tilia: TiliaClient) -> None:
     sandbox.faults.add("accounts.get", Fault.TOKEN_REVOKED, times=None)
     with pytest.raises(errors.MissingScopeError) as caught:
         await tilia.accounts.get("acct_1")
@@ -103,7 +103,7 @@ async def test_what_never_got_a_token_made_no_attempt(sandbox: Sandbox, tilia: T
 
 
 @pytest.mark.asyncio
-async def test_an_attempt_that_the_deadline_ends_is_told() -> None:
+async def test_an_attempt_that_the_deadline_ends_is_observed() -> None:
     async def hang(connection: Connection) -> None:
         await connection.tokens()
         await asyncio.Event().wait()

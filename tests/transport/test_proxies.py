@@ -276,7 +276,7 @@ async def test_the_environments_proxy(home: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.asyncio
-async def test_a_login_in_netrc_is_not_told_to_tilia(home: Path, sandbox: Sandbox) -> None:
+async def test_a_login_in_netrc_is_not_sent_to_tilia(home: Path, sandbox: Sandbox) -> None:
     (home / ".netrc").write_text("default login somebody password else\n")
     (home / ".netrc").chmod(0o600)
     async with TiliaClient(

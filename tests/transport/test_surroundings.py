@@ -134,7 +134,7 @@ async def close(tilia: TiliaClient) -> None:
 
 
 @pytest.mark.parametrize("use", [enter, call, token, close], ids=lambda use: use.__name__)
-def test_another_library_is_told_that_asyncio_is_needed(use: Callable[[TiliaClient], object]) -> None:
+def test_another_library_learns_that_asyncio_is_needed(use: Callable[[TiliaClient], object]) -> None:
     tilia = TiliaClient("id", "s3cret", "staging", token_cache=TokenCache())
     for run in (lambda: trio.run(use, tilia), lambda: anyio.run(use, tilia, backend="trio")):
         with pytest.raises(RuntimeError, match=r"needs asyncio, and this runs under trio: .*asyncio\.run"):
@@ -142,7 +142,7 @@ def test_another_library_is_told_that_asyncio_is_needed(use: Callable[[TiliaClie
 
 
 @pytest.mark.parametrize("use", [enter, call, token, close], ids=lambda use: use.__name__)
-def test_no_loop_at_all_is_told_of_the_other_package(use: Callable[[TiliaClient], object]) -> None:
+def test_without_a_loop_the_other_package_is_named(use: Callable[[TiliaClient], object]) -> None:
     coroutine = use(TiliaClient("id", "s3cret", "staging", token_cache=TokenCache()))
     with pytest.raises(RuntimeError, match="code without an event loop uses tilia_sync"):
         coroutine.send(None)

@@ -100,7 +100,7 @@ def test_any_json_is_read_or_refused_with_one_kind_of_error(payload: object) -> 
         assert str(error)
 
 
-def test_a_missing_required_field_is_told_by_its_place() -> None:
+def test_a_missing_required_field_is_named_by_its_place() -> None:
     with pytest.raises(PayloadError, match="thing_id"):
         decode({"amount": 1}, Thing)
 

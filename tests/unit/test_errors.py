@@ -157,7 +157,7 @@ def test_what_a_rebuilt_error_says() -> None:
 
 
 @pytest.mark.parametrize("error", one_of_each(), ids=lambda error: type(error).__name__)
-def test_in_doubt_nobody_is_told_to_call_again_at_once(error: errors.TiliaError) -> None:
+def test_in_doubt_nothing_says_to_call_again_at_once(error: errors.TiliaError) -> None:
     error.took_effect = None
     advice = error.explain().partition("what to do: ")[2]
     assert advice.startswith("It may be done already, so do not simply call again: `await tilia.reconcile(error)`")
@@ -227,7 +227,7 @@ def test_a_long_answer_is_clipped_in_the_text_but_not_in_the_attributes() -> Non
     assert error.messages == ("x" * 5000,)
 
 
-def test_a_shared_failure_is_told_as_each_calls_own() -> None:
+def test_a_shared_failure_is_attributed_to_each_call() -> None:
     shared = errors.TokenError("no token", status=400, scopes={"x"})
     told = errors.attributed_to(shared, "accounts.get", {"account_id": "a"})
     assert str(told) == "accounts.get: no token"

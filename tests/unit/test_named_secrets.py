@@ -98,7 +98,7 @@ def test_nor_where_it_is_too_large_to_be_kept() -> None:
     assert "***" in error.payload
 
 
-def test_what_is_wrong_with_a_password_is_told() -> None:
+def test_the_message_says_what_is_wrong_with_a_password() -> None:
     """There the name is that of the field, and the texts are what is wrong with it."""
     payload: JsonValue = {"errors": {"password": ["has no letter at all"], "token": "is expired, maybe"}}
     error = failed("registration.start", 400, {"status": "Failure", "payload": payload})

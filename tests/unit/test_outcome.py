@@ -127,7 +127,7 @@ def test_a_200_that_could_let_its_bearer_in_is_kept_by_no_error(name: str, body:
 
 @pytest.mark.parametrize("body", [{"status": "Success"}, {"status": "Success", "payload": {}}])
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_a_yes_without_a_result_is_told_as_one_of_a_write_and_is_no_value_of_a_read(name: str, body: object) -> None:
+def test_a_yes_without_a_result_counts_for_a_write_and_is_no_value_of_a_read(name: str, body: object) -> None:
     operation = OPERATIONS[name]
     outcome = judged(operation, 200, body)
     if operation.returns in {type(None), dict[str, JsonValue]}:

@@ -52,7 +52,7 @@ def test_what_is_no_id_is_refused_with_field_and_reason(value: object) -> None:
     assert str(caught.value).startswith("things.get: ")
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         build(READ, THERE, path={"account_id": "", "other": "x"})
     assert set(caught.value.problems) == {"account_id", "thing_id", "other"}

@@ -143,9 +143,7 @@ async def test_a_replica_that_lags_makes_no_event(tilia: TiliaClient, sandbox: S
 
 
 @pytest.mark.asyncio
-async def test_a_block_that_is_not_listed_yet_is_told_without_its_issuer(
-    tilia: TiliaClient, sandbox: Sandbox, make: Make
-) -> None:
+async def test_a_block_that_is_not_listed_yet_has_no_issuer(tilia: TiliaClient, sandbox: Sandbox, make: Make) -> None:
     account_id = (await tilia.accounts.register("nyx", email="nyx@mail.example")).account_id
     receiver, seen = await confirmed(tilia, make, AccountBlockChanged)
     sandbox.faults.add("accounts.get_blocks", Fault.STALE_READ, times=None, seconds=600)

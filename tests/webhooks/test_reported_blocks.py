@@ -147,7 +147,7 @@ async def test_threads_of_the_synchronous_package_make_one_record_too(sandbox: S
 
 
 @pytest.mark.asyncio
-async def test_a_ledger_that_failed_is_told_again(sandbox: Sandbox, ledger: BlockLedger) -> None:
+async def test_a_ledger_that_failed_is_logged_again(sandbox: Sandbox, ledger: BlockLedger) -> None:
     (account,) = people(sandbox, 1)
     sandbox.block_as_tilia(account)
     async with sandbox_client(sandbox) as tilia:

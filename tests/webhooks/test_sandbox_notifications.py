@@ -70,7 +70,9 @@ async def register(tilia: TiliaClient, name: str = "nyx") -> str:
 
 
 @pytest.mark.asyncio
-async def test_a_block_is_told_in_the_documented_envelope(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
+async def test_a_block_is_notified_in_the_documented_envelope(
+    sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox
+) -> None:
     sandbox.register_webhook(inbox.url)
     account_id = await register(tilia)
     await tilia.accounts.block(account_id)
@@ -98,7 +100,7 @@ async def test_a_block_is_told_in_the_documented_envelope(sandbox: Sandbox, tili
 
 
 @pytest.mark.asyncio
-async def test_both_ways_of_registering_are_told(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
+async def test_both_ways_of_registering_are_notified(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
     sandbox.register_webhook(inbox.url, events=["register-account-completed"])
     by_platform = await tilia.accounts.register("rook", external_platforms={"steam": "765"})
     name = "nyx@mail.example"
@@ -119,7 +121,7 @@ async def test_both_ways_of_registering_are_told(sandbox: Sandbox, tilia: TiliaC
 
 
 @pytest.mark.asyncio
-async def test_only_what_was_asked_for_is_told(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
+async def test_only_what_was_asked_for_is_notified(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
     sandbox.register_webhook(inbox.url, events=["account-block-unblock-webhook"], basic_auth=("tilia", "pässword"))
     sandbox.register_webhook(f"{inbox.url}/registrations", events=["register-account-completed"])
     account_id = await register(tilia)
@@ -134,7 +136,7 @@ async def test_only_what_was_asked_for_is_told(sandbox: Sandbox, tilia: TiliaCli
 
 
 @pytest.mark.asyncio
-async def test_what_did_not_happen_is_not_told(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
+async def test_what_did_not_happen_is_not_notified(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
     account_id = await register(tilia)
     sandbox.register_webhook(inbox.url)
     sandbox.faults.add("accounts.block", Fault.DROP_BEFORE_COMMIT)
@@ -188,7 +190,7 @@ async def test_what_is_never_taken_is_given_up(
 
 
 @pytest.mark.asyncio
-async def test_a_block_by_tilia_itself_is_told_too(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
+async def test_a_block_by_tilia_itself_is_notified_too(sandbox: Sandbox, tilia: TiliaClient, inbox: Inbox) -> None:
     account_id = await register(tilia)
     sandbox.register_webhook(inbox.url)
     sandbox.block_as_tilia(account_id)

@@ -184,7 +184,7 @@ async def test_a_look_up_that_meets_a_cancellation_of_something_else_has_failed(
 
 
 @pytest.mark.asyncio
-async def test_a_handler_of_the_other_kind_is_told_so(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handler_of_the_other_kind_is_refused(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     receiver = make().receiver
 
     class Hidden:

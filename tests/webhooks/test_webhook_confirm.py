@@ -309,7 +309,7 @@ async def test_a_kyc_that_tilia_does_not_name_is_the_accounts() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_refund_that_does_not_name_its_invoice_is_told_only_if_there_is_no_other() -> None:
+async def test_a_refund_that_does_not_name_its_invoice_counts_only_if_there_is_no_other() -> None:
     nameless = {"refund_id": "0631", "amount": 504, "currency": "USD", "status": "REFUND-SUCCESS"}
     others = {**nameless, "refund_id": "1", "refund_invoice_id": "inv_other"}
     case, none = CASES["RefundCompleted"], read(InvoiceRefunds, {})
@@ -373,7 +373,7 @@ async def test_a_block_that_tilia_does_not_list_is_an_event_that_names_nobody() 
 
 
 @pytest.mark.asyncio
-async def test_an_account_that_is_unblocked_between_two_look_ups_is_not_told_as_blocked() -> None:
+async def test_an_account_that_is_unblocked_between_two_look_ups_is_not_called_blocked() -> None:
     answers = iter([read(Account, ACCOUNT), read(Account, ACCOUNT, {"is_blocked": False})])
     receiver, seen, _ = receiver_of(CASES["AccountBlockChanged"], {**blocked_by(), "accounts.get": answers})
     assert await receiver.handle(delivery(deliveries.BLOCK)) == 409

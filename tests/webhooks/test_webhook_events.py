@@ -279,7 +279,7 @@ def test_a_body_comes_in_any_form_that_servers_hand_over() -> None:
         assert caught.value.__context__ is None
 
 
-def test_a_text_that_is_no_unicode_is_told_as_that() -> None:
+def test_a_text_that_is_no_unicode_is_refused_as_that() -> None:
     with pytest.raises(WebhookError, match="surrogate"):
         parse_event(SOME.decode() + "\ud800")
 

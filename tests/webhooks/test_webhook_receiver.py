@@ -147,7 +147,7 @@ async def test_memory_does_not_keep_the_ids_of_others(make: Make) -> None:
 
 
 @pytest.mark.asyncio
-async def test_who_waits_too_long_for_an_earlier_one_is_told_to_come_again(
+async def test_who_waits_too_long_for_an_earlier_one_has_to_come_again(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tilia_async.webhooks.receiver.TURN_TIMEOUT", 0.02)
