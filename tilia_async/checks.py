@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from datetime import UTC, datetime
 from inspect import isfunction, ismethod
+from typing import TypeGuard
 
 from tilia_async.currencies import is_code
 from tilia_async.secret import Secret, hide
@@ -108,10 +109,19 @@ def one_of(value: object, known: Iterable[str]) -> list[str]:
     return [] if value in known else [f"is one of {', '.join(known)}, not {value!r}"]
 
 
-def seconds(value: object) -> list[str]:
-    """Check a number of seconds to wait."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
-    return [] if is_number else [f"is a positive number of seconds, not {value!r}"]
+def seconds(value: object, *, longest: float = 1e9) -> list[str]:
+    """Check a time limit: a positive number of seconds."""
+    return [] if _is_number(value) and 0 < value < longest else [f"is a positive number of seconds, not {value!r}"]
+
+
+def pause(value: object, *, longest: float = 1e9) -> list[str]:
+    """Check a wait that may be none: 0 or more seconds."""
+    return [] if _is_number(value) and 0 <= value < longest else [f"is 0 or more seconds, not {value!r}"]
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    # True and False are not numbers here, whatever Python says.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def moment(value: object) -> list[str]:

@@ -35,15 +35,10 @@ from tilia_async.config import (
     Credentials,
     Environment,
     Limits,
-    Proxy,
     RequestOptions,
     RetryPolicy,
     Service,
-    checked_grace,
-    checked_seconds,
-    expect,
     find_environment,
-    find_proxy,
     from_environment,
     require_variables,
 )
@@ -55,9 +50,11 @@ from tilia_async.ledger.ledger import BlockLedger
 from tilia_async.ledger.record import BlockAction
 from tilia_async.observe.hooks import checked_observers
 from tilia_async.observe.observer import Observer
+from tilia_async.proxy import Proxy, find_proxy
 from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import HiddenFields, Secret, hide, hide_body
+from tilia_async.settings_checks import checked_grace, checked_seconds, expect
 from tilia_async.tokens.cache import TokenCache, shared_cache, tokens_of
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider

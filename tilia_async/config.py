@@ -5,38 +5,24 @@ Where Tilia is, how long, how often, how many.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypeGuard
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.secret import HiddenFields, Secret
+from tilia_async.settings_checks import expect, is_count, is_loopback, is_pause, is_time_limit, shown
 
 _PLACEHOLDER: Final = "{service}"
 
 
 def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable()
-
-
-def shown(value: object) -> str:
-    """Return a setting as a message may quote it.
-
-    A value that is not a plain word or URL may be a secret in the wrong place.
-    """
-    if not isinstance(value, str):
-        return f"{type(value).__name__}"
-    if "@" in value:
-        return "(a text with credentials in it)"
-    is_word = len(value) <= 12 and value.isalpha()
-    return repr(value) if is_word or "://" in value or not value else "(a text that is not shown, it may be a secret)"
 
 
 def _url_problem(url: str, setting: str) -> str | None:
@@ -61,16 +47,6 @@ def _url_problem(url: str, setting: str) -> str | None:
     if parts.scheme == "http" and not is_loopback(host):
         return f"{setting}: {shown(url)} is plain http to a host that is not loopback; secrets go over https only"
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Return True for this machine's host names and addresses."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Service(StrEnum):
@@ -212,104 +188,6 @@ Environment.STAGING = Environment("staging", "https://{service}.staging.tilia-in
 
 
 @attrs.frozen
-class Proxy:
-    """An HTTP proxy, and the login for it.
-
-    Attributes:
-        url: without the login, e.g. ``http://proxy.example:3128``.
-        authorization: the header ``Proxy-Authorization``; None: it wants none.
-    """
-
-    url: str
-    authorization: Secret | None = attrs.field(default=None, repr=False)
-
-    @property
-    def is_here(self) -> bool:
-        """True if it runs on this machine.
-
-        Then nothing leaves the machine in the clear.
-        """
-        return self.url.startswith("https:") or is_loopback(urlsplit(self.url).hostname or "")
-
-
-def find_proxy(proxy: Secret) -> Proxy | ConfigurationError:
-    """Find the proxy that a setting names, or the refusal.
-
-    To be raised where nobody holds the setting, which may have a password in it.
-    """
-    if not proxy.is_text:
-        return ConfigurationError(f"proxy: a URL such as {_PROXY_FORM} is wanted, not {proxy.kind}")
-    if not proxy.reveal().isprintable():
-        return ConfigurationError("proxy: it has a character that cannot be printed in it")
-    try:
-        parts = urlsplit(proxy.reveal())
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # Its words may quote the URL.
-        return ConfigurationError(
-            f"proxy: it is no URL such as {_PROXY_FORM}; write / ? # and @ of a password as %2F %3F %23 and %40"
-        )
-    if parts.scheme.startswith("socks"):
-        return ConfigurationError(
-            "proxy: only HTTP proxies are spoken to; for SOCKS pass an aiohttp session with a connector for it, "
-            "e.g. of aiohttp-socks, as session="
-        )
-    if parts.scheme not in {"http", "https"} or not host or not _is_host(host):
-        return ConfigurationError(f"proxy: it is no URL such as {_PROXY_FORM}")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        return ConfigurationError(f"proxy: nothing follows the port in {_PROXY_FORM}")
-    address = f"[{host}]" if ":" in host else host
-    url = f"{parts.scheme}://{address}{'' if port is None else f':{port}'}"
-    if parts.username is None and parts.password is None:
-        return Proxy(url)
-    return _with_login(url, Secret(unquote(parts.username or "")), Secret(unquote(parts.password or "")))
-
-
-_PROXY_FORM: Final = "http://user:password@host:port"
-
-
-def _is_host(host: str) -> bool:
-    return host.isprintable() and " " not in host and "%" not in host
-
-
-def _with_login(url: str, user: Secret, password: Secret) -> Proxy | ConfigurationError:
-    if ":" in user.reveal():
-        return ConfigurationError("proxy: a user with a colon in its name cannot log in to a proxy (RFC 7617)")
-    return Proxy(url, basic_login(user, password))
-
-
-def basic_login(user: Secret, password: Secret) -> Secret:
-    """Return the header by which a user logs in (RFC 7617)."""
-    return Secret("Basic " + b64encode(f"{user.reveal()}:{password.reveal()}".encode()).decode())
-
-
-_LARGEST: Final = 1e15
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    """Return True for a finite number.
-
-    True and False are not numbers here, whatever Python says.
-    """
-    # Compared with a number, because the largest integers have no place in a float.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
-def _positive(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    if not _is_number(value) or value <= 0:
-        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is a positive number, not {value!r}")
-
-
-def _not_negative(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    if not _is_number(value) or value < 0:
-        raise ConfigurationError(f"{type(instance).__name__}.{attribute.name} is 0 or more, not {value!r}")
-
-
-def _count(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
-    checked_count(f"{type(instance).__name__}.{attribute.name}", value)
-
-
-@attrs.frozen
 class RetryPolicy:
     """Limits and pauses of sending a call again.
 
@@ -326,11 +204,11 @@ class RetryPolicy:
             None: the call's timeout alone counts.
     """
 
-    attempts: int = attrs.field(default=3, validator=_count)
-    initial: float = attrs.field(default=0.2, validator=_not_negative)
-    maximum: float = attrs.field(default=5.0, validator=_not_negative)
-    retry_after_limit: float = attrs.field(default=60.0, validator=_not_negative)
-    attempt_timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    attempts: int = attrs.field(default=3, validator=is_count)
+    initial: float = attrs.field(default=0.2, validator=is_pause)
+    maximum: float = attrs.field(default=5.0, validator=is_pause)
+    retry_after_limit: float = attrs.field(default=60.0, validator=is_pause)
+    attempt_timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(is_time_limit))
 
 
 @attrs.frozen
@@ -344,9 +222,9 @@ class Limits:
             answer costs at most 12 times as much memory while it is read.
     """
 
-    connections: int = attrs.field(default=100, validator=_count)
-    per_host: int = attrs.field(default=50, validator=_count)
-    response_bytes: int = attrs.field(default=8_388_608, validator=_count)
+    connections: int = attrs.field(default=100, validator=is_count)
+    per_host: int = attrs.field(default=50, validator=is_count)
+    response_bytes: int = attrs.field(default=8_388_608, validator=is_count)
 
 
 @attrs.frozen(init=False)
@@ -362,7 +240,7 @@ class RequestOptions:
             one effect, so keep it with what it is for: the same again is safe, another is another effect.
     """
 
-    timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    timeout: float | None = attrs.field(default=None, validator=attrs.validators.optional(is_time_limit))
     retry: RetryPolicy | None = None
     idempotency_key: str | None = None
     _headers: HiddenFields[str] | None = attrs.field(default=None, repr=False, hash=False)
@@ -422,22 +300,6 @@ def _is_header(name: object, value: object) -> bool:
     )
 
 
-def expect(setting: str, value: object, *kinds: type, operation: str | None = None) -> None:
-    """Refuse a setting of the wrong type.
-
-    Now, and not in the middle of a call.
-
-    Args:
-        operation: to be named by the error.
-
-    Raises:
-        ConfigurationError: with the names of setting and type.
-    """
-    if not isinstance(value, kinds):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{setting} is {wanted}, not {type(value).__name__}", operation=operation)
-
-
 def _present(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # A setting read with os.environ.get() is None at run time, whatever its type says.
     if problem := _text_problem(attribute.name, value):
@@ -492,38 +354,3 @@ def require_variables(names: Iterable[str]) -> None:
         raise ConfigurationError(f"the environment variable {missing[0]} is not set")
     if missing:
         raise ConfigurationError(f"the environment variables {', '.join(missing[:-1])} and {missing[-1]} are not set")
-
-
-def checked_count(name: str, value: object) -> int:
-    """Return a setting that counts something.
-
-    Raises:
-        ConfigurationError: it is not a whole number ≥ 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} is a whole number ≥ 1, not {value!r}")
-    return value
-
-
-def checked_seconds(name: str, value: object) -> float:
-    """Return a setting that limits a time, in seconds.
-
-    Raises:
-        ConfigurationError: it is not a positive number.
-    """
-    if not _is_number(value) or value <= 0:
-        raise ConfigurationError(f"{name} is a positive number of seconds, not {value!r}")
-    return float(value)
-
-
-def checked_grace(grace: object) -> float:
-    """Check the grace for calls under way.
-
-    How long they have to end, in seconds.
-
-    Raises:
-        ConfigurationError: it is not a number, or a negative one.
-    """
-    if not _is_number(grace) or grace < 0:
-        raise ConfigurationError(f"grace is 0 or more seconds, not {grace!r}")
-    return float(grace)

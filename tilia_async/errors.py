@@ -38,11 +38,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypedDict, TypeVar, Unpack
 
 from tilia_async.call_record import CallRecord
 from tilia_async.json_value import JsonValue
+from tilia_async.text import readable, status_line
 
 if TYPE_CHECKING:
     from tilia_async.bulk.outcome import BulkReport
@@ -695,27 +695,6 @@ class WebhookError(TiliaError):
     """A notification that cannot be read or trusted."""
 
     remedy = "Answer 4xx and look at who sent it; Tilia repeats what was not taken."
-
-
-def readable(text: str) -> str:
-    """Return the text on one line.
-
-    What a server says must not forge a line of a log, nor command a terminal.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def status_line(status: int) -> str:
-    """Return ``404 Not Found``, or the bare number.
-
-    The bare number for a status that HTTP does not name.
-    """
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
 
 
 def _listed(scopes: Iterable[str]) -> str:

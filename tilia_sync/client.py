@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 import tilia_async
 from tilia_async import errors
 from tilia_async.client import from_variables, proxy_from_variables, read_declarations
-from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, checked_grace, find_environment
+from tilia_async.config import Environment, Limits, RequestOptions, RetryPolicy, find_environment
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.json_value import Body
 from tilia_async.observe import Observer
 from tilia_async.reconcile import Reconciliation
 from tilia_async.secret import Secret, hide, hide_body
+from tilia_async.settings_checks import checked_grace
 from tilia_async.tokens import AccessToken, TokenCache
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.response import Response

@@ -9,7 +9,7 @@ from typing import TypeVar, Unpack
 import attrs
 
 from tilia_async import checks
-from tilia_async.config import RequestOptions, Service, expect
+from tilia_async.config import RequestOptions, Service
 from tilia_async.errors import AccountExistsError
 from tilia_async.json_value import JsonInput
 from tilia_async.ledger.calls import RecordedCall, reason_of, recorded_call
@@ -36,6 +36,7 @@ from tilia_async.models.requests import (
 )
 from tilia_async.scopes import Scope
 from tilia_async.secret import hide_body
+from tilia_async.settings_checks import expect
 from tilia_async.wire.operation import Evidence, Operation, Repeat, Said
 from tilia_async.wire.refusal import refuse
 from tilia_async.wire.sender import Sender

@@ -16,12 +16,13 @@ from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
-from tilia_async.config import RequestOptions, RetryPolicy, expect
+from tilia_async.config import RequestOptions, RetryPolicy
 from tilia_async.ledger.intent import Intent, job_name, new_job_name, undo_name
 from tilia_async.ledger.ledger import BlockLedger, Records
 from tilia_async.ledger.record import BlockAction
 from tilia_async.models.accounts import Account, BlockStatus
 from tilia_async.observe.watched_job import WatchedJob
+from tilia_async.settings_checks import expect
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.refusal import refuse
 

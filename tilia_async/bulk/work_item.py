@@ -7,6 +7,7 @@ from typing import Final
 
 from tilia_async import checks, errors
 from tilia_async.ledger.record import BlockRecord
+from tilia_async.text import readable
 
 _LONGEST_TEXT: Final = 255
 
@@ -91,4 +92,4 @@ def _storable(text: str) -> str:
 
     No lone surrogates, no zero character, not too long.
     """
-    return errors.readable(text.encode("utf-8", "backslashreplace").decode())[:_LONGEST_TEXT]
+    return readable(text.encode("utf-8", "backslashreplace").decode())[:_LONGEST_TEXT]

@@ -17,7 +17,7 @@ from tilia_async import checks
 from tilia_async.checks import LONGEST_ID
 from tilia_async.cli.csv_rows import DELIMITERS, GUESSED, CsvRows, split
 from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind, TextLines
-from tilia_async.errors import readable
+from tilia_async.text import readable
 
 _BLANKS: Final = " \t"
 _LONGEST_QUOTE: Final = 48

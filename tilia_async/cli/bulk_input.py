@@ -23,7 +23,7 @@ from tilia_async.cli.output import cell, show_lines
 from tilia_async.cli.terminal import Screen, complain
 from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind
 from tilia_async.cli.usernames import looked_up
-from tilia_async.errors import readable
+from tilia_async.text import readable
 
 _EXAMPLES: Final = 3
 _SHOWN_LINES: Final = 8

@@ -27,10 +27,11 @@ from tilia_async.cli.signals import handled
 from tilia_async.cli.terminal import Screen, complain, say, shown_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits
-from tilia_async.errors import BulkStoppedError, LedgerError, TiliaError, readable
+from tilia_async.errors import BulkStoppedError, LedgerError, TiliaError
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.intent import new_job_name
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.text import readable
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.UNDO: "look at", Action.LOOKUP: "look up"}
 _NOTHING: Mapping[BulkOutcome, int] = dict.fromkeys(BulkOutcome, 0)

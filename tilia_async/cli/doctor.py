@@ -15,8 +15,9 @@ import click
 from tilia_async.cli.network import CA_VARIABLE, PROXY_VARIABLE, Network
 from tilia_async.cli.options import json_option, network_options
 from tilia_async.cli.output import show_rows
-from tilia_async.config import Environment, Proxy, RetryPolicy, Service, find_proxy, from_environment
+from tilia_async.config import Environment, RetryPolicy, Service, from_environment
 from tilia_async.errors import ConfigurationError, TiliaError, TokenError, TransportError
+from tilia_async.proxy import Proxy, find_proxy
 from tilia_async.scopes import Scope
 from tilia_async.tokens.fetch import TOKEN
 from tilia_async.transport.routes import Routes

@@ -16,8 +16,8 @@ from tilia_async.errors import (
     TiliaError,
     TokenError,
     TransportError,
-    readable,
 )
+from tilia_async.text import readable
 
 
 class ExitStatus(IntEnum):

@@ -24,9 +24,9 @@ from tilia_async.cli.output import show_fields, show_rows
 from tilia_async.cli.terminal import complain
 from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
-from tilia_async.errors import readable
 from tilia_async.fleet import JobStatus
 from tilia_async.ledger import BlockAction, BlockLedger
+from tilia_async.text import readable
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,8 +11,8 @@ import attrs
 from tilia_async.bulk import BulkOutcome, BulkProgress
 from tilia_async.cli.output import Cell
 from tilia_async.cli.progress import duration, progress_of
-from tilia_async.errors import readable
 from tilia_async.fleet import Fleet, FleetWorker, JobState, JobStatus
+from tilia_async.text import readable
 
 _SECONDS: Final = 1.0
 """Seconds between two looks at a job that is watched."""

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tilia_async.cli.terminal import Screen, say_json
-from tilia_async.errors import readable
 from tilia_async.json_model import JsonModel
+from tilia_async.text import readable
 
 _GAP: Final = 2
 _UNSET: Final[tuple[object, ...]] = (None, "", (), [], {})

@@ -16,7 +16,7 @@ import orjson
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from tilia_async.errors import readable
+from tilia_async.text import readable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

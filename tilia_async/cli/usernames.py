@@ -10,7 +10,8 @@ from typing import Final
 from tilia_async.cli.account_file import Entry
 from tilia_async.cli.text_lines import Problem, ProblemKind
 from tilia_async.client import TiliaClient
-from tilia_async.errors import InvalidRequestError, NotFoundError, readable
+from tilia_async.errors import InvalidRequestError, NotFoundError
+from tilia_async.text import readable
 
 _AT_ONCE: Final = 1_000
 """Names between two writes to the temporary database."""

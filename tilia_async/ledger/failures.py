@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from tilia_async.errors import readable
 from tilia_async.ledger.sqlite_locks import BUSY_SECONDS, primary_code
 from tilia_async.ledger.system_failures import DISK_FULL, advice
+from tilia_async.text import readable
 
 _POOLED: Final = (
     "a pooler in transaction mode (PgBouncer, Supavisor, RDS Proxy) hands connections on between transactions: add "

@@ -13,7 +13,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO, Unpack
 
-from tilia_async import checks
 from tilia_async.errors import ConfigurationError, LedgerError, attributed
 from tilia_async.ledger.block_job import BlockJob
 from tilia_async.ledger.export import Format, layout
@@ -23,6 +22,7 @@ from tilia_async.ledger.libraries import lacking, load
 from tilia_async.ledger.record import BlockRecord, ReportedBlock
 from tilia_async.ledger.url import Kind, kind_of, url_problem
 from tilia_async.secret import Secret, hide
+from tilia_async.settings_checks import checked_lease
 
 if TYPE_CHECKING:
     from tilia_async.ledger.database import Database
@@ -125,9 +125,7 @@ class BlockLedger:
     def __init__(self, url: str | Secret, *, lease: float = 30.0) -> None:
         url = hide(url)
         self._kind = check_ledger_url(url)
-        if checks.seconds(lease) or lease > LONGEST_LEASE:
-            raise ConfigurationError(f"lease is a number of seconds, at most {LONGEST_LEASE:g}, not {lease!r}")
-        self.lease = float(lease)
+        self.lease = checked_lease(lease, LONGEST_LEASE)
         self._url = url
         self._journal: Journal | None = None
         self._opening: asyncio.Task[Journal] | None = None

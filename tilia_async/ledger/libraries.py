@@ -13,10 +13,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from tilia_async.errors import LedgerError, readable
+from tilia_async.errors import LedgerError
 from tilia_async.ledger.system_failures import advice
 from tilia_async.ledger.url import Kind
 from tilia_async.os_threads import DaemonThread, ProcessLock
+from tilia_async.text import readable
 
 _ROOMS: Final = ("database", "journal", "jobs", "queries", "reported_blocks", "standing", "statements")
 """Modules of this package that need SQLAlchemy.

@@ -18,6 +18,7 @@ from tilia_async.observe import log_lines
 from tilia_async.observe.hooks import EVERYWHERE, Observers, headers_to_add, tell
 from tilia_async.observe.observer import ObservedAttempt, ObservedCall
 from tilia_async.secret import HiddenFields
+from tilia_async.text import status_line
 from tilia_async.wire.envelope import NoResponse, RawResponse
 from tilia_async.wire.operation import Operation
 from tilia_async.wire.request import WireRequest
@@ -202,7 +203,7 @@ def without_words(operation: str, exc: BaseException) -> BaseException:
         # An ordinary exception is a defect, and its words are unknown.
         return RuntimeError(type(exc).__name__) if isinstance(exc, Exception) else _interrupt(type(exc))
     status = getattr(exc, "status", None)
-    words = "no answer" if status is None else errors.status_line(status)
+    words = "no answer" if status is None else status_line(status)
     bare = type(exc)(f"{operation}: {words}")
     bare.operation, bare.took_effect = operation, exc.took_effect
     if status is not None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from tilia_async.api.accounts import Accounts
-from tilia_async.errors import NotFoundError, readable
+from tilia_async.errors import NotFoundError
 from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
 from tilia_async.models.accounts import AccountBlocks, Block
@@ -18,6 +18,7 @@ from tilia_async.reconcile.lookup_context import LookupContext
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.search import Finding, Search, proves_nothing, unknown
 from tilia_async.reconcile.server_clock import Age
+from tilia_async.text import readable
 from tilia_async.wire.codec import decode, read_time
 
 _PUBLISHER: Final = "publisher"

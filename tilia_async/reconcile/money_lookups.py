@@ -17,7 +17,6 @@ from tilia_async.api.payment_methods import PaymentMethods
 from tilia_async.api.payouts import Payouts
 from tilia_async.api.refunds import Refunds
 from tilia_async.api.token_exchanges import TokenExchanges
-from tilia_async.errors import readable
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.models.escrow import Escrow, EscrowStatus
 from tilia_async.models.invoices import Invoice, InvoiceState
@@ -28,6 +27,7 @@ from tilia_async.models.totals import Summary
 from tilia_async.reconcile.lookup_context import Lookup, LookupContext, Order, found_in_list
 from tilia_async.reconcile.reconciliation import Verdict
 from tilia_async.reconcile.search import NO_REFERENCE, Finding, Progress, Search, matched, proves_nothing, unknown
+from tilia_async.text import readable
 from tilia_async.wire.codec import decode
 
 _PAYING = Progress(

@@ -7,9 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from tilia_async.errors import InvalidRequestError, readable
+from tilia_async.errors import InvalidRequestError
 from tilia_async.reconcile.reconciliation import Resource, Verdict
 from tilia_async.reconcile.server_clock import Age, ServerClock
+from tilia_async.text import readable
 
 
 @attrs.frozen

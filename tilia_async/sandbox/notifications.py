@@ -21,11 +21,11 @@ import attrs
 import orjson
 
 from tilia_async import event_names
-from tilia_async.config import is_loopback
 from tilia_async.errors import ConfigurationError
 from tilia_async.json_value import JsonObject
 from tilia_async.sandbox.clock import SandboxClock, Timestamps
 from tilia_async.secret import Secret
+from tilia_async.settings_checks import is_loopback
 
 PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds before each repetition.

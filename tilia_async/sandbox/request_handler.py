@@ -21,10 +21,12 @@ from tilia_async.json_value import JsonValue
 from tilia_async.sandbox import payouts
 from tilia_async.sandbox.contradictions import contradicting, lying, turned_around
 from tilia_async.sandbox.door import Door
+from tilia_async.sandbox.fault_answers import drop, hang, instead_of_answer, spoiled
 from tilia_async.sandbox.faults import AFTER_COMMIT, LIES, Fault
 from tilia_async.sandbox.idempotency import IdempotencyStore
 from tilia_async.sandbox.past import Past, copy_of
 from tilia_async.sandbox.recorded import RecordedRequest
+from tilia_async.sandbox.request_body import read_body
 from tilia_async.sandbox.request_log import RequestLog
 from tilia_async.sandbox.requests import ErrorResponse, SandboxRequest
 from tilia_async.sandbox.responses import SandboxResponse
@@ -35,11 +37,6 @@ from tilia_async.sandbox.world import World
 from tilia_async.tokens.fetch import TOKEN
 from tilia_async.wire.operation import Repeat
 
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
-_NO_ROUTE = b"<html><head><title>404 Not Found</title></head><body><center>nginx: no such route</center></body></html>"
-_LARGEST_BODY = 1_048_576
-_BODY_SECONDS = 30.0
-_LOOK_SECONDS = 0.02
 _MET_BEFORE = frozenset({Fault.STALE_READ, Fault.WRONG_DATE, Fault.CLOSED_WHEN_IDLE})
 """Lies that a request meets before its answer.
 
@@ -195,7 +192,7 @@ class RequestHandler:
         self._meet(arrival, fault)
         if fault.fault is Fault.SLOW_BODY:
             return await self._dribble(arrival, answer, fault.seconds, ahead)
-        return self._response(await _spoiled(request, fault, answer), ahead)
+        return self._response(await spoiled(request, fault, answer), ahead)
 
     def _meet(self, arrival: _Arrival, scheduled: ScheduledFault) -> None:
         """Commit a fault, and note it."""
@@ -303,13 +300,13 @@ class RequestHandler:
             case Fault.LATENCY:
                 await asyncio.sleep(fault.seconds)
             case Fault.DROP_BEFORE_COMMIT:
-                _drop(arrival.request)
+                drop(arrival.request)
                 return SandboxResponse(500, b"")
             case Fault.HANG_BEFORE_COMMIT:
-                await _hang(arrival.request)
+                await hang(arrival.request)
                 return SandboxResponse(500, b"")
             case _:
-                return _instead(fault)
+                return instead_of_answer(fault)
         return None
 
     async def _dribble(
@@ -404,89 +401,3 @@ def _turned_around(query: Mapping[str, str]) -> Mapping[str, str]:
     Descending is the default.
     """
     return {**query, "sort": "desc" if query.get("sort") == "asc" else "asc"}
-
-
-async def read_body(request: web.BaseRequest) -> bytes | int:
-    """Return the body, or a refusing status.
-
-    A status if it is too large or too slow, or not packed as it says.
-    """
-    if request.content_length is not None and request.content_length > _LARGEST_BODY:
-        return 413
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > _LARGEST_BODY:
-                    return 413
-    except web.RequestPayloadError:
-        return 400
-    except TimeoutError:
-        return 408
-    return bytes(body)
-
-
-def _drop(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-async def _hang(request: web.BaseRequest) -> None:
-    """Hang until the client has gone.
-
-    At the end of the sandbox it is cancelled.
-    """
-    while request.transport is not None:  # noqa: ASYNC110 - aiohttp has no event for a client that has gone
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _instead(fault: ScheduledFault) -> SandboxResponse | None:
-    """Return the answer to an ignored request.
-
-    One that is not looked at.
-    """
-    match fault.fault:
-        case Fault.RATE_LIMITED:
-            return SandboxResponse(429, b"", headers={"Retry-After": fault.retry_after})
-        case Fault.SERVER_ERROR_EMPTY:
-            return SandboxResponse(500, b"")
-        case Fault.SERVER_ERROR_HTML:
-            return SandboxResponse(500, _HTML, "text/html")
-        case Fault.TOKEN_OUTAGE:
-            return SandboxResponse(503, b"")
-        case Fault.GATEWAY_BEFORE_COMMIT:
-            return SandboxResponse(fault.status, _HTML, "text/html")
-        case Fault.PROXY_NOT_FOUND:
-            return SandboxResponse(404, _NO_ROUTE, "text/html")
-        case Fault.OTHER_BODY_BEFORE_COMMIT:
-            return SandboxResponse(200, fault.body.encode())
-        case _:
-            return None
-
-
-async def _spoiled(request: web.BaseRequest, fault: ScheduledFault, answer: SandboxResponse) -> SandboxResponse:
-    """Return an answer, spoiled by a fault.
-
-    One that comes after the request had its effect.
-    """
-    match fault.fault:
-        case Fault.DROP_AFTER_COMMIT:
-            _drop(request)
-        case Fault.HANG_AFTER_COMMIT:
-            await _hang(request)
-        case Fault.BAD_GATEWAY:
-            return SandboxResponse(502, _HTML, "text/html")
-        case Fault.GATEWAY_AFTER_COMMIT:
-            return SandboxResponse(fault.status, _HTML, "text/html")
-        case Fault.OTHER_BODY_AFTER_COMMIT:
-            return SandboxResponse(200, fault.body.encode())
-        case Fault.CONTRADICTION_AFTER_COMMIT:
-            return contradicting(answer)
-        case Fault.TRUNCATED_JSON:
-            return SandboxResponse(answer.status, answer.body[: len(answer.body) // 2])
-        case Fault.WRONG_CONTENT_TYPE:
-            return SandboxResponse(answer.status, _HTML, "text/html")
-        case _:
-            pass
-    return answer

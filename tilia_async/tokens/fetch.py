@@ -17,6 +17,7 @@ from tilia_async.json_value import JsonValue
 from tilia_async.observe.hooks import Observers
 from tilia_async.observe.watched_call import WatchedCall
 from tilia_async.secret import HiddenBytes, HiddenFields, Secret
+from tilia_async.text import status_line
 from tilia_async.tokens.token import AccessToken, is_sendable
 from tilia_async.wire import envelope
 from tilia_async.wire.envelope import NoResponse, RawResponse
@@ -161,7 +162,7 @@ def _judge(
     if isinstance(token, AccessToken):
         return token
     return errors.TokenError(
-        f"no token: {TOKEN.name} answered {errors.status_line(answer.status)}, but {token}",
+        f"no token: {TOKEN.name} answered {status_line(answer.status)}, but {token}",
         status=answer.status,
         scopes=scopes,
     )
@@ -175,7 +176,7 @@ def _refusal(answer: RawResponse, body: JsonValue, scopes: frozenset[str], secre
     hint = " (Tilia says so to a wrong client id or secret, too)" if error == "server_error" and status == 400 else ""
     return errors.TokenError(
         f"no token for {', '.join(sorted(scopes)) or 'no scope'}: "
-        f"{errors.status_line(status)}{': ' if words else ''}{words}{hint}",
+        f"{status_line(status)}{': ' if words else ''}{words}{hint}",
         status=status,
         scopes=scopes,
         error=error,

@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
 import attrs
 
-from tilia_async.errors import readable
 from tilia_async.secret import Secret, hide
+from tilia_async.settings_checks import checked_lease
+from tilia_async.text import readable
 from tilia_async.tokens.cipher import TokenCipher, checked_key
-from tilia_async.tokens.store import Claim, LeasedClaim, StoreError, checked_lease, checked_url
+from tilia_async.tokens.store import LONGEST_LEASE, Claim, LeasedClaim, StoreError, checked_url
 from tilia_async.tokens.token import AccessToken, Identity
 
 T = TypeVar("T")
@@ -128,7 +129,7 @@ class PostgresTokenStore:
         url, key = hide(url), None if key is None else hide(key)
         self._url = _asyncpg_url(checked_url(url, _SCHEMES, "postgresql://user:password@host/database"))
         self._key = checked_key(key)
-        self._lease = checked_lease(lease)
+        self._lease = checked_lease(lease, LONGEST_LEASE)
 
     def __repr__(self) -> str:
         return "<PostgresTokenStore>"

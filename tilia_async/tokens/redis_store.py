@@ -14,10 +14,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from tilia_async.errors import readable
 from tilia_async.secret import Secret, hide
+from tilia_async.settings_checks import checked_lease
+from tilia_async.text import readable
 from tilia_async.tokens.cipher import TokenCipher, checked_key
-from tilia_async.tokens.store import Claim, LeasedClaim, StoreError, checked_lease, checked_url
+from tilia_async.tokens.store import LONGEST_LEASE, Claim, LeasedClaim, StoreError, checked_url
 from tilia_async.tokens.token import AccessToken, Identity
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class RedisTokenStore:
         url, key = hide(url), None if key is None else hide(key)
         self._url = checked_url(url, ("redis", "rediss", "unix"), "redis://user:password@host:6379/0")
         self._key = checked_key(key)
-        self._lease = checked_lease(lease)
+        self._lease = checked_lease(lease, LONGEST_LEASE)
         self._prefix = prefix
 
     def __repr__(self) -> str:

@@ -6,27 +6,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
-from tilia_async import checks
 from tilia_async.errors import ConfigurationError
 from tilia_async.secret import Secret
 from tilia_async.tokens.token import AccessToken, Identity
 
-_LONGEST_LEASE: Final = 60.0
+LONGEST_LEASE: Final = 60.0
 
 
 class StoreError(ConnectionError):
     """A failure of a store, in words without secrets."""
-
-
-def checked_lease(lease: float) -> float:
-    """Return the lease of a claim, in seconds.
-
-    Raises:
-        ConfigurationError: it is no such number, or more than 60.
-    """
-    if checks.seconds(lease) or lease > _LONGEST_LEASE:
-        raise ConfigurationError(f"lease is a number of seconds, at most {_LONGEST_LEASE:g}, not {lease!r}")
-    return float(lease)
 
 
 def checked_url(url: Secret, schemes: Collection[str], example: str) -> Secret:

@@ -13,8 +13,8 @@ import aiohttp
 import attrs
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 
-from tilia_async.config import Proxy, find_proxy
 from tilia_async.errors import ConfigurationError
+from tilia_async.proxy import Proxy, find_proxy
 from tilia_async.secret import Secret
 from tilia_async.transport.routes import login_of
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from tilia_async.config import Proxy
+from tilia_async.proxy import Proxy
 from tilia_async.transport.idle import EndedConnectionError, UnsolicitedResponseError
 from tilia_async.transport.send_state import SendState
 from tilia_async.wire.envelope import NoResponse

@@ -19,11 +19,12 @@ import attrs
 
 from tilia_async import errors
 from tilia_async.call_record import AttemptRecord, CallRecord
-from tilia_async.config import Environment, RequestOptions, RetryPolicy, expect
+from tilia_async.config import Environment, RequestOptions, RetryPolicy
 from tilia_async.json_value import Body
 from tilia_async.observe.hooks import EVERYWHERE, Observers
 from tilia_async.observe.watched_call import WatchedCall
 from tilia_async.secret import Secret, hide_body
+from tilia_async.settings_checks import expect
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken
 from tilia_async.tracebacks import cut

@@ -9,9 +9,10 @@ import attrs
 from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from tilia_async.config import Proxy, basic_login, find_proxy, is_loopback
 from tilia_async.errors import ConfigurationError
+from tilia_async.proxy import Proxy, basic_login, find_proxy
 from tilia_async.secret import Secret
+from tilia_async.settings_checks import is_loopback
 
 
 class Routes:

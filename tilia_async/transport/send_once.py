@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from tilia_async.config import Proxy
 from tilia_async.errors import TiliaError
+from tilia_async.proxy import Proxy
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.body import read
 from tilia_async.transport.direct import Direct

@@ -17,9 +17,11 @@ from ssl import PROTOCOL_TLS_SERVER, SSLContext
 import aiohttp
 import attrs
 
-from tilia_async.config import Limits, Proxy, expect
+from tilia_async.config import Limits
 from tilia_async.errors import ClientClosedError, ConfigurationError
 from tilia_async.os_threads import ProcessLock
+from tilia_async.proxy import Proxy
+from tilia_async.settings_checks import expect
 from tilia_async.tokens.token import AccessToken
 from tilia_async.transport.connection_limiter import ConnectionLimiter
 from tilia_async.transport.deadlines import Deadline, Deadlines

@@ -16,9 +16,9 @@ from typing import Any, Final, get_args, get_origin
 
 import attrs
 
-from tilia_async.errors import readable
 from tilia_async.json_model import reshaping
 from tilia_async.json_value import JsonValue
+from tilia_async.text import readable
 from tilia_async.verify.findings import Fact
 from tilia_async.wire.codec import PayloadError, decode, read_time
 from tilia_async.wire.fields import fields_of, is_object, members, parted

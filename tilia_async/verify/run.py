@@ -10,8 +10,9 @@ import attrs
 from tilia_async.api import OPERATIONS
 from tilia_async.checks import identifier
 from tilia_async.client import TiliaClient, declarations_of, environment_of
-from tilia_async.config import Environment, Service, is_loopback
+from tilia_async.config import Environment, Service
 from tilia_async.errors import ConfigurationError, InvalidRequestError, TiliaError, TokenError
+from tilia_async.settings_checks import is_loopback
 from tilia_async.verify.findings import Finding
 from tilia_async.verify.known_ids import KnownIds
 from tilia_async.verify.probe import Asked, Probe, not_tried

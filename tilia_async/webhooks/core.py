@@ -14,8 +14,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
-from tilia_async.config import checked_count
 from tilia_async.errors import ConfigurationError, WebhookError
+from tilia_async.settings_checks import checked_count
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import ContradictedError, subject
 from tilia_async.webhooks.event import Event

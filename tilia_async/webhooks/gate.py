@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, TypeAlias, TypeGuard
 
-from tilia_async.config import checked_count, checked_seconds
 from tilia_async.errors import ConfigurationError
 from tilia_async.secret import BasicPair, Secret, hide, hide_pair
+from tilia_async.settings_checks import checked_count, checked_seconds
 
 PathSecrets: TypeAlias = str | Secret | Sequence[str | Secret] | None
 BasicAuth: TypeAlias = BasicPair | Sequence[BasicPair] | None

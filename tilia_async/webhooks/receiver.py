@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from tilia_async.config import checked_seconds
 from tilia_async.errors import ConfigurationError
+from tilia_async.settings_checks import checked_seconds
 from tilia_async.webhooks import adapters
 from tilia_async.webhooks.account_events import AccountBlockChanged
 from tilia_async.webhooks.confirm import confirm as ask_tilia

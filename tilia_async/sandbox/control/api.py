@@ -22,7 +22,8 @@ from tilia_async.sandbox.control.commands import Command, Run
 from tilia_async.sandbox.control.inspector import page
 from tilia_async.sandbox.event_feed import Event
 from tilia_async.sandbox.notifications import Notifier
-from tilia_async.sandbox.request_handler import CONTROL, RequestHandler, read_body
+from tilia_async.sandbox.request_body import read_body
+from tilia_async.sandbox.request_handler import CONTROL, RequestHandler
 from tilia_async.sandbox.requests import repeatable
 from tilia_async.sandbox.routing import match_path
 from tilia_async.sandbox.simulation import Simulation
