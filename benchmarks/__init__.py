@@ -1,1 +1,1 @@
-"""What a call costs, beside other clients: ``nox -s bench``, or ``python -m benchmarks``."""
+"""Measures what a call costs, beside other clients: ``nox -s bench``, or ``python -m benchmarks``."""

@@ -21,7 +21,7 @@ ROUNDS = 15
 QUICK_ROUNDS = 3
 QUICK_EFFORT = 0.1
 WIDTH = 120
-"""Of what is printed into a file, in characters."""
+"""Width of what is printed into a file, in characters."""
 
 
 def main() -> int:

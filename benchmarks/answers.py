@@ -1,4 +1,4 @@
-"""What the server of the benchmarks answers, and where it is asked for."""
+"""Answers of the server of the benchmarks, and their paths."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ HELD_ID = "held"
 """The account whose answer never comes."""
 HELD_PATH = f"/accounts/v1/{HELD_ID}/user-info"
 REGISTRATION = {"username": "nyx", "email": {"address": "nyx@mail.example"}}
-"""What a registration sends."""
+"""Body of a registration."""
 REGISTER_PATH = "/accounts/register"
 
 LATE = "/late"
-"""A path that begins so is answered after :data:`LATENCY`."""
+"""A path that begins so is answered after ``LATENCY``."""
 LATENCY = 0.05
 """Seconds."""
 

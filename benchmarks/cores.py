@@ -1,4 +1,4 @@
-"""Which core does what: the client has the first to itself, the server the last."""
+"""Cores by what they do: the client has the first to itself, the server the last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 @attrs.frozen
 class Cores:
-    """Sets of cores for :func:`pin`; empty where the system cannot pin, or has only one."""
+    """Sets of cores for ``pin``; empty where the system cannot pin, or has only one."""
 
     client: frozenset[int]
     server: frozenset[int]

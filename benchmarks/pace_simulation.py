@@ -20,7 +20,7 @@ from tilia_async.wire.retry import backoff
 
 @attrs.frozen
 class Hidden:
-    """What the clients do not know.
+    """Facts that the clients do not know.
 
     Attributes:
         rate: requests a second that are let through.
@@ -65,10 +65,10 @@ class Fixed:
         return now
 
     def answered(self, _started: float, _now: float) -> None:
-        """It learns nothing."""
+        """Learns nothing."""
 
     def refused(self, _started: float, _now: float, _retry_after: float | None) -> None:
-        """It learns nothing."""
+        """Learns nothing."""
 
 
 class Paced:
@@ -120,7 +120,7 @@ class Server:
     free_at: list[float] = attrs.field(factory=list)
 
     def answer(self, now: float) -> tuple[float, bool]:
-        """When the answer to a request comes, and whether it serves."""
+        """Time at which the answer to a request comes, and whether it serves."""
         self.tokens = min(self.hidden.burst, self.tokens + (now - self.at) * self.hidden.rate)
         self.at = now
         if self.tokens < 1:

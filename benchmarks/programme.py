@@ -1,4 +1,4 @@
-"""What is measured, in this order."""
+"""Sections that are measured, in this order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a section found, for people and for the budgets."""
+"""Results of a section, for people and for the budgets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Table:
 
 @attrs.frozen
 class Section:
-    """One thing that was measured.
+    """A thing that was measured.
 
     Attributes:
         how: the method, in a few sentences.

@@ -1,4 +1,4 @@
-"""Where a section measures: a server that runs, and fresh processes pinned to the client's core."""
+"""The place of a measurement: a server that runs, and fresh processes pinned to the client's core."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def take_turns(contender: Contender, url: str, orders: Connection) -> None
 
 @attrs.frozen
 class Stage:
-    """What a section is given.
+    """Everything that a section is given.
 
     Attributes:
         rounds: how often each contender takes its turn.

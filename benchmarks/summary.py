@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results.md"
 OURS, BY_HAND = "tilia", "aiohttp"
 NAMES = {OURS: "**tilia_async**, typed", BY_HAND: "aiohttp by hand", "stripe": "stripe's SDK, on httpx"}
 NO_PEERS = {OURS, "raw_socket"}
-"""They are ours, or no client."""
+"""Contenders that are ours, or no client."""
 COLUMNS: Mapping[str, tuple[str, str, Sequence[Contender]]] = {
     "GET, asyncio": ("asyncio", "contender", calls.GETTING),
     "GET, uvloop": ("uvloop", "contender", calls.GETTING),

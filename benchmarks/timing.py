@@ -13,7 +13,7 @@ import attrs
 
 @attrs.frozen
 class Took:
-    """What one of many calls took, in microseconds.
+    """Time that one of many calls took, in microseconds.
 
     Attributes:
         wall: of the clock on the wall.
@@ -54,7 +54,7 @@ def timed(work: Callable[[], object], calls: int) -> Took:
 
 
 async def timed_async(work: Callable[[], Awaitable[object]], calls: int) -> Took:
-    """As :func:`timed`, for work to be awaited."""
+    """Time work to be awaited, as ``timed`` does."""
     with stopwatch() as watch:
         await work()
     return watch.per_call(calls)

@@ -89,7 +89,7 @@ def tilias_process(pipe: Connection, seed: int, faults_a_second: float) -> None:
 
 @attrs.define
 class Purchase:
-    """One purchase in the game's book.
+    """A purchase in the game's book.
 
     Attributes:
         done: it is paid; None: nobody knows yet.
@@ -102,7 +102,7 @@ class Purchase:
 
 @attrs.define
 class LoopLag:
-    """How much later than asked timers fire, in milliseconds.
+    """Delay of timers beyond what was asked, in milliseconds.
 
     Without the time in which other processes had the processor, where the system tells: that is not the loop's doing.
     """
@@ -134,7 +134,7 @@ class Game:
     banned: set[str] = attrs.field(factory=set[str])
 
     async def play(self, name: str) -> None:
-        """One player's visit; a fifth of the players lose their connection somewhere in it."""
+        """Play one player's visit; a fifth of the players lose their connection somewhere in it."""
         stays = self.chance.uniform(0.001, 0.2) if self.chance.random() < 0.2 else 60.0
         with anyio.move_on_after(stays) as visit:
             try:
@@ -211,7 +211,7 @@ class Game:
                 await asyncio.sleep(self.chance.expovariate(a_second))
 
     async def differences(self) -> list[str]:
-        """Where the book and Tilia's wallets disagree."""
+        """Accounts of which the book and Tilia's wallets disagree."""
         bought = Counter(purchase.account_id for purchase in self.book if purchase.done)
         found: list[str] = []
         for account_id in {purchase.account_id for purchase in self.book}:

@@ -1,4 +1,4 @@
-"""What tests of all rooms share."""
+"""Fixtures that tests of all rooms share."""
 
 import asyncio
 import gc

@@ -115,7 +115,7 @@ def seconds(value: object, *, longest: float = 1e9) -> list[str]:
 
 
 def pause(value: object, *, longest: float = 1e9) -> list[str]:
-    """Check a wait that may be none: 0 or more seconds."""
+    """Check a wait, which may be none, in seconds."""
     return [] if _is_number(value) and 0 <= value < longest else [f"is 0 or more seconds, not {value!r}"]
 
 

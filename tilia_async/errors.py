@@ -163,7 +163,7 @@ def _restore(error_type: type[E], args: tuple[object, ...], state: dict[str, obj
 
 
 def add_inferred(error: TiliaError, inferred: Iterable[str], why: str) -> None:
-    """Add to an error that facts of its operation are inferred.
+    """Note in an error which of the facts are inferred.
 
     One of these facts may be what is wrong.
     """

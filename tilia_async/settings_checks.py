@@ -1,6 +1,6 @@
-"""Checks of settings: what is wrong with one is a ``ConfigurationError`` that names it.
+"""Checks of settings, which raise a ``ConfigurationError``.
 
-The rules are those of ``checks``, where there is one.
+The rules are those of ``checks``; the error names the setting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from tilia_async import checks
 from tilia_async.errors import ConfigurationError
 
 _LONGEST: Final = 1e15
-"""Bound of every time, in seconds: the largest integers have no place in a float."""
+"""Bound of every time, in seconds.
+
+The largest integers have no place in a float.
+"""
 
 
 def shown(value: object) -> str:
@@ -89,7 +92,7 @@ def checked_lease(lease: object, longest: float) -> float:
 
 
 def checked_grace(grace: object) -> float:
-    """Return the time that calls under way have to end, in seconds.
+    """Return the seconds that calls have to end.
 
     Raises:
         ConfigurationError: it is not a number, or a negative one.
@@ -99,17 +102,17 @@ def checked_grace(grace: object) -> float:
 
 
 def is_count(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
-    """Check a field of a setting that counts something, for attrs."""
+    """Check a field that counts something, for attrs."""
     _refuse(_name_of(instance, attribute), checks.count(value))
 
 
 def is_time_limit(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    """Check a field of a setting that limits a time, for attrs."""
+    """Check a field that limits a time, for attrs."""
     _refuse(_name_of(instance, attribute), checks.seconds(value, longest=_LONGEST))
 
 
 def is_pause(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    """Check a field of a setting that is a wait, for attrs."""
+    """Check a field that is a wait, for attrs."""
     _refuse(_name_of(instance, attribute), checks.pause(value, longest=_LONGEST))
 
 

@@ -14,7 +14,10 @@ import griffe
 BLOCK = re.compile(r"^(?P<lead>.*?) ?::\n\n(?P<code>(?:(?: {4}.*)?\n)* {4}.*)", re.MULTILINE)
 
 ELSEWHERE = frozenset({"remedy"})
-"""Members that have a page of their own: ``docs/errors.md`` has the remedy of each error."""
+"""Members that have a page of their own.
+
+``docs/errors.md`` has the remedy of each error.
+"""
 
 
 class Reference(griffe.Extension):

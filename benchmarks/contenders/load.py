@@ -1,4 +1,4 @@
-"""How calls are kept in flight."""
+"""Keeps calls in flight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Load = Callable[[int, int], Awaitable[object]]
 
 
 def shares(in_flight: int, calls: int) -> list[int]:
-    """How many of the calls each lane makes."""
+    """Number of calls that each lane makes."""
     return [calls // in_flight + (lane < calls % in_flight) for lane in range(in_flight)]
 
 

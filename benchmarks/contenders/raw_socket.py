@@ -14,7 +14,7 @@ REQUEST = f"GET {ACCOUNT_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bea
 
 
 class Lane(asyncio.Protocol):
-    """One connection that asks again as soon as it is answered."""
+    """A connection that asks again as soon as it is answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport

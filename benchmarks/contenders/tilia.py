@@ -1,4 +1,4 @@
-"""This SDK: a typed call, with its token, deadline, retries and decoding into a model."""
+"""The SDK itself: a typed call, with its token, deadline, retries and decoding into a model."""
 
 from __future__ import annotations
 

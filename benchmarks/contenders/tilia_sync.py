@@ -1,4 +1,4 @@
-"""This SDK's synchronous package: a typed call, with its token, deadline, retries and decoding into a model."""
+"""The SDK's synchronous package: a typed call, with its token, deadline, retries and decoding into a model."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from benchmarks.section import Table
 from benchmarks.server import running_server
 
 WIDTH = 140
-"""Of what is printed into a file, in characters."""
+"""Width of what is printed into a file, in characters."""
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from benchmarks.section import Table
 
 PAGE = Path(__file__).parents[1] / "instructions.md"
 TOLERANCE = 1.05
-"""How much more than the page says a call may cost."""
+"""Share by which a call may cost more than the page says."""
 TIME = "What a call takes of a processor's time stands in [results.md](results.md)."
 LIBRARIES = (
     "aiohttp",

@@ -1,1 +1,1 @@
-"""One thing each that is measured: a module with a function ``measure`` from a :class:`Stage` to a :class:`Section`."""
+"""Modules for one thing each: a function ``measure`` from a ``Stage`` to a ``Section``."""

@@ -39,7 +39,7 @@ JobOf = Callable[[list[str]], Awaitable[object]]
 
 
 async def by_hand(tilia: TiliaClient, account_ids: list[str]) -> None:
-    """What people write: a task for each account, and a semaphore."""
+    """Code as people write it: a task for each account, and a semaphore."""
     room = asyncio.Semaphore(IN_FLIGHT)
 
     async def block(account_id: str) -> None:

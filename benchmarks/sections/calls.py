@@ -16,7 +16,7 @@ from benchmarks.timing import Took
 
 IN_FLIGHT = 64
 SECONDS = 0.3
-"""Of one turn, roughly."""
+"""Length of one turn, roughly."""
 WARM_UP = 1_000
 """Calls before the first turn; of a slow contender fewer."""
 
@@ -48,7 +48,7 @@ POSTING = (
     Contender("pyreqwest", "uvloop", "posting"),
 )
 THREADED = {"requests"}
-"""They have no loop to speak of."""
+"""Clients that have no loop to speak of."""
 SLOW = {"httpx", "niquests", "requests", "stripe"}
 SLOW_EVERY = 3
 """Rounds; nobody needs to know to the hundredth how many times as slow they are."""

@@ -1,4 +1,4 @@
-"""What a hundred thousand calls leave behind."""
+"""Measures what a hundred thousand calls leave behind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WARM_UP = 10_000
 
 @attrs.frozen
 class Inventory:
-    """What a process has.
+    """Inventory of a process.
 
     Attributes:
         objects: that the collector of garbage tracks, after it has run.

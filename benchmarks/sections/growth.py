@@ -12,7 +12,7 @@ from benchmarks.stage import Contender, Player, Stage, turns
 
 IN_FLIGHT = (1, 8, 64, 256, 1_000)
 SECONDS = 0.25
-"""Of one turn, roughly."""
+"""Length of one turn, roughly."""
 ROUNDS = 3
 CONTENDERS = (Contender("tilia", "asyncio"), Contender("aiohttp", "asyncio"), Contender("httpx", "asyncio"))
 
@@ -54,6 +54,6 @@ def series_name(contender: Contender, in_flight: int) -> str:
 
 
 def enough(player: Player, in_flight: int, stage: Stage) -> int:
-    """As many calls as make a turn; a slow client with many in flight makes one each."""
+    """Number of calls that make a turn; a slow client with many in flight makes one each."""
     trial = player.turn(min(in_flight, POOL), 2 * min(in_flight, POOL))
     return max(in_flight, int(stage.calls(1_000_000) * SECONDS / trial.wall))

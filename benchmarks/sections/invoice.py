@@ -1,4 +1,4 @@
-"""What it costs to read a large answer into models."""
+"""Measures what it costs to read a large answer into models."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def large_answer() -> bytes:
 
 
 def read(body: bytes) -> Invoice:
-    """As a call does it."""
+    """Reads it as a call does."""
     opened = envelope.open_envelope(envelope.read_json(RawResponse(200, {}, body)))
     return codec.decode(opened.payload, Invoice)
 
 
 def ways(body: bytes) -> dict[str, Callable[[], object]]:
-    """To read it."""
+    """Ways to read it."""
     if len(read(body).line_items) != LINE_ITEMS:
         raise ValueError("the large invoice was not read as a whole")
     return {"json": lambda: json.loads(body), "orjson": lambda: orjson.loads(body), "models": lambda: read(body)}

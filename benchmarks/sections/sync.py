@@ -20,7 +20,7 @@ from benchmarks.timing import Took, median_ratio, repeated, timed
 THREADS = 16
 ROUNDS = 9
 SECONDS = 0.25
-"""Of one turn, roughly."""
+"""Length of one turn, roughly."""
 WARM_UP = 50
 OURS, BASE = "tilia_sync", "requests"
 CLIENTS = (

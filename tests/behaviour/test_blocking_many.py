@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def ledger(make: Make, tmp_path: Path) -> AsyncIterator[object]:
-    """Of the package that the client is of."""
+    """A ledger of the client's package."""
     url = f"sqlite:///{tmp_path}/blocks.db"
     if isinstance(make(), InThreads):
         opened = tilia_sync.BlockLedger.open(url)

@@ -58,7 +58,7 @@ def sent(request: Recorded) -> tuple[str, str, bytes, dict[str, str]]:
 
 
 async def outcome(api: Recorder, call: object, answer: tuple[int, object]) -> tuple[object, ...]:
-    """What came of a call, and what it sent."""
+    """Result of a call, and what it sent."""
     status, body = answer
     api.requests.clear()
     api.answer(status, body, times=2)

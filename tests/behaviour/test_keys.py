@@ -1,4 +1,4 @@
-"""One ``Idempotency-Key`` has one effect, through both packages."""
+"""An ``Idempotency-Key`` has one effect, through both packages."""
 
 import asyncio
 import uuid

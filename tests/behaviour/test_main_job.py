@@ -1,4 +1,4 @@
-"""What a game server does, through both packages."""
+"""The work of a game server, through both packages."""
 
 import asyncio
 import uuid

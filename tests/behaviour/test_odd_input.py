@@ -15,7 +15,7 @@ MOVE = TransferItem(source_wallet_id="wal_1", destination_wallet_id="wal_2", amo
 
 
 class Word(str, enum.Enum):  # noqa: UP042 - StrEnum would be too easy
-    """How older code writes enumerations: ``str()`` of a member is ``Word.BILLING``."""
+    """An enumeration as older code writes it: ``str()`` of a member is ``Word.BILLING``."""
 
     BILLING = "billing"
     TYPE = "user_to_integrator"

@@ -1,4 +1,4 @@
-"""Which accounts come to the queue of a run. A stand-in says what the ledger answers."""
+"""Accounts that come to the queue of a run. A stand-in says what the ledger answers."""
 
 from __future__ import annotations
 

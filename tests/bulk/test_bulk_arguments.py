@@ -8,7 +8,8 @@ from datetime import datetime
 
 import attrs
 import pytest
-from support.job_reports import Start, UserError, finished, noting, numbers, states
+from support.job_reports import Start, UserError, finished, noting, numbers
+from support.ledgers import states
 from support.scripted import (
     ids,
 )

@@ -9,7 +9,8 @@ from time import monotonic
 import anyio
 import pytest
 from support.interruption import elsewhere, tasks_left
-from support.job_reports import PATIENT, Start, UserError, states
+from support.job_reports import PATIENT, Start, UserError
+from support.ledgers import states
 from support.scripted import (
     DONE,
     Reply,

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from support.interruption import tasks_left
-from support.job_reports import Source, Start, UserError, noting, numbers, states, stopped
+from support.job_reports import Source, Start, UserError, noting, numbers, stopped
+from support.ledgers import states
 from support.scripted import (
     DONE,
     Reply,

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from support.canaries import places, search
-from support.job_reports import SMALL_MULTIPLE, Source, Start, finished, numbers, states, stopped
+from support.job_reports import SMALL_MULTIPLE, Source, Start, finished, numbers, stopped
+from support.ledgers import states
 from support.scripted import (
     DONE,
     DROPPED,

@@ -1,4 +1,4 @@
-"""When the server is away: counted on a clock that the test holds in its hand."""
+"""A server that is away: counted on a clock that the test holds in its hand."""
 
 from tilia_async.bulk.circuit_breaker import LONGEST_ROUNDS, MOST_ROUNDS, MOST_UNANSWERED, CircuitBreaker
 

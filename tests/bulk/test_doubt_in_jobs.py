@@ -1,4 +1,4 @@
-"""What may have happened is told as that, by every way that an account of a job can come to its end."""
+"""Doubt is called doubt, by every way that an account of a job can come to its end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.blocking import ANSWERS, BlockingTilia, numbers, states
+from support.blocking import ANSWERS, BlockingTilia
 from support.hostile import hostile_server
+from support.job_reports import numbers
+from support.ledgers import states
 from support.scripted import DROPPED, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import RetryPolicy, TiliaClient, errors
@@ -88,7 +90,7 @@ async def test_a_refusal_after_an_attempt_in_doubt_leaves_doubt(
 async def test_an_answer_of_tilias_that_leaves_doubt_or_may_pass_is_asked_for_again(
     tilia: TiliaClient, served: BlockingTilia, first: Reply, action: str
 ) -> None:
-    """As a single call does, and as one that cannot be read."""
+    """A job does as a single call does, and as one that cannot be read."""
     served.after = in_turn(first)
     assert numbers(await getattr(tilia.bulk, action)(["acct_1"], job_id="wave")) == {"DONE": 1}
     assert served.sent == [(action, "acct_1")] * 2
@@ -171,7 +173,7 @@ async def test_an_account_that_is_asked_about_the_token_keeps_its_doubt(start: S
 
 
 async def test_a_job_that_stops_says_what_it_did_not_send(start: Start, ledger: BlockLedger) -> None:
-    """What was never sent is no doubt for the next run."""
+    """An account that was never sent is no doubt for the next run."""
 
     async def refuse(_tilia: ScriptedTilia, _account_id: str) -> Reply:
         return failing(401)

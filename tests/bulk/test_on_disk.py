@@ -1,4 +1,4 @@
-"""What is told of a job with a ledger is on disk before, and what a kill would repeat is bounded at every moment."""
+"""Nothing of a job with a ledger is emitted before it is on disk, and what a kill would repeat is bounded at every moment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COUNT = "SELECT count(*) FROM tilia_block_records WHERE settled_at IS NOT NULL"
 
 @pytest_asyncio.fixture
 async def settled(url: str) -> AsyncIterator[Settled]:
-    """How many accounts have an outcome, as another process sees it."""
+    """Number of accounts that have an outcome, as another process sees it."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
 
@@ -144,7 +144,7 @@ async def test_a_consumer_that_waits_is_waited_for_with_a_ledger_too(url: str, k
 
 
 async def test_a_ledger_that_is_held_by_another_process_lets_no_more_be_sent(tmp_path: Path) -> None:
-    """What is answered meanwhile waits to be on disk, and nothing of it is told."""
+    """Answers that come meanwhile wait to be on disk, and nothing of them is emitted."""
     told: list[int] = []
 
     async with hostile_server((scripted := ScriptedTilia()).serve) as server:

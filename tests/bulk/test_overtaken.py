@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
-import pytest_asyncio
-from support.blocking import BlockingTilia, notification, numbers, states, url
+from support.blocking import BlockingTilia, ledger, notification, served, tilia, url
 from support.hostile import hostile_server
+from support.job_reports import numbers
+from support.ledgers import states
 from support.scripted import DROPPED, Reply, client_of, ids
 
 from tilia_async import TiliaClient, errors
@@ -18,26 +19,9 @@ from tilia_async.ledger import BlockLedger, RecordState
 
 pytestmark = pytest.mark.asyncio
 
-__all__ = ["url"]
+__all__ = ["ledger", "served", "tilia", "url"]
 
 SOON = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=2)))
-
-
-@pytest_asyncio.fixture
-async def ledger(url: str) -> AsyncIterator[BlockLedger]:
-    async with BlockLedger.open(url, lease=1.0) as opened:
-        yield opened
-
-
-@pytest.fixture
-def served() -> BlockingTilia:
-    return BlockingTilia()
-
-
-@pytest_asyncio.fixture
-async def tilia(served: BlockingTilia, ledger: BlockLedger) -> AsyncIterator[TiliaClient]:
-    async with hostile_server(served.serve) as server, client_of(server.template, ledger=ledger) as client:
-        yield client
 
 
 # --- Overtaken --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How much may be in flight: the rules of the pace, on a clock that the test holds in its hand."""
+"""The most that may be in flight: the rules of the pace, on a clock that the test holds in its hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whose fault a 401 is: the rules alone, on a clock that the test holds in its hand."""
+"""The rules of whose fault a 401 is, alone, on a clock that the test holds in its hand."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which probes a job sends, and that each account gets one outcome. A function stands for Tilia: no HTTP."""
+"""The probes that a job sends, and that each account gets one outcome. A function stands for Tilia: no HTTP."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_while_a_probe_is_out_nothing_else_is_sent() -> None:
 
 
 async def test_an_account_that_is_cleared_while_it_is_probed_gets_one_outcome() -> None:
-    """Its probe and the verdict of another call used to give it one each, so the job ended too early."""
+    """The probe and the verdict of another call used to give it one each, so the job ended too early."""
     probed, answered = asyncio.Event(), asyncio.Event()
 
     async def tilia(account_id: str, watch: TokenWatch) -> None:

@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.blocking import BlockingTilia, notification, numbers, states, url
+from support.blocking import BlockingTilia, ledger, notification, served, tilia, url
 from support.hostile import hostile_server
+from support.job_reports import numbers
+from support.ledgers import states
 from support.scripted import DROPPED, Reply, client_of, failing, ids
-from support.undoing import X, Y, by_call, ledger, served, tilia
+from support.undoing import X, Y, by_call
 
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkOutcome

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support.blocking import BlockingTilia, numbers, states, url
+from support.blocking import BlockingTilia, ledger, served, tilia, url
+from support.job_reports import numbers
+from support.ledgers import states
 from support.scripted import DROPPED, Reply, failing, ids, until
-from support.undoing import X, Y, ledger, served, tilia
+from support.undoing import X, Y
 
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkOutcome

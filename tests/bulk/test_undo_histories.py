@@ -1,4 +1,4 @@
-"""Whatever happened before: undoing frees nobody whom something else blocks, and everybody whom only the job blocked."""
+"""Undoing, whatever happened before, frees nobody whom something else blocks, and everybody whom only the job blocked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ runs = itertools.count()
 
 @attrs.define(eq=False)
 class World:
-    """What is true, and what is on record: for each account what holds it blocked, for certain or perhaps.
+    """The truth, and what is on record: for each account what holds it blocked, for certain or perhaps.
 
     Attributes:
         holders: a job, a number of a call, or Tilia.

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
-from support.blocking import BlockingTilia, nothing, notification, numbers, url
+from support.blocking import BlockingTilia, ledger, nothing, notification, served, tilia, url
+from support.job_reports import numbers
 from support.scripted import Reply
-from support.undoing import X, by_call, ledger, served, tilia
+from support.undoing import X, by_call
 
 from tilia_async import TiliaClient
 from tilia_async.ledger import BlockLedger
@@ -48,7 +49,7 @@ async def test_what_unblocked_an_account_while_a_job_had_yet_to_send_its_block_l
 async def test_an_unblocking_that_was_reported_before_a_block_was_asked_for_does_not_lift_it(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
-    """Whatever Tilia's clock says."""
+    """The order holds whatever Tilia's clock says."""
     await ledger.apply(notification(X, blocked=False, sent_at=datetime.now(UTC) + timedelta(seconds=40)))
     await tilia.bulk.block([X], job_id="mistake")
     assert [each.job_id async for each in ledger.blocked()] == ["mistake"]
@@ -59,7 +60,7 @@ async def test_an_unblocking_that_was_reported_before_a_block_was_asked_for_does
 async def test_an_unblock_that_was_asked_for_after_a_block_was_reported_lifts_it(
     tilia: TiliaClient, ledger: BlockLedger, served: BlockingTilia
 ) -> None:
-    """Whatever Tilia's clock says."""
+    """The order holds whatever Tilia's clock says."""
     await ledger.apply(notification(X, issuer="publisher", sent_at=datetime.now(UTC) + timedelta(seconds=40)))
     await tilia.accounts.unblock(X)
     assert [each async for each in ledger.blocked()] == []
@@ -82,7 +83,7 @@ async def test_a_block_that_was_lifted_before_the_undoing_does_not_come_back(
 async def test_a_late_run_of_an_undoing_tells_its_own_unblock_by_the_minute(
     tmp_path: Path, minutes: float, stays: bool
 ) -> None:
-    """Its record is older than the block of another, and Tilia's clock is its own."""
+    """The record of the unblock is older than the block of another, and Tilia's clock is its own."""
     now = datetime.now(UTC)
     times = {"undo": now, "block": now - timedelta(minutes=6), "told": now + timedelta(minutes=minutes)}
     async with BlockLedger.open(f"sqlite:///{tmp_path}/b") as ledger:

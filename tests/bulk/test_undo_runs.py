@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.blocking import BlockingTilia, notification, numbers, states, url
+from support.blocking import BlockingTilia, ledger, notification, served, tilia, url
+from support.job_reports import numbers
+from support.ledgers import states
 from support.scripted import Reply, client_of
-from support.undoing import X, Y, by_call, ledger, served, tilia
+from support.undoing import X, Y, by_call
 
 import tilia_sync
 from tilia_async import TiliaClient, errors

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import attrs
 import orjson
 import pytest
-import pytest_asyncio
-from support.blocking import BlockingTilia, nothing, notification, numbers, url
-from support.hostile import hostile_server
-from support.scripted import DROPPED, Reply, client_of, failing
+from support.blocking import BlockingTilia, ledger, nothing, notification, served, tilia, url
+from support.job_reports import numbers
+from support.scripted import DROPPED, Reply, failing
 
 from tilia_async import TiliaClient
 from tilia_async.bulk import BulkOutcome
@@ -22,26 +21,9 @@ from tilia_async.webhooks import AccountBlockChanged, parse_event
 
 pytestmark = pytest.mark.asyncio
 
-__all__ = ["url"]
+__all__ = ["ledger", "served", "tilia", "url"]
 
 X = "acct_x"
-
-
-@pytest_asyncio.fixture
-async def ledger(url: str) -> AsyncIterator[BlockLedger]:
-    async with BlockLedger.open(url, lease=1.0) as opened:
-        yield opened
-
-
-@pytest.fixture
-def served() -> BlockingTilia:
-    return BlockingTilia()
-
-
-@pytest_asyncio.fixture
-async def tilia(served: BlockingTilia, ledger: BlockLedger) -> AsyncIterator[TiliaClient]:
-    async with hostile_server(served.serve) as server, client_of(server.template, ledger=ledger) as client:
-        yield client
 
 
 def told(*block_ids: str | None, after: float | None = 0.0, issuer: str | None = "publisher") -> AccountBlockChanged:

@@ -1,4 +1,4 @@
-"""Whose fault a failure is: an account's, the token's, a proxy's, or the caller's own."""
+"""Blame for a failure: an account's, the token's, a proxy's, or the caller's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said, and asked, before many accounts are changed."""
+"""Questions and warnings before many accounts are changed."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What holds for every command: what it loads, its help, its exit status, its errors as JSON."""
+"""Rules of every command: what it loads, its help, its exit status, its errors as JSON."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def test_a_command_loads_no_other(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_summary_of_a_command_is_what_its_help_says(name: str) -> None:
-    """It stands beside the command's place, so that the help need not import it."""
+    """The summary stands beside the command's place, so that the help need not import it."""
     command = COMMANDS[name].load()
     assert command.name == name
     assert command.get_short_help_str(200) == COMMANDS[name].summary

@@ -17,7 +17,7 @@ TILIA = [sys.executable, "-X", "dev", "-W", "error", "-m", "tilia_async"]
 
 
 def without_slowness(stderr: str) -> str:
-    """What a command said, without what asyncio's debug mode tells of a machine that is busy, which is no warning."""
+    """Output of a command without what asyncio's debug mode tells of a machine that is busy, which is no warning."""
     return re.sub(r"^Executing <.*> took [\d.]+ seconds\n", "", stderr, flags=re.MULTILINE)
 
 

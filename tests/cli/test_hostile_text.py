@@ -1,4 +1,4 @@
-"""What a player, a file, a ledger, Tilia or an argument says never commands the terminal, whichever command shows it."""
+"""Nothing that a player, a file, a ledger, Tilia or an argument says never commands the terminal, whichever command shows it."""
 
 import json
 import re

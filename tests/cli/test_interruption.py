@@ -27,7 +27,7 @@ def let_some_hang(served: tilia_sync.Sandbox) -> None:
 
 
 def stop_when_they_hang(served: tilia_sync.Sandbox, process: subprocess.Popen[str], number: signal.Signals) -> float:
-    """How long it took to end, in seconds."""
+    """Time that it took to end, in seconds."""
     until = time.monotonic() + 30
     while blocks(served) < ANSWERED + IN_FLIGHT:
         assert process.poll() is None, process.communicate()

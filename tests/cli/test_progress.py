@@ -1,4 +1,4 @@
-"""What is shown of a bulk job while it runs."""
+"""The display of a bulk job while it runs."""
 
 import io
 import re

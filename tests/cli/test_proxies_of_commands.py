@@ -13,7 +13,7 @@ ACCOUNT = "acct_1"
 
 
 def commands() -> dict[str, list[str]]:
-    """Those that call Tilia, but for the ones that only read the ledger."""
+    """Commands that call Tilia, but for the ones that only read the ledger."""
     return {
         "token": ["--scope", "search_accounts"],
         "doctor": [],

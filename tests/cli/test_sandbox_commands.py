@@ -121,7 +121,7 @@ def test_a_browser_is_opened_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sandbox_server.webbrowser, "open", opened.append)
 
     async def at_once() -> None:
-        """As if Ctrl-C came right away."""
+        """End as if Ctrl-C came right away."""
 
     monkeypatch.setattr(sandbox_server, "until_signal", at_once)
     assert run({}, "sandbox", "--port", "0", "--open").exit_code == 0

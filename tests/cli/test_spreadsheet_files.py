@@ -22,7 +22,7 @@ def values(found: list[Entry | Problem]) -> list[str]:
 
 
 def table(delimiter: str, *, names: list[str], end: str = "\r\n") -> str:
-    """What Excel writes: quotes where they are needed, the delimiter of the country, Windows' line ends."""
+    """A table as Excel writes it: quotes where they are needed, the delimiter of the country, Windows' line ends."""
     quoted = [f'"{name}"' if delimiter in name else name for name in names]
     rows = [f"{name}{delimiter}{account_id}{delimiter}7" for name, account_id in zip(quoted, IDS, strict=True)]
     return end.join([f"Name{delimiter}Account ID{delimiter}Level", *rows, ""])

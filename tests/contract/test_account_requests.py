@@ -1,4 +1,4 @@
-"""What the newer methods of accounts, wallets, payment methods and compliance put on the wire."""
+"""Requests of the newer methods of accounts, wallets, payment methods and compliance put on the wire."""
 
 from __future__ import annotations
 

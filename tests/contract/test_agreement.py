@@ -163,7 +163,7 @@ def _cases(table: list[tuple[str, dict[str, Any]]]) -> list[Any]:
 
 
 def test_every_operation_that_has_an_id_is_looked_at() -> None:
-    """Of what is asked for by an id, only that is left out whose answer does not repeat it."""
+    """Only operations are left out whose answer does not repeat it."""
     silent = {name for name, operation in OPERATIONS.items() if operation.parameters and not operation.echoes}
     assert silent == {
         # Its documented sample has payment methods of two accounts.
@@ -232,7 +232,7 @@ def test_a_yes_that_cannot_be_read_may_still_be_seen_to_say_no(name: str, payloa
 )
 @pytest.mark.parametrize("name", ["refunds.refund_invoice", "refunds.refund_line_item"])
 def test_a_refund_that_failed_is_none(name: str, payload: Any) -> None:
-    """Whoever refunds an invoice sees nothing of the answer, so the error alone can tell."""
+    """The caller of a refund sees nothing of the answer, so the error alone can tell."""
     operation = OPERATIONS[name]
     request = build(
         operation,
@@ -259,7 +259,7 @@ async def test_what_is_left_open_contradicts_nothing(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["payouts.list", "invoices.list"])
 async def test_one_item_of_another_account_is_enough(api: Recorder, tilia: TiliaClient, name: str) -> None:
-    """Whoever lists an account's things adds them up for that account."""
+    """The caller of a list adds them up for that account."""
     good = _good(name)
     items = good if isinstance(good, list) else good["invoices"]
     mixed = [*items, {**items[0], "account_id": OTHER, "payout_status_id": "po_2", "invoice_id": "inv_2"}]
@@ -284,7 +284,7 @@ async def test_lists_that_may_hold_what_is_anothers(api: Recorder, tilia: TiliaC
 
 @pytest.mark.asyncio
 async def test_the_other_id_of_a_merged_account(api: Recorder, tilia: TiliaClient) -> None:
-    """Who asks for an account that was merged may be told of the one that remains."""
+    """The answer about a merged account may name the one that remains."""
     tag = {**PROFILE["tags"][0], "tag": "merged_from", "resource_id": OLD_ACCOUNT}  # type: ignore[dict-item, index] - a sample of mixed types
     api.succeed({**PROFILE, "tags": [tag]}, times=2)
     assert (await tilia.accounts.get(OLD_ACCOUNT)).account_id == ACCOUNT
@@ -318,7 +318,7 @@ async def test_send_and_bulk_are_judged_alike(api: Recorder, tilia: TiliaClient)
 
 @pytest.mark.asyncio
 async def test_a_block_that_is_denied_once_is_sent_again(api: Recorder) -> None:
-    """It writes the same final state however often it is sent; and the doubt of the first answer stays."""
+    """A block writes the same final state however often it is sent; and the doubt of the first answer stays."""
     async with api.client(attempts=3) as tilia:
         api.succeed({"is_blocked": False})
         api.succeed({"is_blocked": True})

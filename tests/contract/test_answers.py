@@ -1,4 +1,4 @@
-"""What the documented answers are read as."""
+"""Models that the documented answers are read as."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ async def test_sample(api: Recorder, tilia: TiliaClient, sample: Sample, envelop
 @pytest.mark.asyncio
 @pytest.mark.parametrize("sample", SAMPLE)
 async def test_unknown_fields(api: Recorder, tilia: TiliaClient, sample: Sample) -> None:
-    """What Tilia adds later does no harm."""
+    """A field that Tilia adds later does no harm."""
     news = {"brand_new": {"a": [1, None, {"b": 2.5}]}}
     payload = sample.payload
     payload = [{**item, **news} for item in payload] if isinstance(payload, list) else {**payload, **news}
@@ -249,7 +249,7 @@ async def test_is_blocked(api: Recorder, tilia: TiliaClient, is_blocked: object)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status", [200, 201])
 async def test_completed_with_either_status(api: Recorder, tilia: TiliaClient, status: int) -> None:
-    """Which success completing a registration answers is not documented."""
+    """The status of a completed registration is not documented."""
     api.succeed(COMPLETED, status=status)
     check(await tilia.registration.complete("reg"), COMPLETED)
 

@@ -1,4 +1,4 @@
-"""What is made of several steps: keys of transfers, buying, registering, waiting, and corrected declarations."""
+"""Calls of several steps: keys of transfers, buying, registering, waiting, and corrected declarations."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_buy_fails_at_its_first_step(api: Recorder, status: int) -> None:
 
 @pytest.mark.asyncio
 async def test_register_who_is_new(api: Recorder, tilia: TiliaClient) -> None:
-    """Whoever is not there is registered."""
+    """A user who is not there is registered."""
     api.succeed(REGISTERED)
     found = await tilia.accounts.get_or_register("SOME_USERNAME", email=MAIL)
     assert (api.call.method, api.call.path) == ("POST", "/accounts/register")
@@ -163,7 +163,7 @@ async def test_wait_in_vain(api: Recorder, tilia: TiliaClient) -> None:
 
 @pytest.mark.asyncio
 async def test_corrected_declaration(api: Recorder) -> None:
-    """What was guessed wrong is put right in one line, and the typed method goes the right way."""
+    """A wrong guess is put right in one line, and the typed method goes the right way."""
     right = attrs.evolve(
         OPERATIONS["payouts.get"], path="/v3/{account_id}/payouts/{payout_status_id}", scopes={Scope.USER_INFO}
     )
@@ -202,7 +202,7 @@ KNOWN = [(name, status) for name in ("invoices.pay", "escrow.pay", "payouts.list
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("name", "status"), [*GUESSED, *KNOWN])
 async def test_error_says_what_was_guessed(api: Recorder, tilia: TiliaClient, name: str, status: int) -> None:
-    """Whoever is refused where a wrong host or scope would be refused is told that it is a guess."""
+    """A refusal that a wrong host or scope would get says that it is a guess."""
     api.answer(status, failure("no"), times=2)
     with pytest.raises(errors.ApiError) as caught:
         await CALLS[name].call(tilia)

@@ -60,7 +60,7 @@ def test_names() -> None:
 
 
 def test_every_gap_has_its_reason() -> None:
-    """What has a method needs no reason, and what has none has one."""
+    """An operation has a method or a reason."""
     assert all(bool(fact.reason) is (fact.here is None) for fact in FACTS)
     assert {made for used in CONVENIENCES.values() for made in used} <= MADE.keys()
     assert len(NOTIFICATIONS) == len({event.kind for event in NOTIFICATIONS}) == 13
@@ -107,7 +107,7 @@ def test_method(fact: Fact) -> None:
 
 @pytest.mark.parametrize("fact", GUESSED)
 def test_a_guess_is_marked(fact: Fact) -> None:
-    """Who reads the docstring knows what is a guess."""
+    """The docstring says what is a guess."""
     source = str(inspect.getdoc(method_of(str(fact.here)))).partition("Source:")[2]
     assert "inferred" in source
     assert all(part in source for part in fact.guessed)

@@ -1,4 +1,4 @@
-"""What the documented refusals and faults are raised as."""
+"""Errors for the documented refusals and faults."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_unreadable_success(api: Recorder, tilia: TiliaClient, name: str, 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["accounts.get", "accounts.block"])
 async def test_second_attempt_succeeds(api: Recorder, name: str) -> None:
-    """What may be repeated recovers from a fault."""
+    """An operation that may be repeated recovers from a fault."""
     api.answer(500)
     api.succeed({**PROFILE, "is_blocked": True})
     async with api.client(attempts=3) as tilia:

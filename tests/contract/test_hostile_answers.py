@@ -1,4 +1,4 @@
-"""Whatever a server answers to whatever operation comes to a model or to an error of ours that tells the truth."""
+"""Any answer to any operation comes to a model or to an error of ours that tells the truth."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def tells_the_truth(
 def effects(
     error: errors.TiliaError, operation: Operation[Any], status: int, body: bytes, *, doubtful: bool
 ) -> set[bool | None]:
-    """What the error may say of the effect."""
+    """Effects that the error may name."""
     if operation.method == "GET":
         return {False}
     if isinstance(error, errors.ResponseDecodeError):

@@ -1,4 +1,4 @@
-"""What the documented and captured answers of the newer methods are read as."""
+"""Models that answers of the newer methods are read as, documented and captured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documented refusals of the newer methods are raised as, and how often what is sent."""
+"""Errors for the documented refusals of the newer methods, and how often each request is sent."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ async def test_required_field(api: Recorder, tilia: TiliaClient, name: str, fiel
     "doubt", [{"error": "upstream timed out"}, failure(None), {"status": "Failure"}, b"", b"<html>"]
 )
 async def test_a_200_that_leaves_a_transfer_in_doubt_is_cleared_up_with_the_same_key(api: Recorder, doubt: Any) -> None:
-    """Whether the first one was carried out or not, there is one transfer."""
+    """There is one transfer, whether the first one was carried out or not."""
     api.answer(200, doubt)
     api.succeed(CALLS["transfers.create"].payload)
     async with api.client(attempts=3) as tilia:

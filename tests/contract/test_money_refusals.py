@@ -1,4 +1,4 @@
-"""What the newer methods refuse before anything is sent, and by which name."""
+"""Arguments that the newer methods refuse before anything is sent, and their names."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ async def test_amount(api: Recorder, tilia: TiliaClient, name: str, wrong: str) 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("amount", [True, 1.5, 0, -1, Money(0, "USD")], ids=repr)
 async def test_amount_without_currency(api: Recorder, tilia: TiliaClient, amount: Any) -> None:
-    """Where Tilia wants no currency, the amount has its rules all the same."""
+    """The amount has its rules also where Tilia wants no currency."""
     assert await refused(api, lambda: tilia.token_exchanges.start_conversion(ACCOUNT, amount)) == {"amount"}
     refund = tilia.refunds.refund_line_item
     assert await refused(api, lambda: refund(LINE_ITEM, amount, [METHOD], "other")) == {"amount"}
@@ -281,7 +281,7 @@ OTHERS: dict[str, tuple[set[str], Call]] = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", OTHERS)
 async def test_rule(api: Recorder, tilia: TiliaClient, name: str) -> None:
-    """What Tilia is known to refuse is not sent."""
+    """A value that Tilia is known to refuse is not sent."""
     fields, call = OTHERS[name]
     found = await refused(api, lambda: call(tilia))
     assert found

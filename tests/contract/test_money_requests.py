@@ -1,4 +1,4 @@
-"""What the methods that move money, and those around them, put on the wire."""
+"""Requests of the methods that move money, and of those around them."""
 
 from __future__ import annotations
 

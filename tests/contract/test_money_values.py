@@ -1,4 +1,4 @@
-"""How single values of the newer answers are read: words, moments, amounts, secrets."""
+"""Single values of the newer answers: words, moments, amounts, secrets."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_recipients_as_text(api: Recorder, tilia: TiliaClient) -> None:
 
 @pytest.mark.asyncio
 async def test_authorized_invoice_does_not_show_itself(api: Recorder, tilia: TiliaClient) -> None:
-    """What lets its bearer in does not reach a repr."""
+    """A URL that lets its bearer in does not reach a repr."""
     api.succeed({"authorized_invoice_id": INVOICE, "password_token": "eyJ-secret", "redirect": APPAUTH})
     found = await CALLS["invoices.authorize"].call(tilia)
     assert "eyJ-secret" not in repr(found)

@@ -1,4 +1,4 @@
-"""What is made of answers that are incomplete or odd."""
+"""Answers that are incomplete or odd."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_required_field(
 
 @pytest.mark.asyncio
 async def test_decode_error_carries_the_payload(api: Recorder, tilia: TiliaClient) -> None:
-    """What could not be read is there to be looked at, without its envelope."""
+    """A payload that could not be read is there to be looked at, without its envelope."""
     api.succeed({"is_locked": True})
     with pytest.raises(errors.ResponseDecodeError) as caught:
         await tilia.accounts.block(ACCOUNT)

@@ -1,4 +1,4 @@
-"""How lists that come in pages are read: no sooner than needed, and no further than there is something."""
+"""Lists that come in pages are read no sooner than needed, and no further than there is something."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_nothing_is_asked_for_too_early(api: Recorder, tilia: TiliaClient,
 async def test_a_page_that_is_not_full_ends_at_the_total(
     api: Recorder, tilia: TiliaClient, listing: Listing, total: Any
 ) -> None:
-    """When all are there nothing more is asked for; the total is a number or its digits."""
+    """Nothing more is asked for when all are there is asked for; the total is a number or its digits."""
     api.succeed(listing.page("1", "2", "3", total=total))
     api.succeed(listing.page("4", total=total))
     assert len(await drain(listing.open(tilia, page_size=3))) == 4
@@ -226,7 +226,7 @@ async def test_filters_hold_for_every_page(api: Recorder, tilia: TiliaClient, li
 @pytest.mark.asyncio
 @each
 async def test_failure_of_a_later_page(api: Recorder, tilia: TiliaClient, listing: Listing) -> None:
-    """What was read before an error stays read."""
+    """Items that were read before an error stay read."""
     api.succeed(listing.page("1", total=2))
     api.answer(401, {"status": "Failure", "payload": {"error": "unauthorized"}}, times=2)
     items = listing.open(tilia, page_size=1)
@@ -277,7 +277,7 @@ class Shifting:
 async def test_a_list_that_shifts_does_not_end_as_if_it_were_whole(
     api: Recorder, tilia: TiliaClient, listing: Listing
 ) -> None:
-    """Of 25 open ones, each paid as it comes, ten slip past; all others come, and then the error."""
+    """Ten of 25 open ones slip past, each paid as it comes; all others come, and then the error."""
     server, paid = Shifting(listing, 25), []
     items = listing.open(tilia, page_size=10)
     server.line_up(api, 0, 10)

@@ -1,4 +1,4 @@
-"""What is refused before anything is sent."""
+"""Arguments that are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_start_all_problems(api: Recorder, tilia: TiliaClient) -> None:
     ],
 )
 async def test_start_is_sent(api: Recorder, tilia: TiliaClient, change: dict[str, Any]) -> None:
-    """What the rules allow is sent unchanged."""
+    """A value that the rules allow is sent unchanged."""
     api.succeed({"registration_id": "reg"}, status=201)
     await tilia.registration.start(**{**START, **change})
     assert api.call.json == {**START, **change}

@@ -1,4 +1,4 @@
-"""What each method puts on the wire."""
+"""Requests of each method."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ async def test_search_is_percent_encoded(api: Recorder, tilia: TiliaClient) -> N
 @pytest.mark.asyncio
 @pytest.mark.parametrize("username", ["a b", "a&username=b", "a=b#c", "50%", "Ωmega", "a%2Bb"])
 async def test_search_arrives_whole(api: Recorder, tilia: TiliaClient, username: str) -> None:
-    """Whatever stands in a username is what the server reads."""
+    """The server reads all that stands in a username."""
     api.succeed({**PROFILE, "username": username})
     await tilia.accounts.find(username)
     assert api.call.query == {"username": [username]}

@@ -1,4 +1,4 @@
-"""How refused tokens and rate limits are dealt with."""
+"""Refused tokens and rate limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BLOCKED = {**PROFILE, "is_blocked": True}
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["accounts.get", "accounts.block", *ONCE])
 async def test_unauthorized_twice(api: Recorder, name: str) -> None:
-    """One new token and one more try, then it is over."""
+    """A new token and another try, then it is over."""
     api.answer(401, UNAUTHORIZED, times=5)
     async with api.client(attempts=3) as tilia:
         with pytest.raises(errors.UnauthorizedError) as caught:
@@ -46,7 +46,7 @@ async def test_unauthorized_twice(api: Recorder, name: str) -> None:
 
 @pytest.mark.asyncio
 async def test_missing_scope(api: Recorder) -> None:
-    """When the token was granted less than the operation needs, the error says both."""
+    """The error says what the token was granted and what the operation needs."""
     api.granted = "user_info"
     api.answer(401, UNAUTHORIZED, times=5)
     async with api.client(attempts=3) as tilia:

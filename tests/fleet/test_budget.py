@@ -11,7 +11,7 @@ from tilia_async.fleet.budget import FIRST_RATE, LEAST_RATE, SLICE_SECONDS, Budg
 
 
 def used_until(state: BudgetState, now: float, end: float) -> tuple[BudgetState, int]:
-    """One worker takes whatever it gets; and how much that was."""
+    """Permits that a worker got which takes all it can."""
     got = 0
     while now < end:
         state, permits = state.lease(1_000_000, now)

@@ -83,7 +83,7 @@ def test_a_text_that_a_spreadsheet_would_take_for_a_formula_is_none(field: str) 
 
 
 def read_back(cell: str) -> str | None:
-    """As the module's docstring says."""
+    """Read a file back as the module's docstring says."""
     return re.sub(r"(\A|[;|\t\r\n])'", r"\1", cell) if cell else None
 
 

@@ -1,4 +1,4 @@
-"""What is handed in together is written together, what is urgent at once, and each hears of its own."""
+"""Rows that are handed in together are written together, urgent ones at once, and each hears of its own."""
 
 from __future__ import annotations
 

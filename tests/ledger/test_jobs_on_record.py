@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.postgres import new_database
+from support.ledgers import ledger_url
 
 import tilia_sync
 from tilia_async import TiliaClient, errors
@@ -23,11 +23,8 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture(params=["sqlite", "postgres"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/blocks.db"
-        return
-    async with new_database() as database:
-        yield database
+    async with ledger_url(request.param, tmp_path) as where:
+        yield where
 
 
 @pytest_asyncio.fixture

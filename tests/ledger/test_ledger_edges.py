@@ -1,4 +1,4 @@
-"""What a hostile reading of the ledger found, each so that it stays mended."""
+"""Findings of a hostile reading of the ledger."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_the_deadline_bounds_the_first_use_of_a_ledger_that_cannot_be_open
 
 
 async def settled_history(ledger: BlockLedger, account_id: str) -> list:
-    """What was handed in late is written by the ledger's own task."""
+    """History once the ledger's own task has written what was handed in late."""
     records: list = []
 
     async def look() -> bool:

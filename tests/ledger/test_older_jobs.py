@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import create_engine, insert
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.blocking import BlockingTilia, numbers
+from support.blocking import BlockingTilia
 from support.hostile import hostile_server
+from support.job_reports import numbers
 from support.postgres import new_database
 from support.scripted import client_of
 from test_migrations import make
@@ -37,7 +38,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 
 
 async def enter(url: str, job_id: str, origin: str, *rows: dict[str, object]) -> None:
-    """As that version did."""
+    """Enter a job as that version did."""
     jobs = next(each for each in MIGRATIONS[0] if isinstance(each, Table) and each.name == "tilia_bulk_jobs")
     usual = {
         "job_id": job_id,

@@ -1,4 +1,4 @@
-"""What a ledger is opened with: its URL, its file, its release."""
+"""A ledger is opened with its URL, its file, its release."""
 
 from __future__ import annotations
 

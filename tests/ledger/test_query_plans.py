@@ -73,7 +73,7 @@ def test_no_statement_of_a_job_scans_the_records_of_a_file(large_file: Path, nam
 
 
 async def rows_read(url: str) -> int:
-    """How many records were read by scans of the whole table, or through an index."""
+    """Number of records that were read by scans of the whole table, or through an index."""
     server = await asyncpg.connect(url)
     try:
         return await server.fetchval(

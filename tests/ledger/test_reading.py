@@ -1,4 +1,4 @@
-"""What a ledger answers: reviews, records and times."""
+"""Answers of a ledger: reviews, records and times."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ BUSY = 0.15
 async def history_when(
     ledger: BlockLedger, account: str, holds: Callable[[list[BlockRecord]], object]
 ) -> list[BlockRecord]:
-    """What a call has left to the ledger is written by a task of the ledger's own."""
+    """History once the ledger's own task has written what a call left to it."""
     async with asyncio.timeout(10):
         while not holds(found := await ledger.history(account)):  # noqa: ASYNC110 - it tells nobody what it has written
             await asyncio.sleep(0.01)
@@ -253,7 +253,7 @@ def waits_for(event: asyncio.Event) -> Callable[[ScriptedTilia, str], Awaitable[
 
 @pytest.mark.asyncio
 async def test_a_job_sends_nothing_while_its_lease_is_not_live(tmp_path: Path) -> None:
-    """It waits for its turn, and its lease runs out meanwhile: another run may have the accounts in hand."""
+    """The job waits for its turn, and its lease runs out meanwhile: another run may have the accounts in hand."""
     refused = asyncio.Event()
 
     async def answers(_tilia: ScriptedTilia, _account_id: str) -> Reply:

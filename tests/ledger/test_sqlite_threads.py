@@ -32,7 +32,7 @@ SETTLEMENT = RecordedOutcome("acct_1", RecordState.CONFIRMED)
 
 
 class SlowQueue(SimpleQueue):
-    """What a thread is asked to do, done a while after: as on a machine that has much to do."""
+    """Work of a thread, done a while after it was asked for: as on a machine that has much to do."""
 
     def get(self, *arguments: object) -> object:
         request = super().get(*arguments)

@@ -1,4 +1,4 @@
-"""What leaves a ledger: exports without formulas, and no secret."""
+"""Exports of a ledger: without formulas, and no secret."""
 
 from __future__ import annotations
 

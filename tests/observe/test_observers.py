@@ -251,7 +251,7 @@ async def test_an_observer_that_fails_fails_no_call(
 
 @pytest.mark.asyncio
 async def test_headers_go_with_each_attempt(make: Callable[..., TiliaClient], sandbox: Sandbox, kept: Kept) -> None:
-    """Those that the caller gave stay as they are."""
+    """Headers that the caller gave stay as they are."""
     kept.headers = {"traceparent": "00-1-2-01", "X-Mine": "observer"}
     nyx = await make().accounts.register("nyx", email="nyx@mail.example")
     sandbox.requests.clear()

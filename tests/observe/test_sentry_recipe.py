@@ -23,7 +23,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "observability.md"
 
 @pytest.fixture
 def capture() -> Callable[[BaseException], dict]:
-    """What Sentry would be sent of an error."""
+    """Event that Sentry would be sent of an error."""
     (recipe,) = re.findall(r"^```py\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     with mock.patch.object(sentry_sdk, "init") as init:
         exec(recipe, {})

@@ -103,7 +103,7 @@ _STATES: dict[str, tuple[State, State, State]] = {}
 
 
 async def effects(name: str, sandbox: Sandbox, *, before: int = 0) -> int | str:
-    """How often the operation took effect: 0, 1, or what is different.
+    """Number of times that the operation took effect: 0, 1, or what is different.
 
     Args:
         before: how often it was done before the call.
@@ -118,7 +118,7 @@ async def effects(name: str, sandbox: Sandbox, *, before: int = 0) -> int | str:
 
 
 async def meet(name: str, condition: Condition, network: str) -> None:
-    """One operation meets one condition."""
+    """Let an operation meet a condition."""
     operation = OPERATIONS[name]
     expected = condition.expected(operation)
     lookup = condition.lookup
@@ -173,7 +173,7 @@ async def outcome(call: Call, tilia: TiliaClient) -> errors.TiliaError | None:
 async def check_reconciliation(
     condition: Condition, stage: Stage, tilia: TiliaClient, failure: errors.TiliaError, found: int
 ) -> None:
-    """It never says more than is true."""
+    """Check that it never says more than is true."""
     lookup = condition.lookup
     if lookup is None or not lookup.hides:
         stage.sandbox.faults.clear()

@@ -19,7 +19,7 @@ BODY = orjson.dumps({"event_name": "kyc-webhook", "message": {"account_id": "acc
 
 @attrs.define
 class Stopped(BaseException):
-    """What ends a worker, such as SystemExit: nothing that a receiver may keep to itself."""
+    """An exception that ends a worker, such as SystemExit: nothing that a receiver may keep to itself."""
 
 
 def receiver(package: type) -> WebhookReceiver:

@@ -1,4 +1,4 @@
-"""Whoever shows, walks, copies or pickles one of our objects gets no secret out of it."""
+"""Our objects give no secret to those who show, walk, copy or pickle them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ HANDS_OUT = {
     "AccessToken", "RequestOptions", "Redirect", "UserToken", "AuthorizedInvoice", "Redactor",
     "NoResponse", "RawResponse", "Success", "Response",
 }  # fmt: skip
-"""Those that give the text by an attribute: users pass it on, or we do."""
+"""Classes that give the text by an attribute: users pass it on, or we do."""
 
 
 def hooked(sandbox: Sandbox) -> Sandbox:
@@ -123,7 +123,7 @@ def hooked(sandbox: Sandbox) -> Sandbox:
 
 
 def attributes(value: object) -> Iterator[object]:
-    """What stands in the slots and in the dictionary of an object."""
+    """Contents of the slots and in the dictionary of an object."""
     yield from getattr(value, "__dict__", {}).values()
     for kind in type(value).__mro__:
         slots = kind.__dict__.get("__slots__", ())
@@ -232,9 +232,9 @@ LEAVES = {
     "Identity", "WebhookReceiver", "tilia_sync.WebhookReceiver", "WireRequest", "Redactor", "NoResponse", "RawResponse", "Success",
     "Response",
 }  # fmt: skip
-"""They hold digests, or live as long as a call."""
+"""Classes that hold digests, or live as long as a call."""
 MODELS = {"Redirect", "UserToken", "AuthorizedInvoice"}
-"""What Tilia answers is pickled as it is, and says so."""
+"""Models are pickled as they are, and says so."""
 INSTEAD = {
     "AccessToken": "keep its value", "Secret": "an environment variable", "RequestOptions": "where the call is made",
     "HiddenFields": "where the call is made",

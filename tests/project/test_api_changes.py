@@ -120,7 +120,7 @@ def test_what_breaks_nobody_is_not_named(
 
 
 def test_a_name_that_moves_is_the_same_name(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is public is the exported name, wherever it is defined."""
+    """The exported name is public, wherever it is defined."""
     git(repository, "tag", "v1")
     package = repository / "tilia_async"
     (package / "_shop.py").rename(package / "_store.py")

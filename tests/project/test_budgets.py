@@ -1,4 +1,4 @@
-"""What a call may leave behind, counted; what it may cost is measured by ``nox -s bench``."""
+"""Leftovers of a call, counted; what a call may cost is measured by ``nox -s bench``."""
 
 import asyncio
 import gc

@@ -1,6 +1,6 @@
 """Docstrings open with a verb or a noun, say it in ten words, and explain after that.
 
-Ruff looks after the imperative of functions (D401) and the blank line after the first (D205).
+Those of tests only open so. Ruff looks after the imperative of functions (D401) and the blank line after the first (D205).
 """
 
 import ast
@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("pytest_tilia", "tilia_async", "tilia_sync", "tools", "tests/support", "noxfile.py")
+PLACES_OF_OPENINGS = ("benchmarks", "examples", "tests")
+"""Places whose docstrings open plainly, and are as long as they are."""
 MOST_WORDS = 10
 
 SIDEWAYS = re.compile(
@@ -28,12 +30,12 @@ SOURCE = re.compile(r"\s*\([^()]*\)\.?$")
 """A source in brackets at the end, which is not counted."""
 
 Docstring = tuple[str, bool, str]
-"""Its name, whether it is a function's, and its text."""
+"""Name, whether it is a function's, and text."""
 
 
-def modules() -> list[Path]:
-    """Return the modules with docstrings for people."""
-    found = [path for place in PLACES for path in ([ROOT / place] if "." in place else (ROOT / place).rglob("*.py"))]
+def modules(places: tuple[str, ...]) -> list[Path]:
+    """Return the modules in some places."""
+    found = [path for place in places for path in ([ROOT / place] if "." in place else (ROOT / place).rglob("*.py"))]
     return sorted(found)
 
 
@@ -83,11 +85,22 @@ def flaws(text: str, *, of_function: bool) -> Iterator[str]:
         yield "has a Sphinx role in it"
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
+@pytest.mark.parametrize("path", modules(PLACES), ids=name_of)
 def test_docstrings_open_plainly(path: Path) -> None:
     found = docstrings(ast.parse(path.read_text(encoding="utf-8")), name_of(path))
     assert [
         f"{name} {flaw}" for name, of_function, text in found for flaw in flaws(text, of_function=of_function)
+    ] == []
+
+
+@pytest.mark.parametrize("path", modules(PLACES_OF_OPENINGS), ids=name_of)
+def test_docstrings_of_tests_open_plainly(path: Path) -> None:
+    found = docstrings(ast.parse(path.read_text(encoding="utf-8")), name_of(path))
+    assert [
+        f"{name} {flaw}"
+        for name, _, text in found
+        for flaw in flaws(text, of_function=False)
+        if not flaw.startswith("says")
     ] == []
 
 

@@ -12,7 +12,7 @@ GAME_SERVER = Path(__file__).resolve().parents[2] / "examples" / "game_server.py
 
 
 def play(*options: str, timeout: float = 120) -> str:
-    """What the game server prints; it ends well only if the book and the wallets agree and nothing is left behind."""
+    """Output of the game server, which ends well only if the book and the wallets agree and nothing is left behind."""
     done = subprocess.run(
         [sys.executable, "-W", "error", GAME_SERVER, *options],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What users may import, and that none of it has a type that nobody knows."""
+"""The names that users may import; none has a type that nobody knows."""
 
 import ast
 import difflib
@@ -143,7 +143,7 @@ def unknown_types(owner: type | object, module: ModuleType) -> tuple[list[str], 
 
 
 def test_no_public_signature_has_a_type_that_nobody_knows() -> None:
-    """Of what is exported, and of what its annotations lead to, such as the services of a client."""
+    """Exported names, and what their annotations lead to, such as the services of a client."""
     waiting = [each for each in exported_values() if is_ours(each)]
     seen, places = set[object](), list[str]()
     while waiting:

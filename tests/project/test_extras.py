@@ -1,4 +1,4 @@
-"""What an extra brings is needed by what the extra is for alone, and a feature without it says how to get it."""
+"""Extras are needed by nothing but what they are for; a feature without its extra says how to get it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEEDED = {
 }
 """The features that cannot do without a package."""
 BROUGHT_BY = {"greenlet": "sqlalchemy[asyncio]", "opentelemetry": "opentelemetry-api"}
-"""What stands in the extra, where that is another name."""
+"""Distribution names, where they differ from the module's."""
 
 
 def extras_with(package: str) -> set[str]:
@@ -48,7 +48,7 @@ def test_every_package_of_an_extra_is_tried() -> None:
 
 
 QUICK = frozenset({"asyncpg", "click", "cryptography", "opentelemetry"})
-"""One of each extra that a feature cannot do without; the others are tried at night."""
+"""A module of each extra that a feature cannot do without; the others are tried at night."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What needs a lock held is named ``…_locked``, and is called only where the lock is held."""
+"""Methods that need a lock are named ``…_locked``, and are called only where it is held."""
 
 import ast
 from collections.abc import Iterator

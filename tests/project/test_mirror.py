@@ -36,7 +36,7 @@ THE_BRIDGE = {
     "loop_thread",
     "tracebacks",
 }
-"""How it is done; nobody is to import from there."""
+"""Modules of the bridge; nobody is to import from there."""
 
 
 def modules(package: object) -> list[object]:
@@ -94,12 +94,12 @@ def members(kind: type) -> dict[str, object]:
 
 
 def function(member: object) -> object:
-    """What is behind a class method or a property."""
+    """The function behind a class method or a property."""
     return getattr(member, "__func__", None) or getattr(member, "fget", None) or member
 
 
 def awaits(member: object) -> bool:
-    """Whether it needs an event loop: to be awaited or to be iterated over."""
+    """Return True if it needs an event loop: to be awaited or to be iterated over."""
     found = function(member)
     if not inspect.isfunction(found):
         return False

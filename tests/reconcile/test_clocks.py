@@ -1,4 +1,4 @@
-"""What times tell of a lost write, when clocks differ and zones are left out."""
+"""Times and lost writes, when clocks differ and zones are left out."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ REFERENCE: dict[str, dict[str, str]] = {
     "token_exchanges.execute_purchase": {"token_exchange_id": "vtok_1"},
 }  # fmt: skip
 ONCE = {"invoices.pay", "escrow.commit", "token_exchanges.execute_purchase", "accounts.register"}
-"""Whoever is first does it, and nobody can do it again."""
+"""Deeds that the first one does and nobody can do again."""
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ class Did:
 
 @attrs.frozen
 class World:
-    """What happened, and how the clocks go, in seconds.
+    """A history, and how the clocks go, in seconds.
 
     Attributes:
         name: of the operation.
@@ -87,7 +87,7 @@ class World:
         return sorted(seen, key=lambda did: did.at, reverse=not self.ascending)
 
     def mine(self) -> bool:
-        """Whether the write that is asked about took effect."""
+        """True if the write that is asked about took effect."""
         done = sorted(self.writes, key=lambda did: did.at)
         return any(did.mine for did in (done[:1] if self.name in ONCE else done))
 
@@ -189,7 +189,7 @@ class Teller:
         }  # fmt: skip
 
     def told(self) -> object:
-        """What the look-up is answered."""
+        """Answer to the look-up."""
         seen = self.world.visible()
         return {
             "invoices.create": self.invoices,
@@ -218,7 +218,7 @@ def lost(world: World, began: datetime) -> errors.OutcomeUnknownError:
 
 
 def told(world: World, since: float | None) -> tuple[Reconciliation, datetime]:
-    """What is told, and when the call began; it is reconciled now."""
+    """Reconcile now, and return the result and when the call began."""
     began = datetime.now(UTC) - timedelta(seconds=world.asked)
 
     async def value(self: object, operation: Any, *, details: list[Response[Any]], **_: object) -> Any:

@@ -124,7 +124,7 @@ def listing(name: str, **told: object) -> dict[str, object]:
 async def test_another_amount_than_the_call_s_is_never_taken_for_this_write(
     server: Liar, name: str, told_of: dict[str, object], agrees: bool
 ) -> None:
-    """Whatever reference_id it has: it may be net of a fee, split, or another deed."""
+    """The reference_id decides nothing: a write may be net of a fee, split, or another deed."""
     server.say(listing(name, **told_of))
     reference = {"amount": "200", "currency": "TOK"}
     found = await told(server, name, since=when(-3600), reference=reference)

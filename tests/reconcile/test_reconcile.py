@@ -1,4 +1,4 @@
-"""What became of a write, asked of the sandbox by both packages."""
+"""The end of a write, asked of the sandbox by both packages."""
 
 from __future__ import annotations
 

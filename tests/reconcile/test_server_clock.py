@@ -1,4 +1,4 @@
-"""Which of two times was first, with clocks that nobody has compared."""
+"""The first of two times, with clocks that nobody has compared."""
 
 import time
 from datetime import UTC, datetime, timedelta

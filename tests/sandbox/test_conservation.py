@@ -1,4 +1,4 @@
-"""Whatever is done with it, money neither appears nor vanishes, and nothing walks where it may not."""
+"""Money neither appears nor vanishes, and nothing walks where it may not."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tilia_async.sandbox import Fault, Sandbox
 
 
 async def closed(reader: asyncio.StreamReader) -> float:
-    """How many seconds it takes until the other side ends a connection."""
+    """Seconds until the other side ends a connection."""
     started = time.monotonic()
     assert await asyncio.wait_for(reader.read(), 5) == b""
     return time.monotonic() - started

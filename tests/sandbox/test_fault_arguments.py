@@ -1,4 +1,4 @@
-"""What a fault is given: its name, its number, its operation."""
+"""Arguments of a fault: its name, its number, its operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sandbox remembers of a request: when it came, what it met, what was answered."""
+"""The sandbox's memory of a request: when it came, what it met, what was answered."""
 
 import asyncio
 import contextlib

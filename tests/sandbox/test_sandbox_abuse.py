@@ -1,4 +1,4 @@
-"""What nobody should ask of the sandbox, and what it says then, over plain HTTP."""
+"""Requests that nobody should make, and what the sandbox says then, over plain HTTP."""
 
 import uuid
 

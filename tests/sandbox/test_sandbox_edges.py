@@ -1,4 +1,4 @@
-"""Where the sandbox could be wrong without anybody noticing: odd requests, faults that meet nobody, time that passes."""
+"""Places where the sandbox could be wrong without anybody noticing: odd requests, faults that meet nobody, time that passes."""
 
 import os
 import subprocess

@@ -26,7 +26,7 @@ def balances(sandbox: Sandbox) -> dict[str, int]:
 
 @pytest.mark.asyncio
 async def test_all_that_there_is_goes_on(tmp_path: Path) -> None:
-    """Whatever was begun before the end can be ended after the start."""
+    """Everything that was begun before the end can be ended after the start."""
     path = tmp_path / "state.json"
     async with (
         Sandbox(state_file=path, wallet_delay=0, custom_wallets={"prizes": "TOK"}) as first,

@@ -6,7 +6,7 @@ It lets a test act between a request and its answer.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,12 +15,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from support.hostile import Connection
-from support.postgres import new_database
-from support.scripted import DROPPED, Reply
-from tilia_async.bulk import BulkReport
-from tilia_async.ledger import BlockLedger, RecordState
-from tilia_async.webhooks import AccountBlockChanged, parse_event
+from support.deliveries import block_changed
+from support.hostile import Connection, hostile_server
+from support.ledgers import ledger_url
+from support.scripted import DROPPED, Reply, client_of
+from tilia_async import TiliaClient
+from tilia_async.ledger import BlockLedger
+from tilia_async.webhooks import AccountBlockChanged
 
 ANSWERS = {
     blocked: Reply(body=orjson.dumps({"status": "Success", "payload": {"is_blocked": blocked}}))
@@ -71,11 +72,25 @@ class BlockingTilia:
 
 @pytest_asyncio.fixture(params=["sqlite", "postgres"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/blocks.db"
-        return
-    async with new_database() as database:
-        yield database
+    async with ledger_url(request.param, tmp_path) as where:
+        yield where
+
+
+@pytest_asyncio.fixture
+async def ledger(url: str) -> AsyncIterator[BlockLedger]:
+    async with BlockLedger.open(url, lease=1.0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def served() -> BlockingTilia:
+    return BlockingTilia()
+
+
+@pytest_asyncio.fixture
+async def tilia(served: BlockingTilia, ledger: BlockLedger) -> AsyncIterator[TiliaClient]:
+    async with hostile_server(served.serve) as server, client_of(server.template, ledger=ledger) as client:
+        yield client
 
 
 def notification(
@@ -88,22 +103,6 @@ def notification(
 ) -> AccountBlockChanged:
     """Return Tilia's report of an account."""
     block = {"account_id": account_id, "block_id": block_id, "capability": "login", "reason": "account_close"}
-    message = {"account_id": account_id, "blocks": {**block, "issuer": issuer}, "is_blocked": blocked}
-    envelope = {
-        "event_name": "account-block-unblock-webhook",
-        "bucket_key": "staging",
-        "sent_at": (sent_at or datetime.now(UTC)).isoformat(),
-        "message": message,
-    }
-    event = parse_event(orjson.dumps(envelope))
-    assert isinstance(event, AccountBlockChanged)
-    return event
-
-
-def numbers(report: BulkReport) -> dict[str, int]:
-    """Return the outcomes that there were."""
-    return {outcome.name: number for outcome, number in report.counts.items() if number}
-
-
-async def states(ledger: BlockLedger, job_id: str) -> dict[str, RecordState]:
-    return {record.account_id: record.state async for record in ledger.records(job_id=job_id)}
+    return block_changed(
+        {"account_id": account_id, "blocks": {**block, "issuer": issuer}, "is_blocked": blocked}, sent_at
+    )

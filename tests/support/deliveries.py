@@ -1,9 +1,11 @@
 """The sheet's samples of notifications, and deliveries made of them."""
 
 import base64
+from datetime import UTC, datetime
 
 import orjson
 
+from tilia_async.webhooks import AccountBlockChanged, parse_event
 from tilia_async.webhooks.samples import SAMPLES
 
 BLOCK = SAMPLES["account-block-unblock-webhook"]
@@ -43,3 +45,16 @@ def delivery(message: object, event_name: str | None = BLOCK_NAME, sent_at: str 
 
 def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def block_changed(message: dict[str, object], sent_at: datetime | None = None) -> AccountBlockChanged:
+    """Read a notification of a block or unblock."""
+    envelope = {
+        "event_name": "account-block-unblock-webhook",
+        "bucket_key": "staging",
+        "sent_at": (sent_at or datetime.now(UTC)).isoformat(),
+        "message": message,
+    }
+    event = parse_event(orjson.dumps(envelope))
+    assert isinstance(event, AccountBlockChanged)
+    return event

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import attrs
 import trustme
 
+from support.listening import listening
+
 
 @attrs.define(eq=False)
 class ForwardProxy:
@@ -121,29 +123,8 @@ async def forward_proxy(
     *, login: str | None = None, refuse: int = 0, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[ForwardProxy]:
     proxy = ForwardProxy(login, refuse, host)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await proxy.serve(reader, writer)
-        except asyncio.CancelledError:
-            # The end of a test cancels what still serves; the stream's own callback would complain about it.
-            writer.close()
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, host, 0, ssl=tls)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.serve, tls, host) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

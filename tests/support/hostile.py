@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
 
 import attrs
+
+from support.listening import listening
 
 Script = Callable[["Connection"], Awaitable[None]]
 
@@ -75,29 +77,14 @@ async def hostile_server(
     script: Script, tls: SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[HostileServer]:
     served = HostileServer()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         served.open += 1
         try:
-            await script(Connection(served, reader, writer))
-        except (ConnectionError, asyncio.CancelledError):
-            # The end of a test cancels what still serves; the stream's own callback would complain about it.
-            pass
+            with suppress(ConnectionError):
+                await script(Connection(served, reader, writer))
         finally:
             served.open -= 1
-            writer.close()
-            tasks.discard(task)
 
-    server = await asyncio.start_server(serve, host, 0, ssl=tls)
-    served.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, tls, host) as served.port:
         yield served
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,7 +13,6 @@ from support.scripted import (
 )
 from tilia_async import RetryPolicy, TiliaClient, errors
 from tilia_async.bulk import BulkItem, BulkReport
-from tilia_async.ledger import BlockLedger, RecordState
 
 Start = Callable[..., Awaitable[tuple[ScriptedTilia, TiliaClient]]]
 PATIENT = RetryPolicy(attempts=3, initial=0.001, maximum=0.002)
@@ -27,18 +26,6 @@ class UserError(Exception):
 def numbers(report: BulkReport) -> dict[str, int]:
     """Return the outcomes that there were."""
     return {outcome.name: number for outcome, number in report.counts.items() if number}
-
-
-async def states(ledger: BlockLedger, job_id: str) -> dict[str, RecordState]:
-    """Return the state of each account.
-
-    Fails where one has two records.
-    """
-    found: dict[str, RecordState] = {}
-    async for record in ledger.records(job_id=job_id):
-        assert record.account_id not in found, "an account has two records in one job"
-        found[record.account_id] = record.state
-    return found
 
 
 async def finished(job: Awaitable[BulkReport] | AsyncIterator[BulkItem]) -> object:

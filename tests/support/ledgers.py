@@ -5,13 +5,13 @@ from __future__ import annotations
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-import orjson
 import pytest
 import pytest_asyncio
 
+from support.deliveries import block_changed
 from support.postgres import new_database, unreachable
 from support.scripted import (
     ONCE,
@@ -20,7 +20,7 @@ from support.scripted import (
 from tilia_async import TiliaClient
 from tilia_async.ledger import BlockLedger, BlockRecord, RecordState
 from tilia_async.sandbox import Sandbox
-from tilia_async.webhooks import AccountBlockChanged, parse_event
+from tilia_async.webhooks import AccountBlockChanged
 
 QUICKLY_ON_BOTH = pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
 """Runs on both databases by day, too.
@@ -29,13 +29,20 @@ For what depends on the database; the rest is proved over PostgreSQL by night.
 """
 
 
-@pytest_asyncio.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/blocks.db"
+@asynccontextmanager
+async def ledger_url(kind: str, folder: Path) -> AsyncIterator[str]:
+    """Yield the URL of a new ledger."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/blocks.db"
         return
     async with new_database() as database:
         yield database
+
+
+@pytest_asyncio.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with ledger_url(request.param, tmp_path) as where:
+        yield where
 
 
 @pytest_asyncio.fixture
@@ -91,15 +98,7 @@ def changed(
         for issuer in issuers
     ]
     message = {"account_id": account_id, "blocks": blocks[0] if len(blocks) == 1 else blocks, "is_blocked": blocked}
-    envelope = {
-        "event_name": "account-block-unblock-webhook",
-        "bucket_key": "staging",
-        "sent_at": (sent_at or datetime.now(UTC)).isoformat(),
-        "message": message,
-    }
-    event = parse_event(orjson.dumps(envelope))
-    assert isinstance(event, AccountBlockChanged)
-    return event
+    return block_changed(message, sent_at)
 
 
 @contextmanager

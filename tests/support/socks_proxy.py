@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 
 import attrs
 
+from support.listening import listening
+
 _REFUSED = 5
 
 
@@ -83,26 +85,5 @@ class SocksProxy:
 @asynccontextmanager
 async def socks_proxy(*, login: tuple[str, str] | None = None) -> AsyncIterator[SocksProxy]:
     proxy = SocksProxy(login)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await proxy.serve(reader, writer)
-        except asyncio.CancelledError:
-            # The end of a test cancels what still serves; the stream's own callback would complain about it.
-            writer.close()
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.serve) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -64,7 +64,7 @@ with serving as sandbox, connect(sandbox, timeout=5) as tilia:
 
 
 def test_a_bare_fork_while_others_wait_for_answers() -> None:
-    """They wait for the network: a thread that waits for the interpreter itself leaves that unusable in the child."""
+    """The others wait for the network: a thread that waits for the interpreter itself leaves that unusable in the child."""
     assert (
         run_forks(
             BARE

@@ -1,4 +1,4 @@
-"""What comes through to the other side: context variables, exceptions, tracebacks."""
+"""Things that come through to the other side: context variables, exceptions, tracebacks."""
 
 import tomllib
 from pathlib import Path

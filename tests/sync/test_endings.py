@@ -240,7 +240,7 @@ def test_a_client_made_at_import_starts_nothing() -> None:
 
 
 def test_a_loop_that_cannot_be_had_is_an_error_and_no_hang() -> None:
-    """As when a process has no file descriptors left."""
+    """A loop cannot be had when a process has no file descriptors left."""
     assert (
         run("""
         from tilia_sync import loop_runner as loop_thread

@@ -37,7 +37,7 @@ def test_parent_and_child_work_after_fork() -> None:
 
 @pytest.mark.parametrize("calls", [0, 1])
 def test_a_child_that_ends_as_processes_do_is_silent_and_leaves_the_parent_alone(calls: int) -> None:
-    """Its interpreter clears everything away, and so meets the loop and the connections of its parent."""
+    """The child's interpreter clears everything away, and so meets the loop and the connections of its parent."""
     assert (
         run(f"""
         sandbox = Sandbox()
@@ -76,7 +76,7 @@ def test_a_child_of_a_child_and_a_parent_that_has_not_called_yet() -> None:
 
 
 def test_fork_while_other_threads_are_calling() -> None:
-    """Whatever they hold at that moment, the child gets on."""
+    """The child gets on, whatever they hold at that moment."""
     assert (
         run("""
         with Sandbox() as sandbox, connect(sandbox) as tilia:

@@ -1,4 +1,4 @@
-"""What blocks beside the network where threads are greenlets: databases, their libraries, TLS, a file of tokens."""
+"""Waits beside the network where threads are greenlets: databases, their libraries, TLS, a file of tokens."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_ledger_in_postgresql(sandbox: Sandbox, library: str) -> None:
 
 @LIBRARIES
 def test_a_ledger_in_sqlite_that_another_process_holds(sandbox: Sandbox, library: str, tmp_path: Path) -> None:
-    """Its thread waits for the other's lock meanwhile, and neither the loop nor a greenlet does."""
+    """The ledger's thread waits for the other's lock meanwhile, and neither the loop nor a greenlet does."""
     path = tmp_path / "blocks.db"
     script = f"""
         with BlockLedger.open("sqlite:///{path}") as ledger, client(timeout=10, ledger=ledger) as tilia:

@@ -1,4 +1,4 @@
-"""Where gevent or eventlet have put greenlets in the place of threads: while one waits, the others go on."""
+"""While one greenlet of gevent or eventlet waits, the others go on."""
 
 import re
 import subprocess

@@ -147,7 +147,7 @@ def test_an_alarm_that_raises_a_timeout_error_is_not_swallowed() -> None:
 
 
 def test_a_signal_that_comes_just_before_the_wait_is_not_lost() -> None:
-    """It does not end a wait that has not begun; as on Windows, where it never does. The flag alone is set here."""
+    """The signal does not end a wait that has not begun; as on Windows, where it never does. The flag alone is set here."""
     assert (
         run("""
         import _thread

@@ -1,4 +1,4 @@
-"""What is done to the synchronous sandbox is done in its loop thread, between two requests."""
+"""Changes of the synchronous sandbox are made in its loop thread, between two requests."""
 
 import pytest
 

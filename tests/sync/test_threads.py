@@ -1,4 +1,4 @@
-"""One loop thread behind all clients, for callers in any thread."""
+"""A single loop thread behind all clients, for callers in any thread."""
 
 import threading
 

@@ -22,7 +22,7 @@ CANARIES = {
     "canary.person@provider.org", "c4nary-Password", "Canary Person", "Canarygasse 7", "Canaryville", "C-1234",
     "canary in a note", "steam-canary-76561",
 }  # fmt: skip
-"""What a test may send and no cassette may hold."""
+"""Secrets that a test may send and no cassette may hold."""
 
 
 async def tutorial(tilia: TiliaClient, sandbox: Sandbox | None) -> list[object]:

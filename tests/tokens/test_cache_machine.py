@@ -32,7 +32,7 @@ FAILURES = [
     *(Failure("refused", 429, asked) for asked in (None, 0.0, 2.0, 30.0, 600.0)),
     Failure("refused", 503, 30.0),
 ]
-"""How the machine lets exchanges end. What a closed or vanished client leaves behind is no answer for anybody."""
+"""Ends of exchanges, as the machine chooses them. What a closed or vanished client leaves behind is no answer for anybody."""
 
 any_of = st.integers(0, 10**6)
 keys = st.sampled_from(KEYS)
@@ -188,7 +188,7 @@ class TokenMachine(RuleBasedStateMachine):
 
     @rule(which=any_of, past=st.sampled_from([-0.001, 0.001]))
     def sleep_until_something_changes(self, which: int, past: float) -> None:
-        """To right before or right after the moment at which a token wants a refresh, ends, or may be asked for."""
+        """Sleep to right before or right after the moment at which a token wants a refresh, ends, or may be asked for."""
         model = self.model
         tokens = [*model.by_grant.values(), *(given.token for given in model.given.values())]
         moments = [moment for token in tokens for moment in (token.soft, token.hard)]

@@ -147,7 +147,7 @@ async def test_a_store_that_refuses_to_be_used_says_so(bench: Bench) -> None:
 
 
 class Forgetless(MemoryTokenStore):
-    """It keeps what it is told to discard."""
+    """A store that keeps what it should discard."""
 
     async def discard(self, identity: Identity, token: AccessToken) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Whatever the token endpoint answers comes to a token that can be sent, or to an error that shows no secret."""
+"""Any answer of the token endpoint comes to a token that can be sent, or to an error that shows no secret."""
 
 from __future__ import annotations
 

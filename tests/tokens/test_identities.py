@@ -1,4 +1,4 @@
-"""Whose tokens a cache holds, for how long, and that it shows none."""
+"""Identities of a cache: whose tokens it holds, for how long, and that it shows none."""
 
 import asyncio
 import gc

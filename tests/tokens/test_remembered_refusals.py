@@ -1,4 +1,4 @@
-"""What the token endpoint refused is remembered for seconds; an outage is not."""
+"""Refusals of the token endpoint are remembered for seconds; an outage is not."""
 
 import gc
 import weakref

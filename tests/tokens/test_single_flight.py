@@ -1,4 +1,4 @@
-"""One exchange serves all who wait, and each of them alone may go."""
+"""A single exchange serves all who wait, and each of them alone may go."""
 
 import asyncio
 

@@ -27,5 +27,5 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(autouse=True)
 def counted_from_here() -> None:
-    """What tests before it left to the garbage collector is no socket of a test here."""
+    """Sockets counted from here on, without those that earlier tests left to the garbage collector."""
     forget_sockets()

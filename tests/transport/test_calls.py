@@ -1,4 +1,4 @@
-"""What one call does on sessions, loops and servers that are not as they should be."""
+"""A call on sessions, loops and servers that are not as they should be."""
 
 import asyncio
 import socket

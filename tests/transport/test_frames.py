@@ -1,4 +1,4 @@
-"""What leaves a call, whatever it is, carries no frame in which a token, a client's secret or a password stands."""
+"""Nothing that leaves a call carries a frame in which a token, a client's secret or a password stands."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ async def test_what_the_caller_was_handling_stays_as_it_was() -> None:
     "error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), StrangeInterruption()], ids=repr
 )
 def test_what_ends_the_exchange_of_a_token_shows_no_secret(error: BaseException, tmp_path: Path) -> None:
-    """Its task belongs to no call: what ends it goes through the loop to whoever runs that."""
+    """The task of an exchange belongs to no call: what ends it goes through the loop to whoever runs that."""
 
     async def ended_at(server: HostileServer, at: int) -> bool:
         cache = TokenCache(FileTokenStore(tmp_path / f"{at}"))

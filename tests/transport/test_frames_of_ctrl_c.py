@@ -1,4 +1,4 @@
-"""What Ctrl-C raises in the middle of a call shows no secret."""
+"""Ctrl-C in the middle of a call shows no secret."""
 
 from __future__ import annotations
 

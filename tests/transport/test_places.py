@@ -1,4 +1,4 @@
-"""Who gets a connection's place, and when a deadline that shares its timer ends."""
+"""Connections' places and who gets them, and when a deadline that shares its timer ends."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_pool_keeps_no_loop_that_has_ended() -> None:
 
     async def look_for_a_token() -> None:
         with pool.for_running_loop().deadline(60):
-            """One is at hand, so no session is opened."""
+            """Give a token at hand, so that no session is opened."""
 
     for _ in range(3):
         asyncio.run(look_for_a_token())

@@ -25,7 +25,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module", params=["four", "unheard"])
 def came(request: pytest.FixtureRequest) -> dict[str, object]:
-    """What the calls of :func:`tell` came to, in a process with an aiohttp whose names are others."""
+    """Results of the calls of ``tell``, in a process with an aiohttp whose names are others."""
     path = str(TESTS)
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__],
@@ -104,7 +104,7 @@ async def tell() -> dict[str, object]:
 
 
 connections: list[Connection] = []
-"""Those that have served a request, in that order."""
+"""Connections that have served a request, in that order."""
 
 
 async def serve(connection: Connection) -> None:

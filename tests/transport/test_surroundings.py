@@ -1,4 +1,4 @@
-"""Where the package runs: without the metadata of an installation, without asyncio, in a loop that must not stop."""
+"""Surroundings of the package: without the metadata of an installation, without asyncio, in a loop that must not stop."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_version_is_one() -> None:
 
 @pytest.mark.parametrize("zipped", [False, True], ids=["copied", "in a zip"])
 def test_a_bundle_without_metadata(tmp_path: Path, zipped: bool) -> None:
-    """As serverless bundles and frozen programs are made: packages, and no dist-info of any."""
+    """A bundle as serverless functions and frozen programs have it: packages, and no dist-info of any."""
     site = Path(importlib.metadata.distribution("aiohttp").locate_file("")).resolve()
     libraries = tmp_path / "libraries"
     libraries.mkdir()
@@ -89,7 +89,7 @@ async def answer(connection: Connection) -> None:
 
 
 def test_nothing_is_loaded_while_a_call_runs_in_the_loop() -> None:
-    """What a call needs is imported by its client's constructor, or in a thread."""
+    """Everything that a call needs is imported by its client's constructor, or in a thread."""
     script = """
         import asyncio, sys, threading
         from tilia_async import TiliaClient

@@ -183,7 +183,7 @@ async def test_who_mocks_before_the_first_call_is_heard_too(asked: list[str]) ->
 @pytest.mark.asyncio
 @pytest.mark.parametrize("late", [False, True])
 async def test_traces_see_all_requests(asked: list[str], late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As OpenTelemetry and Sentry add theirs to each session that is made."""
+    """OpenTelemetry and Sentry add theirs so, to each session that is made."""
     urls: list[str] = []
 
     async def started(_session: object, _context: object, params: aiohttp.TraceRequestStartParams) -> None:
@@ -224,7 +224,7 @@ def without(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on aiohttp's master, where all keywords are wanted."""
+    """The parser as on aiohttp's master, where all keywords are wanted."""
     made = ClientRequest.__init__
 
     def wants_all(request: ClientRequest, *args: Any, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is refused before it is sent."""
+"""Values that are refused before they are sent."""
 
 import uuid
 from collections.abc import AsyncIterator

@@ -58,7 +58,7 @@ UNSEEN = ["accounts.merge", "refunds.refund_invoice", "refunds.refund_line_item"
 @pytest.mark.parametrize("payload", SAYS_NO)
 @pytest.mark.parametrize("name", UNSEEN)
 def test_a_no_that_nobody_would_see_is_doubt(name: str, payload: JsonValue) -> None:
-    """These have no model whose fields could tell of it."""
+    """Such operations have no model whose fields could tell of it."""
     bodies: list[object] = [{"status": "Success", "message": None, "codes": None, "payload": payload}]
     if isinstance(payload, dict):
         # Beside the word of an envelope that has no payload.

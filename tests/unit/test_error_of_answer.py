@@ -1,4 +1,4 @@
-"""Which error an answer is, and what it keeps of it."""
+"""The error of an answer, and what it keeps of the answer."""
 
 import pickle
 from datetime import UTC, datetime, timedelta

@@ -92,7 +92,7 @@ def test_an_error_survives_pickle_and_copy(error: errors.TiliaError, duplicate: 
 
 
 def by_json(error: errors.TiliaError) -> errors.TiliaError:
-    """What Celery's backend makes of an error with the JSON serializer, and other queues in their ways."""
+    """An error as Celery's backend makes it with the JSON serializer, and other queues in their ways."""
     rebuilt: errors.TiliaError = type(error)(*json.loads(json.dumps(error.args)))
     return rebuilt
 
@@ -244,7 +244,7 @@ def test_what_a_server_says_stays_on_one_line_and_commands_no_terminal() -> None
 
 
 def test_a_429_in_doubt_does_not_say_to_call_again_first() -> None:
-    """Whoever reads the first words only must not pay twice."""
+    """A reader of the first words alone must not pay twice."""
     remedy = errors.RateLimitedError.remedy
     assert remedy.startswith("`took_effect` False: wait")
     assert "only if that says so" in remedy.partition("None: ")[2]

@@ -1,4 +1,4 @@
-"""What is frozen can be put into a set, whatever it holds."""
+"""Frozen values can be put into a set, whatever they hold."""
 
 from __future__ import annotations
 

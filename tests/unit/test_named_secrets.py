@@ -1,4 +1,4 @@
-"""What an answer holds under the name of a secret stands in no error, though nobody sent it."""
+"""A value under the name of a secret in an answer stands in no error, though nobody sent it."""
 
 from __future__ import annotations
 

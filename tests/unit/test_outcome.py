@@ -1,4 +1,4 @@
-"""What is a yes, and what is doubt."""
+"""Answers that are a yes, and those that are doubt."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""Whether and when an attempt follows."""
+"""The next attempt: if there is one, and when."""
 
 import pytest
 from hypothesis import given
@@ -61,7 +61,7 @@ def test_a_never_operation_is_not_sent_again_once_it_may_have_been_sent(failure:
 
 
 def test_a_key_in_use_is_waited_for() -> None:
-    """Its first attempt is still worked on at Tilia, although the connection is gone."""
+    """The first attempt is still worked on at Tilia, although the connection is gone."""
     in_use = errors.ConflictError(status=409)
     assert [decided(each, in_use).wait is None for each in (KEYED, SAFE, NEVER)] == [False, True, True]
 

@@ -1,4 +1,4 @@
-"""What is left of an exception's way when it leaves the SDK."""
+"""The way of an exception that leaves the SDK."""
 
 from __future__ import annotations
 

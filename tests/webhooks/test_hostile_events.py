@@ -1,4 +1,4 @@
-"""Whatever arrives as a notification is an event that can be kept, or a WebhookError."""
+"""Everything that arrives as a notification is an event that can be kept, or a WebhookError."""
 
 from __future__ import annotations
 

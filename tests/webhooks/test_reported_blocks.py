@@ -11,7 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from support.deliveries import delivery
-from support.postgres import new_database
+from support.ledgers import ledger_url
 from support.receiving_process import ALLOWED, Worker, start
 from support.scripted import people, sandbox_client
 
@@ -29,11 +29,8 @@ BLOCKED, FREE = BlockAction.BLOCK, BlockAction.UNBLOCK
 
 @pytest_asyncio.fixture(params=["sqlite", "postgres"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/blocks.db"
-        return
-    async with new_database() as database:
-        yield database
+    async with ledger_url(request.param, tmp_path) as where:
+        yield where
 
 
 @pytest_asyncio.fixture
@@ -55,13 +52,13 @@ async def in_force(ledger: BlockLedger, *, by_tilia: bool | None = None) -> list
 
 
 def state(blocked: bool, *issuers: str, confirmed_at: datetime | None = None) -> AccountBlockChanged:
-    """What a receiver with ``confirm`` hands to a ledger; without the time also what Tilia leaves out the time of."""
+    """The event that a receiver with ``confirm`` hands to a ledger; without the time also what Tilia leaves out the time of."""
     blocks = tuple(Block(issuer=issuer, reason="account_close") for issuer in issuers)
     return AccountBlockChanged(account_id="acct_1", is_blocked=blocked, blocks=blocks, confirmed_at=confirmed_at)
 
 
 def bodies(account: str, *, blocked: bool = True) -> list[bytes]:
-    """One notification as Tilia and as strangers may post it."""
+    """A notification as Tilia and as strangers may post it."""
     least = {"account_id": account, "is_blocked": blocked}
     whole = {"note": "x", "is_blocked": blocked, "blocks": [], "account_id": account}
     return [delivery(least), delivery(whole, sent_at="?"), delivery(least, sent_at="2026-07-03T00:00:02Z")]

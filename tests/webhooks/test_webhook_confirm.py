@@ -1,4 +1,4 @@
-"""What a confirmed event says: that which Tilia's API says, whichever part of it was posted."""
+"""A confirmed event says what Tilia's API says, whichever part of it was posted."""
 
 import asyncio
 from collections.abc import Iterator

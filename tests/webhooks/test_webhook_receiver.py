@@ -1,4 +1,4 @@
-"""Which handlers are called, and what is remembered of a notification."""
+"""Handlers that are called, and what is remembered of a notification."""
 
 import asyncio
 import logging

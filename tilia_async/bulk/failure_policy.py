@@ -26,7 +26,7 @@ from tilia_async.models.accounts import Account
 from tilia_async.wire.retry import backoff
 
 _TIMES_IF_SHARED: Final = 10
-"""How many times as many refusals are borne where others share the permits."""
+"""Factor of the refusals that are borne with shared permits."""
 
 
 class Meaning(Enum):

@@ -23,7 +23,7 @@ class RequestPart(Protocol):
 
 
 def body_of(part: RequestPart) -> dict[str, JsonInput]:
-    """Return the JSON of a part to send, once there are no problems."""
+    """Return a part's JSON, once there are no problems."""
     return part._to_body()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 

@@ -63,7 +63,7 @@ def put_back(clock: SandboxClock, ahead: float) -> None:
 
 @attrs.frozen
 class Timestamps:
-    """The forms in which Tilia writes a time, by the sandbox's clock."""
+    """The forms in which Tilia writes a time."""
 
     _clock: SandboxClock
 

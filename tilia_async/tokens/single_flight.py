@@ -48,7 +48,7 @@ _Waiter: TypeAlias = "tuple[asyncio.AbstractEventLoop, asyncio.Future[Outcome]]"
 
 _POLL_SECONDS: Final = 0.25
 _MOST_STALLED_LOOKS: Final = 2
-"""Looks at a loop that does not run, after which its flight is abandoned."""
+"""Looks at a stopped loop before its flight is abandoned."""
 
 
 class SingleFlight:

@@ -67,7 +67,7 @@ class Event:
 
 
 def has_shape_of(kind: type[Event], message: Mapping[str, JsonValue]) -> bool:
-    """Return True if a message has the fields that identify a class."""
+    """Return True if a message has a class's identifying fields."""
     return message.keys() >= kind._SHAPE  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 
