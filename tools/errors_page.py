@@ -126,7 +126,7 @@ def _attributes(listed: str) -> Iterator[tuple[str, str]]:
 
 
 def _markdown(text: str) -> str:
-    return text.replace("``", "`").replace(":class:", "").replace(":meth:", "")
+    return text.replace("``", "`")
 
 
 def main() -> int:

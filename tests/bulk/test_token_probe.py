@@ -45,22 +45,22 @@ def step(probe: TokenProbe, now: float, *, alone: bool = False, more: bool = Tru
 def test_a_refusal_is_the_accounts_own_if_the_same_token_serves_a_later_call() -> None:
     probe, suspect = TokenProbe(), account("acct_x")
     refuse(probe, suspect, now=10.0)
-    verdict = probe.served(11.0, OLD)
-    assert (verdict.own, verdict.again, probe.suspects) == ([suspect], [], [])
+    resolved = probe.served(11.0, OLD)
+    assert (resolved.own, resolved.again, probe.suspects) == ([suspect], [], [])
 
 
 def test_a_call_that_began_earlier_clears_nobody() -> None:
     probe, suspect = TokenProbe(), account("acct_x")
     refuse(probe, suspect, now=10.0)
-    verdict = probe.served(9.0, OLD)
-    assert (verdict.own, verdict.again, probe.suspects) == ((), (), [suspect])
+    resolved = probe.served(9.0, OLD)
+    assert (resolved.own, resolved.again, probe.suspects) == ((), (), [suspect])
 
 
 def test_whom_an_older_token_was_refused_for_is_asked_for_again() -> None:
     probe, old, new = TokenProbe(), account("acct_old"), account("acct_new", NEW)
     refuse(probe, old, new, now=10.0)
-    verdict = probe.served(11.0, NEW)
-    assert (verdict.own, verdict.again) == ([new], [old])
+    resolved = probe.served(11.0, NEW)
+    assert (resolved.own, resolved.again) == ([new], [old])
 
 
 def test_only_whose_refusal_came_before_the_call_is_judged_by_it() -> None:

@@ -140,10 +140,10 @@ class FailurePolicy:
     async def clear(self, started: float, generation: int, witness: WorkItem | None = None) -> None:
         """Clear the token of a call that was served."""
         self.breaker.served()
-        verdict = self.probe.served(started, generation, witness)
-        for work in verdict.again:
+        resolved = self.probe.served(started, generation, witness)
+        for work in resolved.again:
             self._queue.put_back(work)
-        for work in verdict.own:
+        for work in resolved.own:
             if work.failure is not None:
                 await self._give_up(work, work.failure)
 

@@ -424,12 +424,12 @@ class Undoing:
 async def blocked_by(ledger: BlockLedger, job_id: str) -> AsyncIterator[str]:
     """Yield the accounts that a job blocked, or may have."""
 
-    def question() -> Query:
-        from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+    def query() -> Query:
+        from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-        return questions.to_undo(job_id)
+        return queries.to_undo(job_id)
 
-    async for record in Records(ledger, question):
+    async for record in Records(ledger, query):
         yield record.account_id
 
 

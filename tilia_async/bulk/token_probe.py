@@ -42,7 +42,7 @@ A new token was refused for it, too, and no account has been served. Whoever com
 
 
 @attrs.frozen
-class Verdict:
+class Resolved:
     """The end of suspects' waiting, by a served call.
 
     Attributes:
@@ -54,7 +54,7 @@ class Verdict:
     again: Sequence[WorkItem] = ()
 
 
-NONE: Final = Verdict()
+NONE: Final = Resolved()
 
 
 @attrs.frozen
@@ -95,10 +95,10 @@ class TokenProbe:
 
     @property
     def suspects(self) -> Sequence[WorkItem]:
-        """Accounts that wait for a verdict, the first refused first."""
+        """Accounts that wait to be resolved, the first refused first."""
         return [work for _, work in self._suspects]
 
-    def served(self, started: float, generation: int, witness: WorkItem | None = None) -> Verdict:
+    def served(self, started: float, generation: int, witness: WorkItem | None = None) -> Resolved:
         """Clear the token of a call that was served.
 
         Args:
@@ -116,7 +116,7 @@ class TokenProbe:
         self._is_due, self._hopeless = False, None
         self._suspects = [each for each in self._suspects if each[0] > started]
         own = [suspect for suspect in judged if suspect.generation == generation]
-        return Verdict(own, [suspect for suspect in judged if suspect.generation != generation])
+        return Resolved(own, [suspect for suspect in judged if suspect.generation != generation])
 
     def refused(self, work: WorkItem, failure: errors.UnauthorizedError, now: float) -> None:
         """Make an account whose token was refused a suspect."""

@@ -74,7 +74,7 @@ class WorkItem:
     def may_renew(self) -> bool:
         """Return False: a probe decides about a new token.
 
-        Whether the token is to be replaced is for a question to find out.
+        Whether the token is to be replaced is for a probe to find out.
         """
         return False
 

@@ -108,12 +108,15 @@ def register_account(
     )
 
 
+def _blocking_options(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command what blocking and unblocking take."""
+    for each in (json_option, ledger_option, actor_option, reason_option, account_argument):
+        command = each(command)
+    return command
+
+
 @accounts.command("block")
-@account_argument
-@reason_option
-@actor_option
-@ledger_option
-@json_option
+@_blocking_options
 @network_options
 def block_account(
     network: Network,
@@ -129,11 +132,7 @@ def block_account(
 
 
 @accounts.command("unblock")
-@account_argument
-@reason_option
-@actor_option
-@ledger_option
-@json_option
+@_blocking_options
 @network_options
 def unblock_account(
     network: Network,

@@ -58,9 +58,9 @@ class Records(AsyncIterator[BlockRecord]):
             return waiting
         with attributed("ledger.records"):
             database = (await journal_of(self._ledger)).database
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            found, self._after = await questions.page(database, self._query(), self._after)
+            found, self._after = await queries.page(database, self._query(), self._after)
             return found
 
     async def __anext__(self) -> BlockRecord:
@@ -162,9 +162,9 @@ class BlockLedger:
         """
         with attributed("ledger.history"):
             database = (await journal_of(self)).database
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            return await questions.history(database, account_id)
+            return await queries.history(database, account_id)
 
     def records(self, **wanted: Unpack[RecordFilter]) -> AsyncIterator[BlockRecord]:
         """Return the records that match all given filters.
@@ -182,9 +182,9 @@ class BlockLedger:
         asked = checked(wanted)
 
         def query() -> Query:
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            return questions.matching(asked)
+            return queries.matching(asked)
 
         return Records(self, query)
 
@@ -204,9 +204,9 @@ class BlockLedger:
         """
 
         def query() -> Query:
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            return questions.pending(job_id)
+            return queries.pending(job_id)
 
         return Records(self, query)
 
@@ -238,9 +238,9 @@ class BlockLedger:
         checked(wanted, BlockFilter.__optional_keys__)
 
         def query() -> Query:
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            return questions.in_force(issuer, by_tilia=by_tilia, wanted=wanted)
+            return queries.in_force(issuer, by_tilia=by_tilia, wanted=wanted)
 
         return Records(self, query)
 
@@ -256,9 +256,9 @@ class BlockLedger:
         checked(RecordFilter(until=before))
 
         def query() -> Query:
-            from tilia_async.ledger import queries as questions  # noqa: PLC0415 - needs the extra
+            from tilia_async.ledger import queries  # noqa: PLC0415 - needs the extra
 
-            return questions.due(before)
+            return queries.due(before)
 
         return Records(self, query)
 
