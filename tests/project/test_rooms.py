@@ -83,7 +83,7 @@ def test_an_import_loads_only_what_it_needs(module: str, absent: set[str]) -> No
     assert (absent | FRAMEWORKS).isdisjoint(loaded)
 
 
-@pytest.mark.parametrize(("module", "most"), [("tilia_async", 305), ("tilia_sync", 332)])
+@pytest.mark.parametrize(("module", "most"), [("tilia_async", 305), ("tilia_sync", 334)])
 def test_an_import_loads_few_modules(module: str, most: int) -> None:
     """A bound of their number, since the time that they take is another on each machine."""
     script = f"import sys; before = set(sys.modules); import {module}; print(*sys.modules.keys() - before)"

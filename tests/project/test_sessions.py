@@ -1,4 +1,4 @@
-"""What runs by itself calls sessions that exist, and each check is called by something."""
+"""Sessions: what runs by itself calls those that exist, and something calls each check."""
 
 import ast
 import re
