@@ -27,6 +27,10 @@ LATE = "/late"
 """A path that begins so is answered after ``LATENCY``."""
 LATENCY = 0.05
 """Seconds."""
+DISTANT = "/distant"
+"""A path that begins so is answered after :data:`DISTANT_LATENCY`."""
+DISTANT_LATENCY = 0.2
+"""Seconds."""
 
 
 def envelope(payload: object) -> bytes:

@@ -4,23 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 import attrs
 
-from benchmarks.answers import ANSWER, BLOCKED, HELD_PATH, LATE, LATENCY, REGISTER_PATH, REGISTERED, TOKEN
+from benchmarks.answers import (
+    ANSWER,
+    BLOCKED,
+    DISTANT,
+    DISTANT_LATENCY,
+    HELD_PATH,
+    LATE,
+    LATENCY,
+    REGISTER_PATH,
+    REGISTERED,
+    TOKEN,
+)
 from benchmarks.cores import pin
 from benchmarks.loops import new_loop
 from benchmarks.open_files import allow_many_open_files
 
 BLOCK = b"/block HTTP/1.1"
 REGISTER = f"POST {REGISTER_PATH} ".encode()
-LATE_BLOCK = f"POST {LATE}/".encode()
+LATENCIES = {f"POST {LATE}/".encode(): LATENCY, f"POST {DISTANT}/".encode(): DISTANT_LATENCY}
 HELD = f"GET {HELD_PATH} ".encode()
 ISSUED = "how many tokens were issued?"
+BUSY = "how much was in flight so far?"
 ENOUGH = "enough"
+
+
+@attrs.frozen
+class Busy:
+    """The blocks that were answered late.
+
+    Attributes:
+        at: seconds, on the server's clock.
+        answered: how many have their answer.
+        waited: seconds that they, and those in flight, have spent at the server, all together.
+    """
+
+    at: float
+    answered: int
+    waited: float
+
+    def in_flight_since(self, before: Busy) -> float:
+        """How many were in flight, on average over the time between."""
+        return (self.waited - before.waited) / (self.at - before.at)
+
+
+class Waiting:
+    """Counts the blocks that wait for their answer, and for how long."""
+
+    def __init__(self) -> None:
+        self._in_flight, self._answered, self._waited, self._at = 0, 0, 0.0, 0.0
+
+    def changed(self, now: float, by: int = 0) -> Busy:
+        self._waited += self._in_flight * (now - self._at)
+        self._at = now
+        self._in_flight += by
+        self._answered += by < 0
+        return Busy(now, self._answered, self._waited)
 
 
 class Answers(asyncio.Protocol):
@@ -30,6 +75,7 @@ class Answers(asyncio.Protocol):
     """
 
     issued = 0
+    waiting = Waiting()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
@@ -45,10 +91,10 @@ class Answers(asyncio.Protocol):
                     self.transport.write(ANSWER)
         elif BLOCK in self.received:
             if self.received.endswith(b"\r\n\r\n"):
-                late = self.received.startswith(LATE_BLOCK)
+                path = self.received[: self.received.index(b"/", len(b"POST /")) + 1]
                 self.received = b""
-                if late:
-                    asyncio.get_running_loop().call_later(LATENCY, self.transport.write, BLOCKED)
+                if path in LATENCIES:
+                    self.answer_late(LATENCIES[path])
                 else:
                     self.transport.write(BLOCKED)
         elif b"\r\n\r\n" in self.received and not self.received.endswith(b"\r\n\r\n"):
@@ -59,6 +105,15 @@ class Answers(asyncio.Protocol):
             else:
                 Answers.issued += 1
                 self.transport.write(TOKEN)
+
+    def answer_late(self, latency: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.waiting.changed(loop.time(), +1)
+        loop.call_later(latency, self.answer_now)
+
+    def answer_now(self) -> None:
+        self.waiting.changed(asyncio.get_running_loop().time(), -1)
+        self.transport.write(BLOCKED)
 
 
 def serve(cores: frozenset[int], orders: Connection) -> None:
@@ -71,8 +126,12 @@ def serve(cores: frozenset[int], orders: Connection) -> None:
         # As many wait to be accepted as the largest section opens at once.
         server = await loop.create_server(Answers, "127.0.0.1", 0, backlog=4096)
         orders.send(server.sockets[0].getsockname()[1])
-        while await loop.run_in_executor(None, orders.recv) == ISSUED:
-            orders.send(Answers.issued)
+        told: dict[str, Callable[[], object]] = {
+            ISSUED: lambda: Answers.issued,
+            BUSY: lambda: Answers.waiting.changed(loop.time()),
+        }
+        while (order := await loop.run_in_executor(None, orders.recv)) in told:
+            orders.send(told[order]())
 
     new_loop("uvloop").run_until_complete(main())
 
@@ -91,6 +150,11 @@ class Server:
     def tokens_issued(self) -> int:
         self.orders.send(ISSUED)
         return int(self.orders.recv())
+
+    def busy(self) -> Busy:
+        self.orders.send(BUSY)
+        busy: Busy = self.orders.recv()
+        return busy
 
 
 @contextmanager

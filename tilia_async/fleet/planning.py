@@ -26,7 +26,13 @@ IN_ONE_TRANSACTION: Final = 100_000
 """Accounts that are entered in one transaction."""
 
 IN_A_BATCH: Final = 500
-"""Accounts of a batch."""
+"""Accounts of a batch, at most."""
+
+_IN_A_SMALL_BATCH: Final = 20
+"""Accounts of a batch, at least, but for the last one."""
+
+_BATCHES_OF_A_SMALL_JOB: Final = 64
+"""Batches that a small job has, so that it is enough for many workers."""
 
 _ENTER_JOB: Final = """
     INSERT INTO tilia_bulk_jobs (job_id, origin, action, reason, actor, review_at, state)
@@ -143,7 +149,6 @@ class Plan:
             "actor": job.actor,
             "review_at": job.review_at,
             "issuer": PUBLISHER,
-            "size": IN_A_BATCH,
             "run": new_run_id(),
             "lease": lease,
         }
@@ -199,7 +204,9 @@ class Plan:
                 ):
                     for key in keys:
                         await copy.write_row((key,))
-                entered = await self._connection.execute(_ENTER_ACCOUNTS, {**self._values, "first": self._batches})
+                entered = await self._connection.execute(
+                    _ENTER_ACCOUNTS, {**self._values, "first": self._batches, "size": _size_of_batch(len(keys))}
+                )
             self._batches += entered.rowcount
 
     def _key(self, account_id: object) -> str:
@@ -244,6 +251,14 @@ class Plan:
         # The run first: a submitter that is thought dead and enters something is waited for.
         for statement in _REMOVE_PLAN:
             await self._connection.execute(statement, self._values)
+
+
+def _size_of_batch(accounts: int) -> int:
+    """Return how many of these accounts make a batch.
+
+    A worker takes two batches, so of a few large ones most workers would have none.
+    """
+    return min(IN_A_BATCH, max(_IN_A_SMALL_BATCH, -(-accounts // _BATCHES_OF_A_SMALL_JOB)))
 
 
 async def stop(
