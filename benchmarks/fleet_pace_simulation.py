@@ -17,6 +17,7 @@ import attrs
 from benchmarks.pace_simulation import Hidden, Server
 from tilia_async.fleet.budget import BudgetState, Permits
 from tilia_async.fleet.leased_pace import LeasedPace
+from tilia_async.fleet.pace import WorkerPermits
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int
     refusals = 0
     done_at = 0.0
 
-    async def send(account: int, pace: LeasedPace) -> None:
+    async def send(account: int, epoch: int, permits: WorkerPermits) -> None:
         nonlocal refusals, done_at
         await asyncio.sleep(0.04)
         comes, serves = server.answer(clock())
@@ -112,21 +113,24 @@ async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int
             return
         refusals += 1
         refused[account] += 1
-        pace.refused(hidden.retry_after or draw.uniform(0, 0.2))
+        permits.refused(epoch, hidden.retry_after or draw.uniform(0, 0.2))
         to_send.append(account)
 
     async def work() -> None:
         async with LeasedPace(budget) as pace, asyncio.TaskGroup() as sending:
-            slots = asyncio.Semaphore(concurrency)
-            permits = 0
-            while to_send:
-                await slots.acquire()
-                if not permits:
-                    permits = await pace.acquire(concurrency)
-                if not to_send:
-                    return
-                permits -= 1
-                sending.create_task(send(to_send.popleft(), pace)).add_done_callback(lambda _: slots.release())
+            permits = WorkerPermits(concurrency, pace)
+
+            async def lane() -> None:
+                while to_send:
+                    epoch = await permits.acquire()
+                    try:
+                        if to_send:
+                            await send(to_send.popleft(), epoch, permits)
+                    finally:
+                        permits.release()
+
+            for _ in range(concurrency):
+                sending.create_task(lane())
 
     async with asyncio.TaskGroup() as fleet:
         for _ in range(workers):

@@ -200,8 +200,8 @@ def measure(stage: Stage) -> Section:
     ]
     return Section(
         title,
-        f"Workers are processes. A job has {for_each} accounts for each of them, all in one ledger on PostgreSQL, after "
-        "a small one in which the budget grew. A rate is of the whole job, its end included, where some have nothing "
+        f"Workers are processes. A job has {for_each} accounts for each of them, all in one ledger on PostgreSQL, and "
+        "comes after a small one in which the budget grew. A rate is of the whole job, its end included, where some have nothing "
         "left to do; what is in flight is counted by the server, from 15 to 75 % of the time that the job would "
         f"take at best. {stage.calls(MANY):,} accounts were submitted in {many.seconds:.0f} s by a process that had "
         f"{many.peak:.0f} MiB at its peak ({FEW:,}: {few.seconds:.1f} s, {few.peak:.0f} MiB); a look at that job "

@@ -72,60 +72,121 @@ class Told:
 
 def test_permits_are_handed_out_when_they_are_due() -> None:
     async def acquire() -> list[tuple[int, float]]:
-        async with LeasedPace(Told(Permits(4, 1.0, 0.5, 0))) as pace:
-            return [(await pace.acquire(10), asyncio.get_running_loop().time()) for _ in range(4)]
+        async with LeasedPace(Told(Permits(4, 1.0, 0.5, 7))) as pace:
+            return [(await pace.acquire(), asyncio.get_running_loop().time()) for _ in range(4)]
 
-    assert run(acquire()) == [(1, 1.0), (1, 1.5), (1, 2.0), (1, 2.5)]
+    assert run(acquire()) == [(7, 1.0), (7, 1.5), (7, 2.0), (7, 2.5)]
 
 
 def test_permits_that_were_not_used_in_time_are_lost() -> None:
-    async def acquire() -> int:
+    async def acquire(late: float) -> int:
         async with LeasedPace(Told(Permits(100, 0.0, 0.01, 0))) as pace:
-            assert await pace.acquire(10) == 1
-            await asyncio.sleep(0.9)
-            return await pace.acquire(100)
+            await pace.acquire()
+            await asyncio.sleep(late)
+            began, number = asyncio.get_running_loop().time(), 0
+            while asyncio.get_running_loop().time() == began:
+                await pace.acquire()
+                number += 1
+            return number
 
-    # What is due within a twentieth of a second, and no burst of ninety.
-    assert 1 <= run(acquire()) <= 7
+    # Those of a quarter of a second, then what is due within a twentieth, and no burst of ninety.
+    assert 19 <= run(acquire(0.2)) <= 22
+    assert 1 <= run(acquire(0.9)) <= 8
+
+
+def test_a_worker_leases_what_it_used_lately_and_not_one_at_a_time() -> None:
+    class Asked(SimulatedBudget):
+        wanted: list[int]
+
+        async def lease(self, wanted: int) -> Permits:
+            self.wanted.append(wanted)
+            return await super().lease(wanted)
+
+    async def acquire() -> tuple[list[int], float]:
+        budget = Asked()
+        budget.wanted = []
+        async with LeasedPace(budget) as pace:
+            # Forty a second, of a hundred that there are.
+            for _ in range(400):
+                await pace.acquire()
+                await asyncio.sleep(0.025)
+        return budget.wanted, budget.state.rate
+
+    wanted, rate = run(acquire())
+    assert len(wanted) < 400 / 5
+    assert max(wanted) <= 12
+    assert rate < 200, "what is not used up does not grow"
+
+
+def test_many_that_wait_are_leased_for_together() -> None:
+    async def acquire() -> int:
+        budget = SimulatedBudget()
+        async with LeasedPace(budget) as pace:
+            await asyncio.gather(*(pace.acquire() for _ in range(25)))
+        return budget.leases
+
+    assert run(acquire()) == 1
 
 
 def test_a_refusal_takes_what_is_left_is_reported_at_once_and_holds() -> None:
     async def acquire() -> tuple[float, list[tuple[int, float]]]:
         budget = Told(Permits(100, 0.0, 0.01, 7), Permits(1, 0.0, 0.01, 8))
         async with LeasedPace(budget) as pace:
-            await pace.acquire(1)
-            pace.refused(0.5)
-            pace.refused(3.0)
-            pace.refused(1.0)
+            await pace.acquire()
+            for wait in (0.5, 3.0, 1.0):
+                pace.refused(7, wait)
             await budget.reported.wait()
             assert asyncio.get_running_loop().time() < 0.1
-            await pace.acquire(1)
+            await pace.acquire()
             return asyncio.get_running_loop().time(), budget.reports
 
     assert run(acquire()) == (3.0, [(7, 3.0)])
 
 
+def test_a_late_refusal_of_an_earlier_epoch_cuts_the_budget_no_second_time() -> None:
+    async def refused() -> tuple[float, int, int]:
+        budget = SimulatedBudget()
+        async with LeasedPace(budget) as pace:
+            first, second = await pace.acquire(), await pace.acquire()
+            pace.refused(first, 0.1)
+            # Long after the cut, and under a permit of the new budget.
+            await asyncio.sleep(5.0)
+            await pace.acquire()
+            rate = budget.state.rate
+            pace.refused(second, 0.5)
+            await asyncio.sleep(0.1)
+            assert budget.state.rate == rate
+            began = asyncio.get_running_loop().time()
+            latest = await pace.acquire()
+            assert asyncio.get_running_loop().time() - began > 0.3, "what Tilia asked for holds all the same"
+            return budget.state.rate / rate, second, latest
+
+    ratio, second, latest = run(refused())
+    assert (second, latest) == (0, 1)
+    assert ratio >= 1.0
+
+
 def test_a_budget_that_cannot_be_reached_is_waited_for() -> None:
     async def acquire() -> int:
         away = LedgerError("the database is away")
-        async with LeasedPace(Told(away, away, Permits(3, 0.0, 1.0, 0))) as pace:
-            return await pace.acquire(10)
+        async with LeasedPace(Told(away, away, Permits(3, 0.0, 1.0, 5))) as pace:
+            return await pace.acquire()
 
-    assert run(acquire()) == 1
+    assert run(acquire()) == 5
 
 
 @pytest.mark.parametrize("steps", range(5))
 def test_one_that_stops_waiting_stops_no_other(steps: int) -> None:
     async def acquire() -> int:
         async with LeasedPace(SimulatedBudget()) as pace:
-            waiting = asyncio.create_task(pace.acquire(10))
+            waiting = asyncio.create_task(pace.acquire())
             for _ in range(steps):
                 await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.wait([waiting])
-            return await pace.acquire(10)
+            return await pace.acquire()
 
-    assert run(acquire()) >= 1
+    assert run(acquire()) == 0
 
 
 class Held(Told):
@@ -153,12 +214,12 @@ def test_permits_on_their_way_when_a_refusal_comes_are_not_handed_out() -> None:
         budget.may_lease.set()
         budget.may_report.set()
         async with LeasedPace(budget) as pace:
-            await pace.acquire(1)
+            await pace.acquire()
             budget.may_lease.clear()
             budget.asked.clear()
-            waiting = asyncio.create_task(pace.acquire(1))
+            waiting = asyncio.create_task(pace.acquire())
             await budget.asked.wait()
-            pace.refused(0.0)
+            pace.refused(1, 0.0)
             budget.may_lease.set()
             await waiting
             return asyncio.get_running_loop().time()
@@ -172,8 +233,8 @@ def test_a_refusal_is_reported_by_a_worker_that_ends_with_it(is_under_way: bool)
         budget = Held(Permits(1, 0.0, 0.01, 7))
         budget.may_lease.set()
         async with LeasedPace(budget) as pace:
-            await pace.acquire(1)
-            pace.refused(1.0)
+            await pace.acquire()
+            pace.refused(7, 1.0)
             if is_under_way:
                 await asyncio.sleep(0.01)
             asyncio.get_running_loop().call_later(0.1, budget.may_report.set)
@@ -189,10 +250,10 @@ def test_a_defect_that_ends_the_reports_is_raised() -> None:
 
     async def acquire() -> None:
         async with LeasedPace(Broken(Permits(1, 0.0, 0.01, 1))) as pace:
-            await pace.acquire(1)
-            pace.refused(0.1)
+            await pace.acquire()
+            pace.refused(1, 0.1)
             await asyncio.sleep(0.01)
-            await pace.acquire(1)
+            await pace.acquire()
 
     with pytest.raises(ZeroDivisionError):
         run(acquire())
@@ -201,9 +262,9 @@ def test_a_defect_that_ends_the_reports_is_raised() -> None:
 def test_a_worker_is_held_no_longer_than_its_fleet() -> None:
     async def acquire() -> float:
         async with LeasedPace(SimulatedBudget()) as pace:
-            await pace.acquire(1)
-            pace.refused(86_400.0)
-            await pace.acquire(1)
+            await pace.acquire()
+            pace.refused(0, 86_400.0)
+            await pace.acquire()
             return asyncio.get_running_loop().time()
 
     assert 300 <= run(acquire()) < 310

@@ -95,14 +95,18 @@ class FailurePolicy:
         self._completion = completion
         self._permits = permits
 
-    def hear(self, failure: errors.TiliaError | None, started: float) -> None:
-        """Tell the pace how a call ended."""
+    def hear(self, failure: errors.TiliaError | None, started: float, epoch: int = 0) -> None:
+        """Tell the pace how a call ended.
+
+        Args:
+            epoch: of the permit under which it was made.
+        """
         if failure is None:
             self._limit.answered(started, monotonic())
             return
         match meaning_of(failure):
             case Meaning.THROTTLED:
-                self._slow_down(failure, started)
+                self._slow_down(failure, started, epoch)
             case Meaning.FINAL:
                 self._limit.answered(started, monotonic())
             case _:
@@ -159,7 +163,7 @@ class FailurePolicy:
         """Wait before another attempt, unless the job stops."""
         await self._stop.pause(backoff(self._retry, attempts, _draw()))
 
-    def _slow_down(self, failure: errors.TiliaError, started: float) -> None:
+    def _slow_down(self, failure: errors.TiliaError, started: float, epoch: int) -> None:
         """Send nothing for a while, and then less.
 
         Tilia has too much to do.
@@ -170,7 +174,7 @@ class FailurePolicy:
         now = monotonic()
         wait = max(asked, backoff(self._retry, self.breaker.rounds + 1, _draw()))
         if self._permits is not None:
-            self._permits.refused(wait)
+            self._permits.refused(epoch, wait)
         if self._limit.refused(started, now, wait) and self.breaker.throttled(now):
             self._stop.call(failure)
 

@@ -33,18 +33,22 @@ Returns what to wait for if it takes its time.
 class Permits(Protocol):
     """Permits to send, which several runs share."""
 
-    async def acquire(self) -> None:
-        """Wait until one more request may be sent."""
+    async def acquire(self) -> int:
+        """Wait until one more request may be sent.
+
+        Returns the epoch of its permit: every refusal that slows them down begins another.
+        """
         ...
 
     def release(self) -> None:
         """Note that a request was answered, or was not sent."""
         ...
 
-    def refused(self, wait: float) -> None:
+    def refused(self, epoch: int, wait: float) -> None:
         """Note that Tilia asked for less.
 
         Args:
+            epoch: of the permit under which the refused request was sent.
             wait: seconds for which nothing should be sent.
         """
         ...

@@ -217,7 +217,7 @@ class Run:
         work.in_flight = False
         work.failure = failure
         work.doubtful = work.doubtful or (failure is not None and failure.took_effect is None)
-        self._policy.hear(failure, started)
+        self._policy.hear(failure, started, work.epoch)
         self._slots.let_go_on()
         if failure is None:
             await self._policy.succeeded(work, started, account)

@@ -64,7 +64,7 @@ class SendSlots:
             else:
                 self.in_flight += 1
                 self.unsettled += 1
-                if self._permits is None or await self._permitted(self._permits):
+                if self._permits is None or await self._permitted(self._permits, work):
                     work.is_open = True
                     return True
         return False
@@ -75,7 +75,7 @@ class SendSlots:
         hold = self._limit.hold(now)
         return self._hindrance(now) if hold <= 0 else self._stop.pause(hold)
 
-    async def _permitted(self, permits: Permits) -> bool:
+    async def _permitted(self, permits: Permits, work: WorkItem) -> bool:
         """Wait for a permit.
 
         False: something holds it back by then.
@@ -87,7 +87,7 @@ class SendSlots:
             with scope:
                 # A job that stops waits for no permit.
                 self._acquiring.add(scope)
-                await permits.acquire()
+                work.epoch = await permits.acquire()
             if scope.cancelled_caught:
                 return False
             hindrance = self._held()

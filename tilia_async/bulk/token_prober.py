@@ -114,7 +114,7 @@ class TokenProber:
             if suspect is not None:
                 suspect.in_flight = True
             failure, account = await self._send(work, watch)
-            self._policy.hear(failure, started)
+            self._policy.hear(failure, started, work.epoch)
         finally:
             self._rules.end()
             self._let_go_on()

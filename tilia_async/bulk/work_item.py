@@ -24,6 +24,7 @@ class WorkItem:
         failure: of the last attempt, if that failed.
         doubtful: an attempt may have taken effect.
         generation: of the token that the last attempt carried.
+        epoch: of the permit under which it was sent last, where permits are shared.
         is_open: it counts among those that were sent and are not settled on record.
         record_id: of its record in the ledger.
         run_id: of the run that claimed it there.
@@ -41,6 +42,7 @@ class WorkItem:
         "beside",
         "doubtful",
         "duplicates",
+        "epoch",
         "failure",
         "generation",
         "in_flight",
@@ -61,6 +63,7 @@ class WorkItem:
         self.in_flight: bool = False
         self.doubtful: bool = False
         self.generation: int = 0
+        self.epoch: int = 0
         self.is_open: bool = False
         self.record_id: int | None = None
         self.run_id: str = ""

@@ -24,8 +24,6 @@ What is given is sent even if the budget is cut meanwhile.
 """
 SPARE_SECONDS: Final = 0.05
 """Time that was not used and still may be."""
-_IDLE_SECONDS: Final = 0.3
-"""Time that nobody asked for: the budget suffices."""
 _FAST: Final = 1.6
 _PAST: Final = 1.25
 _HALF: Final = 0.5
@@ -70,6 +68,9 @@ class Budget(Protocol):
         """Return permits for this worker alone.
 
         As many as are wanted or fewer. They are not given back: what is not used in time is lost.
+
+        Args:
+            wanted: as many as it can use in a quarter of a second, at least 1.
 
         Raises:
             LedgerError: the budget cannot be reached.
@@ -122,11 +123,11 @@ class BudgetState:
 
     def lease(self, wanted: int, now: float) -> tuple[BudgetState, Permits]:
         """Return permits, and the budget without them."""
-        grown = _grown(_recalled(_on_this_clock(self, now), now), now)
+        grown = _grown(_recalled(_on_this_clock(self, now), now), wanted, now)
         begins = max(grown.free_at, now - SPARE_SECONDS)
         if begins - now > _HORIZON_SECONDS:
             return grown, Permits(0, begins - now - _HORIZON_SECONDS / 2, 0.0, grown.epoch)
-        number = max(1, min(wanted, int(grown.rate * SLICE_SECONDS)))
+        number = min(wanted, _most(grown))
         interval = 1.0 / grown.rate
         left = attrs.evolve(grown, free_at=begins + number * interval)
         return left, Permits(number, begins - now, interval, grown.epoch)
@@ -166,12 +167,17 @@ def _recalled(state: BudgetState, now: float) -> BudgetState:
     return state if now - state.free_at < _MEMORY_SECONDS else BudgetState(epoch=state.epoch)
 
 
-def _grown(state: BudgetState, now: float) -> BudgetState:
+def _grown(state: BudgetState, wanted: int, now: float) -> BudgetState:
     elapsed = min(now - state.grown_at, 1.0)
     if elapsed <= 0:
         return state
-    is_used = state.free_at >= now - _IDLE_SECONDS
+    # Time was lost that nobody asked for, and this one gets all that it wants: the budget suffices.
+    is_used = state.free_at >= now - SPARE_SECONDS or wanted > _most(state)
     return attrs.evolve(state, rate=_next_rate(state, elapsed) if is_used else state.rate, grown_at=now)
+
+
+def _most(state: BudgetState) -> int:
+    return max(1, int(state.rate * SLICE_SECONDS))
 
 
 def _next_rate(state: BudgetState, elapsed: float) -> float:

@@ -9,18 +9,15 @@ from typing import Protocol
 class Pace(Protocol):
     """A budget of requests that all workers draw from."""
 
-    async def acquire(self, number: int) -> int:
-        """Wait for permits to send, and return their number.
-
-        Args:
-            number: as many are wanted, at least 1; there may be fewer, and never none.
-        """
+    async def acquire(self) -> int:
+        """Wait for a permit to send one request, and return its epoch."""
         ...
 
-    def refused(self, wait: float) -> None:
+    def refused(self, epoch: int, wait: float) -> None:
         """Note that Tilia asked for less.
 
         Args:
+            epoch: of the permit under which the refused request was sent.
             wait: seconds for which nothing should be sent.
         """
         ...
@@ -36,11 +33,11 @@ class WorkerPermits:
         self._pace = pace
         self._slots = asyncio.Semaphore(concurrency)
 
-    async def acquire(self) -> None:
-        """Wait until one more request may be sent."""
+    async def acquire(self) -> int:
+        """Wait until one more request may be sent, and return the epoch of its permit."""
         await self._slots.acquire()
         try:
-            await self._pace.acquire(1)
+            return await self._pace.acquire()
         except BaseException:  # whatever it is, the slot is free again
             self._slots.release()
             raise
@@ -49,6 +46,6 @@ class WorkerPermits:
         """Note that a request was answered, or was not sent."""
         self._slots.release()
 
-    def refused(self, wait: float) -> None:
+    def refused(self, epoch: int, wait: float) -> None:
         """Note that Tilia asked for less."""
-        self._pace.refused(wait)
+        self._pace.refused(epoch, wait)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import Column, Double, Integer, MetaData, Table, Text, select, text, update
+from sqlalchemy import Column, Double, Integer, MetaData, Table, Text, bindparam, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,10 +30,17 @@ _BUDGETS: Final = Table(
     # Rewritten with every lease: what is beside it on its page must not be moved each time.
     postgresql_with={"fillfactor": "10"},
 )
-_STATE: Final[list[Column[Any]]] = [_BUDGETS.c[each.name] for each in attrs.fields(BudgetState)]
+_STATE: Final = tuple(each.name for each in attrs.fields(BudgetState))
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('tilia_fleet_budgets'))")
-_UNHURRIED: Final = text("SET LOCAL synchronous_commit TO off")
-"""Setting for a lease, which need not be durable."""
+_LOCKED: Final = select(_BUDGETS).where(_BUDGETS.c.name == bindparam("name")).with_for_update().cte("locked")
+_LOCK: Final = select(
+    *(_LOCKED.c[name] for name in _STATE), database_now(), func.set_config("synchronous_commit", "off", true())
+)
+"""Lock the budget, and read it, and then the clock.
+
+In a query around the one that locks: the clock is read when the row is locked, not while others have it. What is given
+away need not be durable.
+"""
 
 
 class PostgresBudget:
@@ -87,17 +94,14 @@ class PostgresBudget:
         await self._change(lambda state, now: (state.refused(epoch, wait, now), None))
 
     async def _change(self, work: Callable[[BudgetState, float], tuple[BudgetState, T]]) -> T:
-        row_of = _BUDGETS.c.name == self._name
-
         async def change(connection: AsyncConnection) -> T:
-            await connection.execute(_UNHURRIED)
-            await connection.execute(select(_BUDGETS.c.name).where(row_of).with_for_update())
-            # In a statement of its own: the clock is read when the row is locked, not while others have it.
-            found: Sequence[Any] = (await connection.execute(select(*_STATE, database_now()).where(row_of))).one()
-            before = BudgetState(*found[:-1])
-            after, result = work(before, found[-1])
+            found: Sequence[Any] = (await connection.execute(_LOCK, {"name": self._name})).one()
+            *state, now, _ = found
+            before = BudgetState(*state)
+            after, result = work(before, now)
             if after != before:
-                await connection.execute(update(_BUDGETS).where(row_of).values(**attrs.asdict(after)))
+                values = attrs.asdict(after)
+                await connection.execute(update(_BUDGETS).where(_BUDGETS.c.name == self._name).values(values))
             return result
 
         return await self._database.write(change)
