@@ -17,7 +17,7 @@ import attrs
 from benchmarks.pace_simulation import Hidden, Server
 from tilia_async.fleet.budget import BudgetState, Permits
 from tilia_async.fleet.leased_pace import LeasedPace
-from tilia_async.fleet.pace import WorkerPermits
+from tilia_async.fleet.pace import BatchPermits, WorkerPermits
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int
     refusals = 0
     done_at = 0.0
 
-    async def send(account: int, epoch: int, permits: WorkerPermits) -> None:
+    async def send(account: int, epoch: int, permits: BatchPermits) -> None:
         nonlocal refusals, done_at
         await asyncio.sleep(0.04)
         comes, serves = server.answer(clock())
@@ -118,7 +118,7 @@ async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int
 
     async def work() -> None:
         async with LeasedPace(budget) as pace, asyncio.TaskGroup() as sending:
-            permits = WorkerPermits(concurrency, pace)
+            permits = WorkerPermits(concurrency, pace).of_batch()
 
             async def lane() -> None:
                 while to_send:

@@ -183,9 +183,7 @@ def measure(stage: Stage) -> Section:
             shared[number].append(asyncio.run(by_a_fleet(stage.server, number, for_each)))
     few, many = stage.run(submitted, FEW), stage.run(submitted, stage.calls(MANY))
     rates = {number: [job.rate for job in jobs] for number, jobs in shared.items()}
-    parts = {
-        number: [job.in_flight / (CONCURRENCY * number) for job in jobs] for number, jobs in shared.items()
-    }
+    parts = {number: [job.in_flight / (CONCURRENCY * number) for job in jobs] for number, jobs in shared.items()}
     rows = [
         ("`tilia.bulk`, the same ledger", *told(plain), f"{statistics.median(j.in_flight for j in plain) / 8:.0%}", "")
     ]
@@ -201,10 +199,10 @@ def measure(stage: Stage) -> Section:
     return Section(
         title,
         f"Workers are processes. A job has {for_each} accounts for each of them, all in one ledger on PostgreSQL, and "
-        "comes after a small one in which the budget grew. A rate is of the whole job, its end included, where some have nothing "
-        "left to do; what is in flight is counted by the server, from 15 to 75 % of the time that the job would "
-        f"take at best. {stage.calls(MANY):,} accounts were submitted in {many.seconds:.0f} s by a process that had "
-        f"{many.peak:.0f} MiB at its peak ({FEW:,}: {few.seconds:.1f} s, {few.peak:.0f} MiB); a look at that job "
+        "comes after a small one in which the budget grew. A rate is of the whole job, its end included, where some "
+        "have nothing left to do; what is in flight is counted by the server, from 15 to 75 % of the time that the job "
+        f"would take at best. {stage.calls(MANY):,} accounts were submitted in {many.seconds:.0f} s by a process that "
+        f"had {many.peak:.0f} MiB at its peak ({FEW:,}: {few.seconds:.1f} s, {few.peak:.0f} MiB); a look at that job "
         f"takes {many.status:.1f} ms.",
         Table(("done by", "accounts/s", "in flight at the server", "of what is possible", "× one worker"), rows),
         {

@@ -26,9 +26,9 @@ _log = logging.getLogger("tilia_async.fleet")
 class LeasedPace:
     """Pace of a worker, out of its fleet's budget.
 
-    It leases some permits at a time, as many as it used lately in a quarter of a second, and hands them out when each is
-    due. When Tilia asks for less it hands out none of those that are left, and tells the fleet at once. While the budget
-    cannot be reached it hands out none.
+    It leases some permits at a time, as many as it used lately in a quarter of a second, and hands them out when each
+    is due. When Tilia asks for less it hands out none of those that are left, and tells the fleet at once. While the
+    budget cannot be reached it hands out none.
 
     ::
 

@@ -96,8 +96,8 @@ class Worker:
         self._jobs = {action: job_of(bulk, action, concurrency) for action in BlockAction}
         # Never more than the client's connections.
         self._concurrency = self._jobs[BlockAction.BLOCK].concurrency
-        limit, permits = AdaptiveLimit(self._concurrency), WorkerPermits(self._concurrency, pace)
-        self._shared = Shared(limit, permits)
+        self._limit = AdaptiveLimit(self._concurrency)
+        self._permits = WorkerPermits(self._concurrency, pace)
         self._runs: dict[Run, str] = {}
         self._left = asyncio.Event()
         self._failure: Exception | None = None
@@ -192,7 +192,8 @@ class Worker:
     def _job(self, batch: Taken, record: BatchRecord) -> Job:
         if batch.origin != self._origin:
             raise errors.ConfigurationError(f"the job {batch.job_id!r} is at {batch.origin}, not at {self._origin}")
-        return attrs.evolve(self._jobs[batch.action], job_id=batch.job_id, record=record, shared=self._shared)
+        shared = Shared(self._limit, self._permits.of_batch())
+        return attrs.evolve(self._jobs[batch.action], job_id=batch.job_id, record=record, shared=shared)
 
     async def _leave(self, batch: Taken, record: BatchRecord, is_done: bool) -> bool:
         """Put a batch back, or finish it.
