@@ -1,6 +1,7 @@
-"""``python -m benchmarks [--check] [--quick] [section …]``.
+"""``python -m benchmarks [--check] [--quick] [--put] [section …]``.
 
-All sections together write ``benchmarks/results.md`` and its picture; some of them, or a quick look, only print.
+All sections together write ``benchmarks/results.md`` and its picture; some of them, or a quick look, only print. With
+``--put``, some are put in their places there.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ def main() -> int:
         plot.draw(series, report.PLOT)
         report.write(found, verdicts, about)
         console.print(f"written: {report.RESULTS}")
+    if options.put and options.sections and not options.quick:
+        page = report.RESULTS.read_text(encoding="utf-8")
+        report.RESULTS.write_text(report.put(page, found, verdicts), encoding="utf-8")
     if not options.sections:
         console.print("\nFor the README:\n")
         # As it is: what rich makes of brackets and long lines is for people.
@@ -60,6 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; none: all")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a budget is missed")
     parser.add_argument("--quick", action="store_true", help="a quick look, too rough to be told")
+    parser.add_argument("--put", action="store_true", help="put these sections among the results of an earlier run")
     options = parser.parse_args()
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:

@@ -180,6 +180,40 @@ BUDGETS = (
         under="bulk: sync call",
         wanted=0.2,
     ),
+    Budget(
+        "fleet, accounts/s of 4 workers against one",
+        over="fleet: 4 workers",
+        under="fleet: 1 workers",
+        wanted=3.2,
+        at_least=True,
+    ),
+    Budget(
+        "fleet, accounts/s of 8 workers against one",
+        over="fleet: 8 workers",
+        under="fleet: 1 workers",
+        wanted=5,
+        at_least=True,
+    ),
+    *(
+        Budget(
+            f"fleet, {number} worker{'s' * (number > 1)}: in flight at the server, of what is possible",
+            over=f"fleet: part in flight, {number} workers",
+            under=None,
+            wanted=0.9,
+            at_least=True,
+        )
+        for number in (1, 4, 8)
+    ),
+    Budget(
+        "fleet, accounts/s of one worker against bulk with the same ledger",
+        over="fleet: 1 workers",
+        under="fleet: plain",
+        wanted=0.85,
+        at_least=True,
+    ),
+    Budget("fleet, ms for the status of 1,000,000 accounts", over="fleet: status", under=None, wanted=20),
+    Budget("fleet, s to submit 1,000,000 accounts", over="fleet: submit", under=None, wanted=60),
+    Budget("fleet, MiB more to submit 1,000,000 than 200,000", over="fleet: memory", under=None, wanted=16),
     Budget("pace at 200/s, time against the best possible", over="pace: time at a rate limit", under=None, wanted=1.25),
     Budget("pace at 200/s, 429s for each account", over="pace: refusals at a rate limit", under=None, wanted=0.05),
     Budget("pace without a limit, time against all at once", over="pace: time without a limit", under=None, wanted=1.5),

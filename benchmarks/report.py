@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import attrs
 import rich.table
 from rich.console import Console
 
@@ -38,6 +39,19 @@ def write(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Seq
     RESULTS.write_text("\n".join(lines(sections, verdicts, machine)), encoding="utf-8")
 
 
+def put(page: str, sections: Sequence[Section], verdicts: Sequence[Verdict]) -> str:
+    """Put sections of a run of their own, and their budgets, among the results of all."""
+    head, *parts = page.split("\n## ")
+    found = {part.partition("\n")[0]: part.strip() for part in parts}
+    judged = {line(cells).partition(" | ")[0]: line(cells) for cells in of_budgets(verdicts).rows}
+    table = {row.partition(" | ")[0]: row for row in found["Budgets"].splitlines()}
+    found["Budgets"] = "\n".join({**table, **judged}.values())
+    for section in sections:
+        apart = attrs.evolve(section, notes=("measured in a run of its own", *section.notes))
+        found[section.title] = "\n".join(of_section(apart))
+    return "\n\n## ".join([head.rstrip(), *found.values()]) + "\n"
+
+
 def lines(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Sequence[str]) -> Iterator[str]:
     series = {name: values for section in sections for name, values in section.series.items()}
     yield from ("# What a call costs", "", "Written by `nox -s bench`. All of it on loopback, in one run:", "")
@@ -47,11 +61,16 @@ def lines(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Seq
     yield from ("## Budgets", "")
     yield from rows(of_budgets(verdicts))
     for section in sections:
-        yield from ("", f"## {section.title}", "", section.how, "")
-        yield from rows(section.table)
-        if section.notes:
-            yield from ("", *(f"* {note}" for note in section.notes))
+        heading, *others = of_section(section)
+        yield from ("", f"## {heading}", *others)
     yield ""
+
+
+def of_section(section: Section) -> Iterator[str]:
+    yield from (section.title, "", section.how, "")
+    yield from rows(section.table)
+    if section.notes:
+        yield from ("", *(f"* {note}" for note in section.notes))
 
 
 def rows(table: Table) -> Iterator[str]:

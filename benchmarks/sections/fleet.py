@@ -34,8 +34,8 @@ FOR_EACH = 600
 """Accounts for each worker: at the server's latency, a quarter of a minute."""
 WARM = 100
 """Accounts for each worker before, in which the budget grows as large as these workers need it."""
-ROUNDS = 3
-FEW, MANY = 10_000, 1_000_000
+ROUNDS = 2
+FEW, MANY = 200_000, 1_000_000
 LOOKS = 50
 
 

@@ -79,3 +79,24 @@ def test_the_readme_tells_what_was_measured() -> None:
     measured = summary.part((ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8"))
     assert measured.count("**tilia_async**") >= 1
     assert measured in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_section_of_its_own_run_takes_its_place_among_the_others() -> None:
+    from benchmarks import report
+    from benchmarks.budgets import Budget, Verdict
+    from benchmarks.section import Section, Table
+
+    def verdict(name: str, found: float) -> Verdict:
+        return Verdict(Budget(name, over="a", under=None, wanted=2), found)
+
+    sections = [Section(f"The {name}", "How.", Table(("a",), (("1",),)), {}) for name in ("first", "second")]
+    page = "\n".join(["# Results", "", "## Budgets", "", *report.rows(report.of_budgets([verdict("one", 1)])), ""])
+    page = report.put(page, sections, [verdict("two", 1)])
+    again = report.put(page, sections[:1], [verdict("one", 3)])
+    assert again == page.replace("| one | ≤ 2 | 1 | met |", "| one | ≤ 2 | 3 | MISSED |")
+    assert [row for row in again.splitlines() if row.startswith("## ")] == [
+        "## Budgets",
+        "## The first",
+        "## The second",
+    ]
+    assert "| two | ≤ 2 | 1 | met |\n\n## The first\n\nHow.\n" in again
