@@ -9,15 +9,16 @@ import asyncio
 import random
 import selectors
 from collections import Counter, deque
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from benchmarks.pace_simulation import Hidden, Server
-from tilia_async.fleet.budget import BudgetState, Permits
+from tilia_async.fleet.budget import Budget, BudgetState, Permits
 from tilia_async.fleet.leased_pace import LeasedPace
 from tilia_async.fleet.pace import BatchPermits, WorkerPermits
+from tilia_async.fleet.redis_budget import OpenRedisBudget
 
 T = TypeVar("T")
 
@@ -52,6 +53,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
+class Counted(Budget, Protocol):
+    """A budget that counts its leases."""
+
+    leases: int
+
+
 class SimulatedBudget:
     """A budget whose transactions take a moment, one at a time."""
 
@@ -73,6 +80,34 @@ class SimulatedBudget:
             self.state = self.state.refused(epoch, wait, asyncio.get_running_loop().time())
 
 
+class SimulatedRedis:
+    """A Redis whose answers take a moment, and which may serve others between two of them."""
+
+    def __init__(self) -> None:
+        self._kept: str | None = None
+
+    async def eval(self, script: str, _keys: int, _name: str, *values: str | int) -> object:
+        await asyncio.sleep(STORE_SECONDS * random.uniform(0.2, 0.5))
+        if "SET" not in script:
+            return str(asyncio.get_running_loop().time()), self._kept
+        if values[0] != (self._kept or ""):
+            return 0
+        self._kept = str(values[1])
+        return 1
+
+
+class RedisBudgetSimulated(OpenRedisBudget):
+    """The real one, with that Redis."""
+
+    def __init__(self) -> None:
+        super().__init__(SimulatedRedis(), "budget")
+        self.leases = 0
+
+    async def lease(self, wanted: int) -> Permits:
+        self.leases += 1
+        return await super().lease(wanted)
+
+
 @attrs.frozen
 class FleetOutcome:
     """Result of a simulated job.
@@ -92,12 +127,19 @@ class FleetOutcome:
     seconds: float
 
 
-async def simulate(hidden: Hidden, workers: int, concurrency: int, accounts: int, seed: int) -> FleetOutcome:
+async def simulate(
+    hidden: Hidden,
+    workers: int,
+    concurrency: int,
+    accounts: int,
+    seed: int,
+    make: Callable[[], Counted] = SimulatedBudget,
+) -> FleetOutcome:
     """Let a fleet do a job."""
     draw = random.Random(seed)
     random.seed(seed)
     clock = asyncio.get_running_loop().time
-    server, budget = Server(hidden, hidden.burst), SimulatedBudget()
+    server, budget = Server(hidden, hidden.burst), make()
     to_send = deque(range(accounts))
     refused = Counter[int]()
     refusals = 0

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -23,6 +24,9 @@ from tilia_async.wire.refusal import refuse
 from tilia_sync.batch_reader import LONGEST_BATCH
 from tilia_sync.batched_job import BatchedJob, Feed, Put
 from tilia_sync.loop_thread import LoopHandle
+
+if TYPE_CHECKING:
+    from tilia_async.fleet.redis_budget import RedisBudget
 
 AccountIds = Iterable[str]
 
@@ -39,6 +43,13 @@ class Fleet:
 
     _service: asynchronous.Fleet
     _lease: LoopHandle
+
+    def with_budget(self, budget: RedisBudget) -> Fleet:
+        """Return the fleet whose workers share a budget of requests in Redis.
+
+        All workers of an environment have to share the same one: those with another do not know what these send.
+        """
+        return Fleet(self._service.with_budget(budget), self._lease)
 
     def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.

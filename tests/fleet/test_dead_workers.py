@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 
 import pytest
-from support.fleet_worker import LEASE, Scene, is_finished
+from support.fleet_worker import Scene, is_finished
 from support.postgres import unreachable
 from support.scripted import DONE, Reply, ScriptedTilia, ids, until
 
@@ -37,8 +37,7 @@ async def test_a_killed_workers_batches_are_taken_over_within_its_lease(fleet: S
         worker.kill()
         worker.wait()
     assert not is_finished(await fleet.tilia.fleet.status("wave"))
-    await asyncio.sleep(LEASE)
-    # The worker that goes on is there before the lease has ended everywhere.
+    # The worker that goes on is there before the lease has ended.
     await asyncio.wait_for(fleet.tilia.fleet.work(concurrency=8, until_idle=True), 20)
     assert await fleet.states() == dict.fromkeys(ids(120), "confirmed")
     status = await fleet.tilia.fleet.status("wave")
@@ -58,14 +57,15 @@ async def test_sigterm_settles_what_is_in_flight_and_gives_back_the_rest(fleet: 
 
     fleet.scripted.answer = answer
     await fleet.tilia.fleet.submit(ids(60), job_id="wave")
-    with fleet.worker(concurrency=CONCURRENCY) as worker:
+    with fleet.worker(concurrency=CONCURRENCY, level="INFO") as worker:
+        assert worker.stdout is not None
         await until(lambda: fleet.scripted.in_flight == CONCURRENCY, 20)
         worker.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.2)
-        gate.set()
         async with asyncio.timeout(10):
+            while "leaves" not in await asyncio.to_thread(worker.stdout.readline):
+                pass
+            gate.set()
             assert await asyncio.to_thread(worker.wait) == 0
-        assert worker.stdout is not None
         assert worker.stdout.read() == ""
     assert Counter((await fleet.states()).values()) == {"confirmed": CONCURRENCY, "planned": 60 - CONCURRENCY}
     assert await fleet.tilia.fleet.workers() == ()
@@ -132,7 +132,9 @@ async def test_a_worker_that_is_stopped_past_its_lease_does_no_harm(fleet: Scene
         done = await fleet.tilia.fleet.status("wave")
         sent = len(fleet.scripted.arrived)
         stopped.send_signal(signal.SIGCONT)
-        await asyncio.sleep(1.0)
+        async with asyncio.timeout(20):
+            while "taken over" not in await asyncio.to_thread(stopped.stdout.readline):
+                pass
         assert stopped.poll() is None
         assert len(fleet.scripted.arrived) == sent, "what it wakes up with is another's"
     after = await fleet.tilia.fleet.status("wave")

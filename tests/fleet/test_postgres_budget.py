@@ -8,11 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from support.postgres import new_database, unreachable
 
 from tilia_async.errors import LedgerError
 from tilia_async.fleet.leased_pace import LeasedPace
-from tilia_async.fleet.postgres_budget import PostgresBudget
+from tilia_async.fleet.postgres_budget import _LOCK, PostgresBudget
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.ledger import journal_of
 
@@ -84,3 +86,13 @@ async def test_a_pace_goes_on_when_the_database_is_back() -> None:
             await asyncio.wait([waiting], timeout=0.1)
             assert not waiting.done()
         assert await waiting >= epoch
+
+
+async def test_a_lease_ends_its_transaction_if_the_worker_stands_still() -> None:
+    async with new_database() as url, workers(url, 1) as (budget,):
+
+        async def limit(connection: AsyncConnection) -> object:
+            await connection.execute(_LOCK, {"name": "tilia"})
+            return (await connection.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar()
+
+        assert await budget._database.write(limit) == "5s"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -106,7 +107,12 @@ async def scene(url: str, answer: Answer = at_once, lease: float = LEASE) -> Asy
 
 
 async def work(given: dict[str, object]) -> None:
-    """Be a worker until it is told to leave."""
+    """Be a worker until it is told to leave.
+
+    Its log goes where the test reads, from the level that the test wants.
+    """
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    logging.getLogger("tilia_async.fleet").setLevel(str(given.get("level", "WARNING")))
     async with (
         BlockLedger.open(str(given["ledger"]), lease=float(str(given["lease"]))) as ledger,
         TiliaClient(

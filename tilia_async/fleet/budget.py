@@ -36,7 +36,7 @@ _STEADIEST: Final = 3
 _DEAREST: Final = 5.0
 _NEAR: Final = 0.15
 _CUT_SECONDS: Final = 1.0
-_MEMORY_SECONDS: Final = 600.0
+MEMORY_SECONDS: Final = 600.0
 """Time without a lease that makes a budget new."""
 LONGEST_HOLD: Final = 300.0
 """Longest hold, in seconds: then one request asks Tilia again."""
@@ -164,7 +164,7 @@ def _on_this_clock(state: BudgetState, now: float) -> BudgetState:
 
 
 def _recalled(state: BudgetState, now: float) -> BudgetState:
-    return state if now - state.free_at < _MEMORY_SECONDS else BudgetState(epoch=state.epoch)
+    return state if now - state.free_at < MEMORY_SECONDS else BudgetState(epoch=state.epoch)
 
 
 def _grown(state: BudgetState, wanted: int, now: float) -> BudgetState:

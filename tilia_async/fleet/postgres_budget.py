@@ -34,12 +34,15 @@ _STATE: Final = tuple(each.name for each in attrs.fields(BudgetState))
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('tilia_fleet_budgets'))")
 _LOCKED: Final = select(_BUDGETS).where(_BUDGETS.c.name == bindparam("name")).with_for_update().cte("locked")
 _LOCK: Final = select(
-    *(_LOCKED.c[name] for name in _STATE), database_now(), func.set_config("synchronous_commit", "off", true())
+    *(_LOCKED.c[name] for name in _STATE),
+    database_now(),
+    func.set_config("synchronous_commit", "off", true()),
+    func.set_config("idle_in_transaction_session_timeout", "5s", true()),
 )
 """Lock the budget, and read it, and then the clock.
 
 In a query around the one that locks: the clock is read when the row is locked, not while others have it. What is given
-away need not be durable.
+away need not be durable. A worker that is stopped with the row in hand would stop the whole fleet, so it loses it.
 """
 
 
@@ -96,7 +99,7 @@ class PostgresBudget:
     async def _change(self, work: Callable[[BudgetState, float], tuple[BudgetState, T]]) -> T:
         async def change(connection: AsyncConnection) -> T:
             found: Sequence[Any] = (await connection.execute(_LOCK, {"name": self._name})).one()
-            *state, now, _ = found
+            *state, now, _, _ = found
             before = BudgetState(*state)
             after, result = work(before, now)
             if after != before:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,8 +26,10 @@ from tilia_async.ledger.url import Kind, kind_of
 from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
+    from tilia_async.fleet.budget import Budget
     from tilia_async.fleet.planning import Plan
     from tilia_async.fleet.procrastinate import Procrastinate
+    from tilia_async.fleet.redis_budget import RedisBudget
     from tilia_async.ledger.database import Database
     from tilia_async.ledger.fleet_jobs import Found
     from tilia_async.transport.requestor import Requestor
@@ -87,6 +90,14 @@ class Fleet:
     _requestor: Requestor
     _bulk: Bulk
     _ledger: BlockLedger | None = None
+    _budget: RedisBudget | None = None
+
+    def with_budget(self, budget: RedisBudget) -> Fleet:
+        """Return the fleet whose workers share a budget of requests in Redis.
+
+        All workers of an environment have to share the same one: those with another do not know what these send.
+        """
+        return attrs.evolve(self, budget=budget)
 
     async def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.
@@ -298,13 +309,10 @@ class Fleet:
         refuse("fleet.work", {"concurrency": checks.count(concurrency)})
         database, engine = await self._opened()
         from tilia_async.fleet.leased_pace import LeasedPace  # noqa: PLC0415 - only workers need it
-        from tilia_async.fleet.postgres_budget import PostgresBudget  # noqa: PLC0415 - needs the extra
         from tilia_async.fleet.worker import Worker  # noqa: PLC0415 - needs the extra
 
         await engine.install()
-        budget = PostgresBudget(database, self._origin)
-        await budget.open()
-        async with LeasedPace(budget) as pace:
+        async with self._opened_budget(database) as budget, LeasedPace(budget) as pace:
             worker = Worker(
                 self._bulk,
                 database,
@@ -317,6 +325,18 @@ class Fleet:
             if begun is not None:
                 begun(worker.leave)
             await worker.work(until_idle=until_idle)
+
+    @asynccontextmanager
+    async def _opened_budget(self, database: Database) -> AsyncGenerator[Budget]:
+        if self._budget is not None:
+            async with self._budget.opened(self._origin) as budget:
+                yield budget
+            return
+        from tilia_async.fleet.postgres_budget import PostgresBudget  # noqa: PLC0415 - needs the extra
+
+        kept = PostgresBudget(database, self._origin)
+        await kept.open()
+        yield kept
 
     @property
     def _origin(self) -> str:

@@ -143,6 +143,8 @@ class Worker:
 
         The rest is left to others.
         """
+        if not self._left.is_set():
+            _log.info("this worker leaves, with %d batches in hand", len(self._runs))
         self._left.set()
         for run in self._runs:
             run.stop(_LeavingError())
