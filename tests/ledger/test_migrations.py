@@ -97,6 +97,23 @@ async def test_an_older_ledger_is_brought_up_with_what_it_has(url: str, version:
         engine.dispose()
 
 
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+async def test_rows_that_change_have_room_beside_them(version: int) -> None:
+    async with new_database() as url:
+        if version:
+            await make(url, version)
+        async with BlockLedger.open(url):
+            pass
+        database = await asyncpg.connect(url)
+        try:
+            rows = await database.fetch("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL")
+        finally:
+            await database.close()
+    settings = {row["relname"]: set(row["reloptions"]) for row in rows}
+    assert settings["tilia_block_records"] == {"fillfactor=80", "autovacuum_vacuum_scale_factor=0.02"}
+    assert settings["tilia_bulk_batches"] == {"fillfactor=50"}
+
+
 async def test_a_migration_that_fails_leaves_the_ledger_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
