@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, which may be killed."""
+"""A PostgreSQL server that one test may kill."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _free_port() -> int:
 
 
 async def _run(program: Path, *arguments: str) -> None:
-    """Run one of its programs, which refuse to be run by root."""
+    """Run one of its programs, which refuse root."""
     user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else None
     process = await asyncio.create_subprocess_exec(
         program,

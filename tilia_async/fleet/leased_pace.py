@@ -17,7 +17,7 @@ _LONGEST_PAUSE: Final = 2.0
 _LONGEST_HELD: Final = 10.0
 _AWAY_SECONDS: Final = 1.0
 _SHORTEST_LOOK: Final = 0.05
-"""Seconds from which it can be told how many permits are used."""
+"""Shortest time over which use is measured."""
 _NONE: Final = Permits(0, 0.0, 0.0, 0)
 
 _log = logging.getLogger("tilia_async.fleet")
@@ -70,7 +70,10 @@ class LeasedPace:
         await self._tell()
 
     async def acquire(self) -> int:
-        """Wait for a permit to send one request, and return its epoch."""
+        """Wait for a permit, and return its epoch.
+
+        It is for one request.
+        """
         self._waiting += 1
         try:
             async with self._drawing:
@@ -143,7 +146,7 @@ class LeasedPace:
 
     @property
     def _wanted(self) -> int:
-        """Number of permits that are of use in a quarter of a second."""
+        """Number of permits for a quarter of a second."""
         elapsed = max(_now() - self._leased_at, _SHORTEST_LOOK)
         return max(self._waiting, math.ceil(self._used * SLICE_SECONDS / elapsed))
 

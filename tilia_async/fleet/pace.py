@@ -12,7 +12,10 @@ class Pace(Protocol):
     """A budget of requests that all workers draw from."""
 
     async def acquire(self) -> int:
-        """Wait for a permit to send one request, and return its epoch."""
+        """Wait for a permit, and return its epoch.
+
+        It is for one request.
+        """
         ...
 
     def refused(self, epoch: int, wait: float) -> None:
@@ -77,7 +80,7 @@ class BatchPermits:
         self._number = number
 
     async def acquire(self) -> int:
-        """Wait until one more request may be sent, and return the epoch of its permit."""
+        """Wait for a permit, and return its epoch."""
         await self._worker.take(self._number)
         try:
             return await self._worker.pace.acquire()

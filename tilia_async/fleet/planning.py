@@ -29,10 +29,10 @@ IN_A_BATCH: Final = 500
 """Accounts of a batch, at most."""
 
 _IN_A_SMALL_BATCH: Final = 20
-"""Accounts of a batch, at least, but for the last one."""
+"""Fewest accounts of a batch, but for the last."""
 
 _BATCHES_OF_A_SMALL_JOB: Final = 64
-"""Batches that a small job has, so that it is enough for many workers."""
+"""Batches of a small job: enough for many workers."""
 
 _ENTER_JOB: Final = """
     INSERT INTO tilia_bulk_jobs (job_id, origin, action, reason, actor, review_at, state)

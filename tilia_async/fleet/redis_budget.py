@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 _SECONDS: Final = 2.0
 _TRIES: Final = 100
-"""Changes that are tried before it is told that others are always faster."""
+"""Tries of a change, while others are faster."""
 _COLLIDED_SECONDS: Final = 0.01
 _LIVES: Final = int(2 * MEMORY_SECONDS * 1000)
-"""Milliseconds without a lease after which the budget is forgotten."""
+"""Milliseconds without a lease that end a budget."""
 
 _READ: Final = """
 local time = redis.call('TIME')

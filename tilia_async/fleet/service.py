@@ -93,9 +93,10 @@ class Fleet:
     _budget: RedisBudget | None = None
 
     def with_budget(self, budget: RedisBudget) -> Fleet:
-        """Return the fleet whose workers share a budget of requests in Redis.
+        """Return the fleet with a budget in Redis.
 
-        All workers of an environment have to share the same one: those with another do not know what these send.
+        Its workers share the requests a second there, and not in the ledger. All workers of an environment have to
+        share the same one: those with another do not know what these send.
         """
         return attrs.evolve(self, budget=budget)
 
