@@ -6,7 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import Column, Double, Integer, MetaData, Table, Text, bindparam, func, select, text, true, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Double,
+    Integer,
+    MetaData,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    func,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,11 +45,12 @@ _BUDGETS: Final = Table(
     # Rewritten with every lease: what is beside it on its page must not be moved each time.
     postgresql_with={"fillfactor": "10"},
 )
-_STATE: Final = tuple(each.name for each in attrs.fields(BudgetState))
+_STATE: Final[Sequence[str]] = [each.name for each in attrs.fields(BudgetState)]
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('tilia_fleet_budgets'))")
 _LOCKED: Final = select(_BUDGETS).where(_BUDGETS.c.name == bindparam("name")).with_for_update().cte("locked")
-_LOCK: Final = select(
-    *(_LOCKED.c[name] for name in _STATE),
+_COLUMNS: Final[list[ColumnElement[Any]]] = [_LOCKED.c[name] for name in _STATE]
+_LOCK: Final[Select[Any]] = select(
+    *_COLUMNS,
     database_now(),
     func.set_config("synchronous_commit", "off", true()),
     func.set_config("idle_in_transaction_session_timeout", "5s", true()),
@@ -98,10 +114,9 @@ class PostgresBudget:
 
     async def _change(self, work: Callable[[BudgetState, float], tuple[BudgetState, T]]) -> T:
         async def change(connection: AsyncConnection) -> T:
-            found: Sequence[Any] = (await connection.execute(_LOCK, {"name": self._name})).one()
-            *state, now, _, _ = found
-            before = BudgetState(*state)
-            after, result = work(before, now)
+            found: Sequence[Any] = tuple((await connection.execute(_LOCK, {"name": self._name})).one())
+            before = BudgetState(*found[: len(_STATE)])
+            after, result = work(before, found[len(_STATE)])
             if after != before:
                 values = attrs.asdict(after)
                 await connection.execute(update(_BUDGETS).where(_BUDGETS.c.name == self._name).values(values))
