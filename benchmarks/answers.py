@@ -28,7 +28,7 @@ LATE = "/late"
 LATENCY = 0.05
 """Seconds."""
 DISTANT = "/distant"
-"""A path that begins so is answered after :data:`DISTANT_LATENCY`."""
+"""A path that begins so is answered after ``DISTANT_LATENCY``."""
 DISTANT_LATENCY = 0.2
 """Seconds."""
 

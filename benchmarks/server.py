@@ -50,7 +50,7 @@ class Busy:
     waited: float
 
     def in_flight_since(self, before: Busy) -> float:
-        """How many were in flight, on average over the time between."""
+        """Return the mean number in flight between two looks."""
         return (self.waited - before.waited) / (self.at - before.at)
 
 

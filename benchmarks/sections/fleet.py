@@ -41,7 +41,7 @@ LOOKS = 50
 
 @attrs.frozen
 class Job:
-    """What a job took.
+    """Result of a job.
 
     Attributes:
         rate: accounts a second, from its beginning to its last record.
@@ -126,7 +126,7 @@ async def by_one_process(server: Server, for_each: int) -> Job:
 
 @attrs.frozen
 class Submitted:
-    """What submitting a job took, and looking at it.
+    """Times of submitting a job and of looking at it.
 
     Attributes:
         seconds: for all accounts.

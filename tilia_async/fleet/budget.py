@@ -24,6 +24,8 @@ What is given is sent even if the budget is cut meanwhile.
 """
 SPARE_SECONDS: Final = 0.05
 """Time that was not used and still may be."""
+_SLOWEST_LEASE: Final = 1.0
+"""Seconds that a worker may take to lease again."""
 _FAST: Final = 1.6
 _PAST: Final = 1.25
 _HALF: Final = 0.5
@@ -171,8 +173,9 @@ def _grown(state: BudgetState, wanted: int, now: float) -> BudgetState:
     elapsed = min(now - state.grown_at, 1.0)
     if elapsed <= 0:
         return state
-    # Time was lost that nobody asked for, and this one gets all that it wants: the budget suffices.
-    is_used = state.free_at >= now - SPARE_SECONDS or wanted > _most(state)
+    # Else time was lost that nobody asked for; unless one that wants more than there is was only slow to lease again.
+    is_short = wanted > _most(state) and state.free_at >= now - _SLOWEST_LEASE
+    is_used = is_short or state.free_at >= now - SPARE_SECONDS
     return attrs.evolve(state, rate=_next_rate(state, elapsed) if is_used else state.rate, grown_at=now)
 
 
