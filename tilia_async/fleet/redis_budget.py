@@ -15,9 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from tilia_async.errors import ConfigurationError, LedgerError, readable
+from tilia_async.errors import ConfigurationError, LedgerError
 from tilia_async.fleet.budget import MEMORY_SECONDS, BudgetState, Permits
 from tilia_async.secret import Secret, hide
+from tilia_async.text import readable
 from tilia_async.tokens.store import checked_url
 
 T = TypeVar("T")
