@@ -332,6 +332,7 @@ def docs(session: nox.Session) -> None:
     session.run("python", "tools/coverage_page.py", *session.posargs)
     session.run("python", "tools/errors_page.py", *session.posargs)
     session.run("python", "tools/operations_page.py", *session.posargs)
+    session.run("python", "tools/sync_snippets.py", *session.posargs)
 
 
 @nox.session
@@ -341,7 +342,7 @@ def site(session: nox.Session) -> None:
     It works from the disk. A warning, of the site or of a docstring in the reference, and a dead link are errors.
     """
     session.install("-q", ".[all]", *group("docs"))
-    output = session.run("zensical", "build", "--clean", "--strict", silent=True)
+    output = session.run("zensical", "build", "--clean", "--strict", silent=True, env={"PYTHONPATH": "tools"})
     # Strictness is for pages and links; what griffe finds in docstrings is only printed.
     found = [line for line in str(output).splitlines() if line.startswith("griffe:")]
     if found:
