@@ -40,11 +40,18 @@ async def run(page: str, package: str) -> None:
     *begin, end = snippets(START, package)
     names: dict[str, object] = {"__name__": "__main__"}
     own = () if page == START else snippets(page, package)
-    for file, code in (*begin, *own, end):
-        compiled = compile(code, f"docs/{file}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        waiting = eval(compiled, names)
-        if inspect.iscoroutine(waiting):
-            await waiting
+    try:
+        for each in (*begin, *own):
+            await paste(*each, names)
+    finally:
+        await paste(*end, names)
+
+
+async def paste(page: str, code: str, names: dict[str, object]) -> None:
+    """Run a snippet as a notebook or ``python -m asyncio`` does."""
+    waiting = eval(compile(code, f"docs/{page}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    if inspect.iscoroutine(waiting):
+        await waiting
 
 
 @pytest.mark.parametrize("package", PACKAGES)
