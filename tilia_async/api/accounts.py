@@ -194,6 +194,11 @@ class Accounts:
 
         The account's wallets appear a moment later.
 
+        For example::
+
+            account = await tilia.accounts.register("nyx", email="nyx@mail.example")
+            print(account.account_id)
+
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
@@ -227,6 +232,11 @@ class Accounts:
     async def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
 
+        For example::
+
+            account = await tilia.accounts.get(account_id)
+            print(account.username, account.is_blocked)
+
         Args:
             account_id: at most 36 characters.
 
@@ -240,6 +250,11 @@ class Accounts:
 
     async def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
+
+        For example::
+
+            account = await tilia.accounts.find("ada")
+            print(account.account_id)
 
         Args:
             username: the whole name, 1 to 254 characters.
@@ -265,6 +280,11 @@ class Accounts:
         """Block an account until it is unblocked.
 
         No transactions, no Tilia pages. A block does not expire.
+
+        For example::
+
+            status = await tilia.accounts.block(account_id, reason="chargeback fraud", actor="ops@acme.example")
+            print(status.is_blocked)
 
         Args:
             account_id: at most 36 characters.
@@ -294,6 +314,11 @@ class Accounts:
 
         Your agreement with Tilia decides whether you may.
 
+        For example::
+
+            status = await tilia.accounts.unblock(blocked_id, reason="mistaken identity")
+            print(status.is_blocked)
+
         Args:
             account_id: at most 36 characters.
             reason: why, for the client's ledger. Tilia takes no reason and keeps none.
@@ -313,6 +338,11 @@ class Accounts:
 
     async def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Return True if you or Tilia blocked the account.
+
+        For example::
+
+            if await tilia.accounts.is_blocked(account_id):
+                print("no entry")
 
         Args:
             account_id: at most 36 characters.
@@ -339,6 +369,11 @@ class Accounts:
         """Register a user, or get the account of that name.
 
         Nothing is changed of an account that has the name already.
+
+        For example::
+
+            account = await tilia.accounts.get_or_register("ada", email="ada@mail.example")
+            print(account.account_id)
 
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
@@ -371,6 +406,11 @@ class Accounts:
         """Change what Tilia keeps of a user.
 
         What is not given stays as it is.
+
+        For example::
+
+            account = await tilia.accounts.update(account_id, email="nyx@acme.example", city="Oslo")
+            print(account.account_id)
 
         Args:
             account_id: at most 36 characters.
@@ -418,6 +458,11 @@ class Accounts:
         In a ledger it is a block like any other. Its record's reason is made of all three, e.g.
         ``account_close (capability login): asked for by mail``.
 
+        For example::
+
+            blocks = await tilia.accounts.block_capability(account_id, note="closed on request")
+            print([(block.capability, block.reason) for block in blocks.blocks])
+
         Args:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
@@ -453,6 +498,11 @@ class Accounts:
     async def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
         """List what an account is kept from, and by whom.
 
+        For example::
+
+            for block in (await tilia.accounts.get_blocks(blocked_id)).blocks:
+                print(block.capability, block.reason, block.issuer)
+
         Args:
             account_id: at most 36 characters.
 
@@ -474,6 +524,11 @@ class Accounts:
         """Merge an account into another, and close it.
 
         Its tokens move to the other account. It is closed for good.
+
+        For example::
+
+            await tilia.accounts.merge(account_id, other_id)
+            print((await tilia.wallets.balances(other_id)).balances)
 
         Args:
             source_account_id: the one that is closed, at most 36 characters.

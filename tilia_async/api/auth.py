@@ -61,6 +61,11 @@ class Auth:
 
         It takes a user there. It works once, within 24 hours.
 
+        For example::
+
+            redirect = await tilia.auth.create_redirect(account_id, flow="kyc", hosted=True)
+            print(redirect.redirect)
+
         Args:
             account_id: at most 36 characters.
             flow: the page, for hosted ones: ``kyc``, ``payout``, ``txnhistory``, ``addcard`` are documented.
@@ -94,6 +99,11 @@ class Auth:
         """Make a token that acts for one user.
 
         E.g. for Tilia's mobile SDKs.
+
+        For example::
+
+            token = await tilia.auth.create_user_token(account_id, expires_in=900)
+            print(token.token_type, token.expiry)
 
         Args:
             account_id: at most 36 characters.

@@ -66,6 +66,11 @@ class Compliance:
 
         Tilia's latest terms of service.
 
+        For example::
+
+            if not (await tilia.compliance.tos_status(account_id)).signed_tos:
+                print("send the user to the terms")
+
         Args:
             account_id: at most 36 characters.
 
@@ -78,6 +83,11 @@ class Compliance:
 
     async def kyc_status(self, account_id: str, *, options: RequestOptions | None = None) -> KycStatus:
         """Say how far the check of a user is.
+
+        For example::
+
+            status = await tilia.compliance.kyc_status(account_id)
+            print(status.state, status.pii_level)
 
         Args:
             account_id: at most 36 characters.
@@ -100,6 +110,11 @@ class Compliance:
         """Enter a business for KYB, or get it.
 
         The one that was entered already is returned as it is.
+
+        For example::
+
+            entity = await tilia.compliance.onboard_entity(account_id, "Acme Ltd.")
+            print(entity.entity_id)
 
         Args:
             account_id: at most 36 characters.

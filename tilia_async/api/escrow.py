@@ -147,6 +147,13 @@ class Escrows:
     ) -> Escrow:
         """Draft an escrow. Nothing is charged until ``pay``.
 
+        For example::
+
+            share = Recipient(amount=Money(200, "USD"), destination_account_id=other_id)
+            sword = LineItem(amount=Money(200, "USD"), transaction_type="user_to_user", recipients=[share])
+            escrow = await tilia.escrow.create(account_id, [sword], [PaymentSource(card_id)], reference_id="trade-7")
+            print(escrow.id, escrow.status)
+
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
@@ -167,6 +174,11 @@ class Escrows:
 
         A charge that failed is an answer, not an error: see ``status``.
 
+        For example::
+
+            held = await tilia.escrow.pay(escrow_id)
+            print(held.status)
+
         Args:
             escrow_id: at most 36 characters.
 
@@ -184,6 +196,11 @@ class Escrows:
         """Pay the sellers out of an escrow that was paid.
 
         It may fail: see ``status``.
+
+        For example::
+
+            done = await tilia.escrow.commit(held_escrow_id)
+            print(done.status)
 
         Args:
             escrow_id: at most 36 characters.
@@ -203,6 +220,11 @@ class Escrows:
 
         It is taken out of an escrow that was paid. It may fail: see ``status``.
 
+        For example::
+
+            off = await tilia.escrow.cancel(held_escrow_id)
+            print(off.status)
+
         Args:
             escrow_id: at most 36 characters.
 
@@ -219,6 +241,11 @@ class Escrows:
     async def get(self, escrow_id: str, *, options: RequestOptions | None = None) -> Escrow:
         """Look an escrow up by its id.
 
+        For example::
+
+            escrow = await tilia.escrow.get(escrow_id)
+            print(escrow.status)
+
         Args:
             escrow_id: at most 36 characters.
 
@@ -234,6 +261,12 @@ class Escrows:
         """Find an escrow by one of its invoices.
 
         Its escrow, commit or cancel invoice.
+
+        For example::
+
+            escrow = await tilia.escrow.get(escrow_id)
+            same = await tilia.escrow.find_by_invoice(escrow.escrow_invoice_id)
+            print(same.id == escrow.id)
 
         Args:
             invoice_id: any of the three, at most 36 characters.
@@ -262,6 +295,11 @@ class Escrows:
 
         A list that changes while it is read lets escrows slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[escrow async for escrow in …]``.
+
+        For example::
+
+            async for escrow in tilia.escrow.list_by_reference("trade-7"):
+                print(escrow.id, escrow.status)
 
         Args:
             reference_id: as it was given at ``create``. It becomes a part of the URL: no slash, at most 255

@@ -122,6 +122,12 @@ class Invoices:
     ) -> Invoice:
         """Draft an invoice. Nothing is charged until ``pay``.
 
+        For example::
+
+            ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
+            invoice = await tilia.invoices.create(account_id, [ticket], [PaymentSource(card_id)], reference_id="order-8")
+            print(invoice.invoice_id, invoice.state)
+
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
@@ -144,6 +150,11 @@ class Invoices:
 
         A payment that failed is an answer, not an error: look at ``state``.
 
+        For example::
+
+            paid = await tilia.invoices.pay(invoice_id)
+            print(paid.state)
+
         Args:
             invoice_id: at most 36 characters.
 
@@ -158,6 +169,11 @@ class Invoices:
 
     async def get(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Look an invoice up by its id.
+
+        For example::
+
+            invoice = await tilia.invoices.get(invoice_id)
+            print(invoice.state, invoice.summary.display_amount)
 
         Args:
             invoice_id: at most 36 characters.
@@ -188,6 +204,11 @@ class Invoices:
 
         A list that changes while it is read lets invoices slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[invoice async for invoice in …]``.
+
+        For example::
+
+            async for invoice in tilia.invoices.list(account_id, states=["SUCCESS"]):
+                print(invoice.invoice_id, invoice.reference_id)
 
         Args:
             account_id: at most 36 characters.
@@ -254,6 +275,12 @@ class Invoices:
 
         The user pays it there.
 
+        For example::
+
+            ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
+            checkout = await tilia.invoices.authorize(account_id, [ticket], "tilia_hosted")
+            print(checkout.redirect)
+
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
@@ -285,6 +312,11 @@ class Invoices:
         """Get an authorized invoice.
 
         Looks up what it is about, while it is valid.
+
+        For example::
+
+            checkout = await tilia.invoices.get_authorized(authorized_invoice_id)
+            print(checkout.display_amount)
 
         Args:
             authorized_invoice_id: at most 36 characters.

@@ -94,6 +94,11 @@ class PaymentMethods:
 
         Items of another account are not refused, because Tilia's own sample has one: look at ``account_id``.
 
+        For example::
+
+            for method in await tilia.payment_methods.list(account_id):
+                print(method.id, method.provider, method.display_string)
+
         Args:
             account_id: at most 36 characters.
 
@@ -106,6 +111,11 @@ class PaymentMethods:
 
     async def get(self, payment_method_id: str, *, options: RequestOptions | None = None) -> PaymentMethod:
         """Look a payment method up by its id.
+
+        For example::
+
+            method = await tilia.payment_methods.get(card_id)
+            print(method.display_string, method.pm_state)
 
         Args:
             payment_method_id: at most 36 characters.
@@ -130,6 +140,10 @@ class PaymentMethods:
         """Rename a payment method, or make it the default.
 
         What is None stays as it is.
+
+        For example::
+
+            await tilia.payment_methods.update(card_id, display_string="My card", default_payment=True)
 
         Args:
             payment_method_id: at most 36 characters.
@@ -176,6 +190,11 @@ class PaymentMethods:
 
         What it can pay with, be paid to, and has.
 
+        For example::
+
+            methods = await tilia.payment_methods.transaction_methods(account_id, capability="purchase")
+            print(methods.capabilities.purchase)
+
         Args:
             account_id: at most 36 characters.
             state: ``all`` also lists inactive ones.
@@ -205,6 +224,11 @@ class PaymentMethods:
         """Make a wallet, with a payment method for it.
 
         The wallet is of a type that Tilia set up for you; the payment method is there to pay with.
+
+        For example::
+
+            made = await tilia.payment_methods.create_custom_wallet(account_id, "publisher_hosted")
+            print(made.payment_method.id, made.wallet.wallet_id)
 
         Args:
             account_id: at most 36 characters.

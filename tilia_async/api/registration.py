@@ -67,6 +67,11 @@ class Registration:
     ) -> StartedRegistration:
         """Create a temporary profile, which ``complete`` turns into an account.
 
+        For example::
+
+            started = await tilia.registration.start("nyx@mail.example", password, "nyx@mail.example", tos=True)
+            print(started.registration_id)
+
         Args:
             username: unique, in the form of an e-mail address, at most 254 characters.
             password: 6 to 16 characters, at least one letter and one digit or symbol, containing neither the username
@@ -108,6 +113,11 @@ class Registration:
         """Turn a temporary profile into an account.
 
         Its wallets appear a moment later.
+
+        For example::
+
+            account = await tilia.registration.complete(registration_id)
+            print(account.account_id)
 
         Args:
             registration_id: from ``start``, at most 36 characters.

@@ -104,6 +104,11 @@ class TokenExchanges:
     ) -> TokenExchange:
         """Ask what tokens would cost. Nothing is paid until ``execute_purchase``.
 
+        For example::
+
+            quote = await tilia.token_exchanges.start_purchase(card_id, 500, "TOK")
+            print(quote.token_exchange_id, quote.user_paid_amount, quote.user_paid_currency)
+
         Args:
             payment_method_id: what to pay with, at most 36 characters.
             amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
@@ -143,6 +148,11 @@ class TokenExchanges:
     async def execute_purchase(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Pay for the tokens of a purchase that was started.
 
+        For example::
+
+            bought = await tilia.token_exchanges.execute_purchase(purchase_id)
+            print(bought.status, bought.summary.display_amount)
+
         Args:
             token_exchange_id: from ``start_purchase``, at most 36 characters.
 
@@ -177,6 +187,11 @@ class TokenExchanges:
         cancelled, or the process may die, take the two steps yourself and keep the id: nobody else knows it, and
         without it nobody can tell whether the tokens were paid for.
 
+        For example::
+
+            bought = await tilia.token_exchanges.buy(card_id, Money(500, "TOK"))
+            print(bought.status)
+
         Args:
             payment_method_id: what to pay with, at most 36 characters.
             amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
@@ -206,6 +221,11 @@ class TokenExchanges:
         options: RequestOptions | None = None,
     ) -> TokenExchange:
         """Ask what earned tokens would bring. Nothing moves until ``execute_conversion``.
+
+        For example::
+
+            quote = await tilia.token_exchanges.start_conversion(earner_id, Money(40_000, "TOK"))
+            print(quote.token_exchange_id, quote.user_received_amount)
 
         Args:
             account_id: whose tokens, at most 36 characters; the user must have passed KYC.
@@ -243,6 +263,11 @@ class TokenExchanges:
 
         The conversion was started before.
 
+        For example::
+
+            converted = await tilia.token_exchanges.execute_conversion(conversion_id)
+            print(converted.status)
+
         Args:
             token_exchange_id: from ``start_conversion``, at most 36 characters.
 
@@ -259,6 +284,11 @@ class TokenExchanges:
 
     async def get(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Look an exchange up by its id.
+
+        For example::
+
+            exchange = await tilia.token_exchanges.get(purchase_id)
+            print(exchange.status)
 
         Args:
             token_exchange_id: at most 36 characters.

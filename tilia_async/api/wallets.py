@@ -81,6 +81,11 @@ class Wallets:
 
         Items of another account are not refused, because Tilia's own sample has one: look at ``account_id``.
 
+        For example::
+
+            for wallet in await tilia.wallets.list(account_id):
+                print(wallet.wallet_id, wallet.currency, wallet.current_balance)
+
         Args:
             account_id: at most 36 characters.
 
@@ -94,6 +99,11 @@ class Wallets:
 
     async def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
         """Look a wallet up by its id.
+
+        For example::
+
+            wallet = await tilia.wallets.get(wallet_id)
+            print(wallet.currency, wallet.current_balance)
 
         Args:
             wallet_id: at most 36 characters.
@@ -112,6 +122,11 @@ class Wallets:
         """Return the balances of an account.
 
         In all its currencies or in one.
+
+        For example::
+
+            found = await tilia.wallets.balances(account_id, "USD")
+            print(found.balances["USD"].spendable.balance)
 
         Args:
             account_id: at most 36 characters.
@@ -145,6 +160,11 @@ class Wallets:
 
         ``payment_methods.create_custom_wallet`` makes one that can pay in Tilia's pages.
 
+        For example::
+
+            wallet = await tilia.wallets.create_custom(account_id, "publisher_hosted", tags=["coin:TOK"])
+            print(wallet.wallet_id)
+
         Args:
             account_id: at most 36 characters.
             wallet_type: as agreed with Tilia, e.g. ``publisher_hosted``.
@@ -169,6 +189,11 @@ class Wallets:
         """Wait for a new account's wallets, and list them.
 
         Tilia makes them in the background.
+
+        For example::
+
+            wallets = await tilia.wallets.wait_until_ready(account_id)
+            print([wallet.wallet_id for wallet in wallets])
 
         Args:
             account_id: at most 36 characters.

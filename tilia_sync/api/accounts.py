@@ -37,6 +37,11 @@ class Accounts:
 
         The account's wallets appear a moment later.
 
+        For example::
+
+            account = tilia.accounts.register("nyx", email="nyx@mail.example")
+            print(account.account_id)
+
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
             email: the user's address; give it or ``external_platforms``, not both.
@@ -56,6 +61,11 @@ class Accounts:
     def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its id.
 
+        For example::
+
+            account = tilia.accounts.get(account_id)
+            print(account.username, account.is_blocked)
+
         Args:
             account_id: at most 36 characters.
 
@@ -70,6 +80,11 @@ class Accounts:
 
     def find(self, username: str, *, options: RequestOptions | None = None) -> Account:
         """Look an account up by its username.
+
+        For example::
+
+            account = tilia.accounts.find("ada")
+            print(account.account_id)
 
         Args:
             username: the whole name, 1 to 254 characters.
@@ -95,6 +110,11 @@ class Accounts:
         """Block an account until it is unblocked.
 
         No transactions, no Tilia pages. A block does not expire.
+
+        For example::
+
+            status = tilia.accounts.block(account_id, reason="chargeback fraud", actor="ops@acme.example")
+            print(status.is_blocked)
 
         Args:
             account_id: at most 36 characters.
@@ -124,6 +144,11 @@ class Accounts:
 
         Your agreement with Tilia decides whether you may.
 
+        For example::
+
+            status = tilia.accounts.unblock(blocked_id, reason="mistaken identity")
+            print(status.is_blocked)
+
         Args:
             account_id: at most 36 characters.
             reason: why, for the client's ledger. Tilia takes no reason and keeps none.
@@ -144,6 +169,11 @@ class Accounts:
 
     def is_blocked(self, account_id: str, *, options: RequestOptions | None = None) -> bool:
         """Return True if you or Tilia blocked the account.
+
+        For example::
+
+            if tilia.accounts.is_blocked(account_id):
+                print("no entry")
 
         Args:
             account_id: at most 36 characters.
@@ -170,6 +200,11 @@ class Accounts:
         """Register a user, or get the account of that name.
 
         Nothing is changed of an account that has the name already.
+
+        For example::
+
+            account = tilia.accounts.get_or_register("ada", email="ada@mail.example")
+            print(account.account_id)
 
         Args:
             username: unique, 1 to 64 characters; it need not be an e-mail address.
@@ -200,6 +235,11 @@ class Accounts:
         """Change what Tilia keeps of a user.
 
         What is not given stays as it is.
+
+        For example::
+
+            account = tilia.accounts.update(account_id, email="nyx@acme.example", city="Oslo")
+            print(account.account_id)
 
         Args:
             account_id: at most 36 characters.
@@ -232,6 +272,11 @@ class Accounts:
         In a ledger it is a block like any other. Its record's reason is made of all three, e.g.
         ``account_close (capability login): asked for by mail``.
 
+        For example::
+
+            blocks = tilia.accounts.block_capability(account_id, note="closed on request")
+            print([(block.capability, block.reason) for block in blocks.blocks])
+
         Args:
             account_id: at most 36 characters.
             capability: ``login``, which covers all others.
@@ -251,6 +296,11 @@ class Accounts:
     def get_blocks(self, account_id: str, *, options: RequestOptions | None = None) -> AccountBlocks:
         """List what an account is kept from, and by whom.
 
+        For example::
+
+            for block in (tilia.accounts.get_blocks(blocked_id)).blocks:
+                print(block.capability, block.reason, block.issuer)
+
         Args:
             account_id: at most 36 characters.
 
@@ -269,6 +319,11 @@ class Accounts:
         """Merge an account into another, and close it.
 
         Its tokens move to the other account. It is closed for good.
+
+        For example::
+
+            tilia.accounts.merge(account_id, other_id)
+            print((tilia.wallets.balances(other_id)).balances)
 
         Args:
             source_account_id: the one that is closed, at most 36 characters.

@@ -28,6 +28,11 @@ class Compliance:
 
         Tilia's latest terms of service.
 
+        For example::
+
+            if not (tilia.compliance.tos_status(account_id)).signed_tos:
+                print("send the user to the terms")
+
         Args:
             account_id: at most 36 characters.
 
@@ -41,6 +46,11 @@ class Compliance:
 
     def kyc_status(self, account_id: str, *, options: RequestOptions | None = None) -> KycStatus:
         """Say how far the check of a user is.
+
+        For example::
+
+            status = tilia.compliance.kyc_status(account_id)
+            print(status.state, status.pii_level)
 
         Args:
             account_id: at most 36 characters.
@@ -59,6 +69,11 @@ class Compliance:
         """Enter a business for KYB, or get it.
 
         The one that was entered already is returned as it is.
+
+        For example::
+
+            entity = tilia.compliance.onboard_entity(account_id, "Acme Ltd.")
+            print(entity.entity_id)
 
         Args:
             account_id: at most 36 characters.

@@ -43,6 +43,12 @@ class Invoices:
     ) -> Invoice:
         """Draft an invoice. Nothing is charged until ``pay``.
 
+        For example::
+
+            ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
+            invoice = tilia.invoices.create(account_id, [ticket], [PaymentSource(card_id)], reference_id="order-8")
+            print(invoice.invoice_id, invoice.state)
+
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
@@ -67,6 +73,11 @@ class Invoices:
 
         A payment that failed is an answer, not an error: look at ``state``.
 
+        For example::
+
+            paid = tilia.invoices.pay(invoice_id)
+            print(paid.state)
+
         Args:
             invoice_id: at most 36 characters.
 
@@ -82,6 +93,11 @@ class Invoices:
 
     def get(self, invoice_id: str, *, options: RequestOptions | None = None) -> Invoice:
         """Look an invoice up by its id.
+
+        For example::
+
+            invoice = tilia.invoices.get(invoice_id)
+            print(invoice.state, invoice.summary.display_amount)
 
         Args:
             invoice_id: at most 36 characters.
@@ -113,6 +129,11 @@ class Invoices:
 
         A list that changes while it is read lets invoices slip past: who pays each ``OPEN`` one of a list of those
         takes it out of the list. Collect first, then change: ``[invoice for invoice in …]``.
+
+        For example::
+
+            for invoice in tilia.invoices.list(account_id, states=["SUCCESS"]):
+                print(invoice.invoice_id, invoice.reference_id)
 
         Args:
             account_id: at most 36 characters.
@@ -157,6 +178,12 @@ class Invoices:
 
         The user pays it there.
 
+        For example::
+
+            ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
+            checkout = tilia.invoices.authorize(account_id, [ticket], "tilia_hosted")
+            print(checkout.redirect)
+
         Args:
             account_id: the buyer, at most 36 characters.
             line_items: what is bought, at least one.
@@ -185,6 +212,11 @@ class Invoices:
         """Get an authorized invoice.
 
         Looks up what it is about, while it is valid.
+
+        For example::
+
+            checkout = tilia.invoices.get_authorized(authorized_invoice_id)
+            print(checkout.display_amount)
 
         Args:
             authorized_invoice_id: at most 36 characters.

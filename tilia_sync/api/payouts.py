@@ -40,6 +40,11 @@ class Payouts:
 
         It is worked on in the background.
 
+        For example::
+
+            payout = tilia.payouts.request(earner_id, usd_wallet_method_id, paypal_id, Money(300, "USD"))
+            print(payout.payout_status_id, payout.status)
+
         Args:
             account_id: whose money, at most 36 characters.
             source_payment_method_id: the payment method of the wallet it comes from, not the wallet's own id.
@@ -68,6 +73,11 @@ class Payouts:
     def list(self, account_id: str, *, options: RequestOptions | None = None) -> builtins.list[Payout]:
         """List an account's payouts.
 
+        For example::
+
+            for payout in tilia.payouts.list(earner_id):
+                print(payout.payout_status_id, payout.status)
+
         Args:
             account_id: at most 36 characters.
 
@@ -81,6 +91,11 @@ class Payouts:
 
     def get(self, account_id: str, payout_status_id: str, *, options: RequestOptions | None = None) -> Payout:
         """Look a payout up by its id.
+
+        For example::
+
+            payout = tilia.payouts.get(earner_id, payout_status_id)
+            print(payout.status)
 
         Args:
             account_id: at most 36 characters.
@@ -99,6 +114,11 @@ class Payouts:
         """Cancel a payout whose funds are still in escrow.
 
         Its record stays.
+
+        For example::
+
+            payout = tilia.payouts.cancel(earner_id, payout_status_id)
+            print(payout.status)
 
         Args:
             account_id: at most 36 characters.

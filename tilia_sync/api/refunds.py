@@ -38,6 +38,10 @@ class Refunds:
     ) -> None:
         """Refund all of an invoice.
 
+        For example::
+
+            tilia.refunds.refund_invoice(paid_invoice_id, "billing", note="never delivered")
+
         Args:
             invoice_id: at most 36 characters; of an escrow, its ``escrow_invoice_id``.
             reason: ``billing``, ``fraud``, ``product_related`` or ``other``.
@@ -66,6 +70,12 @@ class Refunds:
         options: RequestOptions | None = None,
     ) -> dict[str, JsonValue]:
         """Refund a part of a line item.
+
+        For example::
+
+            invoice = tilia.invoices.get(paid_invoice_id)
+            ticket = invoice.line_items[0].line_item_id
+            tilia.refunds.refund_line_item(ticket, Money(100, "USD"), [card_id], "product_related")
 
         Args:
             line_item_id: at most 36 characters.
@@ -97,6 +107,11 @@ class Refunds:
         """Say what was refunded of an invoice.
 
         A refund that is pending is not listed: none seen is not proof of none.
+
+        For example::
+
+            refunds = tilia.refunds.list(paid_invoice_id)
+            print(refunds.is_fully_refunded)
 
         Args:
             invoice_id: at most 36 characters.

@@ -39,6 +39,11 @@ class Registration:
     ) -> StartedRegistration:
         """Create a temporary profile, which ``complete`` turns into an account.
 
+        For example::
+
+            started = tilia.registration.start("nyx@mail.example", password, "nyx@mail.example", tos=True)
+            print(started.registration_id)
+
         Args:
             username: unique, in the form of an e-mail address, at most 254 characters.
             password: 6 to 16 characters, at least one letter and one digit or symbol, containing neither the username
@@ -64,6 +69,11 @@ class Registration:
         """Turn a temporary profile into an account.
 
         Its wallets appear a moment later.
+
+        For example::
+
+            account = tilia.registration.complete(registration_id)
+            print(account.account_id)
 
         Args:
             registration_id: from ``start``, at most 36 characters.

@@ -38,6 +38,11 @@ class TokenExchanges:
     ) -> TokenExchange:
         """Ask what tokens would cost. Nothing is paid until ``execute_purchase``.
 
+        For example::
+
+            quote = tilia.token_exchanges.start_purchase(card_id, 500, "TOK")
+            print(quote.token_exchange_id, quote.user_paid_amount, quote.user_paid_currency)
+
         Args:
             payment_method_id: what to pay with, at most 36 characters.
             amount: how many tokens, in the token's smallest unit, at least 1; or ``Money``.
@@ -68,6 +73,11 @@ class TokenExchanges:
 
     def execute_purchase(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Pay for the tokens of a purchase that was started.
+
+        For example::
+
+            bought = tilia.token_exchanges.execute_purchase(purchase_id)
+            print(bought.status, bought.summary.display_amount)
 
         Args:
             token_exchange_id: from ``start_purchase``, at most 36 characters.
@@ -101,6 +111,11 @@ class TokenExchanges:
         so do not buy again but ask what became of it. ``options`` hold for each of the two calls. Where this may be
         cancelled, or the process may die, take the two steps yourself and keep the id: nobody else knows it, and
         without it nobody can tell whether the tokens were paid for.
+
+        For example::
+
+            bought = tilia.token_exchanges.buy(card_id, Money(500, "TOK"))
+            print(bought.status)
 
         Args:
             payment_method_id: what to pay with, at most 36 characters.
@@ -140,6 +155,11 @@ class TokenExchanges:
     ) -> TokenExchange:
         """Ask what earned tokens would bring. Nothing moves until ``execute_conversion``.
 
+        For example::
+
+            quote = tilia.token_exchanges.start_conversion(earner_id, Money(40_000, "TOK"))
+            print(quote.token_exchange_id, quote.user_received_amount)
+
         Args:
             account_id: whose tokens, at most 36 characters; the user must have passed KYC.
             amount: how many tokens, at least 1, or ``Money``; None: all that can be converted.
@@ -160,6 +180,11 @@ class TokenExchanges:
 
         The conversion was started before.
 
+        For example::
+
+            converted = tilia.token_exchanges.execute_conversion(conversion_id)
+            print(converted.status)
+
         Args:
             token_exchange_id: from ``start_conversion``, at most 36 characters.
 
@@ -175,6 +200,11 @@ class TokenExchanges:
 
     def get(self, token_exchange_id: str, *, options: RequestOptions | None = None) -> TokenExchange:
         """Look an exchange up by its id.
+
+        For example::
+
+            exchange = tilia.token_exchanges.get(purchase_id)
+            print(exchange.status)
 
         Args:
             token_exchange_id: at most 36 characters.

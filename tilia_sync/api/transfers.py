@@ -45,6 +45,14 @@ class Transfers:
         A call that is made again has another key, and another effect, unless both get the same key and body from you:
         make the key when the order is made, and keep it with the order.
 
+        For example::
+
+            reward = TransferItem(
+                source_wallet_id=publisher_wallet_id, destination_wallet_id=token_wallet_id, amount=Money(70, "TOK")
+            )
+            done = tilia.transfers.create(account_id, "fund_user", [reward], reference_id="quest-7")
+            print(done.balance_transfer_id, done.status)
+
         Args:
             account_id: the primary account, at most 36 characters.
             balance_transfer_type: as agreed with Tilia, e.g. ``fund_user``.

@@ -35,6 +35,11 @@ class Wallets:
 
         Items of another account are not refused, because Tilia's own sample has one: look at ``account_id``.
 
+        For example::
+
+            for wallet in tilia.wallets.list(account_id):
+                print(wallet.wallet_id, wallet.currency, wallet.current_balance)
+
         Args:
             account_id: at most 36 characters.
 
@@ -48,6 +53,11 @@ class Wallets:
 
     def get(self, wallet_id: str, *, options: RequestOptions | None = None) -> Wallet:
         """Look a wallet up by its id.
+
+        For example::
+
+            wallet = tilia.wallets.get(wallet_id)
+            print(wallet.currency, wallet.current_balance)
 
         Args:
             wallet_id: at most 36 characters.
@@ -67,6 +77,11 @@ class Wallets:
         """Return the balances of an account.
 
         In all its currencies or in one.
+
+        For example::
+
+            found = tilia.wallets.balances(account_id, "USD")
+            print(found.balances["USD"].spendable.balance)
 
         Args:
             account_id: at most 36 characters.
@@ -90,6 +105,11 @@ class Wallets:
 
         ``payment_methods.create_custom_wallet`` makes one that can pay in Tilia's pages.
 
+        For example::
+
+            wallet = tilia.wallets.create_custom(account_id, "publisher_hosted", tags=["coin:TOK"])
+            print(wallet.wallet_id)
+
         Args:
             account_id: at most 36 characters.
             wallet_type: as agreed with Tilia, e.g. ``publisher_hosted``.
@@ -110,6 +130,11 @@ class Wallets:
         """Wait for a new account's wallets, and list them.
 
         Tilia makes them in the background.
+
+        For example::
+
+            wallets = tilia.wallets.wait_until_ready(account_id)
+            print([wallet.wallet_id for wallet in wallets])
 
         Args:
             account_id: at most 36 characters.
