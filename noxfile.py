@@ -325,14 +325,15 @@ def mirror(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write the generated pages anew.
 
-    ``docs/coverage.md``, ``docs/errors.md``, ``docs/operations.md``, ``docs/openapi.json``; with ``-- --check`` only
-    compare.
+    ``docs/coverage.md``, ``docs/errors.md``, ``docs/operations.md``, ``docs/openapi.json``, the snippets of
+    ``tilia_sync`` and the pictures; with ``-- --check`` only compare.
     """
     session.install("-q", ".")
     session.run("python", "tools/coverage_page.py", *session.posargs)
     session.run("python", "tools/errors_page.py", *session.posargs)
     session.run("python", "tools/operations_page.py", *session.posargs)
     session.run("python", "tools/sync_snippets.py", *session.posargs)
+    session.run("python", "tools/pictures.py", *session.posargs)
 
 
 @nox.session

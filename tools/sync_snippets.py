@@ -18,12 +18,10 @@ import tilia_sync
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
+BLOCK = r'```python title="{}"\n(?P<{}>(?:(?!```).*\n)*)```\n'
 SNIPPET = re.compile(
-    r'^```python title="tilia_async"\n(?P<code>(?:(?!```).*\n)*)```\n(?:\n```python title="tilia_sync"\n(?:(?!```).*\n)*```\n)?',
-    re.MULTILINE,
+    f"^{BLOCK.format('tilia_async', 'code')}(?:\n{BLOCK.format('tilia_sync', 'twin')})?", re.MULTILINE
 )
-
-
 IMPORT = re.compile(r"^( *)from tilia_async(?P<module>[.\w]*) import (?P<names>.+)$", re.MULTILINE)
 
 

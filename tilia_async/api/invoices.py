@@ -125,7 +125,8 @@ class Invoices:
         For example::
 
             ticket = LineItem(amount=Money(300, "USD"), transaction_type="user_to_integrator")
-            invoice = await tilia.invoices.create(account_id, [ticket], [PaymentSource(card_id)], reference_id="order-8")
+            card = PaymentSource(card_id)
+            invoice = await tilia.invoices.create(account_id, [ticket], [card], reference_id="order-8")
             print(invoice.invoice_id, invoice.state)
 
         Args:

@@ -28,6 +28,7 @@ from tilia_async.sandbox.state.accounts import INTEGRATOR
 from tilia_async.sandbox.state.escrows import SandboxEscrow
 from tilia_async.sandbox.state.invoices import Kind, SandboxInvoice
 from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
+from tilia_async.sandbox.transitions import CANCEL, COMMIT, PAY_ESCROW, Transition
 from tilia_async.sandbox.world import World
 
 
@@ -42,35 +43,35 @@ def create(call: SandboxRequest) -> SandboxResponse:
 
 
 def pay(call: SandboxRequest) -> SandboxResponse:
-    escrow = _escrow_of(call, EscrowStatus.OPEN)
+    escrow = _escrow_of(call, PAY_ESCROW)
     refuse_blocked(call, (escrow.escrow_invoice.account_id, *escrow.escrow_invoice.recipient_ids))
     try:
         charge(call, escrow.escrow_invoice)
     except ErrorResponse:
-        _settle(call.world, escrow, EscrowStatus.ESCROW_FAILED)
+        _fail(call.world, escrow, PAY_ESCROW)
         raise
-    _settle(call.world, escrow, EscrowStatus.ESCROWED)
+    _settle(call.world, escrow, PAY_ESCROW.after)
     return bare(_to_json(call.world, escrow, with_invoice=True))
 
 
 def commit(call: SandboxRequest) -> SandboxResponse:
-    escrow, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
+    escrow, world = _escrow_of(call, COMMIT), call.world
     held = escrow.escrow_invoice
     refuse_blocked(call, (held.account_id, *held.recipient_ids))
     publisher = world.publisher_wallet(held.currency)
     out_of_escrow = Movement(held.into, publisher, held.total)
-    _release(world, escrow, [out_of_escrow, *held.distribute(publisher)], EscrowStatus.COMMIT_FAILED)
+    _release(world, escrow, [out_of_escrow, *held.distribute(publisher)], COMMIT)
     escrow.commit_invoice = _follow_up(world, escrow, Kind.COMMIT)
-    _settle(world, escrow, EscrowStatus.COMMITTED)
+    _settle(world, escrow, COMMIT.after)
     notify_invoice(world, escrow.commit_invoice)
     return bare(_to_json(world, escrow))
 
 
 def cancel(call: SandboxRequest) -> SandboxResponse:
-    escrow, world = _escrow_of(call, EscrowStatus.ESCROWED), call.world
-    _release(world, escrow, escrow.escrow_invoice.give_back(), EscrowStatus.CANCEL_FAILED)
+    escrow, world = _escrow_of(call, CANCEL), call.world
+    _release(world, escrow, escrow.escrow_invoice.give_back(), CANCEL)
     escrow.cancel_invoice = _follow_up(world, escrow, Kind.CANCEL)
-    _settle(world, escrow, EscrowStatus.CANCELLED)
+    _settle(world, escrow, CANCEL.after)
     return bare(_to_json(world, escrow))
 
 
@@ -117,16 +118,19 @@ ROUTES = (
 )
 
 
-def _escrow_of(call: SandboxRequest, wanted: EscrowStatus | None = None) -> SandboxEscrow:
+def _escrow_of(call: SandboxRequest, step: Transition[EscrowStatus] | None = None) -> SandboxEscrow:
     escrow = call.world.escrows.get(call.path["escrow_id"])
     if escrow is None:
         raise ErrorResponse(not_found("escrow"))
-    if wanted is not None and escrow.status is not wanted:
+    if step is not None and escrow.status not in step.before:
+        wanted = " or ".join(step.before)
         raise ErrorResponse(error(400, f"escrow transaction is {escrow.status}, not {wanted}. the request is invalid"))
     return escrow
 
 
-def _release(world: World, escrow: SandboxEscrow, movements: Iterable[Movement], failed: EscrowStatus) -> None:
+def _release(
+    world: World, escrow: SandboxEscrow, movements: Iterable[Movement], step: Transition[EscrowStatus]
+) -> None:
     """Move what is held, all of it or nothing.
 
     Raises:
@@ -135,7 +139,7 @@ def _release(world: World, escrow: SandboxEscrow, movements: Iterable[Movement],
     try:
         world.wallets.move(movements)
     except OverdrawnError:
-        _settle(world, escrow, failed)
+        _fail(world, escrow, step)
         raise ErrorResponse(rejected()) from None
 
 
@@ -149,6 +153,11 @@ def _follow_up(world: World, escrow: SandboxEscrow, kind: Kind) -> SandboxInvoic
     invoice = world.invoices.add(world.new_invoice(kind, held.account_id, held.currency, items, held.reference))
     world.invoices.settle(invoice, InvoiceState.SUCCESS, world.clock.now())
     return invoice
+
+
+def _fail(world: World, escrow: SandboxEscrow, step: Transition[EscrowStatus]) -> None:
+    if step.failed is not None:
+        _settle(world, escrow, step.failed)
 
 
 def _settle(world: World, escrow: SandboxEscrow, status: EscrowStatus) -> None:

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from tilia_async.api import invoices
 from tilia_async.json_value import JsonObject
-from tilia_async.models.invoices import InvoiceMechanism, InvoiceState
+from tilia_async.models.invoices import InvoiceMechanism
 from tilia_async.models.requests import PayAuthorizedBody
 from tilia_async.sandbox.account_guards import refuse_blocked
 from tilia_async.sandbox.fields import Fields
@@ -21,6 +21,7 @@ from tilia_async.sandbox.responses import SandboxResponse, error, failure, inval
 from tilia_async.sandbox.state.accounts import INTEGRATOR
 from tilia_async.sandbox.state.invoices import Authorized, Kind, SandboxInvoice
 from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
+from tilia_async.sandbox.transitions import PAY_INVOICE
 
 _DEFAULT_TYPES = f"{Kind.PURCHASE},{Kind.PURCHASE.in_tokens(virtual=True)}"
 
@@ -36,7 +37,7 @@ def pay(call: SandboxRequest) -> SandboxResponse:
     if invoice is None:
         # Captured on staging; the reference says 404.
         return failure(500, None, message=("encountered an unexpected error",), codes=("SERVER_ERROR",))
-    if invoice.kind is not Kind.PURCHASE or invoice.state is not InvoiceState.OPEN:
+    if invoice.kind is not Kind.PURCHASE or invoice.state not in PAY_INVOICE.before:
         return error(400, f"invoice is not open ({invoice.invoice_id}). the request is invalid")
     refuse_blocked(call, (invoice.account_id, *invoice.recipient_ids))
     charge(call, invoice, invoice.distribute(world.publisher_wallet(invoice.currency)))
@@ -152,14 +153,14 @@ def charge(call: SandboxRequest, invoice: SandboxInvoice, then: Iterable[Movemen
     if not invoice.chosen:
         invoice.payments = draw_tokens(world, invoice)
     too_much = any(over_card_limit(each.method, each.amount, invoice.currency) for each in invoice.payments)
-    state = InvoiceState.FAILED
+    state = PAY_INVOICE.failed or invoice.state
     if invoice.payments and not too_much:
         with contextlib.suppress(OverdrawnError):
             world.wallets.move((*invoice.charge(), *then))
-            state = InvoiceState.SUCCESS
+            state = PAY_INVOICE.after
     world.invoices.settle(invoice, state, world.clock.now())
     notify(world, invoice)
-    if state is InvoiceState.FAILED:
+    if state is not PAY_INVOICE.after:
         raise ErrorResponse(rejected())
 
 

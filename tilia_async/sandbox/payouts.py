@@ -19,16 +19,10 @@ from tilia_async.sandbox.responses import SandboxResponse, bare, error, not_foun
 from tilia_async.sandbox.state.escrows import SandboxPayout
 from tilia_async.sandbox.state.invoices import Kind, Reference
 from tilia_async.sandbox.state.wallets import Movement, OverdrawnError
+from tilia_async.sandbox.transitions import CANCEL_PAYOUT, HELD, PAYOUT, REQUEST, Transition, by_itself
 from tilia_async.sandbox.world import World
 
-SECONDS_IN_ESCROW = 3600.0
-SECONDS_ON_THE_WAY = 600.0
-"""Seconds of a payout on its way.
-
-Inferred, like the order of the statuses that no sample shows.
-"""
-
-_HELD = {PayoutStatus.FUNDS_IN_ESCROW, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD}
+_BY_ITSELF = by_itself(PAYOUT)
 
 
 def request(call: SandboxRequest) -> SandboxResponse:
@@ -55,7 +49,7 @@ def request(call: SandboxRequest) -> SandboxResponse:
     now = world.times.with_microseconds()
     payout = SandboxPayout(
         world.new_uuid(), world.new_uuid(), account.account_id, source.wallet, destination, amount, now, now,
-        world.clock.now() + SECONDS_IN_ESCROW,
+        _moves_at(REQUEST, world.clock.now()), REQUEST.after,
     )  # fmt: skip
     world.payouts[payout.payout_status_id] = payout
     _record(world, payout, Kind.PAYOUT_ESCROW)
@@ -74,12 +68,12 @@ def get(call: SandboxRequest) -> SandboxResponse:
 
 def cancel(call: SandboxRequest) -> SandboxResponse:
     payout, world = _payout(call), call.world
-    if payout.status not in _HELD:
+    if payout.status not in CANCEL_PAYOUT.before:
         return error(400, f"payout is {payout.status}. the request is invalid")
     # Inferred: the user has the money back at once.
     world.wallets.move([Movement(world.tilia_wallet("payouts", payout.source.currency), payout.source, payout.amount)])
     payout.credit_status = "CANCELED"
-    _go_on(world, payout, PayoutStatus.SUPPORT_REJECT_TRANSFER_INITIATED, world.clock.now() + SECONDS_ON_THE_WAY)
+    _go_on(world, payout, CANCEL_PAYOUT, world.clock.now())
     _record(world, payout, Kind.PAYOUT_REVERSE)
     # A list of one in the guide, and an object to those who read it in Unity.
     return _answer([_to_json(payout)] if call.coin() else _to_json(payout))
@@ -92,9 +86,9 @@ def hold(world: World, payout: SandboxPayout) -> None:
         ValueError: its funds are not in escrow.
     """
     settle(world)
-    if payout.status not in _HELD:
+    if payout.status not in HELD.before:
         raise ValueError(f"only funds in escrow can be put on hold; the payout is {payout.status}")
-    _go_on(world, payout, PayoutStatus.FUNDS_IN_ESCROW_ON_HOLD, None)
+    _go_on(world, payout, HELD, world.clock.now())
 
 
 def settle(world: World) -> None:
@@ -125,16 +119,14 @@ ROUTES = (
 
 
 def _step(world: World, payout: SandboxPayout, now: float) -> None:
-    if payout.status is PayoutStatus.FUNDS_IN_ESCROW:
-        _go_on(world, payout, PayoutStatus.CREDIT_TRANSFER_INITIATED, now + SECONDS_ON_THE_WAY)
-        return
-    if payout.status is PayoutStatus.CREDIT_TRANSFER_INITIATED:
+    step = _BY_ITSELF[payout.status]
+    _go_on(world, payout, step, now)
+    if step.after is PayoutStatus.SUCCESS:
         world.wallets.move([Movement(world.tilia_wallet("payouts", payout.source.currency), None, payout.amount)])
         payout.credit_status = "EXECUTED"
-        _go_on(world, payout, PayoutStatus.SUCCESS, None)
         _record(world, payout, Kind.PAYOUT_EXECUTE)
-    else:
-        _go_on(world, payout, PayoutStatus.SUPPORT_REJECTED, None)
+    if payout.moves_at is not None:
+        return
     world.notify(
         event_names.PAYOUT,
         {
@@ -147,9 +139,13 @@ def _step(world: World, payout: SandboxPayout, now: float) -> None:
     )
 
 
-def _go_on(world: World, payout: SandboxPayout, status: PayoutStatus, moves_at: float | None) -> None:
-    payout.status, payout.moves_at = status, moves_at
+def _go_on(world: World, payout: SandboxPayout, step: Transition[PayoutStatus], now: float) -> None:
+    payout.status, payout.moves_at = step.after, _moves_at(step, now)
     payout.updated = world.times.with_microseconds()
+
+
+def _moves_at(step: Transition[PayoutStatus], now: float) -> float | None:
+    return None if step.seconds is None else now + step.seconds
 
 
 def _record(world: World, payout: SandboxPayout, kind: Kind) -> None:
