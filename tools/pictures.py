@@ -49,7 +49,7 @@ STYLE = """
 
 @attrs.frozen
 class Row:
-    """A box of a picture, below the one that leads to it.
+    """A box, below the one that leads to it.
 
     Attributes:
         text: what stands in the box.
@@ -67,7 +67,9 @@ class Row:
 
 
 def rows_of(table: Sequence[Transition[S]]) -> list[Row]:
-    """Return a table as a tree; what is reached on a second way ends there."""
+    """Return a table as a tree.
+
+    A state that is reached on a second way ends there."""
     (start,) = (each for each in table if not each.before)
     rows = [Row(str(start.after), str(start.by), 0, None)]
     shown = {start.after}
@@ -137,7 +139,7 @@ CALL = (
     Row("ApiError", "Tilia refuses, or fails", 1, 7, "bad"),
     Row("Invoice(state=SUCCESS)", "Tilia says so, and the answer agrees", 0, 7, "end"),
 )
-"""The way of a call: its steps, and below each how it may end there."""
+"""Steps of a call, and how it may end at each."""
 
 
 def call() -> str:
@@ -149,7 +151,8 @@ def _picture(title: str, height: int, shapes: Iterable[str]) -> str:
     inside = "\n".join(f"  {shape}" for shape in shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'role="img" aria-labelledby="title">\n  <title id="title">{escape(title)}</title>\n  <style>{STYLE}  </style>\n'
+        f'role="img" aria-labelledby="title">\n  <title id="title">{escape(title)}</title>\n'
+        f"  <style>{STYLE}  </style>\n"
         f'  <rect class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>\n{inside}\n</svg>\n'
     )
 

@@ -13,6 +13,8 @@ import griffe
 
 BLOCK = re.compile(r"^(?P<lead>.*?) ?::\n\n(?P<code>(?:(?: {4}.*)?\n)* {4}.*)", re.MULTILINE)
 
+SHEET = re.compile(r'fact sheet "(guides|accounts|money|compliance-webhooks)"')
+
 ELSEWHERE = frozenset({"remedy"})
 """Members that have a page of their own.
 
@@ -42,7 +44,9 @@ class Reference(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
         """Rewrite an object's docstring."""
         if obj.docstring is not None:
-            obj.docstring.value = BLOCK.sub(fenced, obj.docstring.value)
+            obj.docstring.value = SHEET.sub(
+                r"fact sheet [\1](../facts/\1.html)", BLOCK.sub(fenced, obj.docstring.value)
+            )
 
     def on_class(self, *, cls: griffe.Class, **_: object) -> None:
         """Leave special members of a class out."""

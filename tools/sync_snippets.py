@@ -1,4 +1,6 @@
-"""Writes the snippets of ``tilia_sync`` in the pages, from those of ``tilia_async``.
+"""Writes the pages' snippets of ``tilia_sync``.
+
+They are made from those of ``tilia_async``.
 
 Each code block titled ``tilia_async`` is followed by the same for the other package.
 
@@ -19,9 +21,7 @@ import tilia_sync
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 BLOCK = r'```python title="{}"\n(?P<{}>(?:(?!```).*\n)*)```\n'
-SNIPPET = re.compile(
-    f"^{BLOCK.format('tilia_async', 'code')}(?:\n{BLOCK.format('tilia_sync', 'twin')})?", re.MULTILINE
-)
+SNIPPET = re.compile(f"^{BLOCK.format('tilia_async', 'code')}(?:\n{BLOCK.format('tilia_sync', 'twin')})?", re.MULTILINE)
 IMPORT = re.compile(r"^( *)from tilia_async(?P<module>[.\w]*) import (?P<names>.+)$", re.MULTILINE)
 
 
@@ -33,7 +33,7 @@ def synchronous(code: str) -> str:
 
 
 def imported(line: re.Match[str]) -> str:
-    """Return where the names of an import are in the other package.
+    """Return an import for the other package.
 
     Those that it does not export are the same objects in both, and stay.
     """

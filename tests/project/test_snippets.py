@@ -78,3 +78,10 @@ def test_titles_are_packages() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_both_packages_have_the_same_snippets(page: str) -> None:
     assert sync_snippets.rewritten(PAGES[page]) == PAGES[page], "nox -s docs"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != START])
+def test_a_page_says_where_its_names_come_from(page: str) -> None:
+    beginning = PAGES[page].split("\n## ", 1)[0]
+    targets = re.findall(r"\]\(([^)#]+)\)", beginning)
+    assert (DOCS / START) in [((DOCS / page).parent / target).resolve() for target in targets]

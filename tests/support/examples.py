@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the services, and what they need to run."""
+"""Examples in the services' docstrings, and their surroundings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tilia_async.sandbox import Sandbox
 
 EXAMPLE = re.compile(r"^For example::\n\n((?: {4}.*\n|\n)+)", re.MULTILINE)
 MANY = {"bulk", "fleet"}
-"""Services for lists of accounts, whose examples stand in the guides."""
+"""Services for many accounts; their examples stand in the guides."""
 GIVEN = {each.__name__: each for each in (LineItem, Money, PaymentSource, Recipient, TransferItem)}
 
 
@@ -55,7 +55,7 @@ class Scene:
         return GIVEN | {name: await self[name] for name in sorted(wanted)}
 
     async def __getitem__(self, name: str) -> object:
-        """Return the thing of that name, made with its first use."""
+        """Return the thing of that name, made when needed."""
         if name not in self._made:
             make: Callable[[], Awaitable[object]] = getattr(self, f"_{name}")
             self._made[name] = await make()
@@ -96,7 +96,9 @@ class Scene:
         return self._sandbox.add_payment_method(str(await self["account_id"]))
 
     async def _purchase_id(self) -> str:
-        return (await self._tilia.token_exchanges.start_purchase(str(await self["card_id"]), 500, "TOK")).token_exchange_id
+        return (
+            await self._tilia.token_exchanges.start_purchase(str(await self["card_id"]), 500, "TOK")
+        ).token_exchange_id
 
     async def _earner_id(self) -> str:
         account_id = await self._user()

@@ -1,6 +1,6 @@
-"""The states of invoices, escrows and payouts, and what leads from one to the next (fact sheet "money", D and E).
+"""States of invoices, escrows and payouts (fact sheet "money", D, E).
 
-The sandbox goes by these tables, and ``docs`` draws them. That a step which fails has a state of its own, the times of
+And what leads from one to the next. The sandbox goes by these tables, and ``docs`` draws them. That a step which fails has a state of its own, the times of
 a payout, and the order of its states are inferred.
 """
 
@@ -50,9 +50,7 @@ INVOICE: Final = (
 )
 ESCROW: Final = (
     Transition[EscrowStatus]((), EscrowStatus.OPEN, escrow.CREATE.name),
-    PAY_ESCROW := Transition(
-        (EscrowStatus.OPEN,), EscrowStatus.ESCROWED, escrow.PAY.name, EscrowStatus.ESCROW_FAILED
-    ),
+    PAY_ESCROW := Transition((EscrowStatus.OPEN,), EscrowStatus.ESCROWED, escrow.PAY.name, EscrowStatus.ESCROW_FAILED),
     COMMIT := Transition(
         (EscrowStatus.ESCROWED,), EscrowStatus.COMMITTED, escrow.COMMIT.name, EscrowStatus.COMMIT_FAILED
     ),
@@ -76,5 +74,5 @@ PAYOUT: Final = (
 
 
 def by_itself(table: Iterable[Transition[S]]) -> dict[S, Transition[S]]:
-    """Return what happens by itself, by the state it begins in."""
+    """Return what happens by itself, by its first state."""
     return {before: each for each in table if each.by is None for before in each.before}
