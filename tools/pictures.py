@@ -69,7 +69,8 @@ class Row:
 def rows_of(table: Sequence[Transition[S]]) -> list[Row]:
     """Return a table as a tree.
 
-    A state that is reached on a second way ends there."""
+    A state that is reached on a second way ends there.
+    """
     (start,) = (each for each in table if not each.before)
     rows = [Row(str(start.after), str(start.by), 0, None)]
     shown = {start.after}
@@ -139,7 +140,7 @@ CALL = (
     Row("ApiError", "Tilia refuses, or fails", 1, 7, "bad"),
     Row("Invoice(state=SUCCESS)", "Tilia says so, and the answer agrees", 0, 7, "end"),
 )
-"""Steps of a call, and how it may end at each."""
+"""Steps of a call, and its possible ends."""
 
 
 def call() -> str:

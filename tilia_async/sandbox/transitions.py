@@ -1,7 +1,7 @@
 """States of invoices, escrows and payouts (fact sheet "money", D, E).
 
-And what leads from one to the next. The sandbox goes by these tables, and ``docs`` draws them. That a step which fails has a state of its own, the times of
-a payout, and the order of its states are inferred.
+And what leads from one to the next. The sandbox goes by these tables, and ``docs`` draws them. That a step which fails
+has a state of its own, the times of a payout, and the order of its states are inferred.
 """
 
 from __future__ import annotations
