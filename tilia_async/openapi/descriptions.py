@@ -8,9 +8,13 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from types import ModuleType
+from typing import Final
+
+_EXAMPLE_OR_ARGUMENTS: Final = re.compile(r"^(?:For example::|Args:)\n", re.MULTILINE)
 
 
 def description_of(kind: type[object]) -> str:
@@ -38,13 +42,13 @@ def descriptions_of_fields(kind: type[object]) -> Mapping[str, str]:
 def summary_of_method(module: ModuleType, name: str) -> tuple[str, str]:
     """Return a service method's first line, and the rest.
 
-    Without its arguments, which have descriptions of their own.
+    Without its example, which is Python, and its arguments, which have descriptions of their own.
     """
     for value in vars(module).values():
         if isinstance(value, type) and value.__module__ == module.__name__ and hasattr(value, name):
             text = inspect.cleandoc(getattr(value, name).__doc__ or "")
             first, _, rest = text.partition("\n\n")
-            return _flowing(first), _flowing(rest.partition("Args:\n")[0])
+            return _flowing(first), _flowing(_EXAMPLE_OR_ARGUMENTS.split(rest, maxsplit=1)[0])
     return "", ""
 
 
