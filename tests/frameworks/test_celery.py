@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.redis_server import SERVER
 from support.settings import running_sandbox
 
 from tilia_async.sandbox import Fault
 from tilia_sync import Sandbox, errors
+from tilia_sync.integrations.per_process import close_all
 
 celery = pytest.importorskip("celery")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Celery's prefork pool needs fork")
@@ -22,12 +25,15 @@ from celery import Celery
 from tilia_sync.integrations.celery import get_client
 
 folder = os.environ["CELERY_FOLDER"]
-app = Celery("tasks", broker="filesystem://", backend=f"file://{folder}/results")
+broker = os.environ["CELERY_BROKER"]
+app = Celery("tasks", broker=broker, backend=f"file://{folder}/results")
+options = {
+    "data_folder_in": f"{folder}/queue", "data_folder_out": f"{folder}/queue",
+    "control_folder": f"{folder}/control", "polling_interval": 0.05,
+}
 app.conf.update(
-    broker_transport_options={
-        "data_folder_in": f"{folder}/queue", "data_folder_out": f"{folder}/queue",
-        "control_folder": f"{folder}/control", "polling_interval": 0.05,
-    },
+    broker_transport_options=options if broker == "filesystem://" else {},
+    task_default_queue=os.environ["CELERY_QUEUE"],
     task_serializer="json", result_serializer=os.environ["CELERY_RESULTS"], accept_content=["json", "pickle"],
     worker_hijack_root_logger=False, broker_connection_retry_on_startup=False,
 )
@@ -52,7 +58,7 @@ def misuse():
 
 @contextmanager
 def working(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, results: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, results: str, broker: str = "filesystem://"
 ) -> Iterator[tuple[Sandbox, Any, subprocess.Popen[bytes], Path]]:
     """A worker, and the module of its tasks as whoever sends them has it."""
     (tmp_path / f"{module}.py").write_text(TASKS)
@@ -60,9 +66,12 @@ def working(
         (tmp_path / name).mkdir()
     with running_sandbox() as (sandbox, environment):
         environment |= {"CELERY_FOLDER": str(tmp_path), "CELERY_ROLE": "worker", "C_FORCE_ROOT": "1"}
-        environment["CELERY_RESULTS"] = results
-        for name in ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET", "TILIA_ENVIRONMENT", "CELERY_FOLDER", "CELERY_RESULTS"):
+        settings = {"RESULTS": results, "BROKER": broker, "QUEUE": f"tilia-{uuid.uuid4().hex}"}
+        environment |= {f"CELERY_{name}": value for name, value in settings.items()}
+        for name in ("TILIA_CLIENT_ID", "TILIA_CLIENT_SECRET", "TILIA_ENVIRONMENT"):
             monkeypatch.setenv(name, environment[name])
+        for name in ("FOLDER", *settings):
+            monkeypatch.setenv(f"CELERY_{name}", environment[f"CELERY_{name}"])
         monkeypatch.syspath_prepend(tmp_path)
         tasks: Any = __import__(module)
         log = tmp_path / "worker.log"
@@ -80,15 +89,27 @@ def working(
             finally:
                 worker.terminate()
                 worker.wait(20)
-                tasks.tilia.close()
+                close_all()
+                if broker != "filesystem://":
+                    with tasks.app.connection_for_write() as connection:
+                        connection.default_channel.queue_delete(environment["CELERY_QUEUE"])
+                tasks.app.close()
 
 
 def get(result: Any) -> Any:
     return result.get(timeout=60, interval=0.02)
 
 
-def test_a_task_in_a_prefork_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with working(tmp_path, monkeypatch, "prefork_tasks", "pickle") as (sandbox, tasks, worker, log):
+@pytest.mark.parametrize(
+    ("broker", "module"),
+    [
+        ("filesystem://", "prefork_tasks"),
+        pytest.param(SERVER, "redis_tasks", marks=pytest.mark.nightly),
+        pytest.param("amqp://guest:guest@127.0.0.1:5672//", "rabbit_tasks", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_task_in_a_prefork_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker: str, module: str) -> None:
+    with working(tmp_path, monkeypatch, module, "pickle", broker) as (sandbox, tasks, worker, log):
         account_id = tasks.tilia.accounts.register("nyx", email="nyx@mail.example").account_id
         found = [get(each) for each in [tasks.block.delay(account_id) for _ in range(6)]]
         with pytest.raises(errors.NotFoundError) as caught:
