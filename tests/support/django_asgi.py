@@ -1,6 +1,6 @@
-"""A Django project for servers of ASGI: the package's own view, and a receiver beside Django.
+"""A Django project for servers of ASGI.
 
-What was handled is written to the file that the variable RECEIVED names.
+With the package's own view, and a receiver beside Django. What was handled is written to the file that the variable RECEIVED names.
 """
 
 import os
