@@ -48,7 +48,7 @@ def _state(process: int) -> str:
 
 
 async def is_in_transaction(url: str) -> bool:
-    """Whether anybody is in a transaction of this ledger, which waits for nobody in the server."""
+    """Return True if anybody is in a transaction of this ledger, which waits for nobody in the server."""
     if not url.startswith("postgresql"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0, isolation_level=None)) as file:
             try:
