@@ -209,7 +209,7 @@ class Procrastinate:
                     delete_jobs="always",
                 )
             )
-            sides = [asyncio.create_task(self._rescue(queue, lease)), asyncio.create_task(_told(leaving))]
+            sides = [asyncio.create_task(self._rescue(queue, lease)), asyncio.create_task(_wait_for(leaving))]
             try:
                 await asyncio.wait([fetching, sides[1]], return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -256,7 +256,7 @@ async def end(*tasks: asyncio.Task[None], grace: float = 0.0) -> None:
             _, left = await asyncio.wait(left, timeout=grace + _POLL_SECONDS)
 
 
-async def _told(leaving: asyncio.Event) -> None:
+async def _wait_for(leaving: asyncio.Event) -> None:
     await leaving.wait()
 
 
