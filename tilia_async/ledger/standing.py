@@ -187,8 +187,8 @@ class Standing:
             for block_id in sorted(entry.block_ids):
                 named.setdefault(block_id, []).append(entry)
         left, known = list(own), set[str]()
-        for block_id, reports in named.items():
-            block = next((each for each in left if _is_reported(each, reports)), None)
+        for block_id, same in named.items():
+            block = next((each for each in left if _is_reported(each, same)), None)
             if block is not None:
                 left.remove(block)
                 known.add(block_id)
