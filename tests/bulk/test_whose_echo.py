@@ -173,7 +173,9 @@ async def test_the_echo_of_a_block_of_yours_hides_no_report_that_it_is_tilias(
     assert numbers(await tilia.bulk.undo("mistake")) == {"KEPT": 1}
 
 
-async def test_of_two_blocks_each_counts_once_however_they_are_reported(tilia: TiliaClient, ledger: BlockLedger) -> None:
+async def test_of_two_blocks_each_counts_once_however_they_are_reported(
+    tilia: TiliaClient, ledger: BlockLedger
+) -> None:
     await apply(ledger, [partial(told, "blk_1", after=-3), partial(told, "blk_1", "blk_2", after=-2)])
     await apply(ledger, [partial(told, "blk_2", after=-1), partial(told, None)])
     (item,) = (await tilia.bulk.unblock([X])).overlaps
