@@ -5,6 +5,7 @@ Each function returns the reasons why Tilia would refuse the value; no reason me
 
 from __future__ import annotations
 
+import string
 import uuid
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -215,7 +216,7 @@ def _is_ordinary(local: str, domain: str) -> bool:
         and 0 < len(domain) <= 63
         and local.isascii()
         and domain.isascii()
-        and local.replace(".", "").replace("_", "").replace("-", "").isalnum()
+        and not local.encode().strip(_ORDINARY)
         and domain.replace(".", "").isalnum()
         and ".." not in domain
         and domain[0] != "."
@@ -223,6 +224,7 @@ def _is_ordinary(local: str, domain: str) -> bool:
     )
 
 
+_ORDINARY = (string.ascii_letters + string.digits + "._-").encode()
 _DOTS: Mapping[int, str] = dict.fromkeys(map(ord, "。．｡"), ".")
 _JOINERS: Mapping[int, None] = {0x200C: None, 0x200D: None}
 _BRACKETS = frozenset("[]")

@@ -114,12 +114,15 @@ class HiddenFields(InProcess, Generic[V_co]):
 
     def __init__(self, fields: "Mapping[str, V_co] | HiddenFields[V_co]") -> None:
         held: Mapping[str, V_co]
-        if isinstance(fields, HiddenFields):
+        # Of a dictionary no registry is asked.
+        if type(fields) is dict:
+            # A copy, because what was checked is what is sent.
+            held, self.kind, self.is_mapping = fields.copy(), "dict", True
+        elif isinstance(fields, HiddenFields):
             held, self.kind, self.is_mapping = fields.reveal(), fields.kind, fields.is_mapping
         else:
-            self.is_mapping = _is_mapping(fields)
+            self.is_mapping = isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
             self.kind = type(fields).__name__
-            # A copy, because what was checked is what is sent.
             held = {**fields} if self.is_mapping else {}
         self._held: Callable[[], Mapping[str, V_co]] = lambda: held
 
@@ -204,11 +207,6 @@ def hide_pair(pair: object) -> tuple[Secret, Secret]:
             return hide(user), hide(password)
         case _:
             return Secret(""), Secret("")
-
-
-def _is_mapping(value: object) -> bool:
-    # Of a dictionary no registry is asked.
-    return type(value) is dict or isinstance(value, Mapping)
 
 
 def names(fields: Iterable[object]) -> str:

@@ -222,7 +222,9 @@ class Accounts:
                 **_profile_problems(profile),
             },
         )
-        body: dict[str, JsonInput] = {"username": username, **_profile_fields(profile)}
+        body: dict[str, JsonInput] = {"username": username}
+        if profile:
+            body |= _profile_fields(profile)
         if email is not None:
             body["email"] = {"address": email}
         else:

@@ -20,11 +20,8 @@ def refuse(operation: str, problems: Mapping[str, Iterable[str]]) -> None:
     Raises:
         InvalidRequestError: with every problem of every field.
     """
-    for reasons in problems.values():
-        # A check that found nothing returns an empty list; of an iterator only its end can tell.
-        if reasons != []:
-            break
-    else:
+    # A check that found nothing returns an empty list; of an iterator only its end can tell.
+    if not any(problems.values()):
         return
     found = {field: listed for field, reasons in problems.items() if (listed := list(reasons))}
     if found:

@@ -100,7 +100,7 @@ def build(
         url = environment.url(operation.service)
         plain = _has_plain_parts(url, operation.path)
         url += expand(operation, path)
-        reference = _reference(operation, path, _NONE, None) if operation.reference else path
+        reference = _named(operation, path, _NONE, _NONE)[0] if operation.reference else path
         return WireRequest(operation.name, operation.method, url, NO_HEADERS, None, reference, (), path, plain)
     if body is not None and not body.is_mapping:
         refuse(operation.name, {"body": [f"is a mapping, not {body.kind}"]})
@@ -114,15 +114,19 @@ def build(
     if sends_more or operation.repeat is _KEYED:
         key = idempotency_key(operation, options, new_key)
         headers = _headers(options, key, headers)
+    content, secrets = (None, ()) if body is None else encode(operation, body)
+    if sends_more or key is not None:
+        secrets += tuple(_keys(options, key))
+    reference, asked = _named(operation, path, query, _NONE if body is None else body.reveal())
     return WireRequest(
         operation.name,
         operation.method,
         url,
         headers,
-        None if body is None else encode(operation, body),
-        _reference(operation, path, _fields(body), key) if operation.reference else path,
-        () if body is None and not sends_more and key is None else _secrets(_fields(body), options, key),
-        _asked(operation, path, query, _fields(body)) if operation.echoes else _NONE,
+        content,
+        reference if key is None or not operation.reference else {**reference, "idempotency_key": key},
+        secrets,
+        asked,
         plain,
     )
 
@@ -141,17 +145,32 @@ def _has_plain_parts(*parts: str) -> bool:
     return all(map(is_plain, parts))
 
 
-def _asked(operation: Operation[Any], *given: Mapping[str, JsonInput]) -> Mapping[str, str]:
-    """Return the parameters that an answer repeats.
+def _named(
+    operation: Operation[object], path: Mapping[str, str], query: Mapping[str, JsonInput], body: Mapping[str, JsonInput]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return what identifies the effect, and what an answer repeats.
 
-    As they are sent; of those with the same name the last.
+    Both are parameters by name, as they are sent.
     """
     asked: dict[str, str] = {}
     for name, _ in operation.echoes:
-        for parameters in given:
+        # Of those with the same name the last.
+        for parameters in (body, query, path):
             if isinstance(value := parameters.get(name), str):
-                asked[name] = checks.plain(value)
-    return asked
+                asked[name] = value if type(value) is str else checks.plain(value)
+                break
+    if not operation.reference:
+        return path, asked
+    reference: dict[str, str] = {}
+    for name in operation.reference:
+        told = path[name] if name in path else body.get(name)
+        if isinstance(told, str):
+            reference[name] = told if type(told) is str else checks.plain(told)
+        elif isinstance(told, int):
+            reference[name] = str(told)
+    if operation.parts:
+        reference |= _sum(body.get(operation.parts))
+    return reference, asked
 
 
 def _headers(options: RequestOptions | None, key: str | None, own: HiddenFields[str]) -> HiddenFields[str]:
@@ -173,13 +192,13 @@ def _keys(options: RequestOptions | None, key: str | None) -> Iterator[Secret]:
         yield from (Secret(value) for value in options.headers.values() if len(value) >= _SHORTEST_SECRET)
 
 
-def _secrets(body: Mapping[str, JsonInput], options: RequestOptions | None, key: str | None) -> tuple[Secret, ...]:
-    """Return the secrets of a request.
+def _secrets(body: HiddenFields[JsonInput]) -> tuple[Secret, ...]:
+    """Return the secrets of a body.
 
     What the typed methods hide, and what a caller of ``send`` gives under that name, at any depth.
     """
     found: list[Secret] = []
-    left: list[JsonInput] = [body]
+    left: list[JsonInput] = [body.reveal()]
     while left:
         value = left.pop()
         kind = type(value)
@@ -193,8 +212,6 @@ def _secrets(body: Mapping[str, JsonInput], options: RequestOptions | None, key:
             left += value.values()
         elif isinstance(value, list | tuple):
             left += value
-    if options is not None or key is not None:
-        found += _keys(options, key)
     return tuple(found)
 
 
@@ -262,18 +279,33 @@ def _path_problems(operation: Operation[object], path: Mapping[str, str]) -> dic
     return {name: reasons for name, reasons in problems.items() if reasons}
 
 
-def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> HiddenBytes:
-    """Encode the body as JSON."""
+def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> tuple[HiddenBytes, tuple[Secret, ...]]:
+    """Encode a body as JSON; return its secrets, too."""
     try:
-        content = HiddenBytes(orjson.dumps(body.reveal(), default=_plain))
+        try:
+            content = HiddenBytes(orjson.dumps(body.reveal()))
+        except TypeError:
+            content = HiddenBytes(orjson.dumps(body.reveal(), default=_plain))
+        else:
+            if _is_simple(content.reveal()):
+                return content, ()
         # What is not a number at all is written as null, which would be sent as something else than was given.
         if b"null" not in content.reveal() or not _has_no_number(body):
-            return content
+            return content, _secrets(body)
         reason = "it has a number that is not finite"
     except (TypeError, ValueError) as error:
         # The body itself is not quoted: it may hold a password.
         reason = str(error)
     raise InvalidRequestError({"body": [f"cannot be written as JSON: {reason}"]}, operation=operation.name)
+
+
+def _is_simple(written: bytes) -> bool:
+    """Return True if a body needs no walk through its values.
+
+    Most do not. It was written without ``_plain``, so no ``Secret`` is in it.
+    """
+    # ``in`` looks first whether it is given a number, and costs twice as much.
+    return written.find(b"null") < 0 and written.find(b'"password"') < 0
 
 
 def _has_no_number(body: HiddenFields[JsonInput]) -> bool:
@@ -318,20 +350,6 @@ def idempotency_key(operation: Operation[object], options: RequestOptions | None
     return str(given)
 
 
-def _reference(
-    operation: Operation[Any], path: Mapping[str, str], body: Mapping[str, JsonInput], key: str | None
-) -> Mapping[str, str]:
-    named = {name: path[name] if name in path else body.get(name) for name in operation.reference}
-    reference = {name: _text_of(value) for name, value in named.items() if isinstance(value, str | int)}
-    if operation.parts:
-        reference |= _sum(body.get(operation.parts))
-    return reference if key is None else {**reference, "idempotency_key": key}
-
-
-def _fields(body: HiddenFields[JsonInput] | None) -> Mapping[str, JsonInput]:
-    return _NONE if body is None else body.reveal()
-
-
 def _sum(parts: JsonInput) -> dict[str, str]:
     """Return the sum of the parts, with its currency.
 
@@ -343,10 +361,6 @@ def _sum(parts: JsonInput) -> dict[str, str]:
     if len(currencies) != 1 or len(amounts) != len(entries):
         return {}
     return {"amount": str(sum(amounts)), "currency": checks.plain(currencies.pop())}
-
-
-def _text_of(value: str | int) -> str:
-    return checks.plain(value) if isinstance(value, str) else str(value)
 
 
 def described(operation: Operation[object], request: WireRequest) -> str:
