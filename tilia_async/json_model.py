@@ -34,7 +34,8 @@ class JsonModel:
     pydantic is imported only when it asks for the schema of a model.
     """
 
-    __slots__ = ()
+    # Beside the slots of its own, it would keep readers from making models in the quick way.
+    __slots__ = ("__weakref__",)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the fields as JSON has them.

@@ -108,11 +108,11 @@ def read_time(value: JsonValue, _: object = None) -> datetime | None:
         read = _read_go_time(value)
     if read is None:
         return None
-    try:
-        if read.tzinfo is not UTC:
+    if read.tzinfo is not UTC:
+        try:
             read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+        except (ValueError, OverflowError):
+            return None
     return None if read.year == 1 else read
 
 
@@ -393,6 +393,8 @@ def _list_hook(build: Any, item_type: Any, converter: Converter) -> _Hook:
     read, items_of = converter.get_structure_hook(item_type), _items_of(item_type)
 
     def read_list(value: Any, _: Any) -> Any:
+        if not value and type(value) is list:
+            return build()
         if not isinstance(value, list | dict):
             raise TypeError(f"expected a list or a map, got {type(value).__name__}")
         items = items_of(value)

@@ -123,11 +123,11 @@ def payload_of(body: JsonValue) -> JsonValue:
 
     ``open_envelope`` finds the same payload in it, and no code. It is asked about all others, of which null is one.
     """
-    if type(body) is not dict or body.get("status") != SUCCESS or body.get("codes") or not body.keys() <= _ENVELOPE:
+    if type(body) is not dict or body.get("status") != SUCCESS or body.get("codes") or not _ENVELOPE.issuperset(body):
         return None
     payload = body.get("payload")
-    if type(payload) is dict and payload.get("status") not in _FAILURES and payload.keys().isdisjoint(_COMPLAINTS):
-        return payload
+    if type(payload) is dict and payload.keys().isdisjoint(_COMPLAINTS):
+        return None if "status" in payload and payload["status"] in _FAILURES else payload
     return None if _complains(payload) else payload
 
 

@@ -52,10 +52,14 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
         if v2 is not None and type(v2) is not type2:
             v2 = read2(v2, None)
 
+    A frozen model is filled while it is not frozen yet: its fields are set on an instance of a class of the same slots,
+    which then becomes the model's. That costs a quarter of its constructor.
+
     Args:
         as_object: makes a mapping of what is none, or raises.
     """
-    known: dict[str, Any] = {"target": target, "new": object.__new__, "as_object": as_object}
+    unfrozen = _unfrozen(target)
+    known: dict[str, Any] = {"target": target, "unfrozen": unfrozen, "as_object": as_object}
     lines = [
         "def read_model(fields, _):",
         "    if type(fields) is not dict:",
@@ -63,9 +67,10 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
         "    get = fields.get",
     ]
     values: list[str] = []
-    slots = _slots(target)
+    names: list[str] = []
     for number, rule in enumerate(rules):
         value = f"v{number}"
+        names.append(rule.name)
         values.append(value if rule.keyword is None else f"{rule.keyword}={value}")
         known |= {f"default{number}": rule.default, f"type{number}": rule.as_it_is, f"read{number}": rule.read}
         is_odd = "True" if rule.as_it_is is None else f"type({value}) is not type{number}"
@@ -77,27 +82,31 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
             lines += [f"    {value} = get({rule.name!r})", f"    if {value} is None:"]
             lines += [f"        {value} = default{number}", f"    elif {is_odd}:"]
         lines.append(f"        {value} = read{number}({value}, None)")
-    if slots is None or len(slots) != len(values):
+    if unfrozen is None:
         lines.append(f"    return target({', '.join(values)})")
     else:
-        known |= {f"set{number}": slot for number, slot in enumerate(slots)}
-        lines.append("    model = new(target)")
-        lines += [f"    set{number}(model, v{number})" for number in range(len(slots))]
-        lines.append("    return model")
+        lines.append("    model = unfrozen()")
+        lines += [f"    model.{name} = v{number}" for number, name in enumerate(names)]
+        lines += ["    model.__class__ = target", "    return model"]
     exec(compile("\n".join(lines), f"<reader of {target.__qualname__}>", "exec"), known)  # noqa: S102 - of our own fields' names
     written: Read = known["read_model"]
     return written
 
 
-def _slots(target: type[Any]) -> list[Callable[[Any, Any], None]] | None:
-    """Return the setters of a model's fields, in order.
+def _unfrozen(target: type[Any]) -> type[Any] | None:
+    """Return a class with the slots of a model, which can be set.
 
-    None for a model whose constructor does more than that. Setting the slots of a frozen model one by one costs half of
-    its constructor.
+    None for a model whose constructor does more than that.
     """
     fields = attrs.fields(target)
     does_more = any(field.converter or field.validator or field.on_setattr or not field.init for field in fields)
     slots = [getattr(target, field.name, None) for field in fields]
     if does_more or hasattr(target, "__attrs_post_init__") or not all(map(inspect.ismemberdescriptor, slots)):
         return None
-    return [slot.__set__ for slot in slots if slot is not None]
+    unfrozen = type(target.__name__, target.__bases__, {"__slots__": target.__slots__})
+    try:
+        unfrozen().__class__ = target
+    except TypeError:
+        # It has more than slots: "__weakref__", which the models have of their common class.
+        return None
+    return unfrozen

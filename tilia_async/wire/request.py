@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import string
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -36,6 +37,7 @@ NO_HEADERS: Final[HiddenFields[str]] = HiddenFields(dict[str, str]())
 JSON_HEADERS: Final[HiddenFields[str]] = HiddenFields({"Content-Type": JSON})
 _KEYED: Final = Repeat.KEYED
 _NONE: Final[Mapping[str, Any]] = types.MappingProxyType({})
+_IN_IDS: Final = (string.ascii_letters + string.digits + "-_").encode()
 # Printable ASCII but the blank, and what a server never gets to see.
 _IN_URLS: Final = bytes(set(range(0x21, 0x7F)) - set(b"#"))
 
@@ -254,9 +256,9 @@ def expand(operation: Operation[object], path: Mapping[str, str]) -> str:
         # An id as Tilia makes them passes every check and needs no quoting, and both cost more than this look.
         if (
             isinstance(value, str)
-            and len(value) <= LONGEST_ID
+            and 0 < len(value) <= LONGEST_ID
             and value.isascii()
-            and value.replace("-", "").replace("_", "").isalnum()
+            and not value.encode().strip(_IN_IDS)
         ):
             url += value
         elif value is None or checks.identifier(value, longest=operation.longest(name)):
