@@ -114,15 +114,13 @@ class HiddenFields(InProcess, Generic[V_co]):
 
     def __init__(self, fields: "Mapping[str, V_co] | HiddenFields[V_co]") -> None:
         held: Mapping[str, V_co]
-        # Of a dictionary no registry is asked.
-        if type(fields) is dict:
-            # A copy, because what was checked is what is sent.
-            held, self.kind, self.is_mapping = fields.copy(), "dict", True
-        elif isinstance(fields, HiddenFields):
+        if isinstance(fields, HiddenFields):
             held, self.kind, self.is_mapping = fields.reveal(), fields.kind, fields.is_mapping
         else:
-            self.is_mapping = isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
             self.kind = type(fields).__name__
+            # Of a dictionary no registry is asked.
+            self.is_mapping = type(fields) is dict or isinstance(fields, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no checker
+            # A copy, because what was checked is what is sent.
             held = {**fields} if self.is_mapping else {}
         self._held: Callable[[], Mapping[str, V_co]] = lambda: held
 

@@ -94,9 +94,9 @@ def model_reader(target: type[Any], rules: Iterable[FieldRule], as_object: Read)
 
 
 def _unfrozen(target: type[Any]) -> type[Any] | None:
-    """Return a class with the slots of a model, which can be set.
+    """Return an unfrozen class with a model's slots.
 
-    None for a model whose constructor does more than that.
+    None for a model whose constructor does more than set them.
     """
     fields = attrs.fields(target)
     does_more = any(field.converter or field.validator or field.on_setattr or not field.init for field in fields)

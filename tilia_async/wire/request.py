@@ -150,9 +150,9 @@ def _has_plain_parts(*parts: str) -> bool:
 def _named(
     operation: Operation[object], path: Mapping[str, str], query: Mapping[str, JsonInput], body: Mapping[str, JsonInput]
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Return what identifies the effect, and what an answer repeats.
+    """Return the reference, and the parameters that answers repeat.
 
-    Both are parameters by name, as they are sent.
+    Both by name, as they are sent.
     """
     asked: dict[str, str] = {}
     for name, _ in operation.echoes:
@@ -302,7 +302,7 @@ def encode(operation: Operation[object], body: HiddenFields[JsonInput]) -> tuple
 
 
 def _is_simple(written: bytes) -> bool:
-    """Return True if a body needs no walk through its values.
+    """Return True if a body's values need no walk.
 
     Most do not. It was written without ``_plain``, so no ``Secret`` is in it.
     """
