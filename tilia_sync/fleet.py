@@ -26,6 +26,8 @@ from tilia_sync.batched_job import BatchedJob, Feed, Put
 from tilia_sync.loop_thread import LoopHandle
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from tilia_async.fleet.redis_budget import RedisBudget
 
 AccountIds = Iterable[str]
@@ -51,6 +53,32 @@ class Fleet:
         share the same one: those with another do not know what these send.
         """
         return Fleet(self._service.with_budget(budget), self._lease)
+
+    def with_celery(self, app: Celery, *, concurrency: int = DEFAULT_CONCURRENCY) -> Fleet:
+        """Return the fleet whose batches a Celery app delivers.
+
+        It needs the extra ``celery``, and no procrastinate. Call it where the app is made: that adds the tasks
+        ``tilia.fleet.batch`` and ``tilia.fleet.send``, and whoever runs a worker of the app, in processes or in
+        threads, runs a worker of the fleet. What this fleet submits is sent by the app; all else is the same.
+
+        ::
+
+            app = Celery("acme", broker="amqp://…")
+            tilia = TiliaClient.from_env(ledger=BlockLedger.open("postgresql://…"))
+            fleet = tilia.fleet.with_celery(app)
+
+        A message can be lost between the ledger and the broker, or by the broker. The ledger knows what was sent, and
+        each worker looks twice a minute for what was not, or what nobody took.
+
+        Args:
+            concurrency: the most requests that one batch has in flight, at least 1; never more than the client's
+                connections. A worker has as many batches in hand as it has processes or threads.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger on PostgreSQL, or the extra is not installed.
+        """
+        return Fleet(self._service.with_celery(app, concurrency=concurrency), self._lease)
 
     def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.

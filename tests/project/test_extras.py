@@ -15,17 +15,18 @@ HERE = Path(__file__).resolve().parent
 EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 NEEDED = {
     "aiosqlite": {"sqlite"},
-    "asyncpg": {"fleet", "postgres", "postgres store"},
+    "asyncpg": {"fleet", "fleet by celery", "postgres", "postgres store"},
+    "celery": {"fleet by celery"},
     "click": {"command"},
     "cryptography": {"file store", "postgres store", "redis store"},
     "filelock": {"file store"},
-    "greenlet": {"fleet", "sqlite", "postgres"},
+    "greenlet": {"fleet", "fleet by celery", "sqlite", "postgres"},
     "procrastinate": {"fleet"},
-    "psycopg": {"fleet"},
+    "psycopg": {"fleet", "fleet by celery"},
     "redis": {"redis store"},
     "opentelemetry": {"spans and metrics"},
     "rich": {"command"},
-    "sqlalchemy": {"fleet", "sqlite", "postgres"},
+    "sqlalchemy": {"fleet", "fleet by celery", "sqlite", "postgres"},
     "uvloop": set[str](),
 }
 """The features that cannot do without a package."""

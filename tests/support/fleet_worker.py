@@ -82,6 +82,14 @@ class Scene:
         finally:
             await database.close()
 
+    async def execute(self, statements: str) -> None:
+        """Change the database itself."""
+        database = await asyncpg.connect(self.url)
+        try:
+            await database.execute(statements)
+        finally:
+            await database.close()
+
     async def states(self, job_id: str = "wave") -> dict[str, str]:
         """Return the state of each account of a job."""
         return {record.account_id: record.state.value async for record in self.ledger.records(job_id=job_id)}

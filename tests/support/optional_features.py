@@ -60,6 +60,27 @@ def fleet() -> None:
             ledger.close()
 
 
+def fleet_by_celery() -> None:
+    """Fail to connect, as above."""
+    import tilia_sync
+    from tilia_async.errors import LedgerError
+
+    try:
+        from celery import Celery
+    except ModuleNotFoundError:
+        app = None
+    else:
+        app = Celery("tasks", set_as_current=False)
+    ledger = tilia_sync.BlockLedger.open("postgresql://127.0.0.1:1/nothing")
+    with tilia_sync.TiliaClient("id", "secret", "staging", ledger=ledger) as tilia:
+        try:
+            tilia.fleet.with_celery(app).install()
+        except LedgerError:
+            return
+        finally:
+            ledger.close()
+
+
 def opened(url: str) -> None:
     from tilia_async.ledger import BlockLedger
 
@@ -109,6 +130,7 @@ FEATURES: dict[str, tuple[set[str], Callable[[], None]]] = {
     "sqlite": ({"ledger"}, sqlite),
     "postgres": ({"ledger", "postgres"}, postgres),
     "fleet": ({"fleet", "postgres", "ledger"}, fleet),
+    "fleet by celery": ({"celery", "postgres", "ledger"}, fleet_by_celery),
     "file store": ({"store"}, file_store),
     "postgres store": ({"postgres", "store"}, postgres_store),
     "redis store": ({"redis"}, redis_store),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
 from tilia_async.fleet.connections import Connection
 from tilia_async.ledger.jobs import JobDefinition
+
+ERROR_SECONDS: Final = 5.0
+"""Seconds before a batch comes again after a surprise."""
 
 Work = Callable[[str, int], Awaitable[None]]
 """A function that does a batch, by job and number.
@@ -36,6 +39,13 @@ class Engine(Protocol):
     The ledger is the truth: what is delivered twice, or late, is refused there.
     """
 
+    async def install(self) -> bool:
+        """Make the engine's tables, unless they are there.
+
+        Returns whether they were made.
+        """
+        ...
+
     async def enqueue(self, connection: Connection, job: JobDefinition, numbers: Sequence[int]) -> None:
         """Enter batches to be delivered, in the transaction under way."""
         ...
@@ -45,5 +55,9 @@ class Engine(Protocol):
         ...
 
     async def queued(self, connection: Connection, job: JobDefinition) -> Collection[int]:
-        """Return the batches that wait to be delivered."""
+        """Return the batches that wait to be delivered, as far as it knows."""
+        ...
+
+    async def send(self) -> None:
+        """Send what was entered, once that is committed."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import re
@@ -22,7 +21,8 @@ from procrastinate.sql import queries
 
 from tilia_async import errors
 from tilia_async.fleet.connections import Connection, connected, connection_to
-from tilia_async.fleet.engine import LaterError, Work
+from tilia_async.fleet.engine import ERROR_SECONDS, LaterError, Work
+from tilia_async.fleet.task_end import end
 from tilia_async.ledger.failures import words
 from tilia_async.ledger.jobs import JobDefinition
 from tilia_async.secret import Secret
@@ -31,9 +31,6 @@ TASK: Final = "tilia.fleet.batch"
 
 _LOCK: Final = 0x7111C
 """Key of PostgreSQL's advisory lock for installing."""
-
-_ERROR_SECONDS: Final = 5.0
-"""Seconds before a batch comes again after a surprise."""
 
 _POLL_SECONDS: Final = 1.0
 """Seconds between looks for batches, where no notification comes."""
@@ -78,7 +75,7 @@ class _Again(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         """Return when it is delivered again."""
         del job
-        seconds = exception.seconds if isinstance(exception, LaterError) else _ERROR_SECONDS
+        seconds = exception.seconds if isinstance(exception, LaterError) else ERROR_SECONDS
         return RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
@@ -131,6 +128,9 @@ class Procrastinate:
         """Return the batches that wait to be delivered."""
         cursor = await connection.execute(_QUEUED, {"queue": queue_of(job.origin), "job_id": job.job_id})
         return {number for (number,) in await cursor.fetchall()}
+
+    async def send(self) -> None:
+        """Do nothing: what was entered is delivered from there."""
 
     async def install(self) -> bool:
         """Make procrastinate's tables, unless they are there.
@@ -238,22 +238,6 @@ class Procrastinate:
             except (ConnectorException, psycopg.Error) as error:
                 # Somebody else may have done it, or the database is away.
                 _log.debug("batches of dead workers were not delivered again: %s", error)
-
-
-async def end(*tasks: asyncio.Task[None], grace: float = 0.0) -> None:
-    """Cancel tasks, and wait for their end, whoever is cancelled.
-
-    A driver may take being cancelled for a failure of its own, so it is said again.
-
-    Args:
-        grace: seconds that they may take for it.
-    """
-    left: set[asyncio.Task[None]] = set(tasks)
-    while left:
-        for each in left:
-            each.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            _, left = await asyncio.wait(left, timeout=grace + _POLL_SECONDS)
 
 
 async def _wait_for(leaving: asyncio.Event) -> None:

@@ -26,17 +26,23 @@ from tilia_async.ledger.url import Kind, kind_of
 from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from tilia_async.fleet.budget import Budget
+    from tilia_async.fleet.connections import Connection
+    from tilia_async.fleet.engine import Engine
     from tilia_async.fleet.planning import Plan
-    from tilia_async.fleet.procrastinate import Procrastinate
     from tilia_async.fleet.redis_budget import RedisBudget
+    from tilia_async.fleet.worker import Worker
     from tilia_async.ledger.database import Database
     from tilia_async.ledger.fleet_jobs import Found
     from tilia_async.transport.requestor import Requestor
 
 AccountIds = Iterable[str] | AsyncIterable[str]
 
-_NEEDED: Final = ("procrastinate", "psycopg")
+_PROCRASTINATE: Final = ("procrastinate", "psycopg")
+_CELERY: Final = ("celery", "psycopg")
+"""The libraries that an engine needs."""
 
 _REMOVING_SECONDS: Final = 10.0
 """Seconds for removing a plan that is given up."""
@@ -74,7 +80,7 @@ class Failures(AsyncIterator[BulkItem]):
 
 class _Opened(NamedTuple):
     database: Database
-    engine: Procrastinate
+    engine: Engine
 
 
 @attrs.frozen(eq=False)
@@ -91,6 +97,7 @@ class Fleet:
     _bulk: Bulk
     _ledger: BlockLedger | None = None
     _budget: RedisBudget | None = None
+    _celery: Celery | None = None
 
     def with_budget(self, budget: RedisBudget) -> Fleet:
         """Return the fleet with a budget in Redis.
@@ -99,6 +106,43 @@ class Fleet:
         share the same one: those with another do not know what these send.
         """
         return attrs.evolve(self, budget=budget)
+
+    def with_celery(self, app: Celery, *, concurrency: int = DEFAULT_CONCURRENCY) -> Fleet:
+        """Return the fleet whose batches a Celery app delivers.
+
+        It needs the extra ``celery``, and no procrastinate. Call it where the app is made: that adds the tasks
+        ``tilia.fleet.batch`` and ``tilia.fleet.send``, and whoever runs a worker of the app, in processes or in
+        threads, runs a worker of the fleet. What this fleet submits is sent by the app; all else is the same.
+
+        ::
+
+            app = Celery("acme", broker="amqp://…")
+            tilia = TiliaClient.from_env(ledger=BlockLedger.open("postgresql://…"))
+            fleet = tilia.fleet.with_celery(app)
+
+        A message can be lost between the ledger and the broker, or by the broker. The ledger knows what was sent, and
+        each worker looks twice a minute for what was not, or what nobody took.
+
+        Args:
+            concurrency: the most requests that one batch has in flight, at least 1; never more than the client's
+                connections. A worker has as many batches in hand as it has processes or threads.
+
+        Raises:
+            InvalidRequestError: an argument cannot be one.
+            ConfigurationError: there is no ledger on PostgreSQL, or the extra is not installed.
+        """
+        refuse("fleet.with_celery", {"concurrency": checks.count(concurrency)})
+        self._required_ledger()
+        _require("celery", _CELERY)
+        fleet = attrs.evolve(self, celery=app)
+
+        async def do(job_id: str, number: int) -> None:
+            await fleet._do_batch(job_id, number, concurrency)  # noqa: SLF001 - it is of this class
+
+        from tilia_async.fleet.celery import add_tasks  # noqa: PLC0415 - needs the extra
+
+        add_tasks(app, self._origin, do, fleet._send)  # noqa: SLF001 - it is of this class
+        return fleet
 
     async def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.
@@ -176,6 +220,7 @@ class Fleet:
                 except BaseException:  # whatever it is, and if it is Ctrl-C: no half job is left
                     await _removed(plan)
                     raise
+            await engine.send()
         except UnreadableError as error:
             cause = error.cause
         else:
@@ -308,24 +353,57 @@ class Fleet:
     ) -> None:
         """Be a worker, and say how it is stopped."""
         refuse("fleet.work", {"concurrency": checks.count(concurrency)})
+        if self._celery is not None:
+            raise errors.ConfigurationError(
+                "the workers of this fleet are Celery's: start them by 'celery worker', or use tilia.fleet itself"
+            )
+        _require("fleet", _PROCRASTINATE)
+        ledger = self._required_ledger()
+        database = (await journal_of(ledger)).database
+        await _load("worker", "procrastinate")
+        from tilia_async.fleet.procrastinate import Procrastinate  # noqa: PLC0415 - needs the extra
+
+        engine = Procrastinate(url_of(ledger))
+        await engine.install()
+        async with self._worker(database, concurrency) as worker:
+            if begun is not None:
+                begun(worker.leave)
+            await worker.work(engine, until_idle=until_idle)
+
+    async def _do_batch(self, job_id: str, number: int, concurrency: int) -> None:
+        """Do a batch that was delivered from outside.
+
+        Raises:
+            LaterError: it is to be delivered again.
+            LedgerError: the database cannot be reached.
+        """
+        database = (await journal_of(self._required_ledger())).database
+        await _load("worker")
+        from tilia_async.fleet.engine import ERROR_SECONDS, LaterError  # noqa: PLC0415 - needs the extra
+
+        async with self._worker(database, concurrency) as worker, worker.present():
+            try:
+                await worker.do(job_id, number)
+            except LaterError as later:
+                # One that cannot work rests, since it cannot leave.
+                raise LaterError(max(later.seconds, ERROR_SECONDS if worker.failure else 0.0)) from None
+
+    async def _send(self) -> None:
+        """Send what an engine outside has to deliver, and finish jobs that nobody finished."""
         database, engine = await self._opened()
+        from tilia_async.ledger.batches import finish_jobs  # noqa: PLC0415 - needs the extra
+
+        await database.transact(finish_jobs)
+        await engine.send()
+
+    @asynccontextmanager
+    async def _worker(self, database: Database, concurrency: int) -> AsyncGenerator[Worker]:
         from tilia_async.fleet.leased_pace import LeasedPace  # noqa: PLC0415 - only workers need it
         from tilia_async.fleet.worker import Worker  # noqa: PLC0415 - needs the extra
 
-        await engine.install()
         async with self._opened_budget(database) as budget, LeasedPace(budget) as pace:
-            worker = Worker(
-                self._bulk,
-                database,
-                engine,
-                pace,
-                concurrency=concurrency,
-                origin=self._origin,
-                lease=self._required_ledger().lease,
-            )
-            if begun is not None:
-                begun(worker.leave)
-            await worker.work(until_idle=until_idle)
+            lease = self._required_ledger().lease
+            yield Worker(self._bulk, database, pace, concurrency=concurrency, origin=self._origin, lease=lease)
 
     @asynccontextmanager
     async def _opened_budget(self, database: Database) -> AsyncGenerator[Budget]:
@@ -351,26 +429,41 @@ class Fleet:
         return [_item(each) for each in records], last
 
     async def _change(self, job_id: str, name: str, before: Sequence[JobState], after: JobState) -> JobStatus:
-        refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
-        database, engine = await self._opened()
-        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
-        from tilia_async.fleet.planning import stop  # noqa: PLC0415 - needs the extra
+        async with self._steering(job_id, name) as (database, engine, connection):
+            from tilia_async.fleet.planning import stop  # noqa: PLC0415 - needs the extra
 
-        await engine.install()
-        async with connected(url_of(self._required_ledger())) as connection:
             await stop(connection, engine, job_id, before, after)
         return await _status(database, job_id)
 
     async def _deliver(self, job_id: str, name: str, before: Sequence[JobState], *, reopens: bool = False) -> JobStatus:
-        refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
-        database, engine = await self._opened()
-        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
-        from tilia_async.fleet.planning import deliver  # noqa: PLC0415 - needs the extra
+        async with self._steering(job_id, name) as (database, engine, connection):
+            from tilia_async.fleet.planning import deliver  # noqa: PLC0415 - needs the extra
 
-        await engine.install()
-        async with connected(url_of(self._required_ledger())) as connection:
             await deliver(connection, engine, job_id, before, reopens=reopens)
+        await engine.send()
         return await _status(database, job_id)
+
+    @asynccontextmanager
+    async def _steering(self, job_id: str, name: str) -> AsyncGenerator[tuple[Database, Engine, Connection]]:
+        """Open what steers a job: with the engine that delivers it, whichever this fleet has for new ones."""
+        refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
+        ledger = self._required_ledger()
+        _require("fleet", ["psycopg"])
+        database = (await journal_of(ledger)).database
+        await _load("planning", "outbox")
+        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet.outbox import Outbox, has_messages  # noqa: PLC0415 - needs the extra
+
+        async with connected(url_of(ledger)) as connection:
+            is_sent = await has_messages(connection, job_id)
+            if self._celery is not None and not is_sent:
+                await _status(database, job_id)
+                raise errors.ConfigurationError(
+                    f"the job {job_id!r} was not submitted through Celery: use tilia.fleet itself for it"
+                )
+            engine = Outbox() if is_sent and self._celery is None else await self._engine()
+            await engine.install()
+            yield database, engine, connection
 
     async def _database(self, name: str, job_id: str | None) -> Database:
         if job_id is not None:
@@ -378,21 +471,26 @@ class Fleet:
         return (await journal_of(self._required_ledger())).database
 
     async def _opened(self) -> _Opened:
-        """Open the ledger, and load the libraries.
+        """Open the ledger, and load the libraries."""
+        engine = await self._engine()
+        return _Opened((await journal_of(self._required_ledger())).database, engine)
 
-        They are loaded beside the event loop.
+    async def _engine(self) -> Engine:
+        """Return the engine of this fleet.
+
+        Raises:
+            ConfigurationError: its extra is not installed, or there is no ledger on PostgreSQL.
         """
-        ledger = self._required_ledger()
-        missing = [name for name in _NEEDED if find_spec(name) is None]
-        if missing:
-            raise errors.ConfigurationError(
-                f"a fleet needs {' and '.join(missing)}, not installed here: pip install 'tilia-sdk[fleet]'"
-            )
-        database = (await journal_of(ledger)).database
-        await asyncio.to_thread(import_module, "tilia_async.fleet.worker")
+        url = url_of(self._required_ledger())
+        if self._celery is not None:
+            from tilia_async.fleet.celery import CeleryEngine  # noqa: PLC0415 - needs the extra
+
+            return CeleryEngine(self._celery, url, self._origin)
+        _require("fleet", _PROCRASTINATE)
+        await _load("planning", "procrastinate")
         from tilia_async.fleet.procrastinate import Procrastinate  # noqa: PLC0415 - needs the extra
 
-        return _Opened(database, Procrastinate(url_of(ledger)))
+        return Procrastinate(url)
 
     def _required_ledger(self) -> BlockLedger:
         if self._ledger is None or kind_of(url_of(self._ledger)) is not Kind.POSTGRESQL:
@@ -401,6 +499,23 @@ class Fleet:
                 "TiliaClient(..., ledger=BlockLedger.open('postgresql://…'))"
             )
         return self._ledger
+
+
+def _require(extra: str, libraries: Sequence[str]) -> None:
+    missing = [name for name in libraries if find_spec(name) is None]
+    if missing:
+        raise errors.ConfigurationError(
+            f"a fleet needs {' and '.join(missing)}, not installed here: pip install 'tilia-sdk[{extra}]'"
+        )
+
+
+async def _load(*modules: str) -> None:
+    """Load modules of this room beside the event loop.
+
+    Their libraries take some tenths of a second.
+    """
+    for name in modules:
+        await asyncio.to_thread(import_module, f"tilia_async.fleet.{name}")
 
 
 async def _removed(plan: Plan) -> None:

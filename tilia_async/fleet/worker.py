@@ -8,9 +8,11 @@ import logging
 import os
 import socket
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -22,8 +24,8 @@ from tilia_async.bulk.service import Bulk, job_of
 from tilia_async.fleet.batch_record import BatchRecord
 from tilia_async.fleet.engine import LaterError
 from tilia_async.fleet.pace import Pace, WorkerPermits
-from tilia_async.fleet.procrastinate import Procrastinate, end
 from tilia_async.fleet.sigterm import leaving_on_sigterm
+from tilia_async.fleet.task_end import end
 from tilia_async.ledger.batches import (
     NotTaken,
     Taken,
@@ -39,6 +41,9 @@ from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.record import BlockAction
+
+if TYPE_CHECKING:
+    from tilia_async.fleet.procrastinate import Procrastinate
 
 BATCHES_AT_ONCE: Final = 2
 """Batches that a worker has in hand.
@@ -81,7 +86,6 @@ class Worker:
         self,
         bulk: Bulk,
         database: Database,
-        engine: Procrastinate,
         pace: Pace,
         *,
         concurrency: int,
@@ -90,7 +94,6 @@ class Worker:
     ) -> None:
         self.name: str = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._database = database
-        self._engine = engine
         self._origin = origin
         self._lease = lease
         self._jobs = {action: job_of(bulk, action, concurrency) for action in BlockAction}
@@ -102,20 +105,30 @@ class Worker:
         self._left = asyncio.Event()
         self._failure: Exception | None = None
 
-    async def work(self, *, until_idle: bool) -> None:
+    @property
+    def failure(self) -> Exception | None:
+        """Reason why this worker cannot work, whatever it is given.
+
+        Its credentials, a scope; None: it can.
+        """
+        return self._failure
+
+    async def work(self, engine: Procrastinate, *, until_idle: bool) -> None:
         """Work until it is told to leave.
+
+        Args:
+            engine: delivers the batches.
 
         Raises:
             BulkStoppedError: this worker cannot work, whatever it is given: its credentials, a scope.
             LedgerError: the database cannot be reached.
         """
-        async with self._engine.opened():
-            await self._beat_once()
+        async with engine.opened(), self.present():
             loop = asyncio.get_running_loop()
             with leaving_on_sigterm(lambda: loop.call_soon_threadsafe(self.leave)):
-                sides = [asyncio.create_task(each) for each in (self._beat(), self._steer(), self._watch(until_idle))]
+                watching = asyncio.create_task(self._watch(until_idle))
                 delivering = asyncio.create_task(
-                    self._engine.deliver(
+                    engine.deliver(
                         self.do,
                         self._origin,
                         self._left,
@@ -131,12 +144,27 @@ class Worker:
                     while not delivering.done():
                         with contextlib.suppress(asyncio.CancelledError):
                             await asyncio.wait([delivering])
-                    await end(*sides)
-                    with contextlib.suppress(errors.LedgerError):
-                        await self._database.transact(lambda each: forget_worker(each, self.name))
+                    await end(watching)
         if self._failure is not None:
             raise self._failure
         delivering.result()
+
+    @asynccontextmanager
+    async def present(self) -> AsyncGenerator[None]:
+        """Be among the workers, and do as the jobs are steered.
+
+        Raises:
+            LedgerError: the database cannot be reached at the start.
+        """
+        await self._beat_once()
+        sides = [asyncio.create_task(each) for each in (self._beat(), self._steer())]
+        try:
+            yield
+        finally:
+            self.leave()
+            await end(*sides)
+            with contextlib.suppress(errors.LedgerError):
+                await self._database.transact(lambda each: forget_worker(each, self.name))
 
     def leave(self) -> None:
         """Send nothing more, and settle what is in flight.

@@ -192,6 +192,16 @@ WORKERS: Final = Table(
     Column("expires_at", Double, nullable=False),
 )
 
+MESSAGES: Final = Table(
+    "tilia_fleet_messages",
+    METADATA,
+    # Of a job that an engine outside of the database delivers: its batches.
+    Column("job_id", String(255), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Seconds since 1970, by the database's clock; without, it was not handed to the engine yet.
+    Column("sent_at", Double),
+)
+
 VERSIONS: Final = Table("tilia_ledger_version", METADATA, Column("version", Integer, primary_key=True))
 
 
@@ -236,6 +246,7 @@ MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
         Storage(RECORDS.name, "fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02"),
         Storage(BATCHES.name, "fillfactor = 50"),
     ),
+    (MESSAGES,),
 )
 """Migrations: the additions of each version.
 

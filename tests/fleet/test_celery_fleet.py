@@ -1,0 +1,118 @@
+"""Celery delivers the same batches, and whatever it loses is found in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from support.celery_fleet import Broker, broker_for, kill, new_app
+from support.fleet_worker import Scene, is_finished
+from support.scripted import DONE, Reply, ScriptedTilia, ids, until
+
+from tilia_async import errors
+from tilia_async.fleet import JobState
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def broker(fleet: Scene) -> Iterator[Broker]:
+    with broker_for(fleet) as opened:
+        yield opened
+
+
+async def slowly(_tilia: ScriptedTilia, _account_id: str) -> Reply:
+    await asyncio.sleep(0.05)
+    return DONE
+
+
+async def test_prefork_workers_do_what_is_submitted(fleet: Scene, broker: Broker) -> None:
+    status = await broker.fleet.submit(ids(45), reason="fraud", job_id="wave")
+    assert status.state is JobState.RUNNING
+    assert await asyncio.to_thread(broker.waiting) == 5
+    assert await fleet.rows("SELECT to_regclass('procrastinate_jobs')") == [(None,)]
+    # Of a lost message nobody hears; of one that is not there yet, a worker finds it as it starts.
+    assert await asyncio.to_thread(broker.lose) == 5
+    await fleet.tilia.fleet.pause("wave")
+    await fleet.tilia.fleet.resume("wave")
+    assert await asyncio.to_thread(broker.waiting) == 0, "whoever steers it may not know the broker"
+    with broker.worker() as (process, log):
+        await fleet.until(is_finished)
+        assert process.poll() is None
+        log.seek(0)
+        assert b"Traceback" not in log.read()
+    assert await fleet.states() == dict.fromkeys(ids(45), "confirmed")
+    assert Counter(fleet.scripted.arrived) == Counter(ids(45))
+    assert await fleet.tilia.fleet.workers() == ()
+
+
+async def test_without_a_broker_a_job_is_submitted_and_sent_later(
+    fleet: Scene, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = fleet.tilia.fleet.with_celery(new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//"))
+    with caplog.at_level(logging.WARNING, "tilia_async.fleet"):
+        assert (await away.submit(ids(20), job_id="wave")).state is JobState.RUNNING
+    assert "cannot be reached" in caplog.text
+    assert await fleet.rows("SELECT count(*) FROM tilia_fleet_messages WHERE sent_at IS NULL") == [(2,)]
+    await broker.fleet._send()
+    assert await asyncio.to_thread(broker.waiting) == 2
+    await broker.fleet._send()
+    assert await asyncio.to_thread(broker.waiting) == 2, "what is on its way is not sent again"
+
+
+LATER = "UPDATE tilia_fleet_messages SET sent_at = sent_at - {}; "
+TAKEN = (
+    "UPDATE tilia_bulk_batches SET run_id = 'run', taken_at = 0, expires_at = extract(epoch from now()) + {} "
+    "WHERE number = 0; "
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        pytest.param(LATER.format(700), 2, id="nobody took them"),
+        pytest.param(LATER.format(500), 0, id="they may be on their way"),
+        pytest.param(LATER.format(700) + TAKEN.format(20), 0, id="they may wait behind others"),
+        pytest.param(LATER.format(10) + TAKEN.format(-1), 1, id="who had it died"),
+        pytest.param(
+            "UPDATE tilia_bulk_jobs SET state = 'paused'; UPDATE tilia_fleet_messages SET sent_at = NULL",
+            0,
+            id="the job is paused",
+        ),
+    ],
+)
+async def test_lost_messages_are_found(fleet: Scene, broker: Broker, change: str, again: int) -> None:
+    await broker.fleet.submit(ids(20), job_id="wave")
+    assert await asyncio.to_thread(broker.lose) == 2
+    await fleet.execute(change)
+    await broker.fleet._send()
+    assert await asyncio.to_thread(broker.waiting) == again
+
+
+async def test_each_engine_delivers_its_own_jobs(fleet: Scene, broker: Broker) -> None:
+    await fleet.tilia.fleet.submit(ids(10), job_id="wave")
+    with pytest.raises(errors.ConfigurationError, match="not submitted through Celery"):
+        await broker.fleet.resume("wave")
+    with pytest.raises(errors.ConfigurationError, match="workers of this fleet are Celery's"):
+        await broker.fleet.work()
+    assert (await fleet.tilia.fleet.cancel("wave")).state is JobState.CANCELLED
+
+
+@pytest.mark.nightly
+async def test_killed_prefork_workers_lose_no_account(fleet: Scene, broker: Broker) -> None:
+    fleet.scripted.answer = slowly
+    accounts, kills = ids(400), 3
+    await broker.fleet.submit(accounts, job_id="wave")
+    for kill_number in range(kills):
+        with broker.worker() as (process, _log):
+            await until(lambda goal=(kill_number + 1) * 80: len(fleet.scripted.arrived) > goal, 30)
+            kill(process)
+    with broker.worker() as _:
+        await fleet.until(is_finished, seconds=60)
+    assert await fleet.states() == dict.fromkeys(accounts, "confirmed")
+    arrived = Counter(fleet.scripted.arrived)
+    # Two processes, with four requests each.
+    assert sum(number - 1 for number in arrived.values()) <= kills * 8

@@ -1,0 +1,135 @@
+"""A fleet whose batches Celery delivers by RabbitMQ.
+
+This module is the app, too: a worker finds its settings as JSON in the environment variable ``FLEET``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from typing import IO
+
+import attrs
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from support.fleet_worker import LEASE, Scene
+from support.postgres import unavailable
+from tilia_async import RetryPolicy, TiliaClient
+from tilia_async.fleet import Fleet
+from tilia_async.ledger import BlockLedger
+
+BROKER = os.environ.get("TILIA_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
+
+
+def new_app(queue: str, broker: str = BROKER) -> Celery:
+    """Return an app with a queue of its own."""
+    found = Celery("tilia_fleet", broker=broker, set_as_current=False)
+    found.conf.update(
+        task_default_queue=queue,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=False,
+        broker_connection_timeout=2,
+    )
+    return found
+
+
+@attrs.frozen
+class Broker:
+    """A queue of a test's own, and the fleet that sends to it.
+
+    Attributes:
+        fleet: submits through it.
+        app: sends to it.
+        settings: of a worker.
+    """
+
+    fleet: Fleet
+    app: Celery
+    settings: str
+
+    @contextlib.contextmanager
+    def worker(self, processes: int = 2) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+        """Start a prefork worker, and kill it with its children at the end."""
+        options = [
+            "--pool",
+            "prefork",
+            "--concurrency",
+            str(processes),
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "support.celery_fleet", "worker", "-l", "WARNING", *options],
+                env={
+                    **os.environ,
+                    "FLEET": self.settings,
+                    "C_FORCE_ROOT": "1",
+                    "PYTHONPATH": os.path.dirname(os.path.dirname(__file__)),
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                yield process, log
+            finally:
+                kill(process)
+
+    def waiting(self) -> int:
+        """Return how many messages wait in the queue."""
+        with self.app.connection_for_read() as connection:
+            return connection.default_channel.queue_declare(self.app.conf.task_default_queue, passive=True)[1]
+
+    def lose(self) -> int:
+        """Lose the messages that wait, and return how many they were."""
+        with self.app.connection_for_write() as connection:
+            return connection.default_channel.queue_purge(self.app.conf.task_default_queue) or 0
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker and its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def broker_for(scene: Scene) -> Iterator[Broker]:
+    """Return a queue of its own; skip where no RabbitMQ is."""
+    queue = f"tilia-{uuid.uuid4().hex}"
+    app = new_app(queue)
+    try:
+        app.connection_for_write().ensure_connection(max_retries=1, timeout=2).release()
+    except (OSError, OperationalError) as error:
+        unavailable(f"no RabbitMQ answers at TILIA_TEST_RABBITMQ: {type(error).__name__}")
+    settings = json.dumps({"template": scene.template, "ledger": scene.url, "queue": queue})
+    try:
+        yield Broker(scene.tilia.fleet.with_celery(app, concurrency=4), app, settings)
+    finally:
+        with app.connection_for_write() as connection:
+            connection.default_channel.queue_delete(queue)
+        app.close()
+
+
+if "FLEET" in os.environ:
+    _given = json.loads(os.environ["FLEET"])
+    app = new_app(_given["queue"])
+    _client = TiliaClient(
+        "id",
+        "secret",
+        _given["template"],
+        ledger=BlockLedger.open(_given["ledger"], lease=LEASE),
+        retry=RetryPolicy(attempts=3, initial=0.01),
+    )
+    fleet = _client.fleet.with_celery(app, concurrency=4)
