@@ -147,11 +147,11 @@ async def test_an_account_that_is_given_again_while_it_is_in_hand_is_sent_once_a
 @pytest.mark.parametrize(
     ("found", "outcome", "took_effect"),
     [
-        (ExistingRecord(RecordState.CONFIRMED, None, settled=True), BulkOutcome.SKIPPED, None),
-        (ExistingRecord(RecordState.NOT_FOUND, "404", settled=True), BulkOutcome.NOT_FOUND, False),
-        (ExistingRecord(RecordState.UNKNOWN, "no answer", settled=True), BulkOutcome.UNKNOWN, None),
-        (ExistingRecord(RecordState.CONFIRMED, None, settled=True, overtaken_by=UNDONE), BulkOutcome.OVERTAKEN, True),
-        (ExistingRecord(RecordState.FAILED, "no", settled=True, overtaken_by=UNDONE), BulkOutcome.OVERTAKEN, False),
+        (ExistingRecord(RecordState.CONFIRMED, None), BulkOutcome.SKIPPED, None),
+        (ExistingRecord(RecordState.NOT_FOUND, "404"), BulkOutcome.NOT_FOUND, False),
+        (ExistingRecord(RecordState.UNKNOWN, "no answer"), BulkOutcome.UNKNOWN, None),
+        (ExistingRecord(RecordState.CONFIRMED, None, overtaken_by=UNDONE), BulkOutcome.OVERTAKEN, True),
+        (ExistingRecord(RecordState.FAILED, "no", overtaken_by=UNDONE), BulkOutcome.OVERTAKEN, False),
     ],
 )
 async def test_what_an_earlier_run_left_on_record_is_emitted(

@@ -148,7 +148,8 @@ async def test_what_a_killed_run_had_in_hand_may_have_been_sent(
         client_of(server.template, ledger=ledger) as tilia,
     ):
         with monkeypatch.context() as patched:
-            patched.setattr("tilia_async.bulk.ledger_run.LedgerRun.end", killed)
+            patched.setattr("tilia_async.ledger.journal.Journal.settle", killed)
+            patched.setattr("tilia_async.ledger.journal.Journal.end_run", killed)
             task = asyncio.create_task(tilia.bulk.block(["acct_1"], job_id="wave"))
             await until(lambda: served.blocked)
             task.cancel()
@@ -269,19 +270,20 @@ async def test_nothing_is_sent_while_the_lease_is_not_live(
 
     renew = Journal.renew_run
 
-    async def slow_renewal(journal: Journal, run_id: str, job_id: str, lease: float, *, replaced: str | None) -> None:
+    async def slow_renewal(journal: Journal, run_id: str, lease: float) -> None:
         renewed.set()
         await hold.wait()
-        await renew(journal, run_id, job_id, lease, replaced=replaced)
+        await renew(journal, run_id, lease)
 
     monkeypatch.setattr("tilia_async.ledger.journal.Journal.renew_run", slow_renewal)
-    begin = LedgerRun.begin
+    admit = LedgerRun.admit
 
-    async def begin_and_sleep(record: LedgerRun) -> None:
-        await begin(record)
+    async def admit_and_sleep(record: LedgerRun, works: Sequence[WorkItem]) -> Admitted:
+        admitted = await admit(record, works)
         record._live_until = float("-inf")
+        return admitted
 
-    monkeypatch.setattr(LedgerRun, "begin", begin_and_sleep)
+    monkeypatch.setattr(LedgerRun, "admit", admit_and_sleep)
     job = asyncio.create_task(tilia.bulk.block(ids(3), job_id="wave"))
     async with asyncio.timeout(10):
         await renewed.wait()

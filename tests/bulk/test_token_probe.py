@@ -184,11 +184,3 @@ def test_who_is_probed_is_no_suspect_so_it_gets_one_outcome() -> None:
     assert probe.take_first() is first
     assert probe.served(11.0, OLD).own == [second]
     assert probe.take_first() is None
-
-
-def test_whom_another_run_may_have_is_neither_suspect_nor_witness() -> None:
-    probe, witness, lost, kept = TokenProbe(), account("acct_w"), account("acct_1"), account("acct_2")
-    probe.served(9.0, OLD, witness)
-    refuse(probe, lost, kept, now=10.0)
-    assert probe.drop_unclaimed(lambda work: work is kept) == [lost]
-    assert (probe.suspects, probe.witness(10.0)) == ([kept], None)

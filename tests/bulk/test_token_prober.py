@@ -17,6 +17,7 @@ from tilia_async.bulk.run import Run
 from tilia_async.bulk.token_probe import ENOUGH_TO_PROBE
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.intent import Intent
+from tilia_async.ledger.ledger import journal_of
 from tilia_async.ledger.record import BlockAction
 from tilia_async.models.accounts import Account
 from tilia_async.transport.requestor import TokenWatch
@@ -186,23 +187,22 @@ async def test_when_neither_token_serves_the_job_stops_and_tells_why() -> None:
     assert stopped.value.report.counts[BulkOutcome.REFUSED] == 0
 
 
-async def test_nothing_is_probed_under_a_claim_that_ended_with_its_lease(tmp_path: Path) -> None:
-    """Another run may have the suspect, and an undo may have freed the witness: it would be blocked again."""
+async def test_nothing_is_probed_once_another_run_has_the_job(tmp_path: Path) -> None:
+    """It may have the suspect in hand, and an undoing may have freed the witness: it would be blocked again."""
     sent: list[tuple[str, bool]] = []
 
     async def tilia(account_id: str, watch: TokenWatch) -> None:
         sent.append((account_id, watch.may_renew()))
         watch.generation = 1
-        if account_id == "acct_x" and not watch.may_renew():
-            if len(sent) == 2:
-                # As after a pause of the process that was longer than the lease.
-                record._live_until = float("-inf")
+        if account_id == "acct_x":
+            # As after a pause of the process that was longer than the lease.
+            record._live_until = float("-inf")
+            await (await journal_of(ledger)).end_run(record._run_id)
             raise errors.UnauthorizedError
 
     async with BlockLedger.open(f"sqlite:///{tmp_path}/blocks.db") as ledger:
         record = LedgerRun(ledger, Intent(BlockAction.BLOCK), "wave-7", "https://accounts.example", 1)
-        report, _ = await run(tilia, ["acct_0", "acct_x"], concurrency=1, record=record)
-        records = [each async for each in ledger.records(job_id="wave-7")]
-    assert sent == [("acct_0", False), ("acct_x", False), ("acct_x", False), ("acct_x", True)]
-    assert report.counts[BulkOutcome.DONE] == 2
-    assert sorted(each.account_id for each in records) == ["acct_0", "acct_x"]
+        with pytest.raises(errors.BulkStoppedError, match="another run has the job") as stopped:
+            await run(tilia, ["acct_0", "acct_x"], concurrency=1, record=record)
+    assert isinstance(stopped.value.cause, errors.LedgerError)
+    assert sent == [("acct_0", False), ("acct_x", False)]

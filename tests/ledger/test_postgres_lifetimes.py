@@ -10,7 +10,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from support.postgres import new_database
+
+from tilia_async.ledger import BlockLedger
+from tilia_async.ledger.ledger import journal_of
+from tilia_async.ledger.prepared import Transaction, prepare
+from tilia_async.ledger.statements import statements
 
 SCRIPT = Path(__file__).parents[1] / "support" / "one_loop_per_event.py"
 
@@ -67,3 +73,17 @@ async def test_a_loop_that_is_closed_without_a_word_leaves_no_connection_behind_
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 async def test_a_forked_child_leaves_the_connections_of_its_parent_alone() -> None:
     assert await counted("fork") == [0, 0, 0]
+
+
+async def test_a_transaction_of_a_ledger_may_not_stand_idle_for_long() -> None:
+    async with new_database() as url, BlockLedger.open(url) as ledger:
+        database = (await journal_of(ledger)).database
+
+        def limit(transaction: Transaction) -> object:
+            known = statements(transaction.dialect)
+            assert known.clock is not None
+            transaction.run(known.clock, {})
+            shown = prepare(text("SELECT current_setting('idle_in_transaction_session_timeout')"), transaction.dialect)
+            return transaction.run(shown, {})[0][0]
+
+        assert await database.transact(limit) == "15s"

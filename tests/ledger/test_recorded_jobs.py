@@ -216,19 +216,3 @@ async def test_a_job_whose_process_is_killed_is_taken_up_where_it_was(sandbox: S
         )
         assert not confirmed & set(blocks_sent(sandbox))
         assert await states(ledger) == dict.fromkeys(accounts, RecordState.CONFIRMED)
-
-
-@pytest.mark.nightly
-@pytest.mark.asyncio
-async def test_processes_that_share_a_job_block_each_account_once(sandbox: Sandbox, url: str) -> None:
-    accounts = people(sandbox, 400)
-    environments = [
-        process_settings(sandbox, url, order, lease=30.0, concurrency=16)
-        for order in (accounts, accounts[::-1], random.Random(7).sample(accounts, 400))
-    ]
-    processes = [await job_process(each) for each in environments]
-    told = [json.loads((await process.communicate())[0]) for process in processes]
-    assert Counter(blocks_sent(sandbox)) == dict.fromkeys(accounts, 1)
-    assert sum(each["counts"]["done"] if "done" in each["counts"] else each["counts"]["DONE"] for each in told) == 400
-    async with BlockLedger.open(url) as ledger:
-        assert await states(ledger) == dict.fromkeys(accounts, RecordState.CONFIRMED)

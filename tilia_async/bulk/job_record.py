@@ -22,12 +22,10 @@ class Admitted:
     Attributes:
         mine: they are on record as intended, and this run's to send.
         settled: they have an outcome already, and it is this.
-        held: another run has them in hand.
     """
 
     mine: Sequence[WorkItem]
     settled: Sequence[tuple[WorkItem, ExistingRecord]]
-    held: Sequence[WorkItem]
 
 
 class JobRecord(Protocol):
@@ -39,12 +37,8 @@ class JobRecord(Protocol):
 
     staying: dict[str, tuple[BlockRecord, ...]]
 
-    def has_claimed(self, work: WorkItem) -> bool:
-        """Return True if this run may send it."""
-        ...
-
     def is_live(self, now: float) -> bool:
-        """Return True while nobody can have taken its claims over."""
+        """Return True while nobody can have taken the work over."""
         ...
 
     async def begin(self) -> None:
@@ -92,7 +86,7 @@ class JobRecord(Protocol):
         ...
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
-        """End the claims, and sort out the rest.
+        """End the run, and sort out the rest.
 
         Raises:
             LedgerError: it is not on record.

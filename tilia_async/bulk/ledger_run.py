@@ -1,13 +1,13 @@
 """A job's part in the ledger.
 
-What it claims, what it settles, and how long others keep off.
+What it intends, what it settles, and how long others keep off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ import attrs
 
 from tilia_async.bulk.job_record import Admitted
 from tilia_async.bulk.work_item import WorkItem
+from tilia_async.errors import LedgerError
 from tilia_async.ledger.claims import ExistingRecord, RecordedOutcome, new_run_id
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.ledger import BlockLedger, journal_of
@@ -22,6 +23,7 @@ from tilia_async.ledger.record import BlockRecord, RecordState
 
 if TYPE_CHECKING:
     from tilia_async.ledger.group_commit import OnDurable
+    from tilia_async.ledger.jobs import JobDefinition
     from tilia_async.ledger.journal import Journal
 
 
@@ -37,7 +39,7 @@ _log = logging.getLogger("tilia_async.bulk")
 class LedgerRun:
     """A run of a job in a ledger.
 
-    Its claims live as long as it renews its lease.
+    It alone has the job, as long as it renews its lease.
 
     Attributes:
         staying: accounts that are to be blocked again, because they were, or may have been, unblocked although others
@@ -54,18 +56,11 @@ class LedgerRun:
         self._run_id = ""
         self._live_until = float("-inf")
         self._renewing = asyncio.Lock()
-        self._unsent: dict[str, str] = {}
+        self._unsent: set[str] = set()
         self._enough = max(1, int(concurrency * _MOST_WAITING))
 
-    def has_claimed(self, work: WorkItem) -> bool:
-        """Return True if the claim is this run's.
-
-        It is not if the lease ran out since.
-        """
-        return work.run_id == self._run_id
-
     def is_live(self, now: float) -> bool:
-        """Return True while nobody can have taken its claims over."""
+        """Return True while nobody can have taken the job over."""
         return now < self._live_until
 
     async def begin(self) -> None:
@@ -77,11 +72,10 @@ class LedgerRun:
         """
         # It loads the libraries beside the event loop.
         journal, run_id = await journal_of(self._ledger), new_run_id()
+        from tilia_async.ledger.job_run import RUNNING_HERE  # noqa: PLC0415 - as below
         from tilia_async.ledger.jobs import UNDO, JobDefinition  # noqa: PLC0415 - needs the extra
 
         intent = self._intent
-        if intent.undoes is not None:
-            await _wait_for_end(journal, intent.undoes)
         job = JobDefinition(
             job_id=self._job_id,
             origin=self._origin,
@@ -91,8 +85,14 @@ class LedgerRun:
             review_at=intent.review_at,
             undoes=intent.undoes,
         )
+        dead = await _wait_for_end(journal, job)
         asked = monotonic()
-        begun = await journal.begin_run(run_id, job, self._ledger.lease)
+        RUNNING_HERE.add(run_id)
+        try:
+            begun = await journal.begin_run(run_id, job, self._ledger.lease, dead)
+        except BaseException:  # whatever it is, nothing runs
+            RUNNING_HERE.discard(run_id)
+            raise
         self._intent = attrs.evolve(intent, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
         self._journal, self._run_id = journal, run_id
         self._live_until = asked + self._ledger.lease
@@ -129,28 +129,26 @@ class LedgerRun:
         Raises:
             LedgerError: they are not on record.
         """
-        run_id = self._run_id
-        claims = await self._opened().claim(run_id, self._intent, [work.key for work in works])
-        for work in works:
-            self._unsent.pop(work.key, None)
+        asked = monotonic()
+        names = [work.key for work in works]
+        claims = await self._opened().claim(self._run_id, self._intent, names, self._ledger.lease)
+        self._live_until = max(self._live_until, asked + self._ledger.lease)
         # What an earlier run had may have been sent by that one.
-        self._unsent.update(dict.fromkeys(claims.mine.keys() - claims.doubtful, run_id))
+        self._unsent.update(claims.mine.keys() - claims.doubtful)
         mine: list[WorkItem] = []
         settled: list[tuple[WorkItem, ExistingRecord]] = []
-        held: list[WorkItem] = []
         for work in works:
             found = claims.others.get(work.key)
             if work.key in claims.mine:
                 work.record_id = claims.mine[work.key]
-                work.run_id = run_id
                 work.doubtful = work.doubtful or work.key in claims.doubtful
                 self._set_beside(work, claims.beside.get(work.key, ()))
                 mine.append(work)
-            elif found is not None and found.settled:
+            elif found is not None:
                 settled.append((work, found))
             else:
-                held.append(work)
-        return Admitted(mine, settled, held)
+                raise LedgerError(f"the record of the account {work.key!r} was removed while the job ran")
+        return Admitted(mine, settled)
 
     def _set_beside(self, work: WorkItem, blocks: tuple[BlockRecord, ...]) -> None:
         if self._intent.undoes is None:
@@ -178,12 +176,12 @@ class LedgerRun:
             waiting: how many are answered and not on record; if they are many, it is put there at once.
         """
         # From here on nobody says any more that it was not sent, whether or not this can be written.
-        self._unsent.pop(work.key, None)
+        self._unsent.discard(work.key)
         settlement = RecordedOutcome(work.key, state, error, work.record_id)
-        self._opened().settle_in_time(work.run_id, settlement, on_durable, urgent=waiting >= self._enough)
+        self._opened().settle_in_time(self._run_id, settlement, on_durable, urgent=waiting >= self._enough)
 
     async def end(self, unknown: Sequence[WorkItem]) -> None:
-        """End the claims, and sort out the rest.
+        """End the run, and sort out the rest.
 
         Says which accounts were not sent, and of which nobody knows what became.
 
@@ -192,43 +190,38 @@ class LedgerRun:
         """
         if self._journal is None:
             return
-        ended: dict[str, list[RecordedOutcome]] = {self._run_id: []}
+        from tilia_async.ledger.job_run import RUNNING_HERE  # noqa: PLC0415 - needs the extra
+
         why = "the job was cancelled before the answer came"
-        for work in unknown:
-            self._unsent.pop(work.key, None)
-            ended.setdefault(work.run_id, []).append(
-                RecordedOutcome(work.key, RecordState.UNKNOWN, why, work.record_id)
-            )
+        ended = [RecordedOutcome(each.key, RecordState.UNKNOWN, why, each.record_id) for each in unknown]
+        self._unsent.difference_update(each.key for each in unknown)
         why = "the job ended before this took effect"
-        for key, run_id in self._unsent.items():
-            ended.setdefault(run_id, []).append(RecordedOutcome(key, RecordState.FAILED, why))
-        for run_id, settlements in ended.items():
-            await self._journal.settle(run_id, *settlements)
-        await self._journal.end_run(self._run_id)
+        ended += [RecordedOutcome(key, RecordState.FAILED, why) for key in sorted(self._unsent)]
+        try:
+            await self._journal.settle(self._run_id, *ended)
+            await self._journal.end_run(self._run_id)
+        finally:
+            RUNNING_HERE.discard(self._run_id)
 
     async def _renew_locked(self) -> None:
         """Renew the lease.
 
-        If it has run out, go on as another run, since others may have taken over what this had.
+        If it has run out, another run may have the job, and nothing more is sent.
+
+        Raises:
+            LedgerError: the ledger cannot be written, or another run has the job.
         """
-        journal, lease = self._opened(), self._ledger.lease
         asked = monotonic()
-        if self.is_live(asked):
-            await journal.renew_run(self._run_id, self._job_id, lease)
-            # What came late may have come after others looked.
-            if self.is_live(monotonic()):
-                self._live_until = asked + lease
-                return
-        _log.warning(
-            "the lease of the bulk job %r ran out while it was under way: what was in flight may be sent again by "
-            "another process. Open the ledger with a longer lease than %g seconds",
-            self._job_id,
-            lease,
-        )
-        replaced, self._run_id = self._run_id, new_run_id()
-        asked = monotonic()
-        await journal.renew_run(self._run_id, self._job_id, lease, replaced=replaced)
-        self._live_until = asked + lease
+        was_live = self.is_live(asked)
+        await self._opened().renew_run(self._run_id, self._ledger.lease)
+        self._live_until = max(self._live_until, asked + self._ledger.lease)
+        if not was_live:
+            _log.warning(
+                "the lease of the bulk job %r ran out while it was under way, and nobody took the job over. Open the "
+                "ledger with a longer lease than %g seconds",
+                self._job_id,
+                self._ledger.lease,
+            )
 
     def _opened(self) -> Journal:
         if self._journal is None:
@@ -236,20 +229,33 @@ class LedgerRun:
         return self._journal
 
 
-async def _wait_for_end(journal: Journal, job_id: str) -> None:
-    """Wait until a dead run's claims have ended.
+async def _wait_for_end(journal: Journal, job: JobDefinition) -> Collection[str]:
+    """Wait until no run that may go on has a job, or the one to undo.
 
-    The claims of a run whose process died.
+    Of a process that can be seen from here it is known at once. One elsewhere renews its lease, or is dead once that is
+    over.
+
+    Returns:
+        Runs whose leases are not over, and which are dead.
 
     Raises:
-        ConfigurationError: the job is under way: its process renews its claims.
+        ConfigurationError: another run has the job, or the one to undo is under way.
     """
-    from tilia_async.ledger.jobs import under_way  # noqa: PLC0415 - needs the extra
+    from tilia_async.ledger.jobs import refusal  # noqa: PLC0415 - needs the extra
 
-    first = await journal.live_runs(job_id)
-    live, pause = first, 0.05
-    while live:
-        if any(run_id not in first or ends_at > first[run_id] for run_id, ends_at in live.items()):
-            raise under_way(job_id)
+    names = {job.job_id, job.undoes}
+    pause, first = 0.05, dict[str, float]()
+    while True:
+        runs = await journal.live_runs(job.job_id, job.undoes)
+        dead = {each.run_id for each in runs if each.is_dead}
+        left = [each for each in runs if each.run_id not in dead and each.job_id in names]
+        if not left:
+            return dead
+        if not first:
+            first = {each.run_id: each.expires_at for each in left}
+            _log.info("the job %r ran %s: waiting until its lease is renewed or over", left[0].job_id, left[0].place)
+        for each in left:
+            if each.is_seen or each.expires_at > first.get(each.run_id, 0.0):
+                raise refusal(each, job.job_id)
         await asyncio.sleep(pause)
-        live, pause = await journal.live_runs(job_id), min(2 * pause, 1.0)
+        pause = min(2 * pause, 1.0)

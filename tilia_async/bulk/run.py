@@ -160,12 +160,9 @@ class Run:
 
     async def _feed(self) -> None:
         """Bring what has arrived to the queue, on record first."""
-        held: list[WorkItem] = []
         while (arrived := await self._arrivals.take()) and not self._stop.called:
-            held += await self._admission.admit(self._completion.new([WorkItem(each) for each in arrived]))
-            held = await self._admission.wait_for(held, 2 * self._job.concurrency)
+            await self._admission.admit(self._completion.new([WorkItem(each) for each in arrived]))
             await self._queue.room()
-        await self._admission.wait_for(held, 0)
         self._queue.complete()
 
     async def _work(self) -> None:
@@ -174,12 +171,7 @@ class Run:
                 refusal = errors.InvalidRequestError({"account_id": work.problems}, operation=self._job.operation)
                 await self._completion.finish(work, RecordState.FAILED, refusal)
             elif await self._slots.take(work):
-                if self._record is None or self._record.has_claimed(work):
-                    await self._send(work)
-                else:
-                    self._slots.answered()
-                    self._slots.settled(work)
-                    await self._admission.claim_again(self._record, work)
+                await self._send(work)
             else:
                 self._queue.put_back(work)
 

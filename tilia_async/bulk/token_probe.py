@@ -9,7 +9,7 @@ This has no clock and no task of its own, and sends nothing: ``token_prober`` do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -183,18 +183,6 @@ class TokenProbe:
         A call that is served meanwhile does not judge it, so it gets one outcome.
         """
         return self._suspects.pop(0)[1] if self._suspects else None
-
-    def drop_unclaimed(self, is_claimed: Callable[[WorkItem], bool]) -> Sequence[WorkItem]:
-        """Forget whom another run may have taken over.
-
-        Returns:
-            The suspects among them.
-        """
-        if self._witness is not None and not is_claimed(self._witness[1]):
-            self._witness = None
-        dropped = [work for _, work in self._suspects if not is_claimed(work)]
-        self._suspects = [each for each in self._suspects if is_claimed(each[1])]
-        return dropped
 
     def _is_hopeless(self, failure: errors.UnauthorizedError) -> bool:
         """Return True if the refusals are the job's.

@@ -142,9 +142,6 @@ class TokenProber:
             await self._record.revive()
         except errors.LedgerError as error:
             self._stop.call(error)
-        # Another run may have taken over what was claimed under a lease that ran out, and an undo may have freed it.
-        for work in self._rules.drop_unclaimed(self._record.has_claimed):
-            self._queue.put_back(work)
         return not self._stop.called
 
     async def _send(self, work: WorkItem, watch: _Watch) -> tuple[errors.TiliaError | None, Account | None]:

@@ -27,7 +27,6 @@ class WorkItem:
         epoch: of the permit under which it was sent last, where permits are shared.
         is_open: it counts among those that were sent and are not settled on record.
         record_id: of its record in the ledger.
-        run_id: of the run that claimed it there.
         served_before: calls of the job that had been served at this account's last 429 or 503.
         throttled: how often Tilia asked for less although it served others meanwhile.
         asked: it was asked for a second time, with a token that would be replaced.
@@ -50,7 +49,6 @@ class WorkItem:
         "key",
         "problems",
         "record_id",
-        "run_id",
         "served_before",
         "throttled",
     )
@@ -66,7 +64,6 @@ class WorkItem:
         self.epoch: int = 0
         self.is_open: bool = False
         self.record_id: int | None = None
-        self.run_id: str = ""
         self.served_before: int = -1
         self.throttled: int = 0
         self.asked: bool = False

@@ -47,10 +47,6 @@ class BatchRecord:
         """All of it has an outcome on record."""
         return not self._left
 
-    def has_claimed(self, work: WorkItem) -> bool:  # noqa: ARG002 - the batch is claimed as a whole
-        """Return True: what is lost has no lease."""
-        return True
-
     def is_live(self, now: float) -> bool:
         """Return True while nobody can have taken the batch."""
         return now < self._live_until and not self.is_lost
@@ -85,7 +81,7 @@ class BatchRecord:
         for work in works:
             work.record_id = self._batch.left[work.key]
             work.doubtful = work.key in self._doubtful
-        return Admitted(works, (), ())
+        return Admitted(works, ())
 
     def settle(
         self, work: WorkItem, state: RecordState, error: str | None, on_durable: OnDurable, *, waiting: int

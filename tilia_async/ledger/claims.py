@@ -32,12 +32,11 @@ class RecordedOutcome:
 
 @attrs.frozen
 class ExistingRecord:
-    """A record that a run could not claim.
+    """A record that needs nothing more from a run.
 
     Attributes:
         state: what is on record.
         error: its text.
-        settled: it needs nothing more from this run; else somebody has it in hand.
         overtaken_by: the record that undid, or may have undone, what the job had confirmed or has left to do.
         overtaken_perhaps: that record may be the older one.
         others: the blocks for which it was kept.
@@ -45,7 +44,6 @@ class ExistingRecord:
 
     state: RecordState
     error: str | None
-    settled: bool
     overtaken_by: BlockRecord | None = None
     overtaken_perhaps: bool = False
     others: tuple[BlockRecord, ...] = ()

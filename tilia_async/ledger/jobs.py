@@ -5,24 +5,28 @@ What runs later under the same name has to agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
-from sqlalchemy import Row, select, update
+from sqlalchemy import Column, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.errors import ConfigurationError
 from tilia_async.ledger.database import clock, database_now
+from tilia_async.ledger.job_run import JobRun, this_host, this_process
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.record import BlockAction
 from tilia_async.ledger.schema import BATCHES, JOBS, RECORDS, RUNS
-from tilia_async.ledger.statements import IS_LIVE, LIVE_RUNS
+from tilia_async.ledger.statements import IS_LIVE
 
 UNDO: Final = "undo"
 """The action of a job that lifts what another blocked."""
+
+_JOB_RUN: Final[list[Column[Any]]] = [RUNS.c[each.name] for each in attrs.fields(JobRun)]
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +110,7 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
         BATCHES.c.job_id == job_id, BATCHES.c.run_id.is_not(None), BATCHES.c.expires_at > database_now()
     )
     if (await connection.execute(in_hand.limit(1))).scalar() is not None:
-        raise under_way(job_id)
+        raise under_way(job_id, "in a fleet")
     if begun is not None and begun.origin != origin:
         raise ConfigurationError(
             f"the job {job_id!r} of this ledger was begun at {begun.origin}, and this client is for {origin}: "
@@ -114,18 +118,62 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
         )
 
 
-def under_way(job_id: str) -> ConfigurationError:
+def under_way(job_id: str, place: str) -> ConfigurationError:
     """Return the error for undoing a running job."""
-    return ConfigurationError(f"the job {job_id!r} is under way: stop it before you undo it")
+    return ConfigurationError(f"the job {job_id!r} is under way {place}: stop it before you undo it")
 
 
-async def live_runs(connection: AsyncConnection, job_id: str) -> Mapping[str, float]:
-    """Return the ends of the claims of live runs.
+async def live_runs(connection: AsyncConnection, job_id: str, undoes: str | None) -> Sequence[JobRun]:
+    """Return the runs that a run of a job must not meet.
 
-    For each run of a job that is under way, by the database's clock.
+    Those of the job itself, of the one that it undoes, and of those that undo it.
     """
-    rows = await connection.execute(LIVE_RUNS, {"job": job_id})
-    return {str(run_id): float(expires_at) for run_id, expires_at in rows}
+    undoing = select(JOBS.c.job_id).where(JOBS.c.undoes == job_id)
+    related = RUNS.c.job_id.in_([job_id, undoes or job_id]) | RUNS.c.job_id.in_(undoing)
+    rows = await connection.execute(select(*_JOB_RUN).where(related, IS_LIVE))
+    return [JobRun(*row) for row in rows]
+
+
+async def enter_run(
+    connection: AsyncConnection, run_id: str, job: JobDefinition, lease: float, dead: Collection[str]
+) -> None:
+    """Enter a run of a job, in place of those that are over.
+
+    A run that is over finds itself gone when it wakes up, and does nothing more.
+
+    Args:
+        dead: runs whose processes are known to be dead, although their leases are not over.
+
+    Raises:
+        ConfigurationError: another run has the job; or the one to undo is under way.
+    """
+    found = await live_runs(connection, job.job_id, job.undoes)
+    over = [each.run_id for each in found if each.run_id in dead]
+    names = {job.job_id, job.undoes or job.job_id}
+    undoing = select(JOBS.c.job_id).where(JOBS.c.undoes == job.job_id)
+    related = RUNS.c.job_id.in_(sorted(names)) | RUNS.c.job_id.in_(undoing)
+    # The condition is looked at once more for a row that is being renewed.
+    await connection.execute(delete(RUNS).where(related & ~IS_LIVE | RUNS.c.run_id.in_(over)))
+    # A day is longer than any lease.
+    await connection.execute(delete(RUNS).where(RUNS.c.expires_at < database_now() - 86_400.0))
+    for each in await live_runs(connection, job.job_id, job.undoes):
+        if each.job_id in names:
+            raise refusal(each, job.job_id)
+    row = {
+        "run_id": run_id,
+        "job_id": job.job_id,
+        "expires_at": database_now() + lease,
+        "host": this_host(),
+        "pid": os.getpid(),
+        "process": this_process(),
+        "started_at": database_now(),
+    }
+    await connection.execute(RUNS.insert().values(row))
+
+
+def refusal(run: JobRun, job_id: str) -> ConfigurationError:
+    """Return the error for a job that meets another run."""
+    return run.refusal() if run.job_id == job_id else under_way(run.job_id, run.place)
 
 
 async def _begun(connection: AsyncConnection, job_id: str) -> Row[tuple[object, ...]] | None:

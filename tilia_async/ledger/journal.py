@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, cast
 
@@ -11,11 +11,13 @@ import orjson
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tilia_async.errors import LedgerError
 from tilia_async.ledger.claims import NO_CLAIMS, Claims, ExistingRecord, RecordedOutcome
-from tilia_async.ledger.database import Database, database_now
+from tilia_async.ledger.database import Database
 from tilia_async.ledger.group_commit import GroupCommit, OnDurable
 from tilia_async.ledger.intent import Intent
-from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, live_runs, under_way
+from tilia_async.ledger.job_run import JobRun
+from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, enter_run, live_runs
 from tilia_async.ledger.prepared import Prepared, Row, Transaction
 from tilia_async.ledger.record import BlockAction, BlockRecord, RecordSource, RecordState, kept_because
 from tilia_async.ledger.schema import RUNS
@@ -47,17 +49,17 @@ class _Settled:
     settlement: RecordedOutcome
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Renewed:
-    """A run whose claims live on.
+    """A run whose lease is renewed.
 
-    And the one that it goes on from, whose claims end.
+    Attributes:
+        is_lost: another run has the job.
     """
 
     run_id: str
-    job_id: str
     lease: float
-    replaced: str | None
+    is_lost: bool = False
 
 
 @attrs.define(eq=False)
@@ -77,13 +79,17 @@ class _Look:
 class _Claiming:
     """Accounts that a run asks for, and the result.
 
-    The accounts are in the order of their names.
+    Attributes:
+        names: in the order of their names.
+        is_lost: another run has the job, and nothing was claimed.
     """
 
     run_id: str
     intent: Intent
     names: Sequence[str]
+    lease: float
     claims: Claims = NO_CLAIMS
+    is_lost: bool = False
 
 
 _Entry: TypeAlias = _Intended | _Settled | _Claiming | _Renewed
@@ -143,10 +149,10 @@ class Journal:
         """
         self._entries.put(_Settled(run_id, settlement), on_durable=on_durable, urgent=urgent)
 
-    async def claim(self, run_id: str, intent: Intent, account_ids: Sequence[str]) -> Claims:
+    async def claim(self, run_id: str, intent: Intent, account_ids: Sequence[str], lease: float) -> Claims:
         """Put the intents of a job on record.
 
-        For those accounts that need something and that no live run has in hand.
+        For those accounts that need something. It renews the run's lease.
 
         Args:
             account_ids: each at most once.
@@ -155,50 +161,52 @@ class Journal:
             LedgerError: nothing of it is on record, and nothing of it must be sent.
         """
         # In one order everywhere: two processes that lock the same rows in different orders wait for each other.
-        claiming = _Claiming(run_id, intent, sorted(account_ids))
+        claiming = _Claiming(run_id, intent, sorted(account_ids), lease)
         if account_ids:
             await self._entries.add(claiming, urgent=False)
+        if claiming.is_lost:
+            raise _taken_over()
         return claiming.claims
 
-    async def begin_run(self, run_id: str, job: JobDefinition, lease: float) -> JobDefinition:
-        """Enter a run of a job.
+    async def begin_run(
+        self, run_id: str, job: JobDefinition, lease: float, dead: Collection[str] = ()
+    ) -> JobDefinition:
+        """Enter a run of a job, in place of those that are over.
 
-        Its claims live as long as it renews its lease (in seconds).
+        It has the job as long as it renews its lease (in seconds).
+
+        Args:
+            dead: runs whose processes are known to be dead.
 
         Returns:
             The job as it was begun.
 
         Raises:
             LedgerError: it is not on record.
-            ConfigurationError: the job was begun as another one, or is being undone; or the one to undo is under way,
-                or there is nothing to undo.
+            ConfigurationError: another run has the job; it was begun as another one, or is being undone; or the one to
+                undo is under way, or there is nothing to undo.
         """
 
         async def work(connection: AsyncConnection) -> JobDefinition:
             await _lock_undoing(connection)
-            # A day is longer than any lease: these belong to processes that died, and their claims have ended.
-            await connection.execute(delete(RUNS).where(RUNS.c.expires_at < database_now() - 86_400.0))
             if job.undoes is not None:
                 await check_undoable(connection, job.undoes, job.origin)
-                if await live_runs(connection, job.undoes):
-                    raise under_way(job.undoes)
-            begun = await enter_job(connection, job)
-            await _enter_run(connection, run_id, job.job_id, lease)
-            return begun
+            await enter_run(connection, run_id, job, lease, dead)
+            return await enter_job(connection, job)
 
         return await self.database.write(work)
 
-    async def live_runs(self, job_id: str) -> Mapping[str, float]:
-        """Return the live runs of a job.
+    async def live_runs(self, job_id: str, undoes: str | None = None) -> Sequence[JobRun]:
+        """Return the runs that a run of a job must not meet.
 
-        With the times when their claims end if they are not renewed.
+        Those of the job, of the one that it undoes, and of those that undo it.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
 
-        async def work(connection: AsyncConnection) -> Mapping[str, float]:
-            return await live_runs(connection, job_id)
+        async def work(connection: AsyncConnection) -> Sequence[JobRun]:
+            return await live_runs(connection, job_id, undoes)
 
         return await self.database.read(work)
 
@@ -214,28 +222,28 @@ class Journal:
         await self._looks.add(look)
         return look.others
 
-    async def renew_run(self, run_id: str, job_id: str, lease: float, *, replaced: str | None = None) -> None:
-        """Prolong the claims of a run.
+    async def renew_run(self, run_id: str, lease: float) -> None:
+        """Prolong the lease of a run.
 
-        They live that much longer, in seconds from now, by the database's clock.
+        It ends that many seconds from now, by the database's clock.
 
-        It shares the transaction of what is claimed and settled: a run that gets that on record keeps its claims, too.
-
-        Args:
-            replaced: a run whose claims end, because this one goes on in its place.
+        It shares the transaction of what is claimed and settled.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not on record; or another run has the job, because the lease was over.
         """
-        await self._entries.add(_Renewed(run_id, job_id, lease, replaced))
+        renewed = _Renewed(run_id, lease)
+        await self._entries.add(renewed)
+        if renewed.is_lost:
+            raise _taken_over()
 
     async def end_run(self, run_id: str) -> None:
-        """End the claims of a run.
+        """End a run.
 
         Another may go on at once.
 
         Raises:
-            LedgerError: it is not on record; the claims end by themselves.
+            LedgerError: it is not on record; its lease ends by itself.
         """
 
         async def work(connection: AsyncConnection) -> None:
@@ -264,15 +272,15 @@ def _enter(transaction: Transaction, entries: Sequence[_Entry]) -> None:
         transaction.run(known.lock_undoing, {"lock": _UNDO_LOCK})
     now = _now(transaction, known)
     for each in entries:
-        if isinstance(each, _Renewed):
-            transaction.run(known.renew_run, {"run": each.run_id, "job": each.job_id, "lease": each.lease})
-            if each.replaced is not None:
-                transaction.run(known.end_run, {"run": each.replaced})
+        if isinstance(each, _Renewed | _Claiming):
+            # Whoever takes the job over removes the run, and waits for this transaction.
+            each.is_lost = not transaction.run(known.renew_run, {"run": each.run_id, "lease": each.lease})
     for each in intents:
         transaction.run(known.intend, _row(each.intent, each.run_id, now, RecordSource.CALL, each.account_id))
     _settle(transaction, known, settled, now)
     for asked in claiming:
-        asked.claims = _claim(transaction, known, asked, now)
+        if not asked.is_lost:
+            asked.claims = _claim(transaction, known, asked, now)
 
 
 def _now(transaction: Transaction, known: Statements) -> datetime:
@@ -297,9 +305,11 @@ async def _lock_undoing(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-async def _enter_run(connection: AsyncConnection, run_id: str, job_id: str, lease: float) -> None:
-    row = {"run_id": run_id, "job_id": job_id, "expires_at": database_now() + lease}
-    await connection.execute(RUNS.insert().values(row))
+def _taken_over() -> LedgerError:
+    return LedgerError(
+        "another run has the job now, because this one was not heard of for the time of its lease: here nothing more "
+        "is sent"
+    )
 
 
 def _settle(transaction: Transaction, known: Statements, settled: Sequence[_Settled], now: datetime) -> None:
@@ -329,7 +339,8 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
     if asked.intent.undoes is not None:
         return _claim_to_undo(transaction, known, asked, asked.intent.undoes, now)
     new = _taken(transaction, known.enter, asked, asked.names, now)
-    claims, found, left = new, dict[str, ExistingRecord](), dict[str, ExistingRecord]()
+    claims, found = new, dict[str, ExistingRecord]()
+    left: Mapping[str, ExistingRecord] = {}
     if old := [name for name in asked.names if name not in new.mine]:
         left = _left_alone(transaction, known, asked, old)
         old = [name for name in old if name not in left]
@@ -346,23 +357,16 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
 
 def _left_alone(
     transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
-) -> dict[str, ExistingRecord]:
-    """Find what is left and was changed back since.
-
-    The job has it left to do, it is in nobody's hand, and nobody asks for it now.
-    """
+) -> Mapping[str, ExistingRecord]:
+    """Find what is left to do and was changed back since."""
     job_id = asked.intent.job_id
     if job_id is None:
         return {}
-    sought = {"job": job_id, "what": asked.intent.action.value, "names": listed(names)}
-    rows = [row for row in transaction.run(known.look, sought) if row[1] in OPEN and row[3] != asked.run_id]
+    rows = [row for row in _looked(transaction, known, asked, names) if row[1] in OPEN and row[3] != asked.run_id]
     if not rows:
         return {}
-    live = {run_id for run_id, _ in transaction.run(known.live_runs, {"job": job_id})}
-    found = {str(row[0]): _found_in(row, asked.run_id) for row in rows if row[3] not in live}
-    standing = standings(transaction, sorted(found))
-    existing = _with_opposites(job_id, asked.intent.action, found, standing)
-    return {name: attrs.evolve(each, settled=True) for name, each in existing.items() if each.overtaken_by is not None}
+    found = {str(row[0]): _found_in(row) for row in rows}
+    return _with_opposites(job_id, asked.intent.action, found, standings(transaction, sorted(found)))
 
 
 def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming, undone: str, now: datetime) -> Claims:
@@ -370,9 +374,11 @@ def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming
 
     The others are kept; that is on record in the same transaction.
     """
-    before = _found(transaction, known, asked, asked.names)
+    rows = _looked(transaction, known, asked, asked.names)
+    before = {str(row[0]): _found_in(row) for row in rows}
+    done = {str(row[0]) for row in rows if row[1] not in OPEN or row[3] == asked.run_id}
     standing = standings(transaction, asked.names)
-    plan = _plan(asked.names, before, standing, undone)
+    plan = _plan([name for name in asked.names if name not in done or _is_kept(before[name])], before, standing, undone)
     wanted = sorted([*plan.lift, *plan.keep])
     claims = _taken(transaction, known.claim, asked, wanted, now)
     kept = {name: others for name, others in plan.keep.items() if name in claims.mine}
@@ -384,7 +390,7 @@ def _claim_to_undo(transaction: Transaction, known: Statements, asked: _Claiming
         mine={name: record_id for name, record_id in claims.mine.items() if name not in kept},
         others={
             **_overtaken(asked, left, standing),
-            **dict.fromkeys(plan.free, ExistingRecord(RecordState.CONFIRMED, None, settled=True)),
+            **dict.fromkeys(plan.free, ExistingRecord(RecordState.CONFIRMED, None)),
             **{name: _kept(others) for name, others in kept.items()},
         },
         doubtful=claims.doubtful,
@@ -411,15 +417,10 @@ class _Plan:
 def _plan(
     names: Sequence[str], before: Mapping[str, ExistingRecord], standing: Mapping[str, Standing], undone: str
 ) -> _Plan:
-    """Decide about each account.
-
-    Those that have their outcome already are left out.
-    """
+    """Decide about each account that has no outcome for good."""
     plan = _Plan()
     for name in names:
         earlier, account = before.get(name), standing.get(name, Standing())
-        if earlier is not None and earlier.settled and earlier.state is not RecordState.KEPT:
-            continue
         others = account.blocks(without=undone)
         if earlier is not None and earlier.state in _MAYBE_SENT:
             plan.lift[name] = others
@@ -435,8 +436,13 @@ def _plan(
 _MAYBE_SENT: Final = frozenset({RecordState.INTENDED, RecordState.UNKNOWN})
 
 
+def _is_kept(earlier: ExistingRecord) -> bool:
+    """Tell whether an account was kept: that is looked at again, for the other block may be gone."""
+    return earlier.state is RecordState.KEPT
+
+
 def _kept(others: tuple[BlockRecord, ...]) -> ExistingRecord:
-    return ExistingRecord(RecordState.KEPT, kept_because(others), settled=True, others=others)
+    return ExistingRecord(RecordState.KEPT, kept_because(others), others=others)
 
 
 def _taken(
@@ -454,16 +460,19 @@ def _taken(
 def _found(
     transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
 ) -> dict[str, ExistingRecord]:
+    return {str(row[0]): _found_in(row) for row in _looked(transaction, known, asked, names)}
+
+
+def _looked(transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]) -> Sequence[Row]:
     if not names:
-        return {}
+        return ()
     sought = {"job": asked.intent.job_id, "what": asked.intent.action.value, "names": listed(names)}
-    return {str(row[0]): _found_in(row, asked.run_id) for row in transaction.run(known.look, sought)}
+    return transaction.run(known.look, sought)
 
 
-def _found_in(row: Row, run_id: str) -> ExistingRecord:
-    _, state, error, in_hand_of, is_settled = row
-    settled = state not in OPEN or (in_hand_of == run_id and bool(is_settled))
-    return ExistingRecord(RecordState(str(state)), None if error is None else str(error), settled)
+def _found_in(row: Row) -> ExistingRecord:
+    _, state, error, _ = row
+    return ExistingRecord(RecordState(str(state)), None if error is None else str(error))
 
 
 def _overtaken(

@@ -106,14 +106,30 @@ ONCE_FOR_EVENT: Final = Index(
     postgresql_where=text("source = 'webhook'"),
 )
 
-RUNS: Final = Table(
-    "tilia_bulk_runs",
+
+def _runs(metadata: MetaData, *added: SchemaItem) -> Table:
+    return Table(
+        "tilia_bulk_runs",
+        metadata,
+        Column("run_id", String(64), primary_key=True),
+        Column("job_id", String(255), nullable=False),
+        # Seconds since 1970, by the database's clock.
+        Column("expires_at", Double, nullable=False),
+        *added,
+    )
+
+
+RUNS: Final = _runs(
     METADATA,
-    Column("run_id", String(64), primary_key=True),
-    Column("job_id", String(255), nullable=False),
-    # Seconds since 1970, by the database's clock.
-    Column("expires_at", Double, nullable=False),
+    # Where it runs, and since when; of a fleet's submitter only the lease is of interest.
+    Column("host", String(255)),
+    Column("pid", Integer),
+    Column("process", String(255)),
+    Column("started_at", Double),
 )
+
+_FIRST_RUNS: Final = _runs(MetaData())
+"""The runs as the first version had them."""
 
 JOBS: Final = Table(
     "tilia_bulk_jobs",
@@ -227,7 +243,7 @@ class Storage:
 Addition: TypeAlias = Table | Index | NewColumn | Storage
 
 MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
-    (_FIRST_RECORDS, RUNS, _FIRST_JOBS),
+    (_FIRST_RECORDS, _FIRST_RUNS, _FIRST_JOBS),
     (BY_REVIEW, ONCE_FOR_EVENT),
     (
         *(
@@ -246,7 +262,10 @@ MIGRATIONS: Final[tuple[tuple[Addition, ...], ...]] = (
         Storage(RECORDS.name, "fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02"),
         Storage(BATCHES.name, "fillfactor = 50"),
     ),
-    (MESSAGES,),
+    (
+        MESSAGES,
+        *(NewColumn(RUNS.name, column) for column in RUNS.c if column.name not in _FIRST_RUNS.c),
+    ),
 )
 """Migrations: the additions of each version.
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
-    delete,
     func,
     insert,
     or_,
@@ -59,8 +58,6 @@ IS_LIVE: Final = RUNS.c.expires_at.between(database_now(), database_now() + LONG
 
 A lease that ends further ahead than any may was given before the clock was set back.
 """
-
-LIVE_RUNS: Final = select(RUNS.c.run_id, RUNS.c.expires_at).where(RUNS.c.job_id == bindparam("job"), IS_LIVE)
 
 _SETTINGS: Final = {
     # A process that is stopped in a transaction would have others wait for its rows until they give up, after 30 s.
@@ -103,13 +100,12 @@ class Statements:
         intend: enters the record of a single call; its parameters are the columns of an intent.
         enter: enters new records; returns their accounts, states, and ids. Its other parameters are the columns of an
             intent.
-        claim: enters new records, and takes over those that are open and in nobody's hand; returns the accounts of
-            both, the states, and the ids: one that was taken over and may have been sent is unknown. Its other
-            parameters are the columns of an intent.
+        claim: enters new records, and takes over those that are open; returns the accounts of both, the states, and
+            the ids: one that was taken over and may have been sent is unknown. Its other parameters are the columns of
+            an intent.
         look: the records of ``job`` and ``what`` (an action) with those names.
-        live_runs: the runs of ``job`` that are under way, and when their claims end.
-        renew_run: lets the claims of ``run``, of ``job``, live ``lease`` seconds from now.
-        end_run: ends those of ``run``.
+        renew_run: lets the lease of ``run`` end ``lease`` seconds from now, and returns its id; nothing if another run
+            has taken its job over.
         settle: sets ``new_state`` and ``at`` of the records with these ``ids``, a JSON list, that ``run`` has in hand.
         settle_with_error: does so for one ``id``, with ``new_error``.
         settle_account: does so for one ``account``, with ``new_error``.
@@ -122,9 +118,7 @@ class Statements:
     enter: Prepared
     claim: Prepared
     look: Prepared
-    live_runs: Prepared
     renew_run: Prepared
-    end_run: Prepared
     settle: Prepared
     settle_with_error: Prepared
     settle_account: Prepared
@@ -149,14 +143,12 @@ def statements(dialect: str) -> Statements:
         ),
         claim=prepare(_claim(dialect, names), dialect),
         look=prepare(
-            select(_R.account_id, _R.state, _R.error, _R.run_id, _R.settled_at.is_not(None).label("is_settled")).where(
+            select(_R.account_id, _R.state, _R.error, _R.run_id).where(
                 _R.job_id == bindparam("job"), _R.action == bindparam("what"), named(dialect)
             ),
             dialect,
         ),
-        live_runs=prepare(LIVE_RUNS, dialect),
-        renew_run=prepare(_renew_run(dialect), dialect),
-        end_run=prepare(delete(RUNS).where(RUNS.c.run_id == bindparam("run")), dialect),
+        renew_run=prepare(_RENEW_RUN, dialect),
         settle=prepare(outcome.where(_is_among(_R.id, ids, dialect)).values(error=None), dialect),
         settle_with_error=prepare(with_error.where(_R.id == bindparam("record")), dialect),
         settle_account=prepare(with_error.where(_R.account_id == bindparam("account")), dialect),
@@ -209,18 +201,15 @@ def _enter(dialect: str, names: FromClause) -> postgresql.Insert | sqlite.Insert
     return enter(RECORDS).from_select([column.name for column in INTENT_COLUMNS], chosen)
 
 
-def _renew_run(dialect: str) -> Executable:
-    enter = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    until = database_now() + bindparam("lease", type_=Double)
-    renewed = enter(RUNS).values(run_id=bindparam("run"), job_id=bindparam("job"), expires_at=until)
-    return renewed.on_conflict_do_update(
-        index_elements=[RUNS.c.run_id], set_={"expires_at": renewed.excluded.expires_at}
-    )
+_RENEW_RUN: Final = (
+    update(RUNS)
+    .where(RUNS.c.run_id == bindparam("run"))
+    .values(expires_at=database_now() + bindparam("lease", type_=Double))
+    .returning(RUNS.c.run_id)
+)
 
 
 def _claim(dialect: str, names: FromClause) -> Executable:
-    # No correlated EXISTS: inside ON CONFLICT that gets a FROM of its own, and one live claim would hold back all.
-    live_runs = select(RUNS.c.run_id).where(IS_LIVE)
     statement = _enter(dialect, names)
     taken: Insert = statement.on_conflict_do_update(
         index_elements=_ONE_FOR_A_JOB,
@@ -228,11 +217,10 @@ def _claim(dialect: str, names: FromClause) -> Executable:
             # Whoever takes over does it now.
             **{name: statement.excluded[name] for name in ("reason", "actor", "review_at", "requested_at", "run_id")},
             "settled_at": None,
-            # What had no effect for certain is as good as new. All else may have been sent by the one who had it.
+            # What had no effect for certain is as good as new. All else may have been sent by the run that had it: one
+            # run at a time has a job, so that has ended.
             "state": case((_IS_WITHOUT_EFFECT, RecordState.INTENDED.value), else_=RecordState.UNKNOWN.value),
         },
-        where=(_IS_OPEN | (_R.state == RecordState.KEPT.value))
-        & (_R.run_id != statement.excluded.run_id)
-        & _R.run_id.not_in(live_runs),
+        where=(_IS_OPEN | (_R.state == RecordState.KEPT.value)) & (_R.run_id != statement.excluded.run_id),
     )
     return taken.returning(*_CLAIMED)
