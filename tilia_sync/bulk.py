@@ -108,7 +108,8 @@ class Bulk:
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, is being undone, or
+                runs in another process: one at a time runs a job.
             BulkStoppedError: the job stopped, for a reason that is the job's: credentials, a scope, the ledger, twenty
                 accounts in a row given up without a usable answer, half a minute of nothing but 429 and 503, or a
                 longer ``Retry-After`` than the ``retry`` waits out. ``.report`` has what was done.
@@ -162,7 +163,8 @@ class Bulk:
 
         Raises:
             InvalidRequestError: an argument cannot be one.
-            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, or is being undone.
+            ConfigurationError: a ``job_id`` and no ledger; or the job was begun as another one, is being undone, or
+                runs in another process: one at a time runs a job.
             BulkStoppedError: the job stopped, for a reason that is the job's. ``.report`` has what was done.
 
         Source: fact sheet "guides", G3; scope ``unblock_accounts``.
@@ -298,7 +300,7 @@ class Bulk:
         is the job's: another is another block, and the account is ``KEPT``.
 
         Args:
-            job_id: of the job to undo. It has to have ended; if its process died, its claims are waited for.
+            job_id: of the job to undo. It has to have ended, or its process to have died.
             reason: why, for your ledger.
             actor: who, for your ledger.
             concurrency: the most requests in flight, at least 1; never more than the client's connections.

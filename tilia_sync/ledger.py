@@ -40,7 +40,7 @@ class BlockLedger:
     database, and a SQLite file on one machine.
 
     Attributes:
-        lease: seconds after which a job's claims can be taken over if its process died.
+        lease: seconds after which a job can be taken over if its process died.
     """
 
     lease: float
@@ -59,7 +59,8 @@ class BlockLedger:
 
         Args:
             url: where it is. A relative file lies in the working directory.
-            lease: how long the claims of a bulk job live after its process has died, in seconds, 60 at most.
+            lease: seconds for which a bulk job stays with its process unless that says that it lives, 60 at most. A
+                process that died on the same Linux host, in the same container, is replaced at once.
 
         Raises:
             ConfigurationError: the URL is of another kind, or its extra is not installed.

@@ -16,6 +16,7 @@ from support.commands import TILIA, blocks, environment, run
 from support.postgres import new_database
 
 import tilia_sync
+from tilia_async import Environment
 
 Settings = dict[str, str]
 
@@ -74,8 +75,41 @@ def test_a_file_that_cannot_be_used_is_not_submitted(shared: Settings) -> None:
         assert "othing was s" in done.stderr
     done = run(shared, "fleet", "submit", "/nowhere/list.csv", "--reason", "fraud")
     assert (done.exit_code, "nothing was sent" in done.stderr) == (2, True)
-    kept = told(shared, "submit", "-", "--reason", "fraud", "--keep-going", given=b"acct_1\na/b\n")
+    kept = told(shared, "submit", "-", "--reason", "fraud", "--keep-going", given=b"acct_1\na/b\n", expect=1)
     assert kept["total"] == 1
+
+
+def test_a_file_is_submitted_like_a_job_of_one_process(
+    shared: Settings, served: tilia_sync.Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Environment, "PRODUCTION", served.environment)
+    both = (("bulk", "block", str(file), "--fleet"), ("fleet", "submit", str(file)))
+    for number, command in enumerate(both):
+        words = (*command, "--reason", "ban wave", "--job", f"wave-{number}")
+        dry = run(shared, *words, "--dry-run")
+        assert (dry.exit_code, "12 accounts to block; nothing was sent, this was a dry run" in dry.stdout) == (0, True)
+        refused = run(shared, *words)
+        assert (refused.exit_code, "say --yes. Nothing was sent" in refused.stderr) == (2, True)
+        assert "  first " in refused.stderr
+        assert "has no job" in run(shared, "fleet", "status", f"wave-{number}").stderr
+        done = run(shared, *words, "--yes")
+        assert (done.exit_code, "0 of 12" in done.stdout) == (0, True)
+        assert f"tilia fleet status wave-{number} --watch" in done.stderr
+        assert "block: 12 accounts\n" in done.stderr
+    assert blocks(served) == 0
+
+
+def test_what_no_fleet_can_do_is_refused_before_the_file_is_read(
+    shared: Settings, settings: Settings, tmp_path: Path
+) -> None:
+    block = ("bulk", "block", "/nowhere/list.csv", "--reason", "x", "--fleet")
+    in_a_file = run(settings, *block, "--ledger", str(tmp_path / "b.db"))
+    assert (in_a_file.exit_code, "a ledger on PostgreSQL" in in_a_file.stderr) == (2, True)
+    assert not (tmp_path / "b.db").exists()
+    without = run(settings, *block)
+    assert (without.exit_code, "a ledger on PostgreSQL" in without.stderr) == (2, True)
+    paced = run(shared, *block, "--concurrency", "8")
+    assert (paced.exit_code, "each worker of a fleet has its own" in paced.stderr) == (2, True)
 
 
 def test_a_fleet_needs_a_ledger(settings: Settings) -> None:

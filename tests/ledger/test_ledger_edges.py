@@ -170,11 +170,11 @@ async def test_a_process_that_wakes_up_late_and_the_one_that_took_over_do_not_lo
         late, next_one = await journal_of(one), await journal_of(other)
         job = JobDefinition(job_id="wave", origin="there", action="block")
         await late.begin_run("late", job, 0.01)
-        await next_one.begin_run("next", job, 30)
-        mine = (await late.claim("late", intent, names)).mine
+        mine = (await late.claim("late", intent, names, 0.01)).mine
         await asyncio.sleep(0.05)
+        await next_one.begin_run("next", job, 30)
         settlements = [RecordedOutcome(name, RecordState.NOT_FOUND, "no", mine[name]) for name in reversed(names)]
-        _, claims = await asyncio.gather(late.settle("late", *settlements), next_one.claim("next", intent, names))
+        _, claims = await asyncio.gather(late.settle("late", *settlements), next_one.claim("next", intent, names, 30))
         found = {record.account_id: record.state async for record in one.records(job_id="wave")}
     settled = {name for name, state in found.items() if state is RecordState.NOT_FOUND}
     assert settled | claims.mine.keys() == set(names)

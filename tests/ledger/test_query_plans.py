@@ -99,7 +99,7 @@ async def test_a_new_database_reads_few_records_for_each_account_of_a_job(accoun
                 await journal.begin_run(action, job, 30)
                 for first in range(0, accounts, BATCH):
                     names = [f"acct_{number:06}" for number in range(first, first + BATCH)]
-                    claims = await journal.claim(action, intent, names)
+                    claims = await journal.claim(action, intent, names, 30)
                     assert claims.mine.keys() == set(names)
                     settled = [RecordedOutcome(name, RecordState.CONFIRMED, None, claims.mine[name]) for name in names]
                     await journal.settle(action, *settled)

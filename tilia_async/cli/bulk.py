@@ -122,7 +122,10 @@ _job_option = click.option(
     help="The job's name, with a ledger: the same again goes on where it stopped. Default: one is made.",
 )
 yes_option: Decorator = click.option("--yes", is_flag=True, help="Do not ask, in production either.")
-_dry_run_option = click.option("--dry-run", is_flag=True, help="Check the file and send nothing.")
+dry_run_option: Decorator = click.option("--dry-run", is_flag=True, help="Check the file and send nothing.")
+_fleet_option = click.option(
+    "--fleet", "is_shared", is_flag=True, help="Submit it to the workers of a fleet; the ledger is on PostgreSQL."
+)
 
 
 @click.group(no_args_is_help=True)
@@ -148,9 +151,10 @@ def bulk() -> None:
 )
 @_job_option
 @ledger_option
+@_fleet_option
 @concurrency_option
 @keep_going_option
-@_dry_run_option
+@dry_run_option
 @yes_option
 @json_option
 @network_options
@@ -169,9 +173,10 @@ def block(options: FileOptions, network: Network, /, **given: Any) -> None:
 @actor_option
 @_job_option
 @ledger_option
+@_fleet_option
 @concurrency_option
 @keep_going_option
-@_dry_run_option
+@dry_run_option
 @yes_option
 @json_option
 @network_options
@@ -216,7 +221,7 @@ def undo(network: Network, /, undoes: str, job_id: str | None, **given: Any) -> 
 )
 @concurrency_option
 @keep_going_option
-@_dry_run_option
+@dry_run_option
 @json_option
 @network_options
 @file_options
@@ -229,6 +234,8 @@ def lookup(options: FileOptions, network: Network, /, **given: Any) -> None:
 
 
 def _run(order: BulkCommand) -> None:
+    if order.is_shared and order.concurrency != DEFAULT_CONCURRENCY:
+        raise click.BadParameter("each worker of a fleet has its own: tilia fleet work", param_hint="--concurrency")
     raise click.exceptions.Exit(run(_named(order)))
 
 

@@ -43,6 +43,7 @@ class BulkCommand:
         job_id: set if there is a ledger.
         output: the file for what a look-up finds.
         yes: nobody has to be asked, in production either.
+        is_shared: it is submitted to a fleet.
         network: the way to Tilia.
     """
 
@@ -61,6 +62,7 @@ class BulkCommand:
     dry_run: bool = False
     yes: bool = False
     as_json: bool = False
+    is_shared: bool = False
     network: Network = attrs.field(factory=Network)
 
     def command(self) -> str:
@@ -92,6 +94,8 @@ class BulkCommand:
                 yield f"--{name} {shlex.quote(value)}"
         if self.ledger is not None:
             yield self.ledger.option
+        if self.is_shared:
+            yield "--fleet"
         if self.keeps_going:
             yield "--keep-going"
         if self.yes:

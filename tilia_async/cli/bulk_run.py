@@ -21,6 +21,7 @@ from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, announce, c
 from tilia_async.cli.bulk_summary import Ending, Status, tell
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError
 from tilia_async.cli.failure import CommandError, ExitStatus, exit_status_of
+from tilia_async.cli.fleet_submission import check_shareable, submit
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.signals import handled
@@ -43,6 +44,8 @@ class OutputError(Exception):
 
 def run(order: BulkCommand) -> ExitStatus:
     """Do it, tell about it, and return the exit status."""
+    if order.is_shared:
+        check_shareable(order)
     try:
         ledger = None if order.ledger is None else BlockLedger.open(order.ledger.url)
         # Settings that are missing are told before a large file is read.
@@ -55,6 +58,11 @@ def run(order: BulkCommand) -> ExitStatus:
             preview = Preview(order=order, found=found, environment=environment, on_record=known)
             if tilia is None:
                 return _dry(preview, known or OnRecord())
+            if order.is_shared and ledger is not None:
+                announce(preview)
+                submit(order, accounts, tilia, ledger)
+                # Of a line that was left out nobody knows which account it meant.
+                return ExitStatus.REFUSED if sum(found.left_out.values()) else ExitStatus.DONE
             return _begun(preview, accounts, tilia, ledger)
     except UnusableInputError as error:
         return _ended(order, Ending(status=Status.BAD_INPUT, input=error.found, counts=_NOTHING))

@@ -11,9 +11,16 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import click
 
 from tilia_async.cli.account_file import FileOptions
-from tilia_async.cli.bulk import concurrency_option, file_argument, file_options, keep_going_option
+from tilia_async.cli.bulk import (
+    concurrency_option,
+    dry_run_option,
+    file_argument,
+    file_options,
+    keep_going_option,
+    yes_option,
+)
 from tilia_async.cli.bulk_command import Action, BulkCommand
-from tilia_async.cli.bulk_input import UnusableInputError, checked
+from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
 from tilia_async.cli.failure import ExitStatus
 from tilia_async.cli.fleet_status import fields_of, is_all_done, watch, worker_rows
@@ -26,7 +33,7 @@ from tilia_async.client import TiliaClient
 from tilia_async.config import Limits
 from tilia_async.fleet import JobStatus
 from tilia_async.ledger import BlockAction, BlockLedger
-from tilia_async.text import readable
+from tilia_async.ledger.intent import new_job_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,6 +102,8 @@ def install(network: Network, ledger: LedgerLocation, *, as_json: bool) -> None:
 )
 @click.option("--job", "job_id", metavar="ID", help="The job's name. Default: one is made.")
 @keep_going_option
+@dry_run_option
+@yes_option
 @file_options
 @json_option
 @_shared
@@ -111,29 +120,31 @@ def submit(
     review_at: datetime | None,
     job_id: str | None,
     keeps_going: bool,
+    dry_run: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Submit the accounts of a file as a job.
 
-    All of them are entered, or none. Workers begin at once.
+    All of them are entered, or none. Workers begin at once. It is what tilia bulk block --fleet does.
     """
     order = BulkCommand(
-        action=Action(action), file=file, options=options, keeps_going=keeps_going, as_json=as_json, network=network
+        action=Action(action),
+        file=file,
+        options=options,
+        keeps_going=keeps_going,
+        reason=reason,
+        actor=actor,
+        review_at=review_at,
+        ledger=ledger,
+        job_id=job_id or (None if dry_run else new_job_name(action)),
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+        is_shared=True,
+        network=network,
     )
-    try:
-        with checked(order) as (ids, _found):
-            status = network.ask(
-                lambda tilia: tilia.fleet.submit(
-                    ids, action, reason=reason, actor=actor, job_id=job_id, review_at=review_at
-                ),
-                ledger,
-            )
-    except UnusableInputError:
-        complain("tilia: nothing was submitted")
-        raise click.exceptions.Exit(ExitStatus.USAGE) from None
-    if not as_json:
-        complain(f"job {readable(status.job_id)}: see 'tilia fleet status {readable(status.job_id)} --watch'")
-    _show(status, as_json=as_json)
+    raise click.exceptions.Exit(run(order))
 
 
 @fleet.command()
