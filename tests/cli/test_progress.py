@@ -85,3 +85,18 @@ def test_it_is_said_when_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_how_long_it_takes(seconds: float, told: str) -> None:
     assert duration(seconds) == told
+
+
+def test_of_a_job_that_rests_no_pace_is_shown() -> None:
+    screen = io.StringIO()
+    with Bar("block", 10, Console(file=screen, width=80, force_terminal=True, color_system=None)) as bar:
+        bar.total, bar.notes, bar.rests = 1_000, ["paused"], True
+        bar.update(at(250, done=250))
+    assert "250 of 1,000" in screen.getvalue()
+    assert "\npaused" in screen.getvalue().replace("\r", "")
+    assert "a second" not in screen.getvalue()
+    log = io.StringIO()
+    with Lines("block", 10, Console(file=log, width=80), seconds=60.0) as lines:
+        lines.total, lines.notes = 1_000, ["2 workers"]
+        lines.update(at(250, done=250))
+    assert log.getvalue().startswith("block: 250 of 1,000 (25.0 %), 2 workers, 250 a second")

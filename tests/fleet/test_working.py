@@ -144,6 +144,19 @@ async def test_a_job_that_is_stopped_sends_nothing_more_until_it_is_resumed(flee
         await fleet.tilia.fleet.resume("wave")
 
 
+async def test_a_worker_that_joins_late_has_its_part_at_once(fleet: Scene) -> None:
+    fleet.scripted.answer = gate = Gate()
+    await fleet.tilia.fleet.submit(ids(60), job_id="wave")
+    first = asyncio.create_task(fleet.tilia.fleet.work(concurrency=4, until_idle=True))
+    await until(lambda: fleet.scripted.in_flight == 4)
+    late = asyncio.create_task(fleet.tilia.fleet.work(concurrency=3, until_idle=True))
+    await until(lambda: fleet.scripted.in_flight == 7)
+    assert (await fleet.tilia.fleet.status("wave")).workers == 2
+    gate.opened.set()
+    await asyncio.gather(first, late)
+    assert Counter(fleet.scripted.arrived) == Counter(ids(60))
+
+
 async def test_a_worker_that_leaves_settles_what_is_in_flight_and_gives_back_the_rest(fleet: Scene) -> None:
     fleet.scripted.answer = gate = Gate()
     await fleet.tilia.fleet.submit(ids(40), job_id="wave")

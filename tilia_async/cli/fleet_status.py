@@ -25,6 +25,8 @@ async def watch(fleet: Fleet, job_id: str) -> JobStatus:
     status = await fleet.status(job_id)
     with progress_of(f"{status.action} {readable(job_id)}", status.total) as progress:
         while True:
+            progress.total, progress.notes = status.total, _notes(status)
+            progress.rests = status.state is not JobState.RUNNING or not status.workers
             progress.update(
                 BulkProgress(
                     total=status.settled,
@@ -40,6 +42,17 @@ async def watch(fleet: Fleet, job_id: str) -> JobStatus:
                 return status
             await asyncio.sleep(_SECONDS)
             status = await fleet.status(job_id)
+
+
+def _notes(status: JobStatus) -> Sequence[str]:
+    """Say who works, or why nobody does."""
+    if status.state is JobState.PLANNED:
+        return ["being submitted"]
+    if status.state is not JobState.RUNNING:
+        return [status.state.value]
+    if not status.workers:
+        return ["no worker is at it"]
+    return ["1 worker" if status.workers == 1 else f"{status.workers:,} workers"]
 
 
 def is_all_done(status: JobStatus) -> bool:

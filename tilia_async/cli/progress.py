@@ -6,6 +6,7 @@ A bar in a terminal, a line every few seconds elsewhere.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -38,9 +39,17 @@ class Progress(Protocol):
     """Display of the latest progress.
 
     It shows what it is told last, as long as it is entered.
+
+    Attributes:
+        total: how many accounts there are.
+        notes: what is said before the pace.
+        rests: nobody works, so there is no pace.
     """
 
     latest: BulkProgress | None
+    total: int
+    notes: Sequence[str]
+    rests: bool
 
     def update(self, progress: BulkProgress, /) -> None:
         """Show newer progress."""
@@ -73,9 +82,11 @@ class Bar:
 
     def __init__(self, action: str, total: int, console: Console) -> None:
         self.latest: BulkProgress | None = None
+        self.total: int = total
+        self.notes: Sequence[str] = ()
+        self.rests: bool = False
         self._heard = monotonic()
         self._action = action
-        self._total = total
         # Standard output is not drawn upon: it may be a pipe for what a look-up finds.
         self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=5, redirect_stdout=False)
 
@@ -93,17 +104,22 @@ class Bar:
         first.add_column(no_wrap=True)
         first.add_row(
             Text(self._action, style="bold"),
-            ProgressBar(total=self._total, completed=settled),
-            Text(f"{settled:,} of {self._total:,}  {_percent(settled, self._total)}"),
+            ProgressBar(total=self.total, completed=settled),
+            Text(f"{settled:,} of {self.total:,}  {_percent(settled, self.total)}"),
         )
         if latest is None:
             return Group(first, Text("starting", style="dim"), Text(""))
         outcomes = Text("  ").join(Text(part, _STYLES[outcome]) for outcome, part in _outcomes(latest))
-        if settled == self._total:
+        if settled == self.total:
             return Group(first, outcomes)
         return Group(
-            first, Text(", ".join(_pace(latest, self._total, monotonic() - self._heard)), style="dim"), outcomes
+            first,
+            Text(", ".join([*self.notes, *self._pace(latest)]), style="dim"),
+            outcomes,
         )
+
+    def _pace(self, latest: BulkProgress) -> Sequence[str]:
+        return () if self.rests else _pace(latest, self.total, monotonic() - self._heard)
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
@@ -126,9 +142,11 @@ class Lines:
 
     def __init__(self, action: str, total: int, console: Console, seconds: float = SECONDS_BETWEEN_LINES) -> None:
         self.latest: BulkProgress | None = None
+        self.total: int = total
+        self.notes: Sequence[str] = ()
+        self.rests: bool = False
         self._heard = monotonic()
         self._action = action
-        self._total = total
         self._console = console
         self._seconds = seconds
         self._ended = threading.Event()
@@ -146,12 +164,12 @@ class Lines:
     def _print(self) -> None:
         latest = self.latest
         if latest is None:
-            line = f"0 of {self._total:,}, starting"
+            line = f"0 of {self.total:,}, starting"
         else:
-            silent = monotonic() - self._heard
-            pace = [] if latest.total == self._total else _pace(latest, self._total, silent)
+            paced = [] if self.rests else _pace(latest, self.total, monotonic() - self._heard)
+            pace = [] if latest.total == self.total else [*self.notes, *paced]
             outcomes = ", ".join(part for _, part in _outcomes(latest))
-            parts = [f"{latest.total:,} of {self._total:,} ({_percent(latest.total, self._total)})", *pace]
+            parts = [f"{latest.total:,} of {self.total:,} ({_percent(latest.total, self.total)})", *pace]
             line = f"{', '.join(parts)}; {outcomes}"
         self._console.print(Text(f"{self._action}: {line}"), soft_wrap=True)
 
