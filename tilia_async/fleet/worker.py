@@ -123,28 +123,30 @@ class Worker:
             BulkStoppedError: this worker cannot work, whatever it is given: its credentials, a scope.
             LedgerError: the database cannot be reached.
         """
-        async with engine.opened(), self.present():
-            loop = asyncio.get_running_loop()
-            with leaving_on_sigterm(lambda: loop.call_soon_threadsafe(self.leave)):
-                watching = asyncio.create_task(self._watch(until_idle))
-                delivering = asyncio.create_task(
-                    engine.deliver(
-                        self.do,
-                        self._origin,
-                        self._left,
-                        at_once=BATCHES_AT_ONCE,
-                        lease=self._lease,
-                        grace=GRACE_SECONDS,
+        loop = asyncio.get_running_loop()
+        leaving = leaving_on_sigterm(lambda: loop.call_soon_threadsafe(self.leave))
+        async with engine.opened():
+            with leaving:
+                async with self.present():
+                    watching = asyncio.create_task(self._watch(until_idle))
+                    delivering = asyncio.create_task(
+                        engine.deliver(
+                            self.do,
+                            self._origin,
+                            self._left,
+                            at_once=BATCHES_AT_ONCE,
+                            lease=self._lease,
+                            grace=GRACE_SECONDS,
+                        )
                     )
-                )
-                try:
-                    await asyncio.wait([delivering])
-                finally:
-                    self.leave()
-                    while not delivering.done():
-                        with contextlib.suppress(asyncio.CancelledError):
-                            await asyncio.wait([delivering])
-                    await end(watching)
+                    try:
+                        await asyncio.wait([delivering])
+                    finally:
+                        self.leave()
+                        while not delivering.done():
+                            with contextlib.suppress(asyncio.CancelledError):
+                                await asyncio.wait([delivering])
+                        await end(watching)
         if self._failure is not None:
             raise self._failure
         delivering.result()
