@@ -29,7 +29,9 @@ async def slowly(_tilia: ScriptedTilia, _account_id: str) -> Reply:
     return DONE
 
 
-async def test_prefork_workers_do_what_is_submitted(fleet: Scene, broker: Broker) -> None:
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.nightly)])
+async def test_workers_do_what_is_submitted(fleet: Scene, broker: Broker, pool: str) -> None:
     status = await broker.fleet.submit(ids(45), reason="fraud", job_id="wave")
     assert status.state is JobState.RUNNING
     assert await asyncio.to_thread(broker.waiting) == 5
@@ -39,8 +41,8 @@ async def test_prefork_workers_do_what_is_submitted(fleet: Scene, broker: Broker
     await fleet.tilia.fleet.pause("wave")
     await fleet.tilia.fleet.resume("wave")
     assert await asyncio.to_thread(broker.waiting) == 0, "whoever steers it may not know the broker"
-    with broker.worker() as (process, log):
-        await fleet.until(is_finished)
+    with broker.worker(pool) as (process, log):
+        await fleet.until(is_finished, seconds=60)
         assert process.poll() is None
         log.seek(0)
         assert b"Traceback" not in log.read()
@@ -102,13 +104,14 @@ async def test_each_engine_delivers_its_own_jobs(fleet: Scene, broker: Broker) -
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(300)
 async def test_killed_prefork_workers_lose_no_account(fleet: Scene, broker: Broker) -> None:
     fleet.scripted.answer = slowly
     accounts, kills = ids(400), 3
     await broker.fleet.submit(accounts, job_id="wave")
     for kill_number in range(kills):
         with broker.worker() as (process, _log):
-            await until(lambda goal=(kill_number + 1) * 80: len(fleet.scripted.arrived) > goal, 30)
+            await until(lambda goal=(kill_number + 1) * 80: len(fleet.scripted.arrived) > goal, 60)
             kill(process)
     with broker.worker() as _:
         await fleet.until(is_finished, seconds=60)

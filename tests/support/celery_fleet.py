@@ -57,13 +57,13 @@ class Broker:
     settings: str
 
     @contextlib.contextmanager
-    def worker(self, processes: int = 2) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-        """Start a prefork worker, and kill it with its children at the end."""
+    def worker(self, pool: str = "prefork") -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+        """Start a worker for two batches, and kill it with its children at the end."""
         options = [
             "--pool",
-            "prefork",
+            pool,
             "--concurrency",
-            str(processes),
+            "2",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

@@ -45,18 +45,18 @@ _DUE: Final = f"""
     JOIN tilia_bulk_batches AS b ON b.job_id = j.job_id AND b.finished_at IS NULL
     JOIN tilia_fleet_messages AS m ON m.job_id = b.job_id AND m.number = b.number
     WHERE j.state = 'running' AND j.origin = %(origin)s
-      AND (b.run_id IS NULL OR b.expires_at NOT BETWEEN {_NOW} AND {_NOW} + {LONGEST_LEASE})
+      AND (b.run_id IS NULL OR b.expires_at NOT BETWEEN {_NOW} AND {_NOW} + %(longest)s)
       AND (
           m.sent_at IS NULL
           OR b.run_id IS NOT NULL AND m.sent_at < b.expires_at
-          OR b.run_id IS NULL AND m.sent_at < {_NOW} - {LOST_SECONDS} AND NOT EXISTS (
+          OR b.run_id IS NULL AND m.sent_at < {_NOW} - %(lost)s AND NOT EXISTS (
               SELECT 1 FROM tilia_bulk_batches AS other
               WHERE other.job_id = j.job_id
-                AND (other.taken_at > {_NOW} - {IDLE_SECONDS} OR other.run_id IS NOT NULL AND other.expires_at > {_NOW})
+                AND (other.taken_at > {_NOW} - %(idle)s OR other.run_id IS NOT NULL AND other.expires_at > {_NOW})
           )
       )
-    ORDER BY m.job_id, m.number LIMIT {_MOST}
-"""  # noqa: S608 - numbers of ours
+    ORDER BY m.job_id, m.number LIMIT %(most)s
+"""  # noqa: S608 - an expression of ours
 """Select what is to be sent.
 
 What was never sent; what somebody had in hand who died since; and what nobody took for long.
@@ -123,11 +123,12 @@ async def send_due(connection: Connection, origin: str, send: Send) -> int:
         origin: of the environment.
     """
     number = 0
+    bounds = {"origin": origin, "longest": LONGEST_LEASE, "lost": LOST_SECONDS, "idle": IDLE_SECONDS, "most": _MOST}
     while True:
         async with connection.transaction():
             # One process at a time, or each would send the same.
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            rows = await (await connection.execute(_DUE, {"origin": origin})).fetchall()
+            rows = await (await connection.execute(_DUE, bounds)).fetchall()
             due = [Message(*row) for row in rows]
             if not due:
                 return number
