@@ -44,7 +44,7 @@ def new_app(queue: str, broker: str = BROKER) -> Celery:
 
 @attrs.frozen
 class Broker:
-    """A queue of a test's own, and the fleet that sends to it.
+    """A queue, and the fleet that sends to it.
 
     Attributes:
         fleet: submits through it.
@@ -58,7 +58,10 @@ class Broker:
 
     @contextlib.contextmanager
     def worker(self, pool: str = "prefork") -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-        """Start a worker for two batches, and kill it with its children at the end."""
+        """Start a worker for two batches.
+
+        At the end it is killed with its children.
+        """
         options = [
             "--pool",
             pool,
@@ -87,12 +90,12 @@ class Broker:
                 kill(process)
 
     def waiting(self) -> int:
-        """Return how many messages wait in the queue."""
+        """Return the number of messages that wait."""
         with self.app.connection_for_read() as connection:
             return connection.default_channel.queue_declare(self.app.conf.task_default_queue, passive=True)[1]
 
     def lose(self) -> int:
-        """Lose the messages that wait, and return how many they were."""
+        """Lose the messages that wait, and return their number."""
         with self.app.connection_for_write() as connection:
             return connection.default_channel.queue_purge(self.app.conf.task_default_queue) or 0
 
@@ -106,7 +109,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def broker_for(scene: Scene) -> Iterator[Broker]:
-    """Return a queue of its own; skip where no RabbitMQ is."""
+    """Return a new queue.
+
+    Where no RabbitMQ answers, the test is skipped.
+    """
     queue = f"tilia-{uuid.uuid4().hex}"
     app = new_app(queue)
     try:

@@ -25,7 +25,10 @@ class Admission:
         self._completion = completion
 
     async def admit(self, works: Sequence[WorkItem]) -> None:
-        """Bring works to the queue, or tell what is on record of them."""
+        """Bring works to the queue.
+
+        Of those that have their outcome it tells what is on record.
+        """
         if not works or self._stop.called:
             return
         if self._record is None:

@@ -230,7 +230,9 @@ class LedgerRun:
 
 
 async def _wait_for_end(journal: Journal, job: JobDefinition) -> Collection[str]:
-    """Wait until no run that may go on has a job, or the one to undo.
+    """Wait until no other run has a job.
+
+    Nor the one that it undoes.
 
     Of a process that can be seen from here it is known at once. One elsewhere renews its lease, or is dead once that is
     over.

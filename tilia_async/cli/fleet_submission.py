@@ -18,7 +18,9 @@ from tilia_async.ledger.url import Kind, kind_of
 
 
 def check_shareable(order: BulkCommand) -> None:
-    """Refuse a ledger that no fleet can share, before a large file is read.
+    """Refuse a ledger that no fleet can share.
+
+    Before a large file is read.
 
     Raises:
         CommandError: there is none, or it is a file.

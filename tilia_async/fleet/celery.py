@@ -28,7 +28,7 @@ TASK: Final = "tilia.fleet.batch"
 """Name of the task that does a batch."""
 
 SEND_TASK: Final = "tilia.fleet.send"
-"""Name of the task that sends what is in the outbox."""
+"""Name of the task that looks into the outbox."""
 
 SEND_SECONDS: Final = 30.0
 """Seconds between looks into the outbox, of each worker."""
@@ -80,7 +80,7 @@ class CeleryEngine(Outbox):
 def add_tasks(
     app: Celery, origin: str, do: Callable[[str, int], Awaitable[None]], send: Callable[[], Awaitable[None]]
 ) -> None:
-    """Add the tasks of a fleet to an app, for its workers.
+    """Add the tasks of a fleet to an app.
 
     Each runs an event loop of its own, in whatever process or thread the worker has for it.
 
@@ -123,7 +123,7 @@ async def _coroutine(awaitable: Awaitable[None]) -> None:
 
 
 def _look_often(sender: Any, **_more: object) -> None:  # Celery types no consumer
-    """Have somebody look into the outbox, at once and ever again."""
+    """Have somebody look into the outbox again and again."""
     app: Celery = sender.app
     if TASK not in app.tasks:
         return

@@ -55,7 +55,7 @@ class Engine(Protocol):
         ...
 
     async def queued(self, connection: Connection, job: JobDefinition) -> Collection[int]:
-        """Return the batches that wait to be delivered, as far as it knows."""
+        """Return the batches that wait, as far as known."""
         ...
 
     async def send(self) -> None:

@@ -1,4 +1,4 @@
-"""The outbox: batches that an engine outside of the ledger delivers.
+"""The outbox of an engine outside of the ledger.
 
 Such an engine takes no part in the ledger's transactions. So a transaction enters here what is to be delivered, and
 only then it is sent. What was not sent, or was lost on its way, is found here and sent again: the ledger gives a
@@ -15,16 +15,16 @@ from tilia_async.ledger.intent import LONGEST_LEASE
 from tilia_async.ledger.jobs import JobDefinition
 
 IDLE_SECONDS: Final = 60.0
-"""Seconds without anybody at work after which messages may be lost.
+"""Seconds without anybody at work.
 
-Messages of a job that wait in a queue behind those of others look the same.
+After them messages may be lost. Messages of a job that wait in a queue behind those of others look the same.
 """
 
 LOST_SECONDS: Final = 600.0
-"""Seconds after which a message of an idle job counts as lost."""
+"""Seconds after which an idle job's message counts as lost."""
 
 _MOST: Final = 1_000
-"""Messages that are sent before it is noted that they were."""
+"""Messages that are sent in one transaction."""
 
 _LOCK: Final = 0x7111D
 """Key of PostgreSQL's advisory lock for sending."""
@@ -104,10 +104,13 @@ class Outbox:
         await connection.execute(_ENTER, {"job_id": job.job_id, "numbers": list(numbers)})
 
     async def withdraw(self, connection: Connection, job: JobDefinition) -> None:
-        """Leave the messages: of a job that does not run, nothing can be taken."""
+        """Leave the messages.
+
+        Of a job that does not run, nothing can be taken.
+        """
 
     async def queued(self, connection: Connection, job: JobDefinition) -> Collection[int]:  # noqa: ARG002 - a broker cannot be asked
-        """Return none: what a broker holds cannot be asked for."""
+        """Return none: a broker cannot be asked."""
         return ()
 
     async def send(self) -> None:
@@ -115,7 +118,7 @@ class Outbox:
 
 
 async def send_due(connection: Connection, origin: str, send: Send) -> int:
-    """Send what is to be sent, and return how many messages were.
+    """Send what is due, and return the number of messages.
 
     It is noted afterwards: a process that dies in between leaves some that are sent twice, and none that is not.
 

@@ -389,7 +389,10 @@ class Fleet:
                 raise LaterError(max(later.seconds, ERROR_SECONDS if worker.failure else 0.0)) from None
 
     async def _send(self) -> None:
-        """Send what an engine outside has to deliver, and finish jobs that nobody finished."""
+        """Send what is in the outbox.
+
+        And finish jobs that nobody finished.
+        """
         database, engine = await self._opened()
         from tilia_async.ledger.batches import finish_jobs  # noqa: PLC0415 - needs the extra
 
@@ -445,7 +448,10 @@ class Fleet:
 
     @asynccontextmanager
     async def _steering(self, job_id: str, name: str) -> AsyncGenerator[tuple[Database, Engine, Connection]]:
-        """Open what steers a job: with the engine that delivers it, whichever this fleet has for new ones."""
+        """Open what steers a job.
+
+        The engine is the one that delivers it, whichever this fleet has for new jobs.
+        """
         refuse(f"fleet.{name}", {"job_id": job_name(job_id)})
         ledger = self._required_ledger()
         _require("fleet", ["psycopg"])

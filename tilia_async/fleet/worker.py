@@ -153,7 +153,7 @@ class Worker:
 
     @asynccontextmanager
     async def present(self) -> AsyncGenerator[None]:
-        """Be among the workers, and do as the jobs are steered.
+        """Be among the workers, and follow the jobs' steering.
 
         Raises:
             LedgerError: the database cannot be reached at the start.

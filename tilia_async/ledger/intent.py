@@ -15,7 +15,7 @@ LONGEST_NAME = 255
 """Longest job id or issuer, in characters."""
 
 LONGEST_LEASE = 60.0
-"""Seconds that a run may have its job without renewing its lease."""
+"""Longest lease of a run, in seconds."""
 
 
 @attrs.frozen

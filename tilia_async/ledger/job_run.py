@@ -1,4 +1,4 @@
-"""Runs of a job: where each goes on, and whether it can still."""
+"""Runs of jobs, and the processes that they are in."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def this_process() -> str | None:
 
 
 def this_host() -> str:
-    """Return the name of this host, as long as it is stored."""
+    """Return the name of this host.
+
+    No longer than it is stored.
+    """
     return socket.gethostname()[:255]
 
 
@@ -96,7 +99,7 @@ class _State:
 
 @functools.cache
 def _namespace() -> str | None:
-    """Return what tells whose process numbers mean the same.
+    """Return the name of the space of process numbers.
 
     Containers count their processes each for itself, and a host counts anew after it was started.
     """

@@ -124,7 +124,7 @@ def under_way(job_id: str, place: str) -> ConfigurationError:
 
 
 async def live_runs(connection: AsyncConnection, job_id: str, undoes: str | None) -> Sequence[JobRun]:
-    """Return the runs that a run of a job must not meet.
+    """Return the live runs that another must not meet.
 
     Those of the job itself, of the one that it undoes, and of those that undo it.
     """
@@ -137,7 +137,7 @@ async def live_runs(connection: AsyncConnection, job_id: str, undoes: str | None
 async def enter_run(
     connection: AsyncConnection, run_id: str, job: JobDefinition, lease: float, dead: Collection[str]
 ) -> None:
-    """Enter a run of a job, in place of those that are over.
+    """Enter a run, in place of earlier ones.
 
     A run that is over finds itself gone when it wakes up, and does nothing more.
 

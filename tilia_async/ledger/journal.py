@@ -171,7 +171,7 @@ class Journal:
     async def begin_run(
         self, run_id: str, job: JobDefinition, lease: float, dead: Collection[str] = ()
     ) -> JobDefinition:
-        """Enter a run of a job, in place of those that are over.
+        """Enter a run, in place of earlier ones.
 
         It has the job as long as it renews its lease (in seconds).
 
@@ -197,7 +197,7 @@ class Journal:
         return await self.database.write(work)
 
     async def live_runs(self, job_id: str, undoes: str | None = None) -> Sequence[JobRun]:
-        """Return the runs that a run of a job must not meet.
+        """Return the live runs that another must not meet.
 
         Those of the job, of the one that it undoes, and of those that undo it.
 
@@ -417,7 +417,7 @@ class _Plan:
 def _plan(
     names: Sequence[str], before: Mapping[str, ExistingRecord], standing: Mapping[str, Standing], undone: str
 ) -> _Plan:
-    """Decide about each account that has no outcome for good."""
+    """Decide about each account without a final outcome."""
     plan = _Plan()
     for name in names:
         earlier, account = before.get(name), standing.get(name, Standing())
@@ -437,7 +437,10 @@ _MAYBE_SENT: Final = frozenset({RecordState.INTENDED, RecordState.UNKNOWN})
 
 
 def _is_kept(earlier: ExistingRecord) -> bool:
-    """Tell whether an account was kept: that is looked at again, for the other block may be gone."""
+    """Tell whether an account was kept.
+
+    It is looked at again, for the other block may be gone.
+    """
     return earlier.state is RecordState.KEPT
 
 
