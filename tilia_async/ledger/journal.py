@@ -358,7 +358,7 @@ def _claim(transaction: Transaction, known: Statements, asked: _Claiming, now: d
 def _left_alone(
     transaction: Transaction, known: Statements, asked: _Claiming, names: Sequence[str]
 ) -> Mapping[str, ExistingRecord]:
-    """Find what is left to do and was changed back since."""
+    """Find what is left and was changed back since."""
     job_id = asked.intent.job_id
     if job_id is None:
         return {}
