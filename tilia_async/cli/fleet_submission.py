@@ -11,10 +11,10 @@ from tilia_async.cli.fleet_status import fields_of
 from tilia_async.cli.output import show_fields
 from tilia_async.cli.terminal import complain
 from tilia_async.client import TiliaClient
-from tilia_async.errors import readable
 from tilia_async.fleet import JobStatus
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.url import Kind, kind_of
+from tilia_async.text import readable
 
 
 def check_shareable(order: BulkCommand) -> None:
