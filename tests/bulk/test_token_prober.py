@@ -188,7 +188,7 @@ async def test_when_neither_token_serves_the_job_stops_and_tells_why() -> None:
 
 
 async def test_nothing_is_probed_once_another_run_has_the_job(tmp_path: Path) -> None:
-    """It may have the suspect in hand, and an undoing may have freed the witness: it would be blocked again."""
+    """Another run may have the suspect, and an undoing may have freed the witness."""
     sent: list[tuple[str, bool]] = []
 
     async def tilia(account_id: str, watch: TokenWatch) -> None:

@@ -1,4 +1,4 @@
-"""One process runs a job: a second is refused, a dead one is replaced, and one that wakes up late does nothing more."""
+"""A job is one process's: a second is refused, a dead one is replaced, and one that wakes up late does nothing more."""
 
 from __future__ import annotations
 

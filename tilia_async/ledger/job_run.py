@@ -43,7 +43,7 @@ class JobRun:
 
     @property
     def place(self) -> str:
-        """Where it runs, for people."""
+        """Place where it runs, for people."""
         if self.host is None or self.started_at is None:
             return "in another process"
         since = datetime.fromtimestamp(self.started_at, UTC)
@@ -51,7 +51,7 @@ class JobRun:
 
     @property
     def is_dead(self) -> bool:
-        """Nothing of it goes on.
+        """True if nothing of it goes on.
 
         False also if that cannot be known from here, as of a process on another host.
         """
@@ -61,7 +61,7 @@ class JobRun:
 
     @property
     def is_seen(self) -> bool:
-        """Its process is seen from here, and lives."""
+        """True if its process is seen from here, and lives."""
         return self.process is not None and not self.is_dead and _namespace() == self.process.rpartition("/")[0]
 
     def refusal(self) -> ConfigurationError:
