@@ -6,11 +6,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from support.commands import TILIA, environment, run
 
+import tilia_sync
 from tilia_async import event_names
 from tilia_async.webhooks import UnknownEvent, parse_event
 from tilia_async.webhooks.events import DOCUMENTED
@@ -106,7 +108,7 @@ def test_credentials_come_from_the_variable(receiver: Receiver) -> None:
 
 def test_what_comes_is_shown_and_handed_on(receiver: Receiver) -> None:
     settings = environment({"TILIA_WEBHOOK_AUTH": "tilia:geheim"})
-    listen = [*TILIA, "listen", "--port", "0", "--forward-to", receiver.url, "--events", "kyc-webhook"]
+    listen = [*TILIA, "listen", "--port", "0", "--forward-to", receiver.url, "--events", "kyc-webhook", "--no-sandbox"]
     with subprocess.Popen(
         listen, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as served:
@@ -136,7 +138,7 @@ def test_what_comes_is_shown_and_handed_on(receiver: Receiver) -> None:
 
 def test_it_ends_when_nobody_reads_any_more() -> None:
     with subprocess.Popen(
-        [*TILIA, "listen", "--port", "0"],
+        [*TILIA, "listen", "--port", "0", "--no-sandbox"],
         env=environment({}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -152,7 +154,7 @@ def test_it_ends_when_nobody_reads_any_more() -> None:
 
 
 def test_lines_of_json_and_a_server_that_is_away() -> None:
-    listen = [*TILIA, "listen", "--port", "0", "--forward-to", "http://127.0.0.1:1/", "--json"]
+    listen = [*TILIA, "listen", "--port", "0", "--forward-to", "http://127.0.0.1:1/", "--json", "--no-sandbox"]
     with subprocess.Popen(
         listen, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as served:
@@ -170,3 +172,41 @@ def test_lines_of_json_and_a_server_that_is_away() -> None:
         assert (taken.returncode, "cannot listen at port" in taken.stderr) == (1, True)
         served.send_signal(signal.SIGTERM)
         assert served.wait(timeout=20) == 0
+
+
+@contextmanager
+def listening(sandbox: tilia_sync.Sandbox, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    listen = [*TILIA, "listen", "--port", "0", "--sandbox", sandbox.url]
+    with subprocess.Popen(
+        listen, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_sandbox_posts_to_it_as_long_as_it_listens() -> None:
+    with tilia_sync.Sandbox() as sandbox:
+        with listening(sandbox, TILIA_WEBHOOK_AUTH="tilia:geheim") as process:
+            assert process.stderr is not None
+            assert process.stdout is not None
+            assert process.stderr.readline().startswith("Listening at http://127.0.0.1:")
+            assert process.stderr.readline() == f"The sandbox at {sandbox.url} posts its notifications here.\n"
+            sandbox.block_as_tilia(sandbox.add_account("nyx"))
+            names = [process.stdout.readline().split()[1] for _ in range(2)]
+            assert names == ["register-account-completed", "account-block-unblock-webhook"]
+            sandbox.notified()
+            assert all(sent.taken for sent in sandbox.notifications), "it knows the credentials"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+        sandbox.trigger("kyc-webhook")
+        assert len(sandbox.notifications) == 2, "nobody is registered any more"
+
+
+def test_a_sandbox_that_is_away_is_told() -> None:
+    url = "http://127.0.0.1:1"
+    wanted = run({}, "listen", "--port", "0", "--sandbox", url)
+    assert (wanted.exit_code, f"no sandbox answers at {url}" in wanted.stderr) == (5, True)
+    assert run({"TILIA_SANDBOX_URL": url}, "listen", "--port", "0").exit_code == 5
+    assert run({}, "listen", "--port", "0", "--sandbox", "ftp://x").exit_code == 2

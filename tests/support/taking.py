@@ -9,13 +9,19 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def taking() -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Serve on loopback, and give the URL and the bodies."""
+async def taking(status: int | None = 204) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Serve on loopback, and give the URL and the bodies.
+
+    Args:
+        status: of each answer; None: the connection is cut.
+    """
     bodies: list[bytes] = []
 
     async def take(request: web.BaseRequest) -> web.Response:
         bodies.append(await request.read())
-        return web.Response(status=204)
+        if status is None and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=status or 204, headers={"Location": "/elsewhere"})
 
     runner = web.ServerRunner(web.Server(take, access_log=None), shutdown_timeout=0.05)
     await runner.setup()

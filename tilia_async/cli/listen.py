@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import sys
-from collections.abc import Collection, Coroutine
+from collections.abc import AsyncGenerator, Collection, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -15,13 +17,17 @@ import attrs
 import click
 import orjson
 from aiohttp import web
+from click.core import ParameterSource
 
-from tilia_async.cli.failure import CommandError
+from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.options import json_option
+from tilia_async.cli.sandbox_control import URL_VARIABLE
 from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import ClosedPipeError, complain, say, shown_json
-from tilia_async.cli.webhook_auth import AUTH_VARIABLE, DEFAULT_PORT, authorization
-from tilia_async.errors import WebhookError
+from tilia_async.cli.webhook_auth import AUTH_VARIABLE, DEFAULT_PORT, authorization, credentials
+from tilia_async.errors import ConfigurationError, WebhookError
+from tilia_async.sandbox import RemoteSandbox
+from tilia_async.sandbox.control_client import DEFAULT_URL
 from tilia_async.secret import Secret
 from tilia_async.webhooks import UnknownEvent, parse_event
 from tilia_async.webhooks.samples import SAMPLES
@@ -29,6 +35,7 @@ from tilia_async.webhooks.samples import SAMPLES
 _LARGEST: Final = 1_048_576
 _SECONDS: Final = 30.0
 _HANDED_ON: Final = ("Content-Type", "Authorization")
+_SANDBOX_SECONDS: Final = 3.0
 
 
 @click.command()
@@ -41,19 +48,89 @@ _HANDED_ON: Final = ("Content-Type", "Authorization")
     help="Hand on only this one; repeat it for more. The others are answered with 200.",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=DEFAULT_PORT, help="0 picks a free one.")
+@click.option("--no-sandbox", is_flag=True, help="Do not register at a sandbox.")
+@click.option(
+    "--sandbox",
+    "url",
+    envvar=URL_VARIABLE,
+    show_envvar=True,
+    metavar="URL",
+    default=DEFAULT_URL,
+    help="Where a sandbox may run, to register at.",
+)
 @json_option
-def listen(target: str | None, events: tuple[str, ...], port: int, as_json: bool) -> None:
+@click.pass_context
+def listen(
+    context: click.Context,
+    target: str | None,
+    events: tuple[str, ...],
+    port: int,
+    no_sandbox: bool,
+    url: str,
+    as_json: bool,
+) -> None:
     """Show notifications as they come, until Ctrl-C.
 
-    It listens on this machine alone. Tilia itself reaches it through a tunnel of yours; a sandbox posts to it when its
-    URL is registered there, and so does tilia trigger.
+    It listens on this machine alone. While it does, a sandbox that runs posts to it, which it asks for; tilia trigger
+    posts to it, too. Tilia itself reaches it through a tunnel of yours.
 
     With user:password in the variable TILIA_WEBHOOK_AUTH only deliveries with these credentials are taken.
     """
-    asyncio.run(_serve(_Relay(target, frozenset(events), as_json), port))
+    is_wanted = context.get_parameter_source("url") is not ParameterSource.DEFAULT
+    sandbox = None if no_sandbox else _SandboxUrl(url, is_wanted)
+    asyncio.run(_serve(_Relay(target, frozenset(events), as_json), port, sandbox))
 
 
-async def _serve(relay: _Relay, port: int) -> None:
+@attrs.frozen
+class _SandboxUrl:
+    """Where a sandbox may run.
+
+    Attributes:
+        is_wanted: somebody said so; that none answers is a failure then.
+    """
+
+    url: str
+    is_wanted: bool
+
+
+@asynccontextmanager
+async def _registered(sandbox: _SandboxUrl | None, here: str) -> AsyncGenerator[None, None]:
+    """Let a sandbox post to this place.
+
+    Raises:
+        CommandError: no sandbox answers where one was said to be.
+    """
+    if sandbox is None:
+        yield
+        return
+    try:
+        remote = RemoteSandbox(sandbox.url, timeout=_SANDBOX_SECONDS)
+    except ValueError as error:
+        raise CommandError(str(error), ExitStatus.USAGE) from None
+    try:
+        async with remote:
+            # One that was killed has left its registration behind: nothing shall come twice.
+            await remote.unregister_webhook(here)
+            await remote.register_webhook(here, basic_auth=credentials())
+    except ConfigurationError as error:
+        raise CommandError(f"{AUTH_VARIABLE}: {error}", ExitStatus.USAGE) from None
+    except ConnectionError as error:
+        if sandbox.is_wanted:
+            raise CommandError(str(error), ExitStatus.UNREACHABLE) from None
+        complain(f"No sandbox runs at {sandbox.url}: a later one is told by tilia sandbox --webhook {here}")
+        yield
+        return
+    complain(f"The sandbox at {sandbox.url} posts its notifications here.")
+    try:
+        yield
+    finally:
+        # If it ended first there is nothing to take back.
+        with contextlib.suppress(ConnectionError):
+            async with remote:
+                await remote.unregister_webhook(here)
+
+
+async def _serve(relay: _Relay, port: int, sandbox: _SandboxUrl | None) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS)) as session:
         relay.session = session
         application = web.Application(client_max_size=_LARGEST)
@@ -66,11 +143,12 @@ async def _serve(relay: _Relay, port: int) -> None:
                 await site.start()
             except OSError as error:
                 raise CommandError(f"cannot listen at port {port}: {error.strerror}") from None
-            say_where = f"Listening at http://127.0.0.1:{runner.addresses[0][1]}/"
-            complain(f"{say_where}{f', forwarding to {relay.target}' if relay.target else ''}; Ctrl-C ends.")
+            here = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+            complain(f"Listening at {here}{f', forwarding to {relay.target}' if relay.target else ''}; Ctrl-C ends.")
             if relay.proof is None:
                 complain(f"Any program on this machine may post here; {AUTH_VARIABLE} asks for user:password.")
-            await _first_of(until_signal(), relay.reader_gone.wait())
+            async with _registered(sandbox, here):
+                await _first_of(until_signal(), relay.reader_gone.wait())
         finally:
             await runner.cleanup()
     if relay.reader_gone.is_set():

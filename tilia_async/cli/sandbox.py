@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import click
 
@@ -17,9 +16,8 @@ from tilia_async.money import Money
 from tilia_async.sandbox import RemoteSandbox
 from tilia_async.sandbox.control_client import DEFAULT_URL
 
-URL_VARIABLE: Final = "TILIA_SANDBOX_URL"
 url_option: Decorator = click.option(
-    "--url", envvar=URL_VARIABLE, show_envvar=True, default=DEFAULT_URL, help="Where the sandbox runs."
+    "--url", envvar=control.URL_VARIABLE, show_envvar=True, default=DEFAULT_URL, help="Where the sandbox runs."
 )
 
 

@@ -22,6 +22,8 @@ from tilia_async.sandbox import RecordedRequest, RemoteSandbox
 from tilia_async.sandbox.request_json import details, summary
 from tilia_async.sandbox.routing import names_of_route
 
+URL_VARIABLE: Final = "TILIA_SANDBOX_URL"
+"""Variable that says where the sandbox runs."""
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
 

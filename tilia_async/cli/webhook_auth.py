@@ -21,3 +21,9 @@ def authorization() -> Secret | None:
     """Return the header that proves who sends; None without one."""
     pair = os.environ.get(AUTH_VARIABLE, "")
     return Secret(f"Basic {base64.b64encode(pair.encode()).decode()}") if pair else None
+
+
+def credentials() -> tuple[Secret, Secret] | None:
+    """Return user and password; None without them."""
+    user, _, password = os.environ.get(AUTH_VARIABLE, "").partition(":")
+    return (Secret(user), Secret(password)) if user or password else None

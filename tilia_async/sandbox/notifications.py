@@ -2,9 +2,10 @@
 
 To the registered URLs, and again when they are not taken.
 
-The envelope is that of the fact sheet "compliance-webhooks", A.2. Inferred are the value of ``bucket_key``, that one
-URL gets its notifications in order, and the schedule: at Tilia it is a setting of the destination, here it is over
-within a second.
+The envelope is that of the fact sheet "compliance-webhooks", A.2: a 2xx means received, and 400 or more that it is
+posted again. Inferred are the value of ``bucket_key``, that one URL gets its notifications in order, and the schedule:
+at Tilia it is a setting of the destination, here it is over within a second. What becomes of a redirect, and of no
+answer at all, is documented nowhere, so each destination says it.
 """
 
 from __future__ import annotations
@@ -51,18 +52,34 @@ class SentNotification:
 
     @property
     def taken(self) -> bool:
-        """True if the last attempt was answered with under 400."""
+        """True if the last attempt was answered with a 2xx."""
         status = self.answers[-1] if self.answers else None
-        return status is not None and status < 400
+        return status is not None and 200 <= status < 300
 
 
 @attrs.define(eq=False)
-class _Destination:
+class Destination:
+    """A registered URL, and what waits to be posted to it.
+
+    Attributes:
+        events: None: all.
+        repeat_redirected: a 3xx is no end.
+        repeat_unanswered: no answer is no end.
+    """
+
     url: Secret
     events: frozenset[str] | None
     basic_auth: tuple[Secret, Secret] | None
+    repeat_redirected: bool
+    repeat_unanswered: bool
     queue: asyncio.Queue[SentNotification] = attrs.field(factory=asyncio.Queue[SentNotification], repr=False)
     worker: asyncio.Task[None] | None = attrs.field(default=None, repr=False)
+
+    def repeats(self, status: int | None) -> bool:
+        """Tell whether it posts again after this answer."""
+        if status is None:
+            return self.repeat_unanswered
+        return status >= 400 or (status >= 300 and self.repeat_redirected)
 
 
 @attrs.define(eq=False)
@@ -94,12 +111,20 @@ class Notifier:
         self.sent: list[SentNotification] = []
         self._times = Timestamps(clock)
         self._record = record
-        self._destinations: list[_Destination] = []
+        self._destinations: list[Destination] = []
         self._run: _Run | None = None
         self._lock = threading.Lock()
         self._session: aiohttp.ClientSession | None = None
 
-    def register(self, url: Secret, events: Iterable[str] | None, basic_auth: tuple[Secret, Secret] | None) -> None:
+    def register(
+        self,
+        url: Secret,
+        events: Iterable[str] | None,
+        basic_auth: tuple[Secret, Secret] | None,
+        *,
+        repeat_redirected: bool,
+        repeat_unanswered: bool,
+    ) -> None:
         """Deliver to a URL from now on.
 
         Raises:
@@ -116,7 +141,15 @@ class Notifier:
             )
         if basic_auth is not None and not _can_be_sent(*basic_auth):
             raise ConfigurationError("basic_auth is a pair of a user without a colon and a password")
-        self._destinations.append(_Destination(url, names, basic_auth))
+        self._destinations.append(Destination(url, names, basic_auth, repeat_redirected, repeat_unanswered))
+
+    async def unregister(self, url: Secret) -> int:
+        """Deliver to a URL no more, and return how often it was registered."""
+        with self._lock:
+            leaving = [each for each in self._destinations if each.url == url]
+            self._destinations = [each for each in self._destinations if each.url != url]
+        await _give_up(leaving)
+        return len(leaving)
 
     def start(self) -> None:
         """Deliver in the loop that runs."""
@@ -150,9 +183,9 @@ class Notifier:
             await destination.queue.join()
 
     @property
-    def destinations(self) -> int:
-        """Number of registered URLs."""
-        return len(self._destinations)
+    def destinations(self) -> tuple[Destination, ...]:
+        """The registered URLs, for a reset."""
+        return tuple(self._destinations)
 
     def registered(self) -> list[tuple[Secret, frozenset[str] | None]]:
         """Return the registered URLs, each with its events."""
@@ -162,18 +195,12 @@ class Notifier:
         """Return how many URLs an event is posted to."""
         return sum(events is None or event_name in events for _, events in self.registered())
 
-    async def reset(self, destinations: int) -> None:
-        """Forget what was sent, and the URLs after the first.
-
-        Args:
-            destinations: how many URLs stay.
-        """
+    async def reset(self, destinations: Iterable[Destination]) -> None:
+        """Forget what was sent, and return to these URLs."""
         with self._lock:
-            forgotten = self._destinations[destinations:]
-            del self._destinations[destinations:]
+            before, self._destinations = self._destinations, list(destinations)
             self.sent.clear()
-        await _give_up(forgotten)
-        await _give_up(self._destinations)
+        await _give_up(before)
 
     async def aclose(self) -> None:
         """Give up what is under way."""
@@ -184,7 +211,7 @@ class Notifier:
         if session is not None:
             await session.close()
 
-    def _hand_over_locked(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
+    def _hand_over_locked(self, run: _Run, destination: Destination, notification: SentNotification) -> None:
         self.sent.append(notification)
         if len(self.sent) >= 2 * self._record:
             del self.sent[: -self._record]
@@ -195,7 +222,7 @@ class Notifier:
             run.handing += 1
             run.idle.clear()
 
-    def _take_over(self, run: _Run, destination: _Destination, notification: SentNotification) -> None:
+    def _take_over(self, run: _Run, destination: Destination, notification: SentNotification) -> None:
         with self._lock:
             run.handing -= 1
             if not run.handing:
@@ -204,12 +231,12 @@ class Notifier:
             if run is self._run:
                 self._enqueue_locked(destination, notification)
 
-    def _enqueue_locked(self, destination: _Destination, notification: SentNotification) -> None:
+    def _enqueue_locked(self, destination: Destination, notification: SentNotification) -> None:
         destination.queue.put_nowait(notification)
         if destination.worker is None:
             destination.worker = asyncio.get_running_loop().create_task(self._work(destination))
 
-    async def _work(self, destination: _Destination) -> None:
+    async def _work(self, destination: Destination) -> None:
         while True:
             notification = await destination.queue.get()
             try:
@@ -217,15 +244,15 @@ class Notifier:
             finally:
                 destination.queue.task_done()
 
-    async def _deliver(self, destination: _Destination, notification: SentNotification) -> None:
+    async def _deliver(self, destination: Destination, notification: SentNotification) -> None:
         notification.answers.append(await self._post(destination, notification.body))
         for pause in PAUSES:
-            if notification.taken:
+            if not destination.repeats(notification.answers[-1]):
                 return
             await asyncio.sleep(pause)
             notification.answers.append(await self._post(destination, notification.body))
 
-    async def _post(self, destination: _Destination, body: bytes) -> int | None:
+    async def _post(self, destination: Destination, body: bytes) -> int | None:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
         try:
@@ -237,7 +264,7 @@ class Notifier:
             return None
 
 
-async def _give_up(destinations: Iterable[_Destination]) -> None:
+async def _give_up(destinations: Iterable[Destination]) -> None:
     """End the deliveries that are under way."""
     for destination in destinations:
         worker, destination.worker = destination.worker, None

@@ -230,7 +230,13 @@ class RemoteSandbox:
         return [state_json.notification_from_json(each) for each in reversed(await self._all("notifications"))]
 
     async def register_webhook(
-        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
+        self,
+        url: str | Secret,
+        *,
+        events: Iterable[str] | None = None,
+        basic_auth: BasicPair | None = None,
+        repeat_redirected: bool = False,
+        repeat_unanswered: bool = True,
     ) -> None:
         """Let it post notifications to a URL.
 
@@ -240,6 +246,8 @@ class RemoteSandbox:
             url: on loopback.
             events: their ``event_name``; None: all.
             basic_auth: user and password that each request carries.
+            repeat_redirected: post again after a 3xx, too.
+            repeat_unanswered: post again where no answer came.
 
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
@@ -247,11 +255,27 @@ class RemoteSandbox:
         hidden, pair = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         url, basic_auth = "", None
         names: list[JsonValue] | None = None if events is None else [*([events] if isinstance(events, str) else events)]
-        fields: dict[str, JsonValue] = {"url": hidden.reveal(), "events": names}
+        fields: dict[str, JsonValue] = {
+            "url": hidden.reveal(),
+            "events": names,
+            "repeat_redirected": repeat_redirected,
+            "repeat_unanswered": repeat_unanswered,
+        }
         if pair is not None:
             fields["basic_auth"] = [each.reveal() for each in pair]
         wanted, fields = HiddenFields(fields), {}
         await self._control.ask("POST", "/webhooks", wanted)
+
+    async def unregister_webhook(self, url: str | Secret) -> int:
+        """Let it post no more notifications to a URL.
+
+        Returns:
+            How often it was registered; 0: not at all.
+        """
+        hidden, url = hide(url), ""
+        told = await self._control.ask("DELETE", "/webhooks", HiddenFields({"url": hidden.reveal()}))
+        number = told.get("unregistered")
+        return number if isinstance(number, int) else 0
 
     async def notified(self) -> None:
         """Wait until each notification was taken or given up."""

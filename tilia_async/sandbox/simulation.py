@@ -24,7 +24,7 @@ from tilia_async.sandbox.door import Door
 from tilia_async.sandbox.event_feed import CHANGED, RESET, EventFeed
 from tilia_async.sandbox.fault_script import FaultScript
 from tilia_async.sandbox.fields import MOST
-from tilia_async.sandbox.notifications import Notifier, SentNotification
+from tilia_async.sandbox.notifications import Destination, Notifier, SentNotification
 from tilia_async.sandbox.past import copy_of
 from tilia_async.sandbox.payment_methods import add_card, add_paypal, notify
 from tilia_async.sandbox.recorded import RecordedRequest
@@ -48,7 +48,7 @@ class _Start:
     world: World
     chance: tuple[object, ...] = attrs.field(repr=False)
     ahead: float
-    destinations: int
+    destinations: tuple[Destination, ...]
     faults: tuple[ScheduledFault, ...] = attrs.field(repr=False)
 
 
@@ -134,23 +134,47 @@ class Simulation:
         return self._notifier.sent
 
     def register_webhook(
-        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
+        self,
+        url: str | Secret,
+        *,
+        events: Iterable[str] | None = None,
+        basic_auth: BasicPair | None = None,
+        repeat_redirected: bool = False,
+        repeat_unanswered: bool = True,
     ) -> None:
         """Post notifications to a URL.
 
-        They are posted again a few times within a second when the answer is 400 or more.
+        A 2xx takes one. After 400 or more it is posted again, a few times within a second. What Tilia does after a
+        redirect, which it follows in no case here, or without an answer, is documented nowhere: try both ways.
 
         Args:
             url: on loopback.
             events: their ``event_name``; None: all. A URL may be registered several times.
             basic_auth: user and password that each request carries.
+            repeat_redirected: post again after a 3xx, too. A notification that was redirected is not taken either way.
+            repeat_unanswered: post again where no answer came within ten seconds.
 
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
         """
         url, basic_auth = hide(url), None if basic_auth is None else hide_pair(basic_auth)
-        self._notifier.register(url, events, basic_auth)
+        self._notifier.register(
+            url, events, basic_auth, repeat_redirected=repeat_redirected, repeat_unanswered=repeat_unanswered
+        )
         self._changed()
+
+    async def unregister_webhook(self, url: str | Secret) -> int:
+        """Post no more notifications to a URL.
+
+        What was on its way there is given up.
+
+        Returns:
+            How often it was registered; 0: not at all.
+        """
+        url = hide(url)
+        number = await self._notifier.unregister(url)
+        self._changed()
+        return number
 
     async def notified(self) -> None:
         """Wait until each notification was taken or given up.

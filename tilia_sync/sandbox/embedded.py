@@ -185,23 +185,51 @@ class Sandbox:
         return self._sandbox.notifications
 
     def register_webhook(
-        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
+        self,
+        url: str | Secret,
+        *,
+        events: Iterable[str] | None = None,
+        basic_auth: BasicPair | None = None,
+        repeat_redirected: bool = False,
+        repeat_unanswered: bool = True,
     ) -> None:
         """Post notifications to a URL.
 
-        They are posted again a few times within a second when the answer is 400 or more.
+        A 2xx takes one. After 400 or more it is posted again, a few times within a second. What Tilia does after a
+        redirect, which it follows in no case here, or without an answer, is documented nowhere: try both ways.
 
         Args:
             url: on loopback.
             events: their ``event_name``; None: all. A URL may be registered several times.
             basic_auth: user and password that each request carries.
+            repeat_redirected: post again after a 3xx, too. A notification that was redirected is not taken either way.
+            repeat_unanswered: post again where no answer came within ten seconds.
 
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
         """
         hidden, pair = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         url, basic_auth = "", None
-        self._change(lambda: self._sandbox.register_webhook(hidden, events=events, basic_auth=pair))
+        self._change(
+            lambda: self._sandbox.register_webhook(
+                hidden,
+                events=events,
+                basic_auth=pair,
+                repeat_redirected=repeat_redirected,
+                repeat_unanswered=repeat_unanswered,
+            )
+        )
+
+    def unregister_webhook(self, url: str | Secret) -> int:
+        """Post no more notifications to a URL.
+
+        What was on its way there is given up.
+
+        Returns:
+            How often it was registered; 0: not at all.
+        """
+        hidden, url = hide(url), ""
+        return self._lease.run(lambda: self._sandbox.unregister_webhook(hidden))
 
     def notified(self) -> None:
         """Wait until each notification was taken or given up.

@@ -216,7 +216,13 @@ class RemoteSandbox:
         return self._lease.iterate(self._remote.follow())
 
     def register_webhook(
-        self, url: str | Secret, *, events: Iterable[str] | None = None, basic_auth: BasicPair | None = None
+        self,
+        url: str | Secret,
+        *,
+        events: Iterable[str] | None = None,
+        basic_auth: BasicPair | None = None,
+        repeat_redirected: bool = False,
+        repeat_unanswered: bool = True,
     ) -> None:
         """Let it post notifications to a URL.
 
@@ -226,13 +232,32 @@ class RemoteSandbox:
             url: on loopback.
             events: their ``event_name``; None: all.
             basic_auth: user and password that each request carries.
+            repeat_redirected: post again after a 3xx, too.
+            repeat_unanswered: post again where no answer came.
 
         Raises:
             ConfigurationError: the URL is not on loopback, or an event has another name.
         """
         hidden, pair = hide(url), None if basic_auth is None else hide_pair(basic_auth)
         url, basic_auth = "", None
-        self._lease.run(lambda: self._remote.register_webhook(hidden, events=events, basic_auth=pair))
+        self._lease.run(
+            lambda: self._remote.register_webhook(
+                hidden,
+                events=events,
+                basic_auth=pair,
+                repeat_redirected=repeat_redirected,
+                repeat_unanswered=repeat_unanswered,
+            )
+        )
+
+    def unregister_webhook(self, url: str | Secret) -> int:
+        """Let it post no more notifications to a URL.
+
+        Returns:
+            How often it was registered; 0: not at all.
+        """
+        hidden, url = hide(url), ""
+        return self._lease.run(lambda: self._remote.unregister_webhook(hidden))
 
     def notified(self) -> None:
         """Wait until each notification was taken or given up."""

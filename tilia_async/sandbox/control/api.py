@@ -72,6 +72,7 @@ ROUTES: Final = (
     ControlRoute("POST", "/clock", commands.advance_clock),
     ControlRoute("GET", "/webhooks", commands.webhooks),
     ControlRoute("POST", "/webhooks", commands.register_webhook),
+    ControlRoute("DELETE", "/webhooks", commands.unregister_webhook),
     ControlRoute("GET", "/notifications", commands.notifications),
     ControlRoute("GET", "/invoices", commands.invoices),
     ControlRoute("GET", "/escrows", commands.escrows),
@@ -138,7 +139,8 @@ class ControlApi:
         url = f"http://{request.headers.get('Host', '')}"
         call = Command(self._simulation, self._handler, self._notifier, url, path, request.query, Body(fields))
         try:
-            content = route.run(call)
+            answer = route.run(call)
+            content = await answer if isinstance(answer, Awaitable) else answer
         except InvalidRequestError as error:
             return _failed(
                 400, "InvalidRequestError", str(error), {name: [*each] for name, each in error.problems.items()}

@@ -54,6 +54,13 @@ class Body:
             return 0
         return value
 
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._value(name)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        self._refuse(name, "is true or false")
+        return default
+
     def number(self, name: str) -> float:
         value = self._value(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

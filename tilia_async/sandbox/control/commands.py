@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Literal, TypeAlias, TypeVar, cast
 
@@ -76,7 +76,7 @@ class Command:
         return {"total": len(things), name: shown}
 
 
-Run: TypeAlias = Callable[[Command], JsonValue]
+Run: TypeAlias = Callable[[Command], JsonValue | Awaitable[JsonValue]]
 
 
 def about(call: Command) -> JsonObject:
@@ -235,9 +235,18 @@ def webhooks(call: Command) -> JsonObject:
 
 def register_webhook(call: Command) -> JsonObject:
     url, events, basic_auth = call.body.secret("url"), call.body.optional_texts("events"), call.body.pair("basic_auth")
+    redirected, unanswered = call.body.flag("repeat_redirected", False), call.body.flag("repeat_unanswered", True)
     call.body.check()
-    call.simulation.register_webhook(url, events=events, basic_auth=basic_auth)
+    call.simulation.register_webhook(
+        url, events=events, basic_auth=basic_auth, repeat_redirected=redirected, repeat_unanswered=unanswered
+    )
     return webhooks(call)
+
+
+async def unregister_webhook(call: Command) -> JsonObject:
+    url = call.body.secret("url")
+    call.body.check()
+    return {"unregistered": await call.simulation.unregister_webhook(url)}
 
 
 def notifications(call: Command) -> JsonObject:

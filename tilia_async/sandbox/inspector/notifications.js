@@ -11,7 +11,7 @@ function answersOf(notification) {
     else runs.push({ answer, times: 1 });
   }
   return runs.map(({ answer, times }) =>
-    badge(`${answer ?? "no answer"}${times > 1 ? ` × ${times}` : ""}`, answer !== null && answer < 400 ? "good" : "bad"));
+    badge(`${answer ?? "no answer"}${times > 1 ? ` × ${times}` : ""}`, answer >= 200 && answer < 300 ? "good" : "bad"));
 }
 
 function make(notification) {
