@@ -13,6 +13,7 @@ from support.commands import run
 import tilia_sync
 from tilia_async.api import OPERATIONS
 from tilia_async.sandbox import Fault
+from tilia_async.wire.fields import fields_of
 
 Settings = dict[str, str]
 
@@ -26,14 +27,43 @@ def last(served: tilia_sync.Sandbox) -> tuple[str, dict[str, object]]:
 def test_every_operation_is_a_command(served: tilia_sync.Sandbox, settings: Settings, name: str) -> None:
     operation = OPERATIONS[name]
     path = [f"{parameter}=some-{parameter[:8]}" for parameter in operation.parameters]
-    told = json.loads(run(settings, "api", name, *path, "note=x", "--dry-run").stdout)
-    filled = re.sub(r"{(\w{1,8})\w*}", r"some-\1", operation.path)
-    assert told["method"] == operation.method
-    assert told["url"].endswith(filled + ("?note=x" if operation.reads else ""))
-    assert told["body"] == (None if operation.reads else {"note": "x"})
-    assert told["scopes"] == sorted(operation.scopes)
+    declared = operation.query if operation.reads else operation.body
+    fields = fields_of(declared) if declared else {}
+    required = {field.name for field in fields.values() if field.required}
+    done = run(settings, "api", name, *path, "--dry-run", "--json")
+    if required:
+        assert (done.exit_code, json.loads(done.stderr)["error"]["problems"].keys()) == (2, required)
+    else:
+        told = json.loads(done.stdout)
+        filled = re.sub(r"{(\w{1,8})\w*}", r"some-\1", operation.path)
+        assert (told["method"], told["url"].endswith(filled), told["body"]) == (operation.method, True, None)
+        assert told["scopes"] == sorted(operation.scopes)
     assert len(served.requests) == 0
-    assert f"{operation.method} {operation.path}" in run({"COLUMNS": "80"}, "api", name, "-h").stdout
+    told = run({"COLUMNS": "80"}, "api", name, "-h").stdout
+    assert f"{operation.method} {operation.path}" in told
+    for field in (*operation.parameters, *fields):
+        (marked,) = re.findall(rf"^  {field}:?=@?\s+(required)?", told, re.MULTILINE)
+        assert bool(marked) == (field in {*operation.parameters, *required})
+
+
+def test_a_help_tells_types_parts_and_secrets() -> None:
+    told = run({"COLUMNS": "120"}, "api", "escrow.create", "-h").stdout
+    assert re.search(r"^  line_items:= +required; list of LineItem\.", told, re.MULTILINE)
+    assert re.search(r"^LineItem:\n  amount +required; whole number, at least 1\.", told, re.MULTILINE)
+    assert re.search(r"^  tax_inclusive:= +true or false\.", told, re.MULTILINE)
+    assert re.search(r"^  currency +required; text, 3 characters\.", told, re.MULTILINE)
+    start = run({"COLUMNS": "120"}, "api", "registration.start", "-h").stdout
+    assert re.search(r"^  password=@ +required; text", start, re.MULTILINE)
+
+
+def test_a_dry_run_checks_what_would_be_sent(settings: Settings) -> None:
+    start = ("api", "token_exchanges.start_conversion", "account_id=acct_1", "--dry-run")
+    good = run(settings, *start, "amount:=500", "currency=TOK")
+    assert json.loads(good.stdout)["body"] == {"account_id": "acct_1", "amount": 500, "currency": "TOK"}
+    wrong = run(settings, *start, "amount=500", "money=TOK")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "amount: is a whole number" in wrong.stderr
+    assert "money: is no field" in wrong.stderr
 
 
 def test_the_help_names_every_operation_with_its_whole_path() -> None:
@@ -114,6 +144,10 @@ def test_failures_have_the_exit_status_of_any_command(
     [
         ("tilia api escrow.f", ["escrow.find_by_invoice"]),
         ("tilia api payouts.get p", ["payout_status_id="]),
+        ("tilia api invoices.list account_id=x so", ["sort=", "sort_field="]),
+        ("tilia api escrow.create account_id=x line_items:=1 a", []),
+        ("tilia api escrow.create l", ["line_items:=", "location:="]),
+        ("tilia api registration.start p", ["password=@"]),
         ("tilia api payouts.", [name for name in OPERATIONS if name.startswith("payouts.")]),
     ],
 )
@@ -126,4 +160,4 @@ def test_operations_and_ids_are_completed(words: str, completed: list[str]) -> N
         text=True,
         check=False,
     )
-    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == completed
+    assert [line.partition(",")[2] for line in done.stdout.splitlines() if line] == completed

@@ -16,14 +16,17 @@ from tilia_async.api import OPERATIONS
 from tilia_async.cli.fields import as_text, read_fields
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
+from tilia_async.cli.operation_fields import fields_of_operation, write_fields
 from tilia_async.cli.options import ledger_option, network_options
 from tilia_async.cli.terminal import say_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, RequestOptions, from_environment
 from tilia_async.json_value import JsonValue
 from tilia_async.secret import HiddenFields
+from tilia_async.wire.field_checks import problems_of_request
 from tilia_async.wire.operation import Operation, Repeat
 from tilia_async.wire.redactor import Redactor
+from tilia_async.wire.refusal import refuse
 from tilia_async.wire.request import build
 
 _REPEATS: Final = {
@@ -72,6 +75,7 @@ name=@file   the text of a file; @- is standard input. Secrets are given
 name:=@file  the JSON of a file
 
 \b
+tilia api invoices.create -h     lists the fields of one operation
 tilia api accounts.get account_id=acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b
 tilia api token_exchanges.start_conversion amount:=500 currency=TOK \\
     account_id=acct_2TiDFXHVFMlAuyy7ovvz3YPKv9b
@@ -81,6 +85,17 @@ tilia api token_exchanges.start_conversion amount:=500 currency=TOK \\
 @click.group(cls=OperationGroup, help=_HELP, no_args_is_help=True, subcommand_metavar="OPERATION [FIELD]...")
 def api() -> None:
     """Call any operation of Tilia's API."""
+
+
+class _OperationCommand(click.Command):
+    """A command whose help has the operation's fields."""
+
+    operation: Operation[object]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the fields before the options."""
+        write_fields(self.operation, formatter)
+        super().format_options(ctx, formatter)
 
 
 @attrs.frozen
@@ -93,9 +108,9 @@ class _Fields:
 
 
 def _command(operation: Operation[object]) -> click.Command:
-    @click.command(operation.name, help=_help(operation), short_help=_line(operation))
+    @click.command(operation.name, cls=_OperationCommand, help=_help(operation), short_help=_line(operation))
     @click.argument("given", nargs=-1, metavar="[FIELD]...", shell_complete=partial(_completed, operation))
-    @click.option("--dry-run", is_flag=True, help="Print the request, and send nothing.")
+    @click.option("--dry-run", is_flag=True, help="Check the request and print it; send nothing.")
     @click.option("--reveal", is_flag=True, help="Print secrets of the answer, too.")
     @click.option(
         "--idempotency-key", "key", metavar="UUID", help="One key stands for one effect; where Tilia takes it."
@@ -130,6 +145,7 @@ def _command(operation: Operation[object]) -> click.Command:
         payload = network.ask(send, ledger)
         say_json(payload if reveal else Redactor.of(()).json(payload))
 
+    call.operation = operation
     return call
 
 
@@ -152,8 +168,14 @@ def _help(operation: Operation[object]) -> str:
 def _completed(
     operation: Operation[object], ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    del ctx, param
-    return [CompletionItem(f"{name}=") for name in operation.parameters if f"{name}=".startswith(incomplete)]
+    del param
+    typed: tuple[str, ...] = ctx.params.get("given") or ()
+    given = {each.partition("=")[0].rstrip(":") for each in typed}
+    return [
+        CompletionItem(each.typed)
+        for each in fields_of_operation(operation)
+        if each.typed.startswith(incomplete) and each.typed.rstrip(":=@") not in given
+    ]
 
 
 def _placed(operation: Operation[object], given: Iterable[str]) -> _Fields:
@@ -166,6 +188,8 @@ def _placed(operation: Operation[object], given: Iterable[str]) -> _Fields:
 
 def _show_request(operation: Operation[object], fields: _Fields, options: RequestOptions) -> None:
     environment = Environment.of(from_environment("TILIA_ENVIRONMENT").reveal())
+    values = None if fields.body is None else fields.body.reveal()
+    refuse(operation.name, problems_of_request(operation, fields.query, values))
     request = build(
         operation,
         environment,
@@ -176,5 +200,5 @@ def _show_request(operation: Operation[object], fields: _Fields, options: Reques
         # Another is made when it is sent.
         new_key=str(uuid4()) if operation.repeat is Repeat.KEYED else None,
     )
-    body = None if fields.body is None else Redactor.of(()).json(dict(fields.body.reveal()))
+    body = None if values is None else Redactor.of(()).json(dict(values))
     say_json({"method": request.method, "url": request.url, "body": body, "scopes": sorted(operation.scopes)})
