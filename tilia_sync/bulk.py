@@ -35,9 +35,15 @@ class BulkStream(Iterator[BulkItem]):
     the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
-    def __init__(self, items: Generator[BulkItem, None, None], progress: Callable[[], BulkProgress]) -> None:
+    def __init__(
+        self,
+        items: Generator[BulkItem, None, None],
+        progress: Callable[[], BulkProgress],
+        report: Callable[[], BulkReport],
+    ) -> None:
         self._items = items
         self._progress = progress
+        self._report = report
 
     def __next__(self) -> BulkItem:
         return next(self._items)
@@ -48,6 +54,14 @@ class BulkStream(Iterator[BulkItem]):
         Before it begins and after its end, too.
         """
         return self._progress()
+
+    def report(self) -> BulkReport:
+        """Return the report so far; after the end, the whole one.
+
+        Accounts whose requests were under way when the job was cancelled are ``UNKNOWN`` in it. It keeps no accounts
+        that were found.
+        """
+        return self._report()
 
     def close(self) -> None:
         """End the job, if it is not over.
@@ -408,7 +422,7 @@ class Bulk:
                     await put(item)
 
         items = self._lease.results(BatchedJob(feed, work), iter(account_ids), _batch(concurrency))
-        return BulkStream(items, stream.progress)
+        return BulkStream(items, stream.progress, stream.report)
 
 
 def _batch(concurrency: object) -> int:

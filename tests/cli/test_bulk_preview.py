@@ -173,3 +173,53 @@ def test_a_look_up_that_fails_blocks_nobody(
     done = run(settings, "bulk", "block", "-", "--by", "username", "--reason", "x", "--keep-going", given=given)
     assert (done.exit_code, blocks(served)) == (1, 0)
     assert "accounts.find: 500" in done.stderr
+
+
+Given = tuple[str, ...]
+
+
+@pytest.mark.parametrize(
+    ("begun", "again", "elsewhere", "told"),
+    [
+        (("--reason", "wave"), ("--reason", "another"), False, "with the reason 'wave', and this has the reason 'another'"),
+        (("--reason", "w", "--actor", "ann"), ("--reason", "w", "--actor", "bob"), False, "with the actor 'ann'"),
+        (("--reason", "w"), ("--reason", "w", "--review-at", "2030-01-01"), False, "with no review date"),
+        (("--reason", "w"), ("--reason", "w"), True, "and this client is for https://accounts.staging.tilia-inc.com"),
+    ],
+)  # fmt: skip
+def test_a_dry_run_refuses_what_the_job_refuses(
+    settings: Settings, file: Path, tmp_path: Path, begun: Given, again: Given, elsewhere: bool, told: str
+) -> None:
+    block = ("bulk", "block", str(file), "--job", "w", "--ledger", str(tmp_path / "b.db"))
+    assert run(settings, *block, *begun).exit_code == 0
+    there = {**settings, "TILIA_ENVIRONMENT": "staging"} if elsewhere else settings
+    for more in ((), ("--dry-run",)):
+        done = run(there, *block, *again, *more)
+        assert (done.exit_code, done.stdout) == (2, ""), more
+        assert f"the job 'w' of this ledger was begun {'at ' if elsewhere else ''}" in done.stderr
+        assert told in done.stderr
+    assert run({}, *block, *begun, "--dry-run").exit_code == 0, "without an environment there is none to compare"
+
+
+def test_a_dry_run_refuses_another_action_and_words_that_cannot_be_kept(
+    settings: Settings, file: Path, tmp_path: Path
+) -> None:
+    job = ("--job", "w", "--ledger", str(tmp_path / "b.db"))
+    assert run(settings, "bulk", "block", str(file), "--reason", "w", *job).exit_code == 0
+    for arguments, told in (
+        (("unblock", str(file), *job), "was begun to block, and this is to unblock"),
+        (
+            ("block", str(file), "--reason", "w", "--job", "w" * 256, *job[2:]),
+            "job_id: has 256 characters; 255 are the most",
+        ),
+        (("undo", "v", *job[2:]), "this ledger has no job 'v' that could be undone"),
+        (("undo", "w", "--undo-job", "w", *job[2:]), "was begun to block, and this is to undo the job 'w'"),
+    ):
+        real, dry = (run(settings, "bulk", *arguments, *more) for more in ((), ("--dry-run",)))
+        assert (real.exit_code, dry.exit_code) == (2, 2)
+        assert told in dry.stderr
+        assert told in real.stderr
+    assert run(settings, "bulk", "undo", "w", *job[2:]).exit_code == 0
+    again = ("undo", "undo-w", *job[2:])
+    real, dry = (run(settings, "bulk", *again, *more) for more in ((), ("--dry-run",)))
+    assert (real.exit_code, dry.exit_code, "blocked nobody" in dry.stderr) == (2, 2, True)

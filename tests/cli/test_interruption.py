@@ -65,10 +65,16 @@ def test_a_job_with_a_ledger_stops_at_once_and_says_how_to_go_on(
         stdout, stderr = process.communicate()
     assert process.returncode == status, stdout + stderr
     assert took < 5, "well before the answers would be given up; a busy machine needs more than the second it takes"
-    assert f"block: {ANSWERED} of 12 accounts" in stdout
+    told = ANSWERED + IN_FLIGHT
+    assert f"block: {told} of 12 accounts" in stdout
+    assert re.findall(r"^(done|unknown|left) +(\d+)", stdout, re.MULTILINE) == [
+        ("done", str(ANSWERED)),
+        ("unknown", str(IN_FLIGHT)),
+        ("left", str(12 - told)),
+    ]
     assert f"stopped: {name}; what was under way may have taken effect" in stdout
     assert "Traceback" not in stderr
-    assert stderr.splitlines()[-1].startswith(f"block: {ANSWERED} of 12 (41.6 %)")
+    assert stderr.splitlines()[-1].startswith(f"block: {told} of 12 (75.0 %)")
     (command,) = re.findall(r"^  tilia (.*)$", stdout, re.MULTILINE)
     served.faults.clear()
     went_on = run(settings, *shlex.split(command))
@@ -111,9 +117,12 @@ def test_in_a_terminal_a_bar_is_drawn_and_ctrl_c_leaves_it_whole(
     terminal = b"".join(seen).decode()
     assert process.returncode == 130
     assert "\x1b[" in terminal
-    assert f"{ANSWERED} of 12  41.6 %" in terminal
+    assert f"{ANSWERED + IN_FLIGHT} of 12  75.0 %" in terminal
     assert terminal.rstrip().endswith("\x1b[?25h"), "the cursor is there again"
     assert "\x1b[" not in stdout
+    assert f"unknown  {IN_FLIGHT}  may have taken effect" in stdout
+    assert "unknown: accounts.block: the job was cancelled before the answer came" in stdout
+    assert "left     3  not begun, or without effect so far" in stdout
     assert "Nothing was recorded: another run begins from the start." in stdout
 
 

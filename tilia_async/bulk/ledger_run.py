@@ -72,19 +72,9 @@ class LedgerRun:
         """
         # It loads the libraries beside the event loop.
         journal, run_id = await journal_of(self._ledger), new_run_id()
-        from tilia_async.ledger.job_run import RUNNING_HERE  # noqa: PLC0415 - as below
-        from tilia_async.ledger.jobs import UNDO, JobDefinition  # noqa: PLC0415 - needs the extra
+        from tilia_async.ledger.job_run import RUNNING_HERE  # noqa: PLC0415 - needs the extra
 
-        intent = self._intent
-        job = JobDefinition(
-            job_id=self._job_id,
-            origin=self._origin,
-            action=intent.action.value if intent.undoes is None else UNDO,
-            reason=intent.reason,
-            actor=intent.actor,
-            review_at=intent.review_at,
-            undoes=intent.undoes,
-        )
+        job = self._definition()
         dead = await _wait_for_end(journal, job)
         asked = monotonic()
         RUNNING_HERE.add(run_id)
@@ -93,9 +83,34 @@ class LedgerRun:
         except BaseException:  # whatever it is, nothing runs
             RUNNING_HERE.discard(run_id)
             raise
-        self._intent = attrs.evolve(intent, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
+        self._intent = attrs.evolve(self._intent, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
         self._journal, self._run_id = journal, run_id
         self._live_until = asked + self._ledger.lease
+
+    async def check(self) -> None:
+        """Refuse a job that could not begin, and enter nothing.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+            ConfigurationError: as ``begin``.
+        """
+        journal, job = await journal_of(self._ledger), self._definition()
+        await _wait_for_end(journal, job)
+        await journal.check_job(job)
+
+    def _definition(self) -> JobDefinition:
+        from tilia_async.ledger.jobs import UNDO, JobDefinition  # noqa: PLC0415 - needs the extra
+
+        intent = self._intent
+        return JobDefinition(
+            job_id=self._job_id,
+            origin=self._origin,
+            action=intent.action.value if intent.undoes is None else UNDO,
+            reason=intent.reason,
+            actor=intent.actor,
+            review_at=intent.review_at,
+            undoes=intent.undoes,
+        )
 
     async def keep(self) -> None:
         """Renew the lease, for ever.

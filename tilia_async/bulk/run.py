@@ -21,7 +21,7 @@ from tilia_async.bulk.failure_policy import FailurePolicy
 from tilia_async.bulk.id_reader import IdReader
 from tilia_async.bulk.job import Job, Sink
 from tilia_async.bulk.job_record import JobRecord
-from tilia_async.bulk.outcome import BulkProgress, BulkReport
+from tilia_async.bulk.outcome import BulkItem, BulkOutcome, BulkProgress, BulkReport
 from tilia_async.bulk.send_slots import SendSlots
 from tilia_async.bulk.stop_signal import StopSignal
 from tilia_async.bulk.token_prober import TokenProber
@@ -35,6 +35,8 @@ FAREWELL_SECONDS: Final = 0.8
 
 It waits for its last words to be on record.
 """
+
+_CANCELLED: Final = "the job was cancelled before the answer came"
 
 _log = logging.getLogger("tilia_async.bulk")
 
@@ -233,6 +235,10 @@ class Run:
         Others may go on at once then.
         """
         unknown = [work for work in self._completion.sent if work.in_flight or work.doubtful]
+        if self._job.action != "lookup":
+            for work in unknown:
+                why = work.failure or errors.OutcomeUnknownError(_CANCELLED, operation=self._job.operation)
+                self._completion.tally.add(BulkItem(work.account_id, BulkOutcome.UNKNOWN, why, work.attempts))
         if self._record is None:
             if unknown and self._job.action != "lookup":
                 _log.warning(

@@ -13,7 +13,7 @@ from tilia_async import checks, errors
 from tilia_async.api import accounts
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY, Job
 from tilia_async.bulk.ledger_run import LedgerRun
-from tilia_async.bulk.outcome import BulkItem, BulkProgress, BulkReport
+from tilia_async.bulk.outcome import BulkItem, BulkOutcome, BulkProgress, BulkReport
 from tilia_async.bulk.run import Run
 from tilia_async.bulk.stream import BulkStream
 from tilia_async.config import RequestOptions, RetryPolicy
@@ -298,7 +298,8 @@ class Bulk:
 
     def _stream(self, job: Job, account_ids: AccountIds) -> BulkStream:
         check_arguments(job.action, account_ids)
-        return BulkStream(lambda sink: Run(job, account_ids, sink=sink), job.concurrency)
+        nothing = BulkReport(job.action, job.job_id, 0, dict.fromkeys(BulkOutcome, 0), (), elapsed=0.0)
+        return BulkStream(lambda sink: Run(job, account_ids, sink=sink), job.concurrency, nothing)
 
     def _blocking(self, intent: Intent, concurrency: int, options: RequestOptions | None) -> Job:
         refuse(f"bulk.{intent.action.value}", intent.problems())

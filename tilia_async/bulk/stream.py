@@ -28,12 +28,13 @@ class BulkStream(AsyncIterator[BulkItem]):
     the stream any more. At most ``concurrency`` items wait for the consumer; then the job waits.
     """
 
-    def __init__(self, start: StartRun, most: int) -> None:
+    def __init__(self, start: StartRun, most: int, nothing: BulkReport) -> None:
         self._start = start
         self._most = most
         self._items: BoundedQueue[BulkItem] | None = None
         self._task: asyncio.Task[BulkReport] | None = None
         self._progress: Callable[[], BulkProgress] = no_progress
+        self._report: Callable[[], BulkReport] = lambda: nothing
         self._closed = False
 
     async def __anext__(self) -> BulkItem:
@@ -51,6 +52,14 @@ class BulkStream(AsyncIterator[BulkItem]):
         Before it begins and after its end, too.
         """
         return self._progress()
+
+    def report(self) -> BulkReport:
+        """Return the report so far; after the end, the whole one.
+
+        Accounts whose requests were under way when the job was cancelled are ``UNKNOWN`` in it. It keeps no accounts
+        that were found.
+        """
+        return self._report()
 
     async def aclose(self) -> None:
         """End the job, if it is not over.
@@ -77,7 +86,7 @@ class BulkStream(AsyncIterator[BulkItem]):
         if self._items is None:
             items = self._items = BoundedQueue[BulkItem](self._most)
             run = self._start(items.offer)
-            self._progress = run.progress
+            self._progress, self._report = run.progress, run.report
             loop = asyncio.get_running_loop()
             task = self._task = loop.create_task(_run(run, items))
             weakref.finalize(self, _abandon, loop, task).atexit = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar, cast
 
 import click
@@ -127,8 +128,8 @@ def block_account(
     as_json: bool,
 ) -> None:
     """Block an account. A block does not expire."""
-    _tell_what_is_not_kept(reason, actor, ledger)
-    show(network.ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), ledger), as_json=as_json)
+    with _telling_what_is_not_kept(reason, actor, ledger, as_json=as_json):
+        show(network.ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), ledger), as_json=as_json)
 
 
 @accounts.command("unblock")
@@ -143,8 +144,23 @@ def unblock_account(
     as_json: bool,
 ) -> None:
     """Lift a block of your own."""
-    _tell_what_is_not_kept(reason, actor, ledger)
-    show(network.ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), ledger), as_json=as_json)
+    with _telling_what_is_not_kept(reason, actor, ledger, as_json=as_json):
+        show(network.ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), ledger), as_json=as_json)
+
+
+@contextmanager
+def _telling_what_is_not_kept(
+    reason: str | None, actor: str | None, ledger: LedgerLocation | None, *, as_json: bool
+) -> Generator[None, None, None]:
+    """Say first that a reason will be on no record.
+
+    To a program it is said last: what it reads after a failure is JSON alone.
+    """
+    if not as_json:
+        _tell_what_is_not_kept(reason, actor, ledger)
+    yield
+    if as_json:
+        _tell_what_is_not_kept(reason, actor, ledger)
 
 
 def _tell_what_is_not_kept(reason: str | None, actor: str | None, ledger: LedgerLocation | None) -> None:

@@ -20,7 +20,7 @@ from tilia_async.cli.bulk_command import STANDARD_STREAM, BulkCommand
 from tilia_async.cli.checked_ids import CheckedIds, NoRoomError, first_pass
 from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.output import cell, show_lines
-from tilia_async.cli.terminal import Screen, complain
+from tilia_async.cli.terminal import Screen, complain_lines
 from tilia_async.cli.text_lines import AccountFileError, Problem, ProblemKind
 from tilia_async.cli.usernames import looked_up
 from tilia_async.text import readable
@@ -54,14 +54,14 @@ class Input:
 
 
 class UnusableInputError(Exception):
-    """The accounts cannot be used; why was told.
+    """The accounts cannot be used; its message may have several lines.
 
     Attributes:
         found: what was found.
     """
 
-    def __init__(self, found: Input) -> None:
-        super().__init__()
+    def __init__(self, message: str, found: Input) -> None:
+        super().__init__(message)
         self.found = found
 
 
@@ -153,25 +153,26 @@ def _stream(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _check(order: BulkCommand, found: Input, diagnosis: str | None) -> None:
-    """Say what is wrong with the file.
+    """Refuse what cannot be used, or say what is left out.
 
     Raises:
         UnusableInputError: the job cannot begin.
     """
     name = file_name(order.file)
     if diagnosis is not None:
-        complain(f"tilia: {name}: {diagnosis}. Nothing was sent")
-        raise UnusableInputError(found)
+        raise UnusableInputError(f"{name}: {diagnosis}. Nothing was sent", found)
+    lines: list[str] = []
     if number := sum(found.left_out.values()):
-        complain(f"tilia: {name}: {_number(number, 'line')} cannot be used: {listed(found.left_out)}")
-        for line in _problem_lines(found):
-            complain(f"  {line}")
+        lines.append(f"{name}: {_number(number, 'line')} cannot be used: {listed(found.left_out)}")
+        lines += [f"  {line}" for line in _problem_lines(found)]
         if not order.keeps_going:
-            complain("Nothing was sent. Correct the file, or leave these lines out with --keep-going.")
-            raise UnusableInputError(found)
+            lines.append("Nothing was sent. Correct the file, or leave these lines out with --keep-going.")
+            raise UnusableInputError("\n".join(lines), found)
     if not found.accounts:
-        complain(f"tilia: {name}: there is no account id in it; nothing was sent")
-        raise UnusableInputError(found)
+        raise UnusableInputError("\n".join([*lines, f"{name}: there is no account id in it; nothing was sent"]), found)
+    # A program finds it in the summary.
+    if lines and not order.as_json:
+        complain_lines("\n".join(lines))
 
 
 def _problem_lines(found: Input) -> Generator[str, None, None]:

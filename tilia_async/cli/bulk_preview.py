@@ -241,7 +241,7 @@ def announce(preview: Preview) -> None:
         CommandError: nobody can be asked, or nobody agrees.
     """
     # A program finds it in the summary.
-    if not preview.order.as_json or preview.asks:
+    if not preview.order.as_json or (preview.asks and not preview.cannot_ask):
         preview.show(Screen(stderr=True))
     if not preview.asks:
         return

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from typing import Final
 
-from tilia_async.bulk import BulkItem, BulkOutcome, BulkReport
-from tilia_async.bulk.outcome import MOST_FAILURES
+import attrs
+
+from tilia_async.bulk import BulkOutcome, BulkReport, BulkStream
+from tilia_async.cli.bulk_check import check_beginning
 from tilia_async.cli.bulk_command import STANDARD_STREAM, Action, BulkCommand
 from tilia_async.cli.bulk_input import Input, UnusableInputError, checked
 from tilia_async.cli.bulk_preview import OnRecord, Preview, Undoing, announce, counted, environment_of, on_record
@@ -25,13 +27,13 @@ from tilia_async.cli.fleet_submission import check_shareable, submit
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.progress import Progress, progress_of
 from tilia_async.cli.signals import handled
-from tilia_async.cli.terminal import Screen, complain, say, shown_json
+from tilia_async.cli.terminal import Screen, complain, complain_lines, say, shown_json
 from tilia_async.client import TiliaClient
 from tilia_async.config import Environment, Limits
 from tilia_async.errors import BulkStoppedError, LedgerError, TiliaError
 from tilia_async.ledger import BlockLedger
-from tilia_async.ledger.intent import new_job_name
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.models.accounts import Account
 from tilia_async.text import readable
 
 _TO: Final = {Action.BLOCK: "block", Action.UNBLOCK: "unblock", Action.UNDO: "look at", Action.LOOKUP: "look up"}
@@ -51,6 +53,7 @@ def run(order: BulkCommand) -> ExitStatus:
         # Settings that are missing are told before a large file is read.
         tilia = None if order.dry_run else _client(order, ledger)
         environment = environment_of(order)
+        check_beginning(order, environment)
         if order.undoes is not None and order.ledger is not None:
             return _undone(order, order.undoes, environment, tilia, ledger, order.ledger)
         with checked(order) as (accounts, found):
@@ -65,7 +68,9 @@ def run(order: BulkCommand) -> ExitStatus:
                 return ExitStatus.REFUSED if sum(found.left_out.values()) else ExitStatus.DONE
             return _begun(preview, accounts, tilia, ledger)
     except UnusableInputError as error:
-        return _ended(order, Ending(status=Status.BAD_INPUT, input=error.found, counts=_NOTHING))
+        if not order.as_json:
+            complain_lines(str(error))
+        return _ended(order, Ending(status=Status.BAD_INPUT, input=error.found, counts=_NOTHING, cause=str(error)))
     except KeyboardInterrupt:
         complain("tilia: stopped by Ctrl-C before anything was sent")
         return ExitStatus.INTERRUPTED
@@ -140,22 +145,22 @@ def _dry(preview: Preview, known: OnRecord) -> ExitStatus:
 
 def _job(preview: Preview, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None) -> Ending:
     order, found = preview.order, preview.found
-    progress = progress_of(order.action, found.accounts)
+    work = _Work(order, accounts, tilia, ledger, progress_of(order.action, found.accounts, as_json=order.as_json))
     try:
-        with progress:
-            report = asyncio.run(_sent(order, accounts, tilia, ledger, progress))
+        with work.progress:
+            report = asyncio.run(work.done())
     except BulkStoppedError as error:
         return _ending_of(error.report, preview, Status.STOPPED, error.cause)
     except (LedgerError, NoRoomError, OutputError) as error:
-        is_open = order.action is not Action.LOOKUP and progress.latest is not None
+        is_open = order.action is not Action.LOOKUP and work.report is not None
         of_cause = ExitStatus.UNKNOWN if is_open else ExitStatus.REFUSED
-        return _cut_off(preview, progress, Status.STOPPED, str(error), of_cause)
+        return _cut_off(preview, work.report, Status.STOPPED, str(error), of_cause)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         is_terminated = isinstance(error, asyncio.CancelledError)
         why = "SIGTERM" if is_terminated else "Ctrl-C"
-        if progress.latest is not None and order.action is not Action.LOOKUP:
+        if work.report is not None and work.report.counts[BulkOutcome.UNKNOWN]:
             why += "; what was under way may have taken effect"
-        return _cut_off(preview, progress, Status.TERMINATED if is_terminated else Status.INTERRUPTED, why)
+        return _cut_off(preview, work.report, Status.TERMINATED if is_terminated else Status.INTERRUPTED, why)
     done = report.counts[BulkOutcome.DONE] + report.counts[BulkOutcome.SKIPPED]
     # Of a line that was left out nobody knows which account it meant.
     is_all_done = done == found.accounts and not sum(found.left_out.values())
@@ -163,70 +168,78 @@ def _job(preview: Preview, accounts: CheckedIds | str, tilia: TiliaClient, ledge
 
 
 def _cut_off(
-    preview: Preview, progress: Progress, status: Status, cause: str, of_cause: ExitStatus = ExitStatus.REFUSED
+    preview: Preview, report: BulkReport | None, status: Status, cause: str, of_cause: ExitStatus = ExitStatus.REFUSED
 ) -> Ending:
-    """Return the ending of a job without report.
-
-    What was last heard of it.
-    """
-    latest = progress.latest
-    if latest is None:
-        counts, elapsed = _NOTHING, 0.0
-    else:
-        counts, elapsed = latest.counts, latest.elapsed
+    """Return the ending of a job that was cut off."""
     return Ending(
         status=status,
         input=preview.found,
         preview=preview,
-        counts=counts,
-        elapsed=elapsed,
+        counts=_NOTHING if report is None else report.counts,
+        failures=() if report is None else report.failures,
+        overlaps=() if report is None else report.overlaps,
+        elapsed=0.0 if report is None else report.elapsed,
         cause=cause,
         of_cause=of_cause,
     )
 
 
-async def _sent(
-    order: BulkCommand, accounts: CheckedIds | str, tilia: TiliaClient, ledger: BlockLedger | None, progress: Progress
-) -> BulkReport:
-    """Do the job, and return its ending.
+@attrs.define
+class _Work:
+    """A job, from its first account to its end.
 
-    With the accounts of a list, or with those of the job of that name.
+    Attributes:
+        accounts: those of a list, or those of the job of that name.
+        report: what came of it, however it ended; None before it begins.
     """
-    with _ended_by_sigterm():
-        async with ledger or contextlib.nullcontext(), tilia:
-            return await _report(order, accounts, tilia, progress)
 
+    order: BulkCommand
+    accounts: CheckedIds | str
+    tilia: TiliaClient
+    ledger: BlockLedger | None
+    progress: Progress
+    report: BulkReport | None = None
 
-async def _report(order: BulkCommand, accounts: CheckedIds | str, tilia: TiliaClient, progress: Progress) -> BulkReport:
-    if isinstance(accounts, str):
-        return await tilia.bulk.undo(
-            accounts,
-            order.reason,
-            order.actor,
-            concurrency=order.concurrency,
-            undo_job_id=order.job_id,
-            on_progress=progress.update,
-        )
-    if order.action is Action.BLOCK:
-        return await tilia.bulk.block(
-            accounts,
-            order.reason,
-            order.actor,
-            concurrency=order.concurrency,
-            job_id=order.job_id,
-            review_at=order.review_at,
-            on_progress=progress.update,
-        )
-    if order.action is Action.UNBLOCK:
-        return await tilia.bulk.unblock(
-            accounts,
-            order.reason,
-            order.actor,
-            concurrency=order.concurrency,
-            job_id=order.job_id,
-            on_progress=progress.update,
-        )
-    return await _looked_up(order, accounts, tilia, progress)
+    async def done(self) -> BulkReport:
+        """Do the job, and return its report."""
+        with _ended_by_sigterm():
+            async with self.ledger or contextlib.nullcontext(), self.tilia:
+                return await self._sent(self._items())
+
+    async def _sent(self, items: BulkStream) -> BulkReport:
+        with _output(self.order) as write:
+            try:
+                async with items:
+                    async for item in items:
+                        if item.account is not None:
+                            # A report would hold every account in memory.
+                            write(item.account)
+                        self.progress.update(items.progress())
+            finally:
+                self.report = items.report()
+                self.progress.update(items.progress())
+        return self.report
+
+    def _items(self) -> BulkStream:
+        order, accounts, bulk = self.order, self.accounts, self.tilia.bulk
+        if isinstance(accounts, str):
+            return bulk.stream_undo(
+                accounts, order.reason, order.actor, concurrency=order.concurrency, undo_job_id=order.job_id
+            )
+        if order.action is Action.BLOCK:
+            return bulk.stream_block(
+                accounts,
+                order.reason,
+                order.actor,
+                concurrency=order.concurrency,
+                job_id=order.job_id,
+                review_at=order.review_at,
+            )
+        if order.action is Action.UNBLOCK:
+            return bulk.stream_unblock(
+                accounts, order.reason, order.actor, concurrency=order.concurrency, job_id=order.job_id
+            )
+        return bulk.stream_lookup(accounts, concurrency=order.concurrency)
 
 
 def _ended_by_sigterm() -> contextlib.AbstractContextManager[None]:
@@ -238,40 +251,24 @@ def _ended_by_sigterm() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if task is None else handled(signal.SIGTERM, task.cancel)
 
 
-async def _looked_up(order: BulkCommand, accounts: CheckedIds, tilia: TiliaClient, progress: Progress) -> BulkReport:
-    """Look accounts up, and write them as they come.
-
-    A report would hold every account in memory.
-    """
-    failures: list[BulkItem] = []
-    encoding = sys.stdout.encoding if order.output == STANDARD_STREAM else "utf-8"
-    with _output(order) as out:
-        async with tilia.bulk.stream_lookup(accounts, concurrency=order.concurrency) as items:
-            async for item in items:
-                if item.account is None and len(failures) < MOST_FAILURES:
-                    failures.append(item)
-                elif out is not None and item.account is not None:
-                    line = shown_json(item.account.to_json(), encoding)
-                    out.write(f"{line}\n".encode(encoding))
-                progress.update(items.progress())
-    end = items.progress()
-    return BulkReport(
-        order.action, new_job_name(order.action), end.total, end.counts, tuple(failures), elapsed=end.elapsed
-    )
-
-
 @contextmanager
-def _output(order: BulkCommand) -> Generator[BinaryIO | None, None, None]:
+def _output(order: BulkCommand) -> Generator[Callable[[Account], object], None, None]:
+    """Give a function that writes an account that was found."""
     if order.output is None:
-        yield None
+        yield _leave
         return
     is_standard = order.output == STANDARD_STREAM
     try:
         with contextlib.nullcontext(sys.stdout.buffer) if is_standard else open(order.output, "wb") as out:  # noqa: PTH123 - /dev/fd/63 is a name, too
-            yield out
+            encoding = sys.stdout.encoding if is_standard else "utf-8"
+            yield lambda account: out.write(f"{shown_json(account.to_json(), encoding)}\n".encode(encoding))
             out.flush()
     except OSError as error:
         raise OutputError(f"what was found cannot be written: {error.strerror}") from None
+
+
+def _leave(_account: Account) -> None:
+    """Write it nowhere."""
 
 
 def _ending_of(report: BulkReport, preview: Preview, status: Status, cause: TiliaError | None = None) -> Ending:

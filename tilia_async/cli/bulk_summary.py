@@ -46,6 +46,13 @@ _MEANING: Final = {
 }
 
 
+_LEFT: Final = {
+    False: "not begun, or without effect so far",
+    True: "not begun, or on record for the next run",
+}
+"""Meaning of accounts without an outcome; with a ledger an answer may be on record that was not told any more."""
+
+
 class Status(StrEnum):
     """Status of a job at its end."""
 
@@ -103,6 +110,12 @@ class Ending:
         return sum(self.counts.values())
 
     @property
+    def left(self) -> int:
+        """Number of accounts that have none, because the job was cut off."""
+        is_over = self.preview is None or self.status in {Status.ALL_DONE, Status.SOME_NOT_DONE, Status.BAD_INPUT}
+        return 0 if is_over else max(0, self.input.accounts - self.settled)
+
+    @property
     def leaves_something(self) -> bool:
         """Another run of the job would have something to do."""
         open_outcomes = self.counts.get(BulkOutcome.UNKNOWN, 0) + self.counts.get(BulkOutcome.FAILED, 0)
@@ -131,6 +144,8 @@ def tell(order: BulkCommand, ending: Ending) -> None:
         if number or outcome is BulkOutcome.DONE:
             meaning = _meaning(order.action, outcome)
             table.add_row(_label(outcome), f"{number:,}", meaning)
+    if left := ending.left:
+        table.add_row("left", f"{left:,}", _LEFT[order.ledger is not None])
     if left_out := sum(ending.input.left_out.values()):
         table.add_row("left out", f"{left_out:,}", f"lines of the file: {listed(ending.input.left_out)}")
     console.print(table)
@@ -239,6 +254,7 @@ def _fields(order: BulkCommand, ending: Ending) -> dict[str, Cell]:
         "recorded": order.ledger is not None and not order.dry_run,
         "accounts": ending.input.accounts,
         "settled": ending.settled,
+        "left": ending.left,
         "counts": {outcome.value: number for outcome, number in ending.counts.items()},
         "elapsed": ending.elapsed,
         "cause": ending.cause,

@@ -181,7 +181,9 @@ def work(network: Network, ledger: LedgerLocation, *, concurrency: int, until_id
 @_shared
 def status(network: Network, ledger: LedgerLocation, *, job: str, watches: bool, as_json: bool) -> None:
     """Show how far a job is."""
-    found = network.ask(lambda tilia: watch(tilia.fleet, job) if watches else tilia.fleet.status(job), ledger)
+    found = network.ask(
+        lambda tilia: watch(tilia.fleet, job, as_json=as_json) if watches else tilia.fleet.status(job), ledger
+    )
     _show(found, as_json=as_json)
     raise click.exceptions.Exit(ExitStatus.REFUSED if watches and not is_all_done(found) else ExitStatus.DONE)
 

@@ -20,10 +20,10 @@ _SECONDS: Final = 1.0
 _ENDED: Final = frozenset({JobState.FINISHED, JobState.CANCELLED})
 
 
-async def watch(fleet: Fleet, job_id: str) -> JobStatus:
+async def watch(fleet: Fleet, job_id: str, *, as_json: bool) -> JobStatus:
     """Show a job on standard error until it ends."""
     status = await fleet.status(job_id)
-    with progress_of(f"{status.action} {readable(job_id)}", status.total) as progress:
+    with progress_of(f"{status.action} {readable(job_id)}", status.total, as_json=as_json) as progress:
         while True:
             progress.total, progress.notes = status.total, _notes(status)
             progress.rests = status.state is not JobState.RUNNING or not status.workers

@@ -62,15 +62,16 @@ class Progress(Protocol):
     ) -> None: ...
 
 
-def progress_of(action: str, total: int) -> Progress:
+def progress_of(action: str, total: int, *, as_json: bool) -> Progress:
     """Return the display that fits standard error.
 
-    It depends on where standard error goes.
+    Args:
+        as_json: off a terminal a program reads it, which finds there a failure as JSON, and nothing else.
     """
     console = Screen(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
         return Bar(action, total, console)
-    return Lines(action, total, console)
+    return Silence(total) if as_json else Lines(action, total, console)
 
 
 class Bar:
@@ -184,6 +185,28 @@ class Lines:
         self._thread.join()
         if self.latest is not None:
             self._print()
+
+
+class Silence:
+    """No display."""
+
+    def __init__(self, total: int) -> None:
+        self.latest: BulkProgress | None = None
+        self.total: int = total
+        self.notes: Sequence[str] = ()
+        self.rests: bool = False
+
+    def update(self, progress: BulkProgress, /) -> None:
+        """Keep it."""
+        self.latest = progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        pass
 
 
 def _outcomes(progress: BulkProgress) -> list[tuple[BulkOutcome, str]]:

@@ -65,6 +65,12 @@ def complain(line: str) -> None:
     print(readable(line), file=sys.stderr, flush=True)
 
 
+def complain_lines(message: str) -> None:
+    """Print what is wrong on standard error, after our name."""
+    for line in f"tilia: {message}".split("\n"):
+        complain(line)
+
+
 def say_json(value: object) -> None:
     """Print JSON on standard output, over several lines."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()

@@ -36,7 +36,7 @@ class JobDefinition:
     They do so in all its runs.
 
     Attributes:
-        origin: the environment that its accounts are in.
+        origin: the environment that its accounts are in; empty, of one that is only checked: not known yet.
         action: ``block``, ``unblock`` or ``undo``.
         undoes: the job whose blocks it lifts.
     """
@@ -68,6 +68,30 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
         raise RuntimeError(f"the job {job.job_id!r} is not there, although it was entered")
     if begun.action is None:
         begun = await _completed(connection, job)
+    await _refuse_another(connection, begun, job)
+    return attrs.evolve(job, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
+
+
+async def check_job(connection: AsyncConnection, job: JobDefinition) -> None:
+    """Refuse a job that could not begin, and enter nothing.
+
+    Raises:
+        ConfigurationError: as ``enter_job``; or there is nothing to undo.
+    """
+    if job.undoes is not None:
+        await check_undoable(connection, job.undoes, job.origin)
+    begun = await _begun(connection, job.job_id)
+    # What a job of an older version was begun as is known when it goes on.
+    if begun is not None and begun.action is not None:
+        await _refuse_another(connection, begun, job)
+
+
+async def _refuse_another(connection: AsyncConnection, begun: Row[tuple[object, ...]], job: JobDefinition) -> None:
+    """Refuse a job that is not the one that was begun.
+
+    Raises:
+        ConfigurationError: it is another one, a fleet's, or being undone.
+    """
     if begun.state is not None:
         raise ConfigurationError(
             f"the job {job.job_id!r} of this ledger is a fleet's: see tilia.fleet.status, and begin another one here"
@@ -83,7 +107,6 @@ async def enter_job(connection: AsyncConnection, job: JobDefinition) -> JobDefin
     )
     if (by := being_undone.scalar()) is not None:
         raise ConfigurationError(f"the job {job.job_id!r} is being undone by the job {by!r}: wait for its end")
-    return attrs.evolve(job, reason=begun.reason, actor=begun.actor, review_at=begun.review_at)
 
 
 async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) -> None:
@@ -111,7 +134,7 @@ async def check_undoable(connection: AsyncConnection, job_id: str, origin: str) 
     )
     if (await connection.execute(in_hand.limit(1))).scalar() is not None:
         raise under_way(job_id, "in a fleet")
-    if begun is not None and begun.origin != origin:
+    if begun is not None and origin not in {"", begun.origin}:
         raise ConfigurationError(
             f"the job {job_id!r} of this ledger was begun at {begun.origin}, and this client is for {origin}: "
             "undo it with a client for that environment"
@@ -207,7 +230,7 @@ async def _completed(connection: AsyncConnection, job: JobDefinition) -> Row[tup
 
 
 def _differences(begun: Row[tuple[object, ...]], job: JobDefinition) -> Iterator[str]:
-    if begun.origin != job.origin:
+    if job.origin not in {"", begun.origin}:
         yield f"at {begun.origin}, and this client is for {job.origin}"
     if (begun.action, begun.undoes) != (job.action, job.undoes):
         yield f"to {_deed(begun.action, begun.undoes)}, and this is to {_deed(job.action, job.undoes)}"

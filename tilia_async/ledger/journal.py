@@ -17,7 +17,7 @@ from tilia_async.ledger.database import Database
 from tilia_async.ledger.group_commit import GroupCommit, OnDurable
 from tilia_async.ledger.intent import Intent
 from tilia_async.ledger.job_run import JobRun
-from tilia_async.ledger.jobs import JobDefinition, check_undoable, enter_job, enter_run, live_runs
+from tilia_async.ledger.jobs import JobDefinition, check_job, check_undoable, enter_job, enter_run, live_runs
 from tilia_async.ledger.prepared import Prepared, Row, Transaction
 from tilia_async.ledger.record import BlockAction, BlockRecord, RecordSource, RecordState, kept_because
 from tilia_async.ledger.schema import RUNS
@@ -195,6 +195,19 @@ class Journal:
             return await enter_job(connection, job)
 
         return await self.database.write(work)
+
+    async def check_job(self, job: JobDefinition) -> None:
+        """Refuse a job that could not begin, and enter nothing.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+            ConfigurationError: it was begun as another one, or is being undone; or there is nothing to undo.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            await check_job(connection, job)
+
+        await self.database.read(work)
 
     async def live_runs(self, job_id: str, undoes: str | None = None) -> Sequence[JobRun]:
         """Return the live runs that another must not meet.
