@@ -3,10 +3,14 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from support.commands import run
+
+from tilia_async.cli import ledger_output
+from tilia_async.ledger import BlockJob, JobState, RecordState
 
 Settings = dict[str, str]
 WAVE = ("--reason", "cheats \x1b[2J[red]", "--actor", "ops@acme.example", "--job", "wave", "--review-at", "2031-01-01")
@@ -130,3 +134,26 @@ def test_filters_of_the_blocks_in_force(ledger: str, account_ids: list[str]) -> 
 
     assert blocked("--job", "wave", "--actor", "ops@acme.example", "--until", "2031-01-01") == set(account_ids[1:3])
     assert blocked("--reason", "another") == blocked("--since", "2031-01-01") == set()
+
+
+def test_nothing_is_lost_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    at = datetime(2026, 11, 29, tzinfo=UTC)
+    job = BlockJob(
+        job_id="block-2026-11-29-090959-a1c7f9", action="block", reason="fraud " * 30, actor="ops@acme.example",
+        review_at=None, environment="https://accounts.staging.tilia-inc.com", undoes=None, total=5,
+        counts={RecordState.CONFIRMED: 5}, state=JobState.FINISHED, started_at=at,
+    )  # fmt: skip
+    ledger_output.show_jobs([job], as_json=False)
+    head, *details = capsys.readouterr().out.splitlines()
+    assert head.endswith(job.job_id)
+    assert details == [
+        "    5 accounts: 5 confirmed",
+        f"    reason: {job.reason}",
+        "    by ops@acme.example",
+        "    at https://accounts.staging.tilia-inc.com",
+    ]

@@ -16,6 +16,7 @@ import tilia_sync
 from tilia_async import errors
 from tilia_async.cli import sandbox_server
 from tilia_async.cli.sandbox_control import seconds_of
+from tilia_async.sandbox import Fault, RecordedRequest
 
 
 @attrs.frozen
@@ -53,7 +54,7 @@ def begin() -> Iterator[object]:
         begun.append(process)
         told = [re.fullmatch(r"export (\w+)='?([^'\n]+)'?\n", process.stdout.readline()) for _ in range(3)]
         running = Running(process, dict(each.groups() for each in told))
-        assert "/_sandbox/ shows it" in running.lines(1)[0]
+        assert running.lines(2)[1] == f"A browser shows it at {running.url}/_sandbox/"
         return running
 
     yield start
@@ -220,3 +221,18 @@ def test_requests_are_followed_until_ctrl_c(served: tilia_sync.Sandbox) -> None:
 )
 def test_times_have_units(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200, None])
+def test_no_id_of_a_request_is_folded(width: int | None) -> None:
+    path = "/v1/acct_2zkoZveOEZ6tOQU2i7bYAVnRrgM/user-info/block"
+    request = RecordedRequest(
+        "accounts.block", "POST", "accounts", path, "", {}, b"", status=200, elapsed=1, fault=Fault.LATENCY
+    )
+    lines = sandbox_server.lines_of(request, width)
+    assert f"  POST /accounts{path}" in lines[-1]
+    assert "[latency]" in lines[0]
+    if width is None or width > 150:
+        assert len(lines) == 1
+    elif width >= 80:
+        assert max(map(len, lines)) <= width

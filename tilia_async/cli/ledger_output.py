@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import attrs
-from rich.padding import Padding
+from rich.cells import cell_len
 from rich.text import Text
 
 from tilia_async.cli.output import cell, show_rows
@@ -16,6 +16,7 @@ from tilia_async.ledger import BlockJob, BlockRecord, JobState, RecordSource, Re
 from tilia_async.ledger.block_job import RecordSummary
 from tilia_async.models.accounts import PUBLISHER
 
+_INDENT: Final = 4
 _STYLES: Final = {RecordState.CONFIRMED: "green", RecordState.REFUSED: "red", RecordState.FAILED: "red"}
 _JOB_STYLES: Final = {JobState.FINISHED: "green", JobState.RUNNING: "cyan"}
 
@@ -34,8 +35,7 @@ def show_records(records: Sequence[BlockRecord], *, as_json: bool) -> None:
         line.append(f"{record.state.value:9}", _STYLES.get(record.state, "yellow"))
         line.append(f"  {cell(record.account_id)}")
         console.print(line, soft_wrap=True)
-        if details := "; ".join(_details(record)):
-            _print_details(console, details)
+        _print_details(console, _details(record))
 
 
 def _details(record: BlockRecord) -> Iterator[str]:
@@ -59,15 +59,17 @@ def _when(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-def _print_details(console: Screen, text: str) -> None:
+def _print_details(console: Screen, details: Iterable[str]) -> None:
     """Print what belongs to the line above.
 
-    It is wrapped in a terminal alone, and no word is ever folded: it may be an id.
+    On one line, or on one for each where a terminal is too narrow. The terminal folds what is longer still.
     """
-    if console.is_terminal:
-        console.print(Padding.indent(Text(text, "dim", overflow="ignore"), 4))
-    else:
-        console.print(f"    {text}", soft_wrap=True)
+    each = list(details)
+    one = "; ".join(each)
+    columns = console.columns
+    fits = columns is None or cell_len(one) + _INDENT <= columns
+    for text in [one] if fits and one else each:
+        console.print(Text(f"{' ' * _INDENT}{text}", "dim"), soft_wrap=True)
 
 
 def show_jobs(jobs: Sequence[BlockJob], *, as_json: bool) -> None:
@@ -84,7 +86,7 @@ def show_jobs(jobs: Sequence[BlockJob], *, as_json: bool) -> None:
         line.append(f"{job.state.value:8}", _JOB_STYLES.get(job.state, "yellow"))
         line.append(f"  {cell(job.job_id)}")
         console.print(line, soft_wrap=True)
-        _print_details(console, "; ".join(_job_details(job)))
+        _print_details(console, _job_details(job))
 
 
 def _job_details(job: BlockJob) -> Iterator[str]:
@@ -113,7 +115,7 @@ def show_summaries(summaries: Sequence[RecordSummary], by: str, *, as_json: bool
         named = Text(f"no {by}", "dim") if each.value is None else Text(cell(each.value))
         console.print(Text.assemble(f"{each.action:7}  ", named), soft_wrap=True)
         when = f"{_when(each.first_at)} to {_when(each.last_at)}"
-        _print_details(console, f"{_outcomes(each.total, each.counts)}; {when}")
+        _print_details(console, [_outcomes(each.total, each.counts), when])
 
 
 def _outcomes(total: int, counts: Mapping[RecordState, int]) -> str:

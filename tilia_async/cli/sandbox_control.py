@@ -12,9 +12,9 @@ import orjson
 
 from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.output import Cell, show_fields, show_rows
-from tilia_async.cli.sandbox_server import line_of
+from tilia_async.cli.sandbox_server import lines_of
 from tilia_async.cli.signals import until_signal
-from tilia_async.cli.terminal import complain, say, say_json
+from tilia_async.cli.terminal import Screen, complain, say, say_json
 from tilia_async.errors import TiliaError
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.money import Money
@@ -182,4 +182,6 @@ def _object(text: str | None) -> JsonObject | None:
 
 
 def _say_request(request: RecordedRequest, *, as_json: bool) -> None:
-    say(orjson.dumps(summary(request)).decode() if as_json else line_of(request))
+    lines = [orjson.dumps(summary(request)).decode()] if as_json else lines_of(request, Screen().columns)
+    for line in lines:
+        say(line)

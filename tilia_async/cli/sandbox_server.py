@@ -12,7 +12,7 @@ import click
 
 from tilia_async.cli.failure import CommandError
 from tilia_async.cli.signals import until_signal
-from tilia_async.cli.terminal import complain, say
+from tilia_async.cli.terminal import Screen, complain, say
 from tilia_async.errors import ConfigurationError, InvalidRequestError
 from tilia_async.sandbox import RecordedRequest, Sandbox
 
@@ -69,7 +69,8 @@ async def serve(options: SandboxOptions) -> None:
         say(f"export TILIA_CLIENT_SECRET={sandbox.client_secret}")
         say(f"export TILIA_ENVIRONMENT='{sandbox.environment.template}'")
         page = f"{sandbox.url}/_sandbox/"
-        complain(f"The sandbox runs at port {sandbox.port}; {page} shows it; Ctrl-C ends it.")
+        complain(f"The sandbox runs at port {sandbox.port}; Ctrl-C ends it.")
+        complain(f"A browser shows it at {page}")
         if options.opens:
             await asyncio.to_thread(webbrowser.open, page)
         telling = asyncio.create_task(_tell(sandbox))
@@ -89,20 +90,23 @@ async def _end(sandbox: Sandbox) -> None:
         raise CommandError(f"the state is lost: cannot write {error.filename}: {error.strerror}") from None
 
 
-def line_of(request: RecordedRequest) -> str:
-    """Return the line about a request that is over."""
+def lines_of(request: RecordedRequest, width: int | None) -> list[str]:
+    """Return what is said about a request that is over.
+
+    Args:
+        width: of the terminal, in columns: where one line is too long for it, method and path have one of their own,
+            so that no id is folded. None: no terminal, and always one line.
+    """
     status = "dropped" if request.dropped else request.status
     faults = [fault.name.lower() for fault in (request.fault, *request.lies) if fault is not None]
     milliseconds = 0.0 if request.elapsed is None else request.elapsed * 1000
-    words = [
-        request.time.strftime("%H:%M:%S.%f")[:-3],
-        f"{status!s:7}",
-        f"{milliseconds:8.1f} ms",
-        f"{request.operation or '-':31}",
-        f"{request.method} /{request.service}{request.path}",
-        *([f"[{', '.join(faults)}]"] if faults else []),
-    ]
-    return "  ".join(words)
+    time, met = request.time.strftime("%H:%M:%S.%f")[:-3], [f"[{', '.join(faults)}]"] if faults else []
+    head = [time, f"{status!s:7}", f"{milliseconds:8.1f} ms"]
+    asked, operation = f"{request.method} /{request.service}{request.path}", request.operation or "-"
+    line = "  ".join([*head, f"{operation:31}", asked, *met])
+    if width is None or len(line) <= width:
+        return [line]
+    return ["  ".join([*head, operation, *met]), f"    {asked}"]
 
 
 def _prepared(options: SandboxOptions) -> Sandbox:
@@ -148,5 +152,7 @@ def _add_faults(sandbox: Sandbox, faults: Iterable[str]) -> None:
 
 
 async def _tell(sandbox: Sandbox) -> None:
+    screen = Screen(stderr=True)
     async for request in sandbox.follow():
-        complain(line_of(request))
+        for line in lines_of(request, screen.columns):
+            complain(line)

@@ -38,6 +38,11 @@ class Screen(Console):
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
+    @property
+    def columns(self) -> int | None:
+        """Width of the terminal; None: what is no terminal has none."""
+        return self.width if self.is_terminal else None
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render, and escape what would command the terminal.
 
