@@ -127,3 +127,21 @@ def test_a_command_without_settings_names_the_variables() -> None:
     assert done.stderr == (
         "tilia: the environment variables TILIA_CLIENT_ID, TILIA_CLIENT_SECRET and TILIA_ENVIRONMENT are not set\n"
     )
+
+
+@pytest.mark.parametrize("command", [("accounts", "get"), ("accounts", "block"), ("wallets", "balances")])
+def test_a_username_is_noticed_or_looked_up(
+    served: tilia_sync.Sandbox, settings: dict[str, str], command: tuple[str, ...]
+) -> None:
+    account_id = served.add_account("nyx")
+    hint = "An account id looks like acct_… or a UUID; for a username say --by username.\n"
+    refused = run(settings, *command, "nyx")
+    assert (refused.exit_code, refused.stderr.endswith(hint)) == (4, True)
+    assert hint.strip() in json.loads(run(settings, *command, "nyx", "--json").stderr)["error"]["what_to_do"]
+    nobody = run(settings, *command, "acct_2zkoZveOEZ6tOQU2i7bYAVnRrgM")
+    assert (nobody.exit_code, "--by username" in nobody.stderr) == (4, False)
+    done = run(settings, *command, "nyx", "--by", "username")
+    assert done.exit_code == 0
+    assert account_id in list(served.requests)[-1].path
+    unknown = run(settings, *command, "vex", "--by", "username")
+    assert (unknown.exit_code, "accounts.find" in unknown.stderr) == (4, True)

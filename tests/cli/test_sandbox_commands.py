@@ -236,3 +236,17 @@ def test_no_id_of_a_request_is_folded(width: int | None) -> None:
         assert len(lines) == 1
     elif width >= 80:
         assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        ("12.50", "'12.50' is no whole number of the smallest unit: 12.50 USD are 1250"),
+        ("12,5", "'12,5' is no whole number of the smallest unit: 12.5 USD are 1250"),
+        ("ten", "'ten' is no whole number of the smallest unit"),
+        ("-1", "No such option"),
+    ],
+)
+def test_a_decimal_amount_is_no_amount(amount: str, told: str) -> None:
+    done = run({}, "sandbox", "fund", "acct_1", amount)
+    assert (done.exit_code, told in done.stderr) == (2, True)

@@ -37,8 +37,13 @@ _BEGINNING: Final = 3
 _FORM_OF_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[ .'-][^\W\d_]+)*|[^@\s]+@[^@\s]+|\S+ \S.*")
 
 
+def has_form_of_tilia(text: str) -> bool:
+    """Return True for what Tilia could have given out as an account id."""
+    return _FORM_OF_TILIA.fullmatch(text) is not None
+
+
 class By(StrEnum):
-    """Kind of what stands in the file."""
+    """Kind of name that an account is given by."""
 
     ID = "id"
     USERNAME = "username"

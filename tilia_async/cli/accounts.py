@@ -9,9 +9,9 @@ from typing import Final, ParamSpec, TypeVar, cast
 import click
 
 from tilia_async.cli.ledger_location import VARIABLE, LedgerLocation
+from tilia_async.cli.named_account import NamedAccount, named_account
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import (
-    account_argument,
     actor_option,
     json_option,
     ledger_option,
@@ -43,12 +43,12 @@ def accounts() -> None:
 
 
 @accounts.command("get")
-@account_argument
 @json_option
 @network_options
-def get_account(network: Network, account_id: str, as_json: bool) -> None:
+@named_account
+def get_account(account: NamedAccount, network: Network, /, as_json: bool) -> None:
     """Look an account up by its id."""
-    show(network.ask(lambda tilia: tilia.accounts.get(account_id)), as_json=as_json)
+    show(network.ask(lambda tilia: account.ask(tilia, tilia.accounts.get)), as_json=as_json)
 
 
 @accounts.command("find")
@@ -111,7 +111,7 @@ def register_account(
 
 def _blocking_options(command: Callable[P, R]) -> Callable[P, R]:
     """Give a command what blocking and unblocking take."""
-    for each in (json_option, ledger_option, actor_option, reason_option, account_argument):
+    for each in (json_option, ledger_option, actor_option, reason_option):
         command = each(command)
     return command
 
@@ -119,9 +119,11 @@ def _blocking_options(command: Callable[P, R]) -> Callable[P, R]:
 @accounts.command("block")
 @_blocking_options
 @network_options
+@named_account
 def block_account(
+    account: NamedAccount,
     network: Network,
-    account_id: str,
+    /,
     reason: str | None,
     actor: str | None,
     ledger: LedgerLocation | None,
@@ -129,15 +131,20 @@ def block_account(
 ) -> None:
     """Block an account. A block does not expire."""
     with _telling_what_is_not_kept(reason, actor, ledger, as_json=as_json):
-        show(network.ask(lambda tilia: tilia.accounts.block(account_id, reason, actor), ledger), as_json=as_json)
+        done = network.ask(
+            lambda tilia: account.ask(tilia, lambda found: tilia.accounts.block(found, reason, actor)), ledger
+        )
+        show(done, as_json=as_json)
 
 
 @accounts.command("unblock")
 @_blocking_options
 @network_options
+@named_account
 def unblock_account(
+    account: NamedAccount,
     network: Network,
-    account_id: str,
+    /,
     reason: str | None,
     actor: str | None,
     ledger: LedgerLocation | None,
@@ -145,7 +152,10 @@ def unblock_account(
 ) -> None:
     """Lift a block of your own."""
     with _telling_what_is_not_kept(reason, actor, ledger, as_json=as_json):
-        show(network.ask(lambda tilia: tilia.accounts.unblock(account_id, reason, actor), ledger), as_json=as_json)
+        done = network.ask(
+            lambda tilia: account.ask(tilia, lambda found: tilia.accounts.unblock(found, reason, actor)), ledger
+        )
+        show(done, as_json=as_json)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from tilia_async.errors import (
 )
 from tilia_async.text import readable
 
+_HINT = "Hint: "
+"""Beginning of notes that are for the person at the command; other notes are for whoever reads a traceback."""
+
 
 class ExitStatus(IntEnum):
     """Exit status of every command."""
@@ -67,11 +70,23 @@ def wants_json(arguments: Sequence[str]) -> bool:
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
+def add_hint(error: TiliaError, text: str) -> None:
+    """Add what the person at the command may have meant."""
+    error.add_note(f"{_HINT}{text}")
+
+
+def _hints(error: TiliaError) -> list[str]:
+    notes: list[str] = getattr(error, "__notes__", [])
+    return [note.removeprefix(_HINT) for note in notes if note.startswith(_HINT)]
+
+
 def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
     """Print an error, and return its exit status."""
     status = exit_status_of(error)
     if not as_json:
         complain(f"tilia: {error}")
+        for hint in _hints(error):
+            complain(hint)
         if error.took_effect is None:
             complain("It may be done already: look before you do it again.")
         return status
@@ -81,7 +96,7 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
         "operation": error.operation,
         "took_effect": error.took_effect,
         "reference": error.reference,
-        "what_to_do": error.remedy,
+        "what_to_do": " ".join([error.remedy, *_hints(error)]),
     }
     if isinstance(error, ApiError):
         fields |= {

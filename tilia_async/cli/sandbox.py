@@ -143,9 +143,20 @@ def advance(time: str, url: str, as_json: bool) -> None:
     _ask(url, lambda remote: control.advance(remote, time, as_json=as_json))
 
 
+def _minor_units(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """Read an amount in the smallest unit."""
+    if value.isascii() and value.isdigit():
+        return int(value)
+    why = f"{value!r} is no whole number of the smallest unit"
+    whole, point, cents = value.replace(",", ".").partition(".")
+    if point and f"{whole}{cents}".isdigit():
+        why += f": {whole}.{cents} USD are {int(whole or 0) * 100 + int(cents[:2].ljust(2, '0'))}"
+    raise click.BadParameter(why, ctx, param)
+
+
 @sandbox.command()
 @account_argument
-@click.argument("amount", type=click.IntRange(0))
+@click.argument("amount", callback=_minor_units)
 @click.argument("currency", default="USD")
 @click.option("--wallet", metavar="KIND", help="registration, standard or convertible.")
 @url_option

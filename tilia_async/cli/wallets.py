@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tilia_async.cli.named_account import NamedAccount, named_account
 from tilia_async.cli.network import Network
-from tilia_async.cli.options import account_argument, json_option, network_options
+from tilia_async.cli.options import json_option, network_options
 from tilia_async.cli.output import Cell, show_rows
 from tilia_async.models import BalanceAmount
 from tilia_async.money import money_or_none
@@ -17,12 +18,12 @@ def wallets() -> None:
 
 
 @wallets.command("list")
-@account_argument
 @json_option
 @network_options
-def list_wallets(network: Network, account_id: str, as_json: bool) -> None:
+@named_account
+def list_wallets(account: NamedAccount, network: Network, /, as_json: bool) -> None:
     """List an account's wallets."""
-    found = network.ask(lambda tilia: tilia.wallets.list(account_id))
+    found = network.ask(lambda tilia: account.ask(tilia, tilia.wallets.list))
     rows: list[dict[str, Cell]] = [
         {
             "wallet_id": wallet.wallet_id,
@@ -38,13 +39,15 @@ def list_wallets(network: Network, account_id: str, as_json: bool) -> None:
 
 
 @wallets.command("balances")
-@account_argument
 @click.option("--currency", metavar="CODE", help="Only this one, e.g. USD.")
 @json_option
 @network_options
-def list_balances(network: Network, account_id: str, currency: str | None, as_json: bool) -> None:
+@named_account
+def list_balances(account: NamedAccount, network: Network, /, currency: str | None, as_json: bool) -> None:
     """Say what an account has."""
-    found = network.ask(lambda tilia: tilia.wallets.balances(account_id, currency))
+    found = network.ask(
+        lambda tilia: account.ask(tilia, lambda account_id: tilia.wallets.balances(account_id, currency))
+    )
     rows = [
         {"currency": code, "kind": kind, "amount": balance.balance, "display": _shown(balance, code)}
         for code, of_currency in found.balances.items()

@@ -490,11 +490,14 @@ def _warn_of_doubt(call: _Call[T], error: BaseException) -> None:
     if not sent and not call.doubtful:
         return
     operation, names = call.operation, ", ".join(call.request.reference) or "what identifies it"
+    # No id is in a log: the time tells one cut-off call from another.
+    elapsed = monotonic() - call.started
     _calls.warning(
-        "%s: cancelled after it was sent (%s); nobody knows whether it took effect. "
+        "%s: cancelled after it was sent (%s), %.3f s after it began; nobody knows whether it took effect. "
         "tilia.reconcile(OPERATIONS[%r], reference=...) with %s finds out",
         operation.name,
         described(operation, call.request),
+        elapsed,
         operation.name,
         names,
         extra={
@@ -502,6 +505,7 @@ def _warn_of_doubt(call: _Call[T], error: BaseException) -> None:
                 "operation": operation.name,
                 "template": operation.path,
                 "attempts": call.attempts,
+                "elapsed": elapsed,
                 "took_effect": None,
                 "identified_by": list(call.request.reference),
             }
