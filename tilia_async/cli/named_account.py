@@ -10,6 +10,7 @@ import attrs
 import click
 
 from tilia_async.cli.account_file import By, has_form_of_tilia
+from tilia_async.cli.failure import add_hint
 from tilia_async.client import TiliaClient
 from tilia_async.errors import NotFoundError
 
