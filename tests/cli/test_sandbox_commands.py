@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +222,20 @@ def test_requests_are_followed_until_ctrl_c(served: tilia_sync.Sandbox) -> None:
 )
 def test_times_have_units(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
+
+
+def test_what_it_did_outlives_its_death(begin, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    first = begin("--state", str(state))
+    with first.client() as tilia:
+        account_id = tilia.accounts.register("nyx", email="nyx@mail.example").account_id
+    until = time.monotonic() + 20
+    while account_id not in (state.read_text() if state.exists() else ""):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    with begin("--state", str(state)).client() as tilia:
+        assert tilia.accounts.get(account_id).username == "nyx"
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200, None])

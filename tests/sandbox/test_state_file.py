@@ -1,5 +1,6 @@
 """The sandbox's state from one start to the next: the same money, the same ids, and nothing that is not ours."""
 
+import asyncio
 import os
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 import tilia_sync
 from tilia_async import LineItem, Money, Recipient, TiliaClient
 from tilia_async.event_names import ALL
-from tilia_async.sandbox import Sandbox
+from tilia_async.sandbox import Sandbox, state_file, state_keeper
 from tilia_async.tokens import TokenCache
 
 
@@ -103,23 +104,65 @@ async def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, conten
 
 
 @pytest.mark.asyncio
-async def test_a_state_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+async def test_a_state_that_cannot_be_written_is_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sandbox = Sandbox(state_file=tmp_path / "missing" / "state.json")
     await sandbox.start()
+    async with asyncio.timeout(20):
+        while not caplog.messages:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0)
+    assert "the sandbox's state cannot be written to" in caplog.messages[0]
     with pytest.raises(FileNotFoundError):
         await sandbox.aclose()
     assert os.listdir(tmp_path) == []
+    assert len(caplog.messages) == 1
+
+
+async def until_it_is(path: Path, names: list[str]) -> None:
+    """Wait until a file holds accounts of these names."""
+    async with asyncio.timeout(20):
+        while True:
+            sandbox = Sandbox()
+            kept = state_file.read(path, sandbox.clock, sandbox._world.random)
+            if kept is not None and [each.username for each in kept.world.people.users.values()] == names:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio
+async def test_each_change_is_kept_while_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    async with Sandbox(state_file=path) as sandbox, client(sandbox) as tilia:
+        await until_it_is(path, [])
+        sandbox.add_account("nyx")
+        await until_it_is(path, ["nyx"])
+        await tilia.accounts.register("vex", email="vex@mail.example")
+        await until_it_is(path, ["nyx", "vex"])
+        before = path.stat()
+        sandbox.faults.add("accounts.get", "latency")
+        await asyncio.sleep(2 * state_keeper.PAUSE)
+        assert path.stat().st_mtime_ns == before.st_mtime_ns, "faults are not in it"
+        assert os.listdir(tmp_path) == ["state.json"]
+
+
+@pytest.mark.asyncio
+async def test_many_changes_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+    monkeypatch.setattr(state_keeper, "store", lambda _path, content: writes.append(content))
+    async with Sandbox(state_file=tmp_path / "state.json") as sandbox:
+        for number in range(200):
+            sandbox.add_account(f"user-{number}")
+            await asyncio.sleep(0)
+    assert 1 <= len(writes) <= 4
+    assert b"user-199" in writes[-1]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_state_is_refused_in_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
-    from tilia_async.sandbox import state_file
-
     path = tmp_path / "state.json"
     sandbox = Sandbox()
     sandbox.trigger("refund-completed")
-    state_file.write(path, sandbox._world)
+    state_file.store(path, state_file.written(state_file.collect(sandbox._world)))
     kept = orjson.loads(path.read_bytes())
     record = data.draw(st.sampled_from(kept["objects"]))
     field = data.draw(st.sampled_from(sorted(record["fields"])))

@@ -15,7 +15,7 @@ from aiohttp import web
 from tilia_async.config import Environment
 from tilia_async.sandbox.control.api import ControlApi
 from tilia_async.sandbox.simulation import Simulation
-from tilia_async.sandbox.state_file import write
+from tilia_async.sandbox.state_keeper import StateKeeper
 from tilia_async.sandbox.world import CUSTOM_WALLETS
 from tilia_async.scopes import Scope
 from tilia_async.secret import Secret, hide
@@ -53,7 +53,9 @@ class Sandbox(Simulation):
             ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
         client_secret: the one that it accepts; None: a new one each time, so that no two sandboxes share tokens.
         state_file: accounts, money and the clock are read from it when it starts, if there is such a file, and written
-            to it when it ends. Tokens, requests and idempotency keys are not in it.
+            to it within a second of each change, and when it ends: one that is killed loses no more than that.
+            (A state of more than some thousand accounts takes longer.) Tokens, requests and idempotency keys are not
+            in it.
 
     Attributes:
         client_id: the one that it accepts.
@@ -101,6 +103,7 @@ class Sandbox(Simulation):
         self._keep_alive = keep_alive
         self._state_file = None if state_file is None else Path(state_file)
         self._runner: web.ServerRunner | None = None
+        self._keeper: StateKeeper | None = None
 
     @property
     def port(self) -> int:
@@ -159,6 +162,8 @@ class Sandbox(Simulation):
         self._runner = runner
         self._notifier.start()
         self._started()
+        if self._state_file is not None:
+            self._keeper = StateKeeper(self._state_file, self._feed, lambda: self._world)
 
     async def aclose(self) -> None:
         """Stop listening, and drop the connections there are.
@@ -173,8 +178,9 @@ class Sandbox(Simulation):
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-            if self._state_file is not None:
-                write(self._state_file, self._world)
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -79,25 +79,34 @@ class KeptState:
     ahead: float
 
 
-def write(path: Path, world: World) -> None:
-    """Write the state, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def collect(world: World) -> JsonObject:
+    """Return the state, which later changes leave as it is."""
     writer = _Writer()
     root = writer.value(world)
     version, numbers, gauss = world.random.getstate()
-    kept: JsonObject = {
+    return {
         "tilia_sandbox": _FORMAT,
         "ahead": world.clock.ahead,
         "random": [version, [*numbers], gauss],
         "world": root,
         "objects": writer.objects,
     }
+
+
+def written(state: object) -> bytes:
+    """Return the contents of a file that holds a state."""
+    return orjson.dumps(state)
+
+
+def store(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(orjson.dumps(kept))
+        beside.write_bytes(content)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
