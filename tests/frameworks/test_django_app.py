@@ -31,6 +31,8 @@ def test_a_project(tmp_path: Path) -> None:
         assert sandbox.accounts[account_id].is_blocked
     assert told["client"] == [True, "chargeback fraud", account_id]
     assert told["asynchronous views"] == [[200, 200], "in an asynchronous view", True]
+    nobody = {"error": "NotFoundError", "operation": "accounts.find", "took_effect": False}
+    assert told["errors"] == [[404, 404, 500], [nobody, nobody]]
     statuses, seen, sources = told["webhook"]
     # Without and with a login, what cannot be read, a receiver that fails, the same again, once more, an unblock.
     assert statuses == [405, 401, 400, 500, 204, 204, 204]

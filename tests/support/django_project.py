@@ -30,7 +30,7 @@ settings.configure(
     MIDDLEWARE=[
         "django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
-        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware", "tilia_sync.integrations.django.ErrorMiddleware",
     ],
     TEMPLATES=[{
         "BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
@@ -77,7 +77,22 @@ async def register(_request: object, name: str) -> JsonResponse:
     return JsonResponse({"account_id": account.account_id})
 
 
+def look_up(_request: object, name: str) -> JsonResponse:
+    return JsonResponse(get_client().accounts.find(name).to_dict())
+
+
+async def look_up_asynchronously(_request: object, name: str) -> JsonResponse:
+    return JsonResponse((await get_async_client().accounts.find(name)).to_dict())
+
+
+def fail(_request: object) -> JsonResponse:
+    raise ValueError("the view's own")
+
+
 urlpatterns = [
+    path("fail/", fail),
+    path("found/<str:name>/", look_up),
+    path("found-asynchronously/<str:name>/", look_up_asynchronously),
     path("players/<str:name>/", register),
     path("admin/", admin.site.urls),
     path("tilia/", include("tilia_sync.integrations.django.urls")),
@@ -109,6 +124,17 @@ def of_async_views() -> object:
     client = get_async_client()
     with override_settings(TILIA={}):
         return [[answer.status_code for answer in answers], record.reason, "closed" in repr(client)]
+
+
+def of_errors() -> object:
+    """What a visitor sees of errors that views let pass."""
+    there, under_asgi = Client(raise_request_exception=False), AsyncClient(raise_request_exception=False)
+    answers = [
+        there.get("/found/nobody/"),
+        asyncio.run(under_asgi.get("/found-asynchronously/nobody/")),
+        there.get("/fail/"),
+    ]
+    return [[each.status_code for each in answers], [each.json() for each in answers[:2]]]
 
 
 def of_webhook() -> object:
@@ -212,6 +238,7 @@ def main() -> None:
     parts = {
         "client": client,
         "asynchronous views": of_async_views(),
+        "errors": of_errors(),
         "webhook": of_webhook(),
         "admin": of_admin(client[2]),
         "checks": list(of_checks()),

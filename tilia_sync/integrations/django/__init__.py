@@ -15,11 +15,22 @@ variables of ``TiliaClient.from_env()``:
 
 ``get_client()`` is the client, ``get_async_client()`` that for asynchronous views.
 ``path("tilia/", include("tilia_sync.integrations.django.urls"))`` takes notifications in, and sends them as the signal
-``event_received``. ``manage.py tilia`` is the command, and ``manage.py check`` looks at the settings.
+``event_received``. ``error_response`` answers for errors of calls, and ``ErrorMiddleware`` for those that views let
+pass. ``manage.py tilia`` is the command, and ``manage.py check`` looks at the settings.
 """
 
+from tilia_sync.integrations.django.errors import ErrorMiddleware, error_response
 from tilia_sync.integrations.django.parts import get_async_client, get_client, get_ledger, get_receiver
 from tilia_sync.integrations.django.signals import event_received
 from tilia_sync.integrations.django.views import webhook_view
 
-__all__ = ["event_received", "get_async_client", "get_client", "get_ledger", "get_receiver", "webhook_view"]
+__all__ = [
+    "ErrorMiddleware",
+    "error_response",
+    "event_received",
+    "get_async_client",
+    "get_client",
+    "get_ledger",
+    "get_receiver",
+    "webhook_view",
+]
