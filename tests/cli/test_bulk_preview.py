@@ -102,7 +102,7 @@ def test_off_a_terminal_production_wants_a_yes(
 def test_names_instead_of_ids_are_noticed_and_what_finds_them_is_named(settings: Settings) -> None:
     told = run(settings, "bulk", "block", "-", "--reason", "x", "--dry-run", given=b"player-1\nplayer-2\n").stdout
     assert "  note         none has the form of Tilia's ids, acct_… or a UUID; for usernames: --by username\n" in told
-    assert "  blocked      not known without a ledger; tilia bulk lookup --output - asks Tilia\n" in told
+    assert "  blocked      not known without a ledger; tilia bulk lookup asks Tilia\n" in told
 
 
 @pytest.mark.usefixtures("production")

@@ -201,3 +201,10 @@ def test_ids_are_whole_in_a_narrow_pipe(settings: dict[str, str], account_ids: l
     assert all(each in wallets.stdout for each in ids)
     for command in (("ledger", "jobs"), ("ledger", "history", account_ids[0])):
         assert job in run(narrow, *command).stdout
+
+
+def test_a_mistyped_command_and_a_missing_choice_are_told_plainly() -> None:
+    typed = run({}, "acounts", "get", "x")
+    assert (typed.exit_code, "there is no command 'acounts'; there is accounts" in typed.stderr) == (2, True)
+    missing = run({}, "trigger")
+    assert (missing.exit_code, "\n  kyc-webhook,\n" in missing.stderr, "\\t" in missing.stderr) == (2, True, False)

@@ -132,7 +132,7 @@ class Preview:
         if order.ledger is None:
             return {
                 "ledger": "none: nothing will be on record",
-                "blocked": "not known without a ledger; tilia bulk lookup --output - asks Tilia",
+                "blocked": "not known without a ledger; tilia bulk lookup asks Tilia",
             }
         lines = {"ledger": order.ledger.shown}
         if not order.ledger.exists():

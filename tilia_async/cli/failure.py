@@ -120,7 +120,8 @@ def complain_of_command(error: click.ClickException, *, as_json: bool) -> int:
     It may hold anything.
     """
     status = error.status if isinstance(error, CommandError) else error.exit_code
-    message = "\n".join(map(readable, error.format_message().split("\n")))
+    # click indents its lists by tabs, which would be shown as what they are.
+    message = "\n".join(map(readable, error.format_message().expandtabs(2).split("\n")))
     if as_json:
         fields = {"type": type(error).__name__, "message": message, "operation": None, "took_effect": False}
         _say(fields, status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 
 import attrs
@@ -52,9 +53,10 @@ class LazyGroup(click.Group):
         return list(self.sources)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none."""
-        del ctx
+        """Import a command; None if there is none, and none that may have been meant."""
         source = self.sources.get(cmd_name)
+        if source is None and (similar := get_close_matches(cmd_name, self.sources)):
+            ctx.fail(f"there is no command {cmd_name!r}; there is {', '.join(similar)}")
         return None if source is None else source.load()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -18,12 +18,13 @@ import click
 import orjson
 from aiohttp import web
 from click.core import ParameterSource
+from rich.cells import cell_len
 
 from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.options import json_option
 from tilia_async.cli.sandbox_control import URL_VARIABLE
 from tilia_async.cli.signals import until_signal
-from tilia_async.cli.terminal import ClosedPipeError, complain, say, shown_json
+from tilia_async.cli.terminal import ClosedPipeError, Screen, complain, say, shown_json
 from tilia_async.cli.webhook_auth import AUTH_VARIABLE, DEFAULT_PORT, authorization, credentials
 from tilia_async.errors import ConfigurationError, WebhookError
 from tilia_async.sandbox import RemoteSandbox
@@ -218,9 +219,14 @@ class _Relay:
             self._show(shown_json(orjson.dumps(line).decode(), sys.stdout.encoding))
         else:
             entity = " ".join(event.entity[1:]) if event.entity else ""
-            self._show(
-                f"{now:%H:%M:%S}  {event.event_name or kind or 'unknown'}  {entity}  {status} {outcome}, {elapsed} ms"
-            )
+            name, end = event.event_name or kind or "unknown", f"{status} {outcome}, {elapsed} ms"
+            line, columns = f"{now:%H:%M:%S}  {name}  {entity}  {end}", Screen().columns
+            if columns is None or cell_len(line) <= columns:
+                self._show(line)
+            else:
+                # So that no id is folded.
+                self._show(f"{now:%H:%M:%S}  {name}  {end}")
+                self._show(f"    {entity}")
         return web.Response(status=status)
 
     def _show(self, line: str) -> None:
