@@ -220,9 +220,9 @@ class _Relay:
         else:
             entity = " ".join(event.entity[1:]) if event.entity else ""
             name, end = event.event_name or kind or "unknown", f"{status} {outcome}, {elapsed} ms"
-            line, columns = f"{now:%H:%M:%S}  {name}  {entity}  {end}", Screen().columns
-            if columns is None or cell_len(line) <= columns:
-                self._show(line)
+            whole, columns = f"{now:%H:%M:%S}  {name}  {entity}  {end}", Screen().columns
+            if columns is None or cell_len(whole) <= columns:
+                self._show(whole)
             else:
                 # So that no id is folded.
                 self._show(f"{now:%H:%M:%S}  {name}  {end}")
