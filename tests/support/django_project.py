@@ -127,7 +127,7 @@ def of_async_views() -> object:
 
 
 def of_errors() -> object:
-    """What a visitor sees of errors that views let pass."""
+    """Return the answers to errors that views let pass."""
     there, under_asgi = Client(raise_request_exception=False), AsyncClient(raise_request_exception=False)
     answers = [
         there.get("/found/nobody/"),

@@ -54,7 +54,9 @@ class BulkStream(AsyncIterator[BulkItem]):
         return self._progress()
 
     def report(self) -> BulkReport:
-        """Return the report so far; after the end, the whole one.
+        """Return the report so far.
+
+        After the end it is the whole one.
 
         Accounts whose requests were under way when the job was cancelled are ``UNKNOWN`` in it. It keeps no accounts
         that were found.

@@ -38,7 +38,7 @@ _FORM_OF_A_NAME: Final = re.compile(r"[^\W\d_]+(?:[ .'-][^\W\d_]+)*|[^@\s]+@[^@\
 
 
 def has_form_of_tilia(text: str) -> bool:
-    """Return True for what Tilia could have given out as an account id."""
+    """Return True for the form of Tilia's account ids."""
     return _FORM_OF_TILIA.fullmatch(text) is not None
 
 

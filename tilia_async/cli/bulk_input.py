@@ -54,7 +54,9 @@ class Input:
 
 
 class UnusableInputError(Exception):
-    """The accounts cannot be used; its message may have several lines.
+    """Accounts that cannot be used.
+
+    The message may have several lines.
 
     Attributes:
         found: what was found.
@@ -153,7 +155,9 @@ def _stream(file: str) -> AbstractContextManager[BinaryIO]:
 
 
 def _check(order: BulkCommand, found: Input, diagnosis: str | None) -> None:
-    """Refuse what cannot be used, or say what is left out.
+    """Refuse a file that cannot be used.
+
+    Of one that can, say which lines are left out.
 
     Raises:
         UnusableInputError: the job cannot begin.

@@ -50,7 +50,10 @@ _LEFT: Final = {
     False: "not begun, or without effect so far",
     True: "not begun, or on record for the next run",
 }
-"""Meaning of accounts without an outcome; with a ledger an answer may be on record that was not told any more."""
+"""Meaning of accounts without an outcome.
+
+With a ledger an answer may be on record that was not told any more.
+"""
 
 
 class Status(StrEnum):
@@ -111,7 +114,10 @@ class Ending:
 
     @property
     def left(self) -> int:
-        """Number of accounts that have none, because the job was cut off."""
+        """Number of accounts that have no outcome.
+
+        The job was cut off.
+        """
         is_over = self.preview is None or self.status in {Status.ALL_DONE, Status.SOME_NOT_DONE, Status.BAD_INPUT}
         return 0 if is_over else max(0, self.input.accounts - self.settled)
 

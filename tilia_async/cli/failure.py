@@ -20,7 +20,10 @@ from tilia_async.errors import (
 from tilia_async.text import readable
 
 _HINT = "Hint: "
-"""Beginning of notes that are for the person at the command; other notes are for whoever reads a traceback."""
+"""Beginning of notes for the person at the command.
+
+Other notes are for whoever reads a traceback.
+"""
 
 
 class ExitStatus(IntEnum):

@@ -53,7 +53,10 @@ class LazyGroup(click.Group):
         return list(self.sources)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none, and none that may have been meant."""
+        """Import a command; None if there is none.
+
+        One of a similar name is told.
+        """
         source = self.sources.get(cmd_name)
         if source is None and (similar := get_close_matches(cmd_name, self.sources)):
             ctx.fail(f"there is no command {cmd_name!r}; there is {', '.join(similar)}")

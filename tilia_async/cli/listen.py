@@ -84,7 +84,7 @@ def listen(
 
 @attrs.frozen
 class _SandboxUrl:
-    """Where a sandbox may run.
+    """Place of a sandbox that may run.
 
     Attributes:
         is_wanted: somebody said so; that none answers is a failure then.

@@ -27,7 +27,9 @@ class NamedAccount:
     by: By
 
     async def ask(self, tilia: TiliaClient, question: Callable[[str], Awaitable[T]]) -> T:
-        """Put a question about its id; a username is looked up before.
+        """Put a question about its id.
+
+        A username is looked up before.
 
         Raises:
             TiliaError: as the question does. Where nobody has an id that is none of Tilia's, a note says so.

@@ -38,7 +38,10 @@ class FieldHelp:
 
 
 def fields_of_operation(operation: Operation[object]) -> list[FieldHelp]:
-    """Return the fields of a request: path, then query or body."""
+    """Return the fields of a request.
+
+    Those of the path, then of query or body.
+    """
     found = [FieldHelp(f"{name}=", "required; in the path") for name in operation.parameters]
     kind = operation.query if operation.reads else operation.body
     if kind is not None:
@@ -48,7 +51,7 @@ def fields_of_operation(operation: Operation[object]) -> list[FieldHelp]:
 
 
 def write_fields(operation: Operation[object], formatter: click.HelpFormatter) -> None:
-    """Write the fields of a request, and those of its parts."""
+    """Write the fields of a request and its parts."""
     _write("Fields", fields_of_operation(operation), formatter)
     kind = operation.query if operation.reads else operation.body
     if kind is None:

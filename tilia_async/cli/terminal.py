@@ -40,7 +40,7 @@ class Screen(Console):
 
     @property
     def columns(self) -> int | None:
-        """Width of the terminal; None: what is no terminal has none."""
+        """Width of the terminal; None if it is none."""
         return self.width if self.is_terminal else None
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

@@ -87,7 +87,7 @@ async def check_job(connection: AsyncConnection, job: JobDefinition) -> None:
 
 
 async def _refuse_another(connection: AsyncConnection, begun: Row[tuple[object, ...]], job: JobDefinition) -> None:
-    """Refuse a job that is not the one that was begun.
+    """Refuse a job unlike the one begun.
 
     Raises:
         ConfigurationError: it is another one, a fleet's, or being undone.

@@ -59,7 +59,7 @@ class SentNotification:
 
 @attrs.define(eq=False)
 class Destination:
-    """A registered URL, and what waits to be posted to it.
+    """A registered URL and its queue.
 
     Attributes:
         events: None: all.
@@ -144,7 +144,11 @@ class Notifier:
         self._destinations.append(Destination(url, names, basic_auth, repeat_redirected, repeat_unanswered))
 
     async def unregister(self, url: Secret) -> int:
-        """Deliver to a URL no more, and return how often it was registered."""
+        """Deliver to a URL no more.
+
+        Returns:
+            How often it was registered.
+        """
         with self._lock:
             leaving = [each for each in self._destinations if each.url == url]
             self._destinations = [each for each in self._destinations if each.url != url]

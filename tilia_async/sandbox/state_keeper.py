@@ -14,15 +14,21 @@ from tilia_async.sandbox.state_file import collect, store, written
 from tilia_async.sandbox.world import World
 
 PAUSE: Final = 0.5
-"""Seconds between two writes, at least: a sandbox that is killed loses no more than these and the time of a write."""
+"""Seconds between two writes, at least.
+
+A sandbox that is killed loses no more than these and the time of a write.
+"""
 _SHARE: Final = 10
-"""A large state is collected in the event loop; so it pauses for so many times what that took, if that is longer."""
+"""Pause after a write, as a multiple of its collection.
+
+A large state is collected in the event loop, which has other things to do.
+"""
 
 _log = logging.getLogger("tilia_async.sandbox")
 
 
 class StateKeeper:
-    """Writes the state after each change, if it is another one.
+    """Writes the state after each change.
 
     Changes that follow each other soon are written together. The file is replaced at once, so that whoever reads it
     finds a whole state.
@@ -43,7 +49,9 @@ class StateKeeper:
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
     async def aclose(self) -> None:
-        """Write the state for the last time; the feed has ended.
+        """Write the state for the last time.
+
+        The feed has ended.
 
         Raises:
             OSError: it cannot be written.

@@ -28,5 +28,5 @@ class ErrorMiddleware(MiddlewareMixin):
     """
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> JsonResponse | None:  # noqa: ARG002 - Django's form
-        """Answer for an error of Tilia's; leave any other to Django."""
+        """Answer for an error of Tilia's, and no other."""
         return error_response(exception) if isinstance(exception, TiliaError) else None
