@@ -1,4 +1,4 @@
-"""What a program finds on the two streams with ``--json``."""
+"""Contents of the two streams with ``--json``, for programs."""
 
 import json
 from pathlib import Path

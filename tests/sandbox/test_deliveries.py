@@ -1,4 +1,4 @@
-"""What the sandbox takes for a delivery, and what it posts again."""
+"""Deliveries of the sandbox: taken, posted again, or given up."""
 
 import pytest
 from support.taking import taking
