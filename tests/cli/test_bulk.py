@@ -149,7 +149,10 @@ def test_bad_lines_are_left_out_if_asked_for(settings: Settings, account_ids: li
     assert summary["left_out"] == {"empty id": 1, "malformed": 1}
     assert summary["preview"]["merged"] == 1
     assert [problem["line"] for problem in summary["problems"]] == [3, 5]
-    assert "line 5: 'x y' is no account id" in told.stderr
+    assert summary["problems"][1]["what"].startswith("'x y' is no account id")
+    assert told.stderr == ""
+    plain = run(settings, "bulk", "block", "-", "--reason", "x", "--keep-going", given=given)
+    assert "line 5: 'x y' is no account id" in plain.stderr
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ async def until_it_is(path: Path, names: list[str]) -> None:
         while True:
             sandbox = Sandbox()
             kept = state_file.read(path, sandbox.clock, sandbox._world.random)
-            if kept is not None and [each.username for each in kept.world.people.users.values()] == names:
+            if kept is not None and [each.username for each in kept.world.accounts.users.values()] == names:
                 return
             await asyncio.sleep(0.01)
 

@@ -152,7 +152,7 @@ def _job(preview: Preview, accounts: CheckedIds | str, tilia: TiliaClient, ledge
     except BulkStoppedError as error:
         return _ending_of(error.report, preview, Status.STOPPED, error.cause)
     except (LedgerError, NoRoomError, OutputError) as error:
-        is_open = order.action is not Action.LOOKUP and work.report is not None
+        is_open = order.action is not Action.LOOKUP and work.report is not None and work.report.total > 0
         of_cause = ExitStatus.UNKNOWN if is_open else ExitStatus.REFUSED
         return _cut_off(preview, work.report, Status.STOPPED, str(error), of_cause)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
