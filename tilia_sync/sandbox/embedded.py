@@ -61,7 +61,9 @@ class Sandbox:
             ``host.docker.internal`` through a port that is forwarded. It listens on 127.0.0.1 all the same.
         client_secret: the one that it accepts; None: a new one each time, so that no two sandboxes share tokens.
         state_file: accounts, money and the clock are read from it when it starts, if there is such a file, and written
-            to it when it ends. Tokens, requests and idempotency keys are not in it.
+            to it within a second of each change, and when it ends: one that is killed loses no more than that.
+            (A state of more than some thousand accounts takes longer.) Tokens, requests and idempotency keys are not
+            in it.
 
     Attributes:
         client_id: the one that it accepts.
