@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from support.postgres import new_database
 
 import tilia_sync
 from tilia_async import Environment
+from tilia_async.bulk.ledger_run import LedgerRun
 from tilia_async.cli.bulk_preview import Preview
+from tilia_async.ledger import BlockAction, BlockLedger
+from tilia_async.ledger.intent import Intent
 from tilia_async.sandbox import Fault
 
 Settings = dict[str, str]
@@ -223,3 +227,21 @@ def test_a_dry_run_refuses_another_action_and_words_that_cannot_be_kept(
     again = ("undo", "undo-w", *job[2:])
     real, dry = (run(settings, "bulk", *again, *more) for more in ((), ("--dry-run",)))
     assert (real.exit_code, dry.exit_code, "blocked nobody" in dry.stderr) == (2, 2, True)
+
+
+def test_a_dry_run_refuses_a_job_that_is_under_way(settings: Settings, file: Path, tmp_path: Path) -> None:
+    location = tmp_path / "b.db"
+    job = ("--job", "w", "--ledger", str(location))
+
+    async def told() -> list[str]:
+        async with BlockLedger.open(f"sqlite:///{location}") as ledger:
+            run_of_another = LedgerRun(ledger, Intent(BlockAction.BLOCK, "w"), "w", settings["TILIA_ENVIRONMENT"], 1)
+            await run_of_another.begin()
+            block, undo = ("block", str(file), "--reason", "w", *job), ("undo", "w", *job[2:])
+            told = [await asyncio.to_thread(run, {}, "bulk", *arguments, "--dry-run") for arguments in (block, undo)]
+            await run_of_another.end([])
+            return [f"{each.exit_code} {each.stderr}" for each in told]
+
+    for each in asyncio.run(told()):
+        assert each.startswith("2 tilia: the job 'w' ")
+        assert str(os.getpid()) in each
