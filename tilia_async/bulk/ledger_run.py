@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -75,11 +75,11 @@ class LedgerRun:
         from tilia_async.ledger.job_run import RUNNING_HERE  # noqa: PLC0415 - needs the extra
 
         job = self._definition()
-        dead = await _wait_for_end(journal, job)
+        await _wait_for_end(journal, job)
         asked = monotonic()
         RUNNING_HERE.add(run_id)
         try:
-            begun = await journal.begin_run(run_id, job, self._ledger.lease, dead)
+            begun = await journal.begin_run(run_id, job, self._ledger.lease)
         except BaseException:  # whatever it is, nothing runs
             RUNNING_HERE.discard(run_id)
             raise
@@ -244,16 +244,13 @@ class LedgerRun:
         return self._journal
 
 
-async def _wait_for_end(journal: Journal, job: JobDefinition) -> Collection[str]:
+async def _wait_for_end(journal: Journal, job: JobDefinition) -> None:
     """Wait until no other run has a job.
 
     Nor the one that it undoes.
 
     Of a process that can be seen from here it is known at once. One elsewhere renews its lease, or is dead once that is
     over.
-
-    Returns:
-        Runs whose leases are not over, and which are dead.
 
     Raises:
         ConfigurationError: another run has the job, or the one to undo is under way.
@@ -264,10 +261,9 @@ async def _wait_for_end(journal: Journal, job: JobDefinition) -> Collection[str]
     pause, first = 0.05, dict[str, float]()
     while True:
         runs = await journal.live_runs(job.job_id, job.undoes)
-        dead = {each.run_id for each in runs if each.is_dead}
-        left = [each for each in runs if each.run_id not in dead and each.job_id in names]
+        left = [each for each in runs if each.job_id in names and not each.is_dead]
         if not left:
-            return dead
+            return
         if not first:
             first = {each.run_id: each.expires_at for each in left}
             _log.info("the job %r ran %s: waiting until its lease is renewed or over", left[0].job_id, left[0].place)

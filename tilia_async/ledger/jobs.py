@@ -6,7 +6,7 @@ What runs later under the same name has to agree.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -157,21 +157,17 @@ async def live_runs(connection: AsyncConnection, job_id: str, undoes: str | None
     return [JobRun(*row) for row in rows]
 
 
-async def enter_run(
-    connection: AsyncConnection, run_id: str, job: JobDefinition, lease: float, dead: Collection[str]
-) -> None:
+async def enter_run(connection: AsyncConnection, run_id: str, job: JobDefinition, lease: float) -> None:
     """Enter a run, in place of earlier ones.
 
     A run that is over finds itself gone when it wakes up, and does nothing more.
-
-    Args:
-        dead: runs whose processes are known to be dead, although their leases are not over.
 
     Raises:
         ConfigurationError: another run has the job; or the one to undo is under way.
     """
     found = await live_runs(connection, job.job_id, job.undoes)
-    over = [each.run_id for each in found if each.run_id in dead]
+    # Looked at here, too: a run that was cancelled as it began may have been entered since anybody asked.
+    over = [each.run_id for each in found if each.is_dead]
     names = {job.job_id, job.undoes or job.job_id}
     undoing = select(JOBS.c.job_id).where(JOBS.c.undoes == job.job_id)
     related = RUNS.c.job_id.in_(sorted(names)) | RUNS.c.job_id.in_(undoing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, cast
 
@@ -168,15 +168,10 @@ class Journal:
             raise _taken_over()
         return claiming.claims
 
-    async def begin_run(
-        self, run_id: str, job: JobDefinition, lease: float, dead: Collection[str] = ()
-    ) -> JobDefinition:
+    async def begin_run(self, run_id: str, job: JobDefinition, lease: float) -> JobDefinition:
         """Enter a run, in place of earlier ones.
 
         It has the job as long as it renews its lease (in seconds).
-
-        Args:
-            dead: runs whose processes are known to be dead.
 
         Returns:
             The job as it was begun.
@@ -191,7 +186,7 @@ class Journal:
             await _lock_undoing(connection)
             if job.undoes is not None:
                 await check_undoable(connection, job.undoes, job.origin)
-            await enter_run(connection, run_id, job, lease, dead)
+            await enter_run(connection, run_id, job, lease)
             return await enter_job(connection, job)
 
         return await self.database.write(work)
