@@ -6,7 +6,6 @@ It builds the parts, and owns them.
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -30,6 +29,7 @@ from tilia_async.api.registration import Registration
 from tilia_async.api.token_exchanges import TokenExchanges
 from tilia_async.api.transfers import Transfers
 from tilia_async.api.wallets import Wallets
+from tilia_async.bulk.service import Bulk
 from tilia_async.checks import plain
 from tilia_async.config import (
     Credentials,
@@ -42,6 +42,7 @@ from tilia_async.config import (
     from_environment,
     require_variables,
 )
+from tilia_async.fleet.service import Fleet
 from tilia_async.json_value import Body, JsonInput
 from tilia_async.ledger.calls import RecordedCall, account_of, action_of, reason_of, recorded_call
 from tilia_async.ledger.intent import Intent
@@ -50,6 +51,7 @@ from tilia_async.ledger.record import BlockAction
 from tilia_async.observe.hooks import checked_observers
 from tilia_async.observe.observer import Observer
 from tilia_async.proxy import Proxy, find_proxy
+from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import HiddenFields, Secret, hide, hide_body
 from tilia_async.settings_checks import checked_grace, checked_seconds, expect
@@ -69,9 +71,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from tilia_async.bulk.service import Bulk
     from tilia_async.corrections import CorrectionsFile
-    from tilia_async.fleet.service import Fleet
 
 T = TypeVar("T")
 
@@ -139,6 +139,8 @@ class TiliaClient:
     payouts: Payouts
     transfers: Transfers
     compliance: Compliance
+    bulk: Bulk
+    fleet: Fleet
 
     def __init__(
         self,
@@ -211,20 +213,8 @@ class TiliaClient:
         self.payouts = Payouts(self._requestor)
         self.transfers = Transfers(self._requestor)
         self.compliance = Compliance(self._requestor)
-
-    @functools.cached_property
-    def bulk(self) -> Bulk:
-        """Jobs over many accounts, in this process."""
-        from tilia_async.bulk.service import Bulk  # noqa: PLC0415 - most clients make single calls
-
-        return Bulk(self._requestor, self._ledger)
-
-    @functools.cached_property
-    def fleet(self) -> Fleet:
-        """Jobs over many processes and hosts."""
-        from tilia_async.fleet.service import Fleet  # noqa: PLC0415 - as above
-
-        return Fleet(self._requestor, self.bulk, self._ledger)
+        self.bulk = Bulk(self._requestor, ledger)
+        self.fleet = Fleet(self._requestor, self.bulk, ledger)
 
     @classmethod
     def from_env(
@@ -391,8 +381,6 @@ class TiliaClient:
             ApiError: Tilia answered the look-up with an error that may pass.
             ClientClosedError: the client is closed.
         """
-        from tilia_async.reconcile.reconciler import reconcile  # noqa: PLC0415 - it is for what hardly happens
-
         return await reconcile(self._requestor, error_or_operation, reference=reference, since=since, options=options)
 
     async def aclose(self, grace: float = 0.0) -> None:

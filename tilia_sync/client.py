@@ -5,7 +5,6 @@ It is the asynchronous one, run in the loop thread.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
@@ -37,14 +36,13 @@ from tilia_sync.api.registration import Registration
 from tilia_sync.api.token_exchanges import TokenExchanges
 from tilia_sync.api.transfers import Transfers
 from tilia_sync.api.wallets import Wallets
+from tilia_sync.bulk import Bulk
+from tilia_sync.fleet import Fleet
 from tilia_sync.ledger import BlockLedger, behind
 from tilia_sync.loop_thread import LOOP_THREAD
 
 if TYPE_CHECKING:
     from ssl import SSLContext
-
-    from tilia_sync.bulk import Bulk
-    from tilia_sync.fleet import Fleet
 
 T = TypeVar("T")
 
@@ -109,6 +107,8 @@ class TiliaClient:
     payouts: Payouts
     transfers: Transfers
     compliance: Compliance
+    bulk: Bulk
+    fleet: Fleet
 
     def __init__(
         self,
@@ -199,20 +199,8 @@ class TiliaClient:
         self.payouts = Payouts(client.payouts, self._lease)
         self.transfers = Transfers(client.transfers, self._lease)
         self.compliance = Compliance(client.compliance, self._lease)
-
-    @functools.cached_property
-    def bulk(self) -> Bulk:
-        """Jobs over many accounts, in this process."""
-        from tilia_sync.bulk import Bulk  # noqa: PLC0415 - most clients make single calls
-
-        return Bulk(self._client.bulk, self._lease)
-
-    @functools.cached_property
-    def fleet(self) -> Fleet:
-        """Jobs over many processes and hosts."""
-        from tilia_sync.fleet import Fleet  # noqa: PLC0415 - as above
-
-        return Fleet(self._client.fleet, self._lease)
+        self.bulk = Bulk(client.bulk, self._lease)
+        self.fleet = Fleet(client.fleet, self._lease)
 
     def access_token(self, scopes: Iterable[str]) -> AccessToken:
         """Return a token with at least these scopes.
