@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import random
+import signal
 from collections.abc import AsyncIterator
 
 import hypothesis  # noqa: F401 - loaded before anything is frozen: it looks for what refers to the objects it is given
@@ -21,6 +22,11 @@ if "TILIA_TEST_BY_SESSION" in os.environ:
 
 # Chosen once for a run: the processes that share its work have to choose the same tests.
 SEED = os.environ.setdefault("TILIA_OUTCOMES_SEED", str(random.randrange(1_000_000)))
+
+
+# A run in the background of a shell may not be interrupted, nor may what it starts: many tests press Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

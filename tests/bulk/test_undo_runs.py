@@ -16,6 +16,7 @@ import tilia_sync
 from tilia_async import TiliaClient, errors
 from tilia_async.bulk import BulkItem, BulkOutcome
 from tilia_async.ledger import BlockLedger
+from tilia_async.ledger.job_run import RUNNING_HERE
 from tilia_async.ledger.jobs import UNDO, JobDefinition
 from tilia_async.ledger.ledger import journal_of
 from tilia_async.sandbox import Sandbox
@@ -97,9 +98,13 @@ async def test_a_job_and_its_undoing_never_run_at_once(url: str) -> None:
     begun: list[str] = []
 
     async def begin(ledger: BlockLedger, job: JobDefinition) -> str | None:
+        run_id = f"run of {job.job_id}"
+        # As a run does; one that is not there counts as dead.
+        RUNNING_HERE.add(run_id)
         try:
-            await (await journal_of(ledger)).begin_run(f"run of {job.job_id}", job, 30.0)
+            await (await journal_of(ledger)).begin_run(run_id, job, 30.0)
         except errors.ConfigurationError as error:
+            RUNNING_HERE.discard(run_id)
             return str(error)
         begun.append(job.job_id)
         return None

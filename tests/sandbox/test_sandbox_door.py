@@ -9,8 +9,7 @@ import pytest
 
 import tilia_sync
 from tilia_async.errors import ForbiddenError
-from tilia_async.sandbox import request_handler as desk
-from tilia_async.sandbox import request_log
+from tilia_async.sandbox import request_body, request_log
 from tilia_async.sandbox.door import Door
 
 PORT = 8411
@@ -94,7 +93,7 @@ def test_of_what_is_refused_nothing_is_kept(sandbox: tilia_sync.Sandbox) -> None
     for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         status, told = send(sandbox.port, b"x" * 100_000, **headers)
         assert (status, told[:11]) == (403, "the sandbox")
-    assert send(sandbox.port, b"x" * (desk._LARGEST_BODY + 1))[0] == 413
+    assert send(sandbox.port, b"x" * (request_body._LARGEST_BODY + 1))[0] == 413
     assert sandbox.requests == []
     with tilia_sync.TiliaClient(sandbox.client_id, sandbox.client_secret, sandbox.environment) as tilia:
         assert tilia.accounts.register("nyx", email="nyx@mail.example").account_id
@@ -127,7 +126,7 @@ def test_a_body_without_an_announced_length_is_cut(sandbox: tilia_sync.Sandbox) 
 async def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     from tilia_async.sandbox import Sandbox
 
-    monkeypatch.setattr(desk, "_BODY_SECONDS", 0.05)
+    monkeypatch.setattr(request_body, "_BODY_SECONDS", 0.05)
     async with Sandbox() as sandbox:
         reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.port)
         writer.write(

@@ -46,6 +46,6 @@ def _things(sandbox: Sandbox) -> Iterator[tuple[object, ...]]:
     yield from (("refunded", invoice.refunded) for invoice in world.invoices.by_id.values() if invoice.refunded)
     yield from (("exchange", each.direction, each.status, each.paid) for each in world.exchanges.values())
     yield from (("authorized", each.used) for each in world.authorized.values())
-    yield from (("escrow", each.status, each.escrow.total) for each in world.escrows.values())
+    yield from (("escrow", each.status, each.escrow_invoice.total) for each in world.escrows.values())
     yield from (("payout", each.status, each.amount) for each in world.payouts.values())
     yield from (("nonce", names.get(account_id)) for account_id in world.nonces.values())

@@ -128,7 +128,7 @@ async def test_cancelling_a_call_frees_its_connection_and_leaves_nothing(hanging
             with pytest.raises(asyncio.CancelledError):
                 await call
     assert asyncio.all_tasks() - {asyncio.current_task()} <= {
-        task for task in asyncio.all_tasks() if "serve" in repr(task.get_coro())
+        task for task in asyncio.all_tasks() if "listening" in repr(task.get_coro())
     }
 
 

@@ -23,7 +23,7 @@ GOOD = {
         "event_name": kind.NAME,
         "bucket_key": "staging",
         "sent_at": "2026-07-03T00:00:01Z",
-        "message": next((message for message in MESSAGES if message.keys() >= kind.SHAPE), {}),
+        "message": next((message for message in MESSAGES if message.keys() >= kind._SHAPE), {}),
     }
     for kind in DOCUMENTED
 }
