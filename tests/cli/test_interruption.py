@@ -131,8 +131,10 @@ def test_whoever_runs_a_command_in_a_process_of_theirs_keeps_their_handlers() ->
         raise AssertionError("the command was to be told")
 
     async def interrupt_at_once(number: signal.Signals) -> None:
-        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), number)
-        await asyncio.wait_for(until_signal(), 10)
+        waiting = asyncio.create_task(until_signal())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), number)
+        assert (await asyncio.wait([waiting], timeout=10))[0]
 
     before = {number: signal.signal(number, theirs) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
