@@ -461,6 +461,8 @@ class LoopThread:
             asyncio.get_running_loop()
         except RuntimeError:
             return
+        if tracebacks.is_notebook_cell():
+            return
         self._warned = True
         warnings.warn(
             "a tilia_sync call blocks the event loop that runs in this thread until it returns; "

@@ -21,6 +21,7 @@ It leaves the frames of the bridge in them.
 """
 
 _PACKAGE: Final = "tilia_sync"
+_RUNS_CELLS: Final = "IPython.core.interactiveshell"
 
 _hidden: set[str] = set()
 
@@ -60,6 +61,20 @@ def users_level() -> int:
     while frame is not None and _module(frame).partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
     return level
+
+
+def is_notebook_cell() -> bool:
+    """Say whether a notebook's cell makes this call itself.
+
+    The kernel's loop runs there, and waits for every cell anyway. A coroutine function that the cell awaits is
+    asynchronous code as anywhere; the cell's own lines are not, even where it awaits something.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and _module(frame) != _RUNS_CELLS:
+        if frame.f_code.co_flags & inspect.CO_COROUTINE and frame.f_code.co_name != "<module>":
+            return False
+        frame = frame.f_back
+    return frame is not None
 
 
 def stacks(threads: Iterable[int]) -> str:

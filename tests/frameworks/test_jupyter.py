@@ -1,6 +1,7 @@
 """Cells in a real kernel, whose event loop is running while they are executed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.settings import running_sandbox, variables
@@ -12,6 +13,8 @@ jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
 # jupyter_client's own; the kernel's warnings are looked at in its output.
 pytestmark = [pytest.mark.filterwarnings("default::DeprecationWarning"), pytest.mark.filterwarnings("default:::zmq")]
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 class Kernel:
@@ -76,17 +79,34 @@ def text(outputs: list[tuple[str, str]], name: str) -> str:
     return "".join(shown for kind, shown in outputs if kind == name)
 
 
-def test_a_cell_calls_and_is_warned_once(kernel: Kernel) -> None:
-    kernel.cell("from tilia_sync.loop_thread import LOOP_THREAD; LOOP_THREAD._warned = False")
+FRESH = "from tilia_sync.loop_thread import LOOP_THREAD; LOOP_THREAD._warned = False"
+
+
+def test_a_cell_calls_without_a_warning(kernel: Kernel) -> None:
+    kernel.cell(FRESH)
     assert text(kernel.cell("import asyncio; asyncio.get_running_loop().is_running()"), "result") == "True"
-    first = kernel.cell("tilia.payment_methods.list('a')")
+    assert kernel.cell("tilia.payment_methods.list('a')") == [("result", "[]")]
+    assert kernel.cell("def f():\n    return list(tilia.invoices.list('a'))\nf()") == [("result", "[]")]
+    assert kernel.cell("await asyncio.sleep(0)\ntilia.payment_methods.list('a')") == [("result", "[]")]
+
+
+@pytest.mark.parametrize("wait", ["await main()", "await asyncio.create_task(main())"])
+def test_a_coroutine_of_a_cell_is_warned_once(kernel: Kernel, wait: str) -> None:
+    kernel.cell(FRESH)
+    kernel.cell("import asyncio\nasync def main():\n    return tilia.payment_methods.list('a')")
+    first = kernel.cell(wait)
     assert text(first, "result") == "[]"
     warning = text(first, "stderr")
     assert "use tilia_async and await" in warning
     # It points at the cell, not at the package.
     assert "tilia_sync/" not in warning
-    assert kernel.cell("tilia.payment_methods.list('a')") == [("result", "[]")]
-    assert text(kernel.cell("list(tilia.invoices.list('a'))"), "result") == "[]"
+    assert kernel.cell(wait) == [("result", "[]")]
+
+
+def test_a_programme_of_the_readme_is_awaited(kernel: Kernel) -> None:
+    kernel.cell(README.read_text("utf-8").split("```python\n")[1].split("asyncio.run(main())")[0])
+    for _ in range(2):
+        assert kernel.cell("await main()") == [("stdout", "True\n")]
 
 
 def test_a_traceback_shows_the_cell_and_no_bridge(kernel: Kernel) -> None:
