@@ -1,5 +1,6 @@
 """``tilia sandbox``: as it is asked for, and what is asked of one that runs."""
 
+import asyncio
 import json
 import re
 import signal
@@ -11,13 +12,15 @@ from pathlib import Path
 
 import attrs
 import pytest
+from aiohttp import test_utils, web
 from support.commands import TILIA, environment, run
 
 import tilia_sync
 from tilia_async import errors
 from tilia_async.cli import sandbox_server
 from tilia_async.cli.sandbox_control import seconds_of
-from tilia_async.sandbox import Fault, RecordedRequest
+from tilia_async.sandbox import Fault, RecordedRequest, RemoteSandbox
+from tilia_async.webhooks import AccountBlockChanged, WebhookReceiver
 
 
 @attrs.frozen
@@ -47,10 +50,10 @@ class Running:
 def begin() -> Iterator[object]:
     begun: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str) -> Running:
+    def start(*arguments: str, **variables: str) -> Running:
         process = subprocess.Popen(
             [*TILIA, "sandbox", "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment({}),
+            env=environment(variables),
         )  # fmt: skip
         begun.append(process)
         told = [re.fullmatch(r"export (\w+)='?([^'\n]+)'?\n", process.stdout.readline()) for _ in range(3)]
@@ -96,6 +99,23 @@ def test_it_is_as_it_was_asked_for(begin, tmp_path: Path) -> None:
     with tilia_sync.RemoteSandbox(second.url) as remote:
         assert [each.is_blocked for each in remote.accounts().values()] == [True, False, False]
     assert second.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_receiver_that_asks_for_credentials_gets_them(begin) -> None:
+    taken: asyncio.Queue[AccountBlockChanged] = asyncio.Queue()
+    receiver = WebhookReceiver(basic_auth=("tilia", "a long:word"))
+    receiver.on(AccountBlockChanged)(taken.put)
+    app = web.Application()
+    app.router.add_post("/tilia", receiver.aiohttp_handler)
+    async with test_utils.TestServer(app) as server:
+        url = str(server.make_url("/tilia"))
+        running = await asyncio.to_thread(begin, "--webhook", url, TILIA_WEBHOOK_AUTH="tilia:a long:word")
+        async with RemoteSandbox(running.url) as remote:
+            account_id = await remote.add_account("nyx")
+            await remote.block_as_tilia(account_id)
+            await remote.notified()
+        assert taken.get_nowait().account_id == account_id
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tilia_async.cli import sandbox_control as control
 from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.options import account_argument, json_option
 from tilia_async.cli.sandbox_server import PORT, SandboxOptions, serve
+from tilia_async.cli.webhook_auth import AUTH_VARIABLE
 from tilia_async.models.compliance import KycState
 from tilia_async.money import Money
 from tilia_async.sandbox import RemoteSandbox
@@ -32,7 +33,11 @@ def _ask(url: str, question: Callable[[RemoteSandbox], Awaitable[None]]) -> None
     "--accounts", type=click.IntRange(0, 100_000), default=0, help="How many accounts there are at the start."
 )
 @click.option(
-    "--webhook", "webhooks", multiple=True, metavar="URL", help="Post notifications there; repeat it for more."
+    "--webhook",
+    "webhooks",
+    multiple=True,
+    metavar="URL",
+    help=f"Post notifications there; repeat it for more. Credentials are user:password in {AUTH_VARIABLE}.",
 )
 @click.option(
     "--fault",

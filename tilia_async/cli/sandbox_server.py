@@ -13,6 +13,7 @@ import click
 from tilia_async.cli.failure import CommandError
 from tilia_async.cli.signals import until_signal
 from tilia_async.cli.terminal import Screen, complain, say
+from tilia_async.cli.webhook_auth import credentials
 from tilia_async.errors import ConfigurationError, InvalidRequestError
 from tilia_async.sandbox import RecordedRequest, Sandbox
 
@@ -31,7 +32,7 @@ class SandboxOptions:
     Attributes:
         port: 0: a free one is picked.
         accounts: how many there are from the start.
-        webhooks: URLs that each notification is posted to.
+        webhooks: URLs that each notification is posted to, with the credentials in ``TILIA_WEBHOOK_AUTH``.
         faults: ``operation=fault`` or ``operation=fault:times``.
         state: a file that the state is read from, if there is one, and kept in.
         opens: show it in a browser.
@@ -127,9 +128,10 @@ def _prepared(options: SandboxOptions) -> Sandbox:
         raise click.BadParameter(str(error), param_hint="--allowed-host") from None
     for number in range(1, options.accounts + 1):
         sandbox.add_account(f"user-{number}", f"user-{number}@mail.example")
+    basic_auth = credentials()
     for url in options.webhooks:
         try:
-            sandbox.register_webhook(url)
+            sandbox.register_webhook(url, basic_auth=basic_auth)
         except ConfigurationError as error:
             raise click.BadParameter(str(error), param_hint="--webhook") from None
     _add_faults(sandbox, options.faults)
