@@ -49,6 +49,10 @@ class JsonModel:
         """Return the fields as a JSON text."""
         return orjson.dumps(self.to_dict()).decode()
 
+    def __json__(self) -> dict[str, JsonValue]:
+        """Return what Celery, through kombu, writes where a task returns the model."""
+        return self.to_dict()
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[object], handler: GetCoreSchemaHandler) -> CoreSchema:
         """Describe the model to pydantic.

@@ -16,6 +16,7 @@ import pytest
 from fastapi import Body, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu import serialization
 
 import tilia_async.models
 import tilia_sync.models
@@ -148,6 +149,14 @@ async def test_fastapi_takes_and_returns_models() -> None:
         assert (await client.post("/exchange", json={})).status_code == 422
         schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
     assert {"Invoice", "InvoiceLineItem", "TokenExchange"} <= set(schemas)
+
+
+def test_a_celery_task_may_return_models() -> None:
+    result = {"invoices": [INVOICE], "first": (INVOICE,)}
+    assert json.loads(serialization.dumps(result, "json")[2]) == {
+        "invoices": [INVOICE.to_dict()],
+        "first": [INVOICE.to_dict()],
+    }
 
 
 @given(st.builds(Account, account_id=st.text(min_size=1), username=st.none() | st.text(), is_blocked=st.booleans()))
