@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -124,6 +125,10 @@ class ControlClient:
 
     def _unreachable(self, error: Exception) -> str:
         why = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientConnectorError):
+            # aiohttp's own text names the address again, and TLS.
+            number = error.os_error.errno or 0
+            why = os.strerror(number) if number > 0 else error.os_error.strerror or why
         return f"no sandbox answers at {self.url}: {why}. Start one with 'tilia sandbox', or give the URL of yours"
 
     def _failure(self, status: int, content: bytes, fields: JsonObject | None, operation: str | None) -> Exception:

@@ -12,7 +12,7 @@ from tilia_async.corrections import Corrections, written_corrections
 from tilia_async.json_value import JsonObject, JsonValue
 from tilia_async.verify.findings import Conformance, Finding
 
-_INTRO = "tilia-sdk {version} against {environment}, {at:%Y-%m-%d %H:%M} UTC: {counts}."
+_INTRO = "tilia-sdk {version} against {where}, {at:%Y-%m-%d %H:%M} UTC: {counts}."
 
 
 @attrs.frozen
@@ -80,7 +80,8 @@ class VerifyReport:
 
     def _lines(self, *, heading: str, line: str) -> Iterator[str]:
         counts = ", ".join(f"{len(self._with(conformance))} {conformance}" for conformance in Conformance)
-        yield _INTRO.format(version=self.version, environment=self.environment, at=self.at, counts=counts)
+        where = "another environment" if self.environment == "another" else self.environment
+        yield _INTRO.format(version=self.version, where=where, at=self.at, counts=counts)
         # What differs comes first: it is why somebody reads on.
         for conformance in (Conformance.DIFFERS, Conformance.NOT_TRIED, Conformance.HOLDS):
             found = self._with(conformance)
