@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +59,61 @@ def test_a_project(tmp_path: Path) -> None:
     assert told["command"]["account_id"] == account_id
     assert "404 Not Found" in done.stderr
     assert told["changed settings"] == [True, True, True]
+
+
+PAGE = (TESTS.parent / "docs" / "frameworks" / "django.md").read_text("utf-8")
+OF_THE_PAGE = """
+import base64, os, sys, types
+import django
+from django.conf import settings
+
+page = dict(enumerate(sys.argv[1:]))
+named = {}
+exec(page[0].replace("[..., ", "["), named)
+settings.configure(
+    ALLOWED_HOSTS=["testserver"],
+    ROOT_URLCONF="of_the_page",
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", *named["INSTALLED_APPS"]],
+    DATABASES={
+        "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "django.db"},
+        "blocks": {"ENGINE": "django.db.backends.sqlite3", "NAME": "blocks.db"},
+    },
+    # What the page leaves open, and a database that is here.
+    TILIA={
+        **named["TILIA"],
+        "CLIENT_ID": os.environ["TILIA_CLIENT_ID"],
+        "CLIENT_SECRET": os.environ["TILIA_CLIENT_SECRET"],
+        "ENVIRONMENT": os.environ["TILIA_ENVIRONMENT"],
+        "LEDGER": "sqlite:///blocks.db",
+        "WEBHOOK": {**named["TILIA"]["WEBHOOK"], "BASIC_AUTH": ("tilia", "a long random word")},
+    },
+)
+django.setup()
+from django.core.checks import run_checks
+from django.test import Client, RequestFactory
+
+urls = sys.modules["of_the_page"] = types.ModuleType("of_the_page")
+exec(page[1], vars(urls))
+registered = urls.register(RequestFactory().post("/"), "nyx")
+login = base64.b64encode(b"tilia:a long random word").decode()
+refused = Client().post("/tilia/", b"{}", content_type="application/json")
+unread = Client().post("/tilia/", b"{}", content_type="application/json", headers={"Authorization": f"Basic {login}"})
+print(run_checks(), registered.status_code, refused.status_code, unread.status_code)
+"""
+
+
+def test_what_the_page_shows(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    with running_sandbox() as (sandbox, environment):
+        done = subprocess.run(
+            [sys.executable, "-W", "error:::tilia_sync", "-c", OF_THE_PAGE, *blocks],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.split("\n")[-2]) == (0, "[] 200 401 400"), done.stderr
+        assert [account.username for account in sandbox.accounts.values()] == ["nyx"]
