@@ -50,7 +50,10 @@ class JsonModel:
         return orjson.dumps(self.to_dict()).decode()
 
     def __json__(self) -> dict[str, JsonValue]:
-        """Return what Celery, through kombu, writes where a task returns the model."""
+        """Return the fields as JSON has them, for Celery.
+
+        kombu asks for it where a task returns the model.
+        """
         return self.to_dict()
 
     @classmethod
