@@ -18,8 +18,15 @@ pytestmark = unix
 
 BARE = """
 import ctypes
-fork = ctypes.PyDLL(None).fork
 serving = Sandbox(wallet_delay=0)
+
+def fork():
+    # A thread that waits for the interpreter gets it meanwhile: without its forked child would wait for that thread.
+    time.sleep(0.02)
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        signal.alarm(12)
+    return pid
 """
 
 
@@ -45,7 +52,6 @@ def test_parent_and_child_work_after_a_bare_fork() -> None:
 with serving as sandbox, connect(sandbox, timeout=5) as tilia:
     tilia.payment_methods.list("a")
     if (child := fork()) == 0:
-        signal.alarm(12)
         started = time.monotonic()
         found = [tilia.payment_methods.list("b")]
         if (grandchild := fork()) == 0:
@@ -81,7 +87,6 @@ with serving as sandbox, connect(sandbox, timeout=5) as tilia:
     for _ in range(5):
         time.sleep(0.05)
         if (child := fork()) == 0:
-            signal.alarm(12)
             os._exit(7 if tilia.payment_methods.list("b") == [] else 1)
         codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     for thread in threads: thread.join()
@@ -118,7 +123,6 @@ with serving as sandbox, connect(sandbox, timeout=5, token_cache=cache) as tilia
     thread.start()
     held.wait()
     if (child := fork()) == 0:
-        signal.alarm(12)
         tilia.access_token(["search_accounts"])
         with connect(sandbox, timeout=5, token_cache=cache) as mine:
             listed = mine.payment_methods.list("b")
@@ -145,7 +149,6 @@ with serving as sandbox, connect(sandbox, timeout=8) as tilia:
     while len(sandbox.requests) == seen:
         time.sleep(0.005)
     if (child := fork()) == 0:
-        signal.alarm(10)
         started = time.monotonic()
         tilia.access_token(["search_accounts"])
         os._exit(7 if time.monotonic() - started < 1.5 else 1)
@@ -166,7 +169,6 @@ with serving as sandbox, ledger, connect(sandbox, timeout=5, ledger=ledger) as t
     account = tilia.accounts.register("nyx", email="nyx@mail.example").account_id
     tilia.accounts.block(account)
     if (child := fork()) == 0:
-        signal.alarm(12)
         tilia.accounts.unblock(account)
         written = len(list(ledger.records()))
         ledger.close()
