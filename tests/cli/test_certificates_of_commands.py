@@ -51,6 +51,7 @@ def test_a_private_ca_is_believed_when_it_is_named(tmp_path: Path) -> None:
         assert "Traceback" not in end.stderr
 
 
+@pytest.mark.nightly
 def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
     certificates = Certificates()
     certificates.ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

@@ -83,7 +83,10 @@ def test_the_doctor_says_which_proxy(settings: dict[str, str], tmp_path: Path) -
     assert not any("hunter-two" in end.stdout + end.stderr for end in ends)
 
 
-@pytest.mark.parametrize(("file", "why"), [("none.pem", "No such file"), ("ids.txt", "no certificates in PEM")])
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [pytest.param("none.pem", "No such file", marks=pytest.mark.nightly), ("ids.txt", "no certificates in PEM")],
+)
 def test_a_file_of_certificates_that_is_none(settings: dict[str, str], tmp_path: Path, file: str, why: str) -> None:
     (tmp_path / "ids.txt").write_text(f"{ACCOUNT}\n")
     (end,) = run([Case(["accounts", "get", ACCOUNT, "--ca-file", file], clean(settings))], tmp_path)

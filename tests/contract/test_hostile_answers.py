@@ -30,7 +30,7 @@ from tilia_async.wire.response import Success, interpret
 from tilia_async.wire.retry import decide
 
 THERE = Environment.at("http://127.0.0.1:1/{service}")
-EXAMPLES = [40, pytest.param(1_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1_200)])]
+EXAMPLES = [20, pytest.param(1_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1_200)])]
 SOME_CLASSES = {
     400: errors.BadRequestError,
     401: errors.UnauthorizedError,

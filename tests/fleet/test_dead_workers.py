@@ -73,6 +73,7 @@ async def test_sigterm_settles_what_is_in_flight_and_gives_back_the_rest(fleet: 
     assert Counter(fleet.scripted.arrived) == Counter(ids(60)), "nothing is sent twice"
 
 
+@pytest.mark.nightly
 async def test_sigterm_does_not_wait_for_an_answer_that_does_not_come(
     fleet: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

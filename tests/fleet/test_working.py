@@ -230,6 +230,7 @@ async def test_a_job_of_a_fleet_is_undone_once_nobody_works_on_it(fleet: Scene) 
     assert [record async for record in fleet.ledger.blocked()] == []
 
 
+@pytest.mark.nightly
 async def test_a_worker_outlives_the_end_of_all_its_connections(fleet: Scene) -> None:
     async def slow(_tilia: ScriptedTilia, _account_id: str) -> Reply:
         await asyncio.sleep(0.02)

@@ -32,6 +32,7 @@ def block(account_id):
 """
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("pool", ["gevent", pytest.param("eventlet", marks=pytest.mark.nightly)])
 def test_tasks_of_one_worker_wait_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str) -> None:
     needs(pool)

@@ -108,7 +108,7 @@ async def run(kind: str, directory: Path, draw: random.Random, *, kills: int) ->
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(
     "kills",
     [

@@ -52,8 +52,8 @@ def test_every_package_of_an_extra_is_tried() -> None:
     assert stated - {"tilia-sdk"} <= {*NEEDED, *BROUGHT_BY.values()}
 
 
-QUICK = frozenset({"asyncpg", "click", "cryptography", "opentelemetry"})
-"""A module of each extra that a feature cannot do without; the others are tried at night."""
+QUICK = frozenset({"click", "cryptography"})
+"""Packages that are tried by day; the others at night."""
 
 
 @pytest.mark.parametrize(

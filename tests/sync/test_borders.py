@@ -90,7 +90,7 @@ def test_an_exception_that_would_end_a_loop_is_its_callers_alone() -> None:
     )
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", [pytest.param("asyncio", marks=pytest.mark.nightly), "uvloop"])
 def test_what_a_task_of_a_call_raises_does_not_end_the_loop_either(loop: str) -> None:
     assert (
         run(f"""

@@ -1,5 +1,6 @@
 """The end of clients and of processes: no warning, no hang, no "Event loop is closed"."""
 
+import pytest
 from support.scripts import run
 
 
@@ -82,6 +83,7 @@ def test_an_abandoned_client_is_closed_by_the_garbage_collector() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_what_was_taken_from_a_client_keeps_it_open() -> None:
     assert (
         run("""
@@ -120,6 +122,7 @@ def test_call_and_close_in_a_finalizer_at_the_very_end() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_handlers_of_atexit_before_and_after_the_import() -> None:
     assert (
         run(
@@ -183,6 +186,7 @@ def test_daemon_threads_that_are_calling_end_in_silence() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_other_threads_may_finish_their_work_after_the_main_one() -> None:
     assert (
         run("""
@@ -201,6 +205,7 @@ def test_other_threads_may_finish_their_work_after_the_main_one() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_exit_does_not_wait_for_a_name_that_takes_long_to_resolve() -> None:
     """Neither asyncio's loop nor uvloop's."""
     for loop in ("asyncio", "uvloop"):

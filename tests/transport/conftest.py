@@ -16,6 +16,20 @@ BY_SESSION = "TILIA_TEST_BY_SESSION"
 ALL_BY_SESSION = BY_SESSION in os.environ or not hasattr(ClientRequest, "send")
 
 
+SLOW = frozenset(
+    {"test_cancellation", "test_certificates", "test_frames", "test_frames_of_ctrl_c", "test_surroundings"}
+)
+"""Files that ask the session by night alone, and whenever a whole run does."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        asked = isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.callspec.params.get("way")
+        if asked == "session" and item.path.stem in SLOW and not ALL_BY_SESSION:
+            item.add_marker(pytest.mark.nightly)
+
+
 @pytest.fixture(autouse=True, params=["session"] if ALL_BY_SESSION else ["direct", "session"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     chosen: str = request.param

@@ -177,7 +177,7 @@ def run_script(body: str, loop: str, scheme: str, tmp_path: Path) -> None:
     ("scheme", "loop"),
     [
         ("http", "asyncio"),
-        ("https", "uvloop"),
+        pytest.param("https", "uvloop", marks=pytest.mark.nightly),
         pytest.param("http", "uvloop", marks=pytest.mark.nightly),
         pytest.param("https", "asyncio", marks=pytest.mark.nightly),
     ],

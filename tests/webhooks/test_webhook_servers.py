@@ -42,7 +42,13 @@ def trickle(opened: socket.socket, part: bytes, seconds: float) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.parametrize("name", SERVERS)
+BY_DAY = frozenset({"uvicorn", "gunicorn gevent", "waitress"})
+"""Servers that are tried by day, too: one of each kind."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in BY_DAY else pytest.param(name, marks=pytest.mark.nightly) for name in SERVERS]
+)
 def test_a_receiver_in_a_server_as_it_is(name: str, tmp_path: Path) -> None:
     with served(SERVERS[name], tmp_path) as server:
         assert server.send("POST", PATH, delivery(BLOCK))[0] == 204
