@@ -132,6 +132,19 @@ class TiliaError(Exception):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return what an answer or a log may tell.
+
+        As JSON: ``type``, ``message``, ``operation``, ``took_effect`` and ``reference``.
+        """
+        return {
+            "type": type(self).__name__,
+            "message": str(self),
+            "operation": self.operation,
+            "took_effect": self.took_effect,
+            "reference": dict(self.reference),
+        }
+
     def explain(self) -> str:
         """Explain the failure to people, without secrets.
 

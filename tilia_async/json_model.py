@@ -1,4 +1,7 @@
-"""Models as JSON, for task queues, web frameworks and pydantic."""
+"""Models and results as JSON.
+
+For task queues, web frameworks and pydantic.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args, get_origin, get_type_hints, runtime_checkable
 
 import attrs
 import orjson
@@ -26,22 +29,19 @@ def reshaping(model: type) -> Callable[[JsonValue], JsonValue] | None:
     return getattr(model, "_reshape", None)
 
 
-class JsonModel:
-    """Base of the models.
+class JsonResult:
+    """Base of what calls and jobs return.
 
-    JSON-ready, and known to pydantic and FastAPI.
-
-    pydantic is imported only when it asks for the schema of a model.
+    JSON-ready, and known to FastAPI as an answer.
     """
 
-    # Beside the slots of its own, it would keep readers from making models in the quick way.
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the fields as JSON has them.
 
         Times are RFC 3339 strings in UTC, members of enumerations their values, other models dictionaries. Fields
-        that ``repr`` hides are included.
+        that ``repr`` hides are included. An error is a dictionary, too: see ``TiliaError.to_dict``.
         """
         return {name: _as_json(getattr(self, name)) for name in _names(type(self))}  # type: ignore[arg-type]  # a type can be hashed
 
@@ -55,6 +55,31 @@ class JsonModel:
         kombu asks for it where a task returns the model.
         """
         return self.to_dict()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[object], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Describe the result to pydantic.
+
+        An instance, which is written as ``to_dict`` has it.
+        """
+        from pydantic_core import core_schema  # noqa: PLC0415 - pydantic is the user's, and only it calls this
+
+        written = core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
+        return core_schema.is_instance_schema(
+            cls, serialization=core_schema.plain_serializer_function_ser_schema(cls.to_dict, return_schema=written)
+        )
+
+
+class JsonModel(JsonResult):
+    """Base of the models.
+
+    JSON-ready, and known to pydantic and FastAPI.
+
+    pydantic is imported only when it asks for the schema of a model.
+    """
+
+    # Beside the slots of its own, it would keep readers from making models in the quick way.
+    __slots__ = ("__weakref__",)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[object], handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -85,7 +110,7 @@ def _fields(model: type[object]) -> tuple[attrs.Attribute[Any], ...]:
 
 
 @functools.cache
-def _names(model: type[JsonModel]) -> tuple[str, ...]:
+def _names(model: type[JsonResult]) -> tuple[str, ...]:
     return tuple(field.name for field in _fields(model))
 
 
@@ -97,8 +122,13 @@ def _values(model: JsonModel) -> dict[str, object]:
     return {name: getattr(model, name) for name in _names(type(model))}  # type: ignore[arg-type]  # as above
 
 
+@runtime_checkable
+class _JsonReady(Protocol):
+    def to_dict(self) -> dict[str, JsonValue]: ...
+
+
 def _as_json(value: object) -> JsonValue:
-    if isinstance(value, JsonModel):
+    if isinstance(value, JsonResult):
         return value.to_dict()
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -110,6 +140,8 @@ def _as_json(value: object) -> JsonValue:
         return [_as_json(each) for each in cast("Iterable[object]", value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, _JsonReady):
+        return value.to_dict()
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 

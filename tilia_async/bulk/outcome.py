@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from tilia_async.errors import TiliaError
+from tilia_async.json_model import JsonResult
+from tilia_async.json_value import JsonValue
 
 if TYPE_CHECKING:
     from tilia_async.ledger.record import BlockRecord
@@ -55,7 +57,7 @@ class BulkOutcome(StrEnum):
 
 
 @attrs.frozen
-class BulkItem:
+class BulkItem(JsonResult):
     """An account of a job.
 
     Attributes:
@@ -77,7 +79,7 @@ class BulkItem:
 
 
 @attrs.frozen
-class BulkReport:
+class BulkReport(JsonResult):
     """The result of a job.
 
     Attributes:
@@ -112,9 +114,13 @@ class BulkReport:
         """
         return not self.stopped and not self.counts[BulkOutcome.UNKNOWN] and not self.counts[BulkOutcome.FAILED]
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the report as JSON has it, with ``complete``."""
+        return {**super().to_dict(), "complete": self.complete}
+
 
 @attrs.frozen
-class BulkProgress:
+class BulkProgress(JsonResult):
     """The progress of a job.
 
     Attributes:

@@ -94,11 +94,7 @@ def complain_of(error: TiliaError, *, as_json: bool) -> ExitStatus:
             complain("It may be done already: look before you do it again.")
         return status
     fields: dict[str, object] = {
-        "type": type(error).__name__,
-        "message": str(error),
-        "operation": error.operation,
-        "took_effect": error.took_effect,
-        "reference": error.reference,
+        **error.to_dict(),
         "what_to_do": " ".join([error.remedy, *_hints(error)]),
     }
     if isinstance(error, ApiError):

@@ -8,11 +8,13 @@ from datetime import datetime
 import attrs
 
 from tilia_async.bulk.outcome import BulkOutcome
+from tilia_async.json_model import JsonResult
+from tilia_async.json_value import JsonValue
 from tilia_async.ledger.job_state import JobState
 
 
 @attrs.frozen
-class JobStatus:
+class JobStatus(JsonResult):
     """The status of a job that a fleet shares.
 
     Attributes:
@@ -44,9 +46,13 @@ class JobStatus:
         """Number of accounts that have an outcome."""
         return sum(self.counts.values())
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the status as JSON has it, with ``settled``."""
+        return {**super().to_dict(), "settled": self.settled}
+
 
 @attrs.frozen
-class WorkerBatch:
+class WorkerBatch(JsonResult):
     """A batch that a worker has in hand.
 
     Attributes:
@@ -60,7 +66,7 @@ class WorkerBatch:
 
 
 @attrs.frozen
-class FleetWorker:
+class FleetWorker(JsonResult):
     """A worker of a fleet.
 
     Attributes:

@@ -7,12 +7,13 @@ from datetime import datetime
 
 import attrs
 
+from tilia_async.json_model import JsonResult
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.record import RecordState
 
 
 @attrs.frozen(kw_only=True)
-class BlockJob:
+class BlockJob(JsonResult):
     """A bulk job on record, with its outcomes.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import attrs
 
 from tilia_async import errors
+from tilia_async.json_model import JsonResult
 from tilia_async.models.accounts import PUBLISHER, Block
 
 
@@ -79,7 +80,7 @@ _MOST_NAMED: Final = 3
 
 
 @attrs.frozen(kw_only=True)
-class BlockRecord:
+class BlockRecord(JsonResult):
     """A block or unblock.
 
     It says of whom, why, by whom, when, and what came of it.

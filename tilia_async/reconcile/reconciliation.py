@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
+from tilia_async.json_model import JsonResult
 from tilia_async.models.accounts import Account, AccountBlocks
 from tilia_async.models.escrow import Escrow
 from tilia_async.models.invoices import Invoice
@@ -56,7 +57,7 @@ class Verdict(Enum):
 
 
 @attrs.frozen
-class Reconciliation:
+class Reconciliation(JsonResult):
     """Result of a reconciliation.
 
     The answer to the question of what became of a write.
