@@ -184,6 +184,7 @@ async def test_it_finds_a_sandbox_that_comes_back(page: Page, sandbox: Sandbox, 
         other.add_account("vex")
         await see(page, "#account-list", "vex")
         assert not await page.tell("document.querySelector('#problem').checkVisibility()")
+        await page.open("about:blank")
     # The browser itself complains of a server that has gone.
     page.complaints.clear()
 
