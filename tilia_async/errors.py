@@ -331,7 +331,7 @@ class ResponseDecodeError(TransportError):
             the beginning is kept. What has the name of a secret is masked.
     """
 
-    remedy = f"Look at `took_effect`: True, it is done; None, {_RECONCILE}. Report the payload."
+    remedy: ClassVar[str] = f"Look at `took_effect`: True, it is done; None, {_RECONCILE}. Report the payload."
     _in_doubt_from_text = True
 
     status: int
@@ -579,7 +579,7 @@ class RateLimitedError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
-    remedy = (
+    remedy: ClassVar[str] = (
         "`took_effect` False: wait `retry_after` seconds, then call again, and call less often; None: "
         f"{_RECONCILE}, and call again only if that says so."
     )
@@ -597,7 +597,7 @@ class ServerError(ApiError):
         retry_after: seconds to wait, as the answer says; None if it does not say.
     """
 
-    remedy = f"A reading call: call again. A write: {_RECONCILE} first, unless `retryable`."
+    remedy: ClassVar[str] = f"A reading call: call again. A write: {_RECONCILE} first, unless `retryable`."
 
     retry_after: float | None = None
 
