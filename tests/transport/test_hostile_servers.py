@@ -113,7 +113,8 @@ async def test_an_answer_that_nobody_asked_for_is_not_the_next_one(pause: float)
     with elsewhere(ahead) as server:
         async with TiliaClient("id", "secret", server.template, token_cache=TokenCache()) as tilia:
             for _ in range(3):
-                with suppress(errors.OutcomeUnknownError):
+                # What comes only after the question was sent may be taken for its answer, and then it is doubt.
+                with suppress(errors.OutcomeUnknownError, errors.ResponseDecodeError):
                     # A connection on which something waits is not used, and nothing is lost by asking on another.
                     assert (await tilia.invoices.pay("inv_good")).invoice_id == "inv_good"
                 await asyncio.sleep(0.1)
