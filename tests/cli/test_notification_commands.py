@@ -204,7 +204,7 @@ def test_a_sandbox_posts_to_it_as_long_as_it_listens() -> None:
         assert len(sandbox.notifications) == 2, "nobody is registered any more"
 
 
-def test_a_sandbox_that_is_away_is_told() -> None:
+def test_a_sandbox_that_is_away_is_reported() -> None:
     url = "http://127.0.0.1:1"
     wanted = run({}, "listen", "--port", "0", "--sandbox", url)
     assert (wanted.exit_code, f"no sandbox answers at {url}" in wanted.stderr) == (5, True)

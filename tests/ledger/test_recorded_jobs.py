@@ -124,7 +124,7 @@ async def test_a_job_cancelled_at_any_moment_loses_no_account_and_repeats_none_t
     [pytest.param(True, id="one ledger", marks=pytest.mark.nightly), pytest.param(False, id="a ledger each")],
 )
 @QUICKLY_ON_BOTH
-async def test_of_two_clients_one_has_a_job_and_the_other_is_told(sandbox: Sandbox, url: str, shared: bool) -> None:
+async def test_of_two_clients_one_has_a_job_and_the_other_is_refused(sandbox: Sandbox, url: str, shared: bool) -> None:
     accounts = people(sandbox, 20)
     sandbox.faults.add("accounts.block", Fault.LATENCY, times=5, seconds=0.3)
     async with BlockLedger.open(url) as first, AsyncExitStack() as stack:

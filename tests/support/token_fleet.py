@@ -21,12 +21,12 @@ from tilia_async.tokens import FileTokenStore, PostgresTokenStore, RedisTokenSto
 
 LEASE = 1.0
 
-STORES: dict[str, Callable[[str], SharedTokenStore]] = {
-    "file": FileTokenStore,
-    "postgres": lambda url: PostgresTokenStore(url, lease=LEASE),
-    "redis": lambda prefix: RedisTokenStore(SERVER, prefix=prefix, lease=LEASE),
+STORES: dict[str, Callable[..., SharedTokenStore]] = {
+    "file": lambda path, _lease=LEASE: FileTokenStore(path),
+    "postgres": lambda url, lease=LEASE: PostgresTokenStore(url, lease=lease),
+    "redis": lambda prefix, lease=LEASE: RedisTokenStore(SERVER, prefix=prefix, lease=lease),
 }
-"""Stores by their kind, each made of a place."""
+"""Stores by their kind, each made of a place and the seconds of its lease."""
 
 
 @asynccontextmanager
@@ -48,11 +48,12 @@ class Fleet:
         self._process = process
 
     @classmethod
-    async def of(cls, kind: str, place: str, sandbox: Sandbox) -> Fleet:
+    async def of(cls, kind: str, place: str, sandbox: Sandbox, lease: float = LEASE) -> Fleet:
         """Start none yet."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "support.token_fleet", kind, place, sandbox.environment.template),
             sandbox.client_id,
+            str(lease),
             cwd=Path(__file__).parents[1],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -75,8 +76,8 @@ class Fleet:
         return said.decode().split()
 
 
-async def _ask(kind: str, place: str, url: str, client_id: str, secret: str) -> str:
-    cache = TokenCache(STORES[kind](place))
+async def _ask(kind: str, place: str, url: str, client_id: str, lease: str, secret: str) -> str:
+    cache = TokenCache(STORES[kind](place, float(lease)))
     async with TiliaClient(client_id, secret, Environment.at(url), token_cache=cache) as tilia:
         return (await tilia.access_token({Scope.READ_ACCOUNTS})).value
 
@@ -89,12 +90,12 @@ def _fork(*arguments: str) -> int:
     return child
 
 
-def _main(kind: str, place: str, url: str, client_id: str) -> None:
+def _main(kind: str, place: str, url: str, client_id: str, lease: str) -> None:
     # Forked, because starting eight interpreters is slow; nothing has been used yet but what is imported.
     STORES[kind](place)
     secret, *_ = sys.stdin.readline().split()
     for line in iter(sys.stdin.readline, ""):
-        started = [_fork(kind, place, url, client_id, secret) for _ in range(int(line))]
+        started = [_fork(kind, place, url, client_id, lease, secret) for _ in range(int(line))]
         os.write(1, f"{' '.join(map(str, started))}\n".encode())
     while True:
         try:

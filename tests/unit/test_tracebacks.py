@@ -19,7 +19,7 @@ def at_the_border(step: Callable[[], None]) -> None:
     before = sys.exception()
     try:
         step()
-    except BaseException as error:
+    except BaseException as error:  # also what ends a program is cut
         cut(error, before)
         raise
 
