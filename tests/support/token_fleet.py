@@ -26,7 +26,7 @@ STORES: dict[str, Callable[..., SharedTokenStore]] = {
     "postgres": lambda url, lease=LEASE: PostgresTokenStore(url, lease=lease),
     "redis": lambda prefix, lease=LEASE: RedisTokenStore(SERVER, prefix=prefix, lease=lease),
 }
-"""Stores by their kind, made of a place and a lease."""
+"""Stores by their kind, made of place and lease."""
 
 
 @asynccontextmanager
