@@ -61,10 +61,11 @@ def measure(stage: Stage) -> Section:
     took = taken_in_turns(stage, present(GETTING))
     return Section(
         f"A call, with {IN_FLIGHT} in flight",
-        f"GET of a JSON of {len(BODY)} bytes from a raw asyncio protocol on the other core; processor time of the "
-        "client's process for one call, all of its threads together. Each contender has a warmed-up process of its own "
-        f"and a pool of {POOL} connections, and they take turns in {stage.rounds} rounds, the slow ones in every "
-        f"{SLOW_EVERY}rd of them; ratios are the median of the rounds' ratios, with the lowest and highest.",
+        f"GET of a JSON of {len(BODY)} bytes from a raw asyncio protocol on the other core, which does not sleep "
+        "meanwhile; processor time of the client's process for one call, all of its threads together. Each contender "
+        f"has a warmed-up process of its own and a pool of {POOL} connections, and they take turns in {stage.rounds} "
+        f"rounds, the slow ones in every {SLOW_EVERY}rd of them; ratios are the median of the rounds' ratios, with the "
+        "lowest and highest.",
         table(took),
         series(took),
         notes(GETTING),
@@ -98,6 +99,8 @@ def notes(contenders: Sequence[Contender]) -> list[str]:
 def taken_in_turns(stage: Stage, contenders: Sequence[Contender]) -> Taken:
     took: dict[Contender, dict[int, Took]] = {contender: {} for contender in contenders}
     with ExitStack() as opened:
+        if stage.cores.server:
+            opened.enter_context(stage.server.awake())
         players = {contender: opened.enter_context(stage.player(contender)) for contender in contenders}
         calls = {contender: enough(player, contender, stage) for contender, player in players.items()}
         for number, order in enumerate(turns(contenders, stage.rounds)):
