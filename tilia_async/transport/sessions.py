@@ -30,6 +30,7 @@ from tilia_async.transport.endings import begin, close_with_loop, drop
 from tilia_async.transport.event_loop import running_loop
 from tilia_async.transport.foreign import Adopted, adopt, loop_of
 from tilia_async.transport.idle import Used
+from tilia_async.transport.reading import read_by_need
 from tilia_async.transport.routes import Routes
 from tilia_async.transport.send_once import send_once
 from tilia_async.transport.send_state import CAN_LOOK, SENT, SendState, TrackedRequest
@@ -350,7 +351,9 @@ class SessionPool:
         if self._foreign is None:
             # Places are what limits it. What cannot be looked at before it is used again is not used again.
             ssl = True if self._ssl is None else self._ssl
-            return aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK, ssl=ssl)
+            own = aiohttp.TCPConnector(limit=0, force_close=not CAN_LOOK, ssl=ssl)
+            read_by_need(own, asyncio.get_running_loop())
+            return own
         connector = self._foreign.connector
         if connector is None or connector.closed:
             raise ConfigurationError("session: the aiohttp session that the client was given is closed")
