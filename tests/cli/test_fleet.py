@@ -7,16 +7,19 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from support.commands import TILIA, blocks, environment, run
 from support.postgres import new_database
+from support.redis_server import SERVER, new_prefix
 
 import tilia_sync
 from tilia_async import Environment
+from tilia_async.config import Service
 
 Settings = dict[str, str]
 
@@ -110,6 +113,52 @@ def test_what_no_fleet_can_do_is_refused_before_the_file_is_read(
     assert (without.exit_code, "a ledger on PostgreSQL" in without.stderr) == (2, True)
     paced = run(shared, *block, "--concurrency", "8")
     assert (paced.exit_code, "each worker of a fleet has its own" in paced.stderr) == (2, True)
+
+
+@pytest.fixture
+def kept(served: tilia_sync.Sandbox) -> Iterator[Callable[[], bool]]:
+    """Tell whether Redis has a budget of this sandbox; afterwards it has none."""
+    name = f"tilia:budget:{served.environment.url(Service.ACCOUNTS)}"
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        runner.run(stack.enter_async_context(new_prefix()))
+        redis = runner.run(stack.enter_async_context(Redis.from_url(SERVER)))
+        try:
+            yield lambda: bool(runner.run(redis.exists(name)))
+        finally:
+            runner.run(redis.delete(name))
+            runner.run(stack.aclose())
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_workers_share_a_budget_in_redis(
+    shared: Settings, served: tilia_sync.Sandbox, file: Path, kept: Callable[[], bool], is_set: bool
+) -> None:
+    told(shared, "submit", str(file), "--reason", "fraud", "--job", "wave")
+    # The option is stronger than the variable.
+    variable = {"TILIA_BUDGET": SERVER if is_set else "redis://127.0.0.1:1/0"}
+    option = () if is_set else ("--budget", SERVER)
+    done = run({**shared, **variable}, "fleet", "work", "--until-idle", *option)
+    assert (done.exit_code, done.stderr) == (0, "working; SIGTERM or Ctrl-C ends it\n")
+    assert blocks(served) == 12
+    assert kept()
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "why"),
+    [
+        ("postgresql://ops:hunter-two@127.0.0.1/x", 2, "the fleet's budget's URL is like redis://"),
+        ("redis://ops:hunter-two@127.0.0.1:1/0", 1, "the fleet's budget in Redis cannot be reached"),
+    ],
+)
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_budget_that_is_none_is_told_without_its_password(
+    shared: Settings, url: str, status: int, why: str, is_set: bool
+) -> None:
+    option = () if is_set else ("--budget", url)
+    done = run({**shared, "TILIA_BUDGET": url if is_set else ""}, "fleet", "work", "--until-idle", *option)
+    assert (done.exit_code, why in done.stderr) == (status, True), done.output
+    assert "hunter-two" not in done.output
 
 
 def test_a_fleet_needs_a_ledger(settings: Settings) -> None:

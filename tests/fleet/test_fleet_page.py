@@ -34,7 +34,7 @@ async def test_the_programs_run_as_printed(fleet: Scene, tmp_path: Path) -> None
             "TILIA_CLIENT_SECRET": sandbox.client_secret,
             "TILIA_ENVIRONMENT": sandbox.environment.template,
             "TILIA_LEDGER": fleet.url,
-            "TILIA_REDIS": SERVER,
+            "TILIA_BUDGET": SERVER,
         }
         for program in programs:
             process = await asyncio.create_subprocess_exec(

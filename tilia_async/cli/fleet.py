@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
@@ -23,6 +23,7 @@ from tilia_async.cli.bulk_command import Action, BulkCommand
 from tilia_async.cli.bulk_run import run
 from tilia_async.cli.datetimes import moment
 from tilia_async.cli.failure import ExitStatus
+from tilia_async.cli.fleet_budget import budget_option
 from tilia_async.cli.fleet_status import fields_of, is_all_done, watch, worker_rows
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
@@ -34,6 +35,9 @@ from tilia_async.config import Limits
 from tilia_async.fleet import JobStatus
 from tilia_async.ledger import BlockAction, BlockLedger
 from tilia_async.ledger.intent import new_job_name
+
+if TYPE_CHECKING:
+    from tilia_async.fleet import RedisBudget
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -150,8 +154,11 @@ def submit(
 @fleet.command()
 @concurrency_option
 @click.option("--until-idle", is_flag=True, help="Leave as soon as no job runs.")
+@budget_option
 @_shared
-def work(network: Network, ledger: LedgerLocation, *, concurrency: int, until_idle: bool) -> None:
+def work(
+    network: Network, ledger: LedgerLocation, *, concurrency: int, until_idle: bool, budget: RedisBudget | None
+) -> None:
     """Be a worker until SIGTERM or Ctrl-C.
 
     What is in flight then has some seconds to end; the rest is left to other workers.
@@ -164,8 +171,9 @@ def work(network: Network, ledger: LedgerLocation, *, concurrency: int, until_id
             BlockLedger.open(ledger.url) as record,
             network.client(ledger=record, limits=limits) as tilia,
         ):
+            shared = tilia.fleet if budget is None else tilia.fleet.with_budget(budget)
             complain("working; SIGTERM or Ctrl-C ends it")
-            await tilia.fleet.work(concurrency=concurrency, until_idle=until_idle)
+            await shared.work(concurrency=concurrency, until_idle=until_idle)
 
     try:
         asyncio.run(do())

@@ -77,7 +77,8 @@ class RedisBudget:
     """
 
     def __init__(self, url: str | Secret, *, prefix: str = "tilia:") -> None:
-        self._url = checked_url(hide(url), ("redis", "rediss", "unix"), "redis://user:password@host:6379/0")
+        example = "redis://user:password@host:6379/0"
+        self._url = checked_url(hide(url), ("redis", "rediss", "unix"), example, of="fleet's budget")
         self._prefix = prefix
 
     def __repr__(self) -> str:

@@ -17,18 +17,19 @@ class StoreError(ConnectionError):
     """A failure of a store, in words without secrets."""
 
 
-def checked_url(url: Secret, schemes: Collection[str], example: str) -> Secret:
+def checked_url(url: Secret, schemes: Collection[str], example: str, *, of: str = "token store") -> Secret:
     """Return the URL of a database.
 
     Args:
         example: what it should be like.
+        of: what is kept there, in the words of the error.
 
     Raises:
         ConfigurationError: it has another scheme, or no URL's form.
     """
     # Raised where no variable holds its parts.
     if not _is_url(url, schemes):
-        raise ConfigurationError(f"the token store's URL is like {example}")
+        raise ConfigurationError(f"the {of}'s URL is like {example}")
     return url
 
 
