@@ -102,6 +102,26 @@ def test_a_file_is_submitted_like_a_job_of_one_process(
     assert blocks(served) == 0
 
 
+def test_a_dry_run_refuses_what_a_submission_refuses(shared: Settings, served: tilia_sync.Sandbox, file: Path) -> None:
+    words = (str(file), "--reason", "ban wave", "--job")
+    assert run(shared, "bulk", "block", *words, "wave", "--fleet").exit_code == 0
+    assert run(shared, "bulk", "block", *words, "alone").exit_code == 0
+    there = {**shared, "TILIA_ENVIRONMENT": "staging"}
+    sent = blocks(served)
+    for settings, command, job, why in (
+        (shared, "block", "wave", "with 12 accounts, and is running"),
+        (there, "block", "wave", "with 12 accounts, and is running"),
+        (shared, "unblock", "wave", "with 12 accounts, and is running"),
+        (shared, "block", "alone", "is one process's, not a fleet's"),
+    ):
+        for more in ((), ("--dry-run",)):
+            done = run(settings, "bulk", command, *words, job, "--fleet", *more)
+            assert (done.exit_code, done.stdout, why in done.stderr) == (2, "", True), (command, job, more)
+            assert done.stderr.startswith(f"tilia: the job '{job}' of this ledger ")
+    assert run(shared, "bulk", "block", *words, "new", "--fleet", "--dry-run").exit_code == 0
+    assert blocks(served) == sent
+
+
 def test_what_no_fleet_can_do_is_refused_before_the_file_is_read(
     shared: Settings, settings: Settings, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from tilia_async import checks, errors
 from tilia_async.bulk.work_item import WorkItem
 from tilia_async.fleet.connections import Connection
 from tilia_async.ledger.claims import new_run_id
-from tilia_async.ledger.fleet_jobs import no_job, wrong_state
+from tilia_async.ledger.fleet_jobs import FOUND_JOB, no_job, refuse_known, wrong_state
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.jobs import JobDefinition
 from tilia_async.models.accounts import PUBLISHER
@@ -46,14 +46,7 @@ _REPLACE_JOB: Final = """
     WHERE job_id = %(job_id)s
 """
 
-_LOCK_JOB: Final = """
-    SELECT j.state, j.total, j.started_at,
-           EXISTS (
-               SELECT 1 FROM tilia_bulk_runs AS r
-               WHERE r.job_id = j.job_id AND r.expires_at > extract(epoch from clock_timestamp())
-           )
-    FROM tilia_bulk_jobs AS j WHERE j.job_id = %(job_id)s FOR UPDATE OF j
-"""
+_LOCK_JOB: Final = f"{FOUND_JOB} WHERE j.job_id = %(job_id)s FOR UPDATE OF j"
 
 _ENTER_RUN: Final = """
     INSERT INTO tilia_bulk_runs (run_id, job_id, expires_at)
@@ -174,16 +167,7 @@ class Plan:
     async def _check_abandoned(self) -> None:
         found = await (await self._connection.execute(_LOCK_JOB, self._values)).fetchone()
         state, total, started_at, is_live = found or (None, None, None, False)
-        name = f"the job {self._job.job_id!r} of this ledger"
-        if state is None:
-            raise errors.ConfigurationError(f"{name} is one process's, not a fleet's: take another job_id")
-        if state != JobState.PLANNED.value:
-            raise errors.ConfigurationError(
-                f"{name} was submitted at {started_at:%Y-%m-%d %H:%M:%S%z}, with {total} accounts, and is {state}: "
-                "see its status, and take another job_id for other accounts"
-            )
-        if is_live:
-            raise errors.ConfigurationError(f"{name} is being submitted by another process: wait for it")
+        refuse_known(self._job.job_id, state, total, started_at, is_live)
 
     async def enter(self, account_ids: Iterable[object] | AsyncIterable[object]) -> None:
         """Enter the accounts, some at a time.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, cast
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,6 +50,52 @@ _WORKERS: Final = text("""
     WHERE w.expires_at > extract(epoch from clock_timestamp())
     ORDER BY w.started_at, w.worker, b.taken_at
 """)
+
+FOUND_JOB: Final = """
+    SELECT j.state, j.total, j.started_at,
+           EXISTS (
+               SELECT 1 FROM tilia_bulk_runs AS r
+               WHERE r.job_id = j.job_id AND r.expires_at > extract(epoch from clock_timestamp())
+           )
+    FROM tilia_bulk_jobs AS j
+"""
+"""Select what ``refuse_known`` decides by."""
+
+_FOUND: Final = text(f"{FOUND_JOB} WHERE j.job_id = :job")
+
+
+async def check_submittable(database: Database, job_id: str) -> None:
+    """Refuse a job that could not be submitted.
+
+    Raises:
+        ConfigurationError: there is such a job already, or it is being submitted.
+        LedgerError: the ledger cannot be read.
+    """
+    for row in await _read(database, _FOUND, job_id):
+        refuse_known(job_id, *cast("tuple[str | None, int | None, datetime | None, bool]", tuple(row)))
+
+
+def refuse_known(job_id: str, state: str | None, total: int | None, started_at: datetime | None, is_live: bool) -> None:
+    """Refuse to submit a job that the ledger has.
+
+    A plan whose submitter died is no such job.
+
+    Args:
+        is_live: a run of one process, or a submitter, has it.
+
+    Raises:
+        ConfigurationError: as ``check_submittable``.
+    """
+    name = f"the job {job_id!r} of this ledger"
+    if state is None:
+        raise ConfigurationError(f"{name} is one process's, not a fleet's: take another job_id")
+    if state != JobState.PLANNED.value:
+        raise ConfigurationError(
+            f"{name} was submitted at {started_at:%Y-%m-%d %H:%M:%S%z}, with {total} accounts, and is {state}: "
+            "see its status, and take another job_id for other accounts"
+        )
+    if is_live:
+        raise ConfigurationError(f"{name} is being submitted by another process: wait for it")
 
 
 async def status(database: Database, job_id: str) -> Found:
