@@ -55,7 +55,7 @@ from tilia_async.reconcile.reconciler import reconcile
 from tilia_async.reconcile.reconciliation import Reconciliation
 from tilia_async.secret import HiddenFields, Secret, hide, hide_body
 from tilia_async.settings_checks import checked_grace, checked_seconds, expect
-from tilia_async.tokens.cache import TokenCache, shared_cache, tokens_of
+from tilia_async.tokens.cache import TokenCache, shared_cache, store_of, tokens_of
 from tilia_async.tokens.fetch import TOKEN, TokenFetcher
 from tilia_async.tokens.provider import TokenProvider
 from tilia_async.tokens.token import AccessToken, Identity
@@ -214,7 +214,7 @@ class TiliaClient:
         self.transfers = Transfers(self._requestor)
         self.compliance = Compliance(self._requestor)
         self.bulk = Bulk(self._requestor, ledger)
-        self.fleet = Fleet(self._requestor, self.bulk, ledger)
+        self.fleet = Fleet(self._requestor, self.bulk, ledger, store_of(cache))
 
     @classmethod
     def from_env(

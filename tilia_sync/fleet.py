@@ -83,7 +83,9 @@ class Fleet:
     def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.
 
-        ``submit`` and ``work`` do it by themselves, if the user of the ledger's URL may.
+        Those of the ledger and of the engine, of the budget unless that is in Redis, and of the client's tokens if
+        they are kept in a ``PostgresTokenStore``. ``submit`` and ``work`` do it by themselves, if the user of the
+        ledger's URL may. One who may not works with tables that another has made.
 
         Returns:
             True if tables of the engine, procrastinate, were made; False if they were there.

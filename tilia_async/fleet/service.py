@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.ledger import BlockLedger, journal_of, url_of
 from tilia_async.ledger.record import BlockAction, BlockRecord, RecordState
 from tilia_async.ledger.url import Kind, kind_of
+from tilia_async.tokens.store import InstalledTokenStore
 from tilia_async.wire.refusal import refuse
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tilia_async.fleet.worker import Worker
     from tilia_async.ledger.database import Database
     from tilia_async.ledger.fleet_jobs import Found
+    from tilia_async.tokens.store import TokenStore
     from tilia_async.transport.requestor import Requestor
 
 AccountIds = Iterable[str] | AsyncIterable[str]
@@ -96,6 +98,7 @@ class Fleet:
     _requestor: Requestor
     _bulk: Bulk
     _ledger: BlockLedger | None = None
+    _token_store: TokenStore | None = None
     _budget: RedisBudget | None = None
     _celery: Celery | None = None
 
@@ -147,7 +150,9 @@ class Fleet:
     async def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.
 
-        ``submit`` and ``work`` do it by themselves, if the user of the ledger's URL may.
+        Those of the ledger and of the engine, of the budget unless that is in Redis, and of the client's tokens if
+        they are kept in a ``PostgresTokenStore``. ``submit`` and ``work`` do it by themselves, if the user of the
+        ledger's URL may. One who may not works with tables that another has made.
 
         Returns:
             True if tables of the engine, procrastinate, were made; False if they were there.
@@ -157,7 +162,30 @@ class Fleet:
                 older version of procrastinate.
             LedgerError: the database cannot be reached, or refuses it.
         """
-        return await (await self._opened()).engine.install()
+        database, engine = await self._opened()
+        is_made = await engine.install()
+        await self._make_shared(database)
+        return is_made
+
+    async def _make_shared(self, database: Database) -> None:
+        """Make what the workers share beside the jobs.
+
+        Raises:
+            LedgerError: the database cannot be reached, or refuses it.
+        """
+        if self._budget is None:
+            from tilia_async.fleet.postgres_budget import PostgresBudget  # noqa: PLC0415 - needs the extra
+
+            await PostgresBudget(database, self._origin).open()
+        if not isinstance(self._token_store, InstalledTokenStore):
+            return
+        try:
+            await self._token_store.install()
+        except ConnectionError as error:
+            why = str(error)
+        else:
+            return
+        raise errors.LedgerError(f"the tables of the tokens cannot be made: {why}")
 
     async def submit(
         self,
@@ -209,6 +237,9 @@ class Fleet:
             review_at=review_at,
         )
         await engine.install()
+        # Only workers need it, and they say what they miss.
+        with suppress(errors.LedgerError):
+            await self._make_shared(database)
         ledger = self._required_ledger()
         try:
             async with connected(url_of(ledger)) as connection:

@@ -58,6 +58,14 @@ def tokens_of(cache: TokenCache, identity: Identity) -> IdentityTokens:
     return cache._tokens_of(identity)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
 
 
+def store_of(cache: TokenCache) -> TokenStore | None:
+    """Return the store of a cache.
+
+    None: it keeps tokens in memory alone.
+    """
+    return cache._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
+
+
 class _Shared:
     """The cache of the clients that are given none."""
 

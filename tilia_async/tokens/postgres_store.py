@@ -54,6 +54,7 @@ WHERE held.expires_at <= clock_timestamp()
 RETURNING true
 """
 _RELEASE: Final = "DELETE FROM tilia_token_claims WHERE name = $1 AND holder = $2"
+_LOOK: Final = "SELECT FROM tilia_tokens, tilia_token_claims LIMIT 0"
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('tilia_tokens'))"
 
 
@@ -133,6 +134,14 @@ class PostgresTokenStore:
 
     def __repr__(self) -> str:
         return "<PostgresTokenStore>"
+
+    async def install(self) -> None:
+        """Make the tables, unless they are there.
+
+        Raises:
+            ConnectionError: as ``load``.
+        """
+        await self._run(lambda database: database.execute(_LOOK))
 
     async def load(self, identity: Identity) -> Sequence[AccessToken]:
         """Return the tokens of an identity.

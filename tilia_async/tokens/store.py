@@ -120,6 +120,19 @@ class SharedTokenStore(TokenStore, Protocol):
         ...
 
 
+@runtime_checkable
+class InstalledTokenStore(Protocol):
+    """A store whose tables somebody has to make."""
+
+    async def install(self) -> None:
+        """Make them, unless they are there.
+
+        Raises:
+            ConnectionError: the database does not answer, or says no.
+        """
+        ...
+
+
 class MemoryTokenStore:
     """Token store in this process's memory.
 
