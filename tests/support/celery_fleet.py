@@ -63,6 +63,9 @@ class Broker:
         At the end it is killed with its children.
         """
         options = [
+            # RabbitMQ keeps a queue for a name until it has seen that its worker is dead, and refuses the next one.
+            "--hostname",
+            f"{uuid.uuid4().hex}@%h",
             "--pool",
             pool,
             "--concurrency",
