@@ -124,7 +124,11 @@ async def work(given: dict[str, object]) -> None:
     async with (
         BlockLedger.open(str(given["ledger"]), lease=float(str(given["lease"]))) as ledger,
         TiliaClient(
-            "id", "secret", str(given["template"]), ledger=ledger, retry=RetryPolicy(attempts=3, initial=0.01)
+            str(given.get("client_id", "id")),
+            "secret",
+            str(given["template"]),
+            ledger=ledger,
+            retry=RetryPolicy(attempts=3, initial=0.01),
         ) as tilia,
     ):
         await tilia.fleet.work(concurrency=int(str(given["concurrency"])))

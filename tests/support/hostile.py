@@ -18,11 +18,18 @@ TOKEN = b'{"access_token":"t","token_type":"Bearer","expires_in":3600,"scope":""
 
 @attrs.define
 class Connection:
-    """A connection, as the script of a test sees it."""
+    """A connection, as the script of a test sees it.
+
+    Attributes:
+        head: of the last request.
+        body: its body.
+    """
 
     server: HostileServer
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    head: bytes = b""
+    body: bytes = b""
 
     async def request(self) -> str | None:
         """Read one whole request.
@@ -36,7 +43,7 @@ class Connection:
         length = next(
             (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
         )
-        await self.reader.readexactly(length)
+        self.head, self.body = head, await self.reader.readexactly(length)
         line = head.split(b"\r\n")[0].decode()
         if "/token" not in line:
             self.server.requests.append(line)

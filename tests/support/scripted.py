@@ -6,9 +6,10 @@ As a test wants; it sees what is in flight.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import attrs
 import orjson
@@ -20,6 +21,8 @@ from tilia_async.sandbox import Sandbox
 from tilia_async.tokens import TokenCache
 
 ONCE = RetryPolicy(attempts=1)
+
+_AUTHORIZATION = re.compile(rb"\r\nAuthorization: Bearer (\S+)", re.IGNORECASE)
 
 
 @attrs.frozen
@@ -66,6 +69,7 @@ class ScriptedTilia:
         token: how the tokens begin.
         tokens: how often it was asked.
         arrived: the accounts of the requests, in order.
+        senders: the client ids whose tokens these requests had; kept where a test makes it a list.
         arrived_at: when, on the monotonic clock.
         answered: the accounts whose reply has been given.
         in_flight: the requests without a reply so far.
@@ -76,24 +80,29 @@ class ScriptedTilia:
     token: str = "t"
     tokens: int = 0
     arrived: list[str] = attrs.field(factory=list)
+    senders: list[str] | None = None
     arrived_at: list[float] = attrs.field(factory=list)
     answered: list[str] = attrs.field(factory=list)
     in_flight: int = 0
     peak: int = 0
+    _clients: dict[str, str] = attrs.field(init=False, factory=dict)
 
     async def serve(self, connection: Connection) -> None:
         while (line := await connection.request()) is not None:
             if "/token" in line:
                 self.tokens += 1
-                await connection.answer(
-                    orjson.dumps({"access_token": f"{self.token}{self.tokens}", "expires_in": 3600})
-                )
+                token = f"{self.token}{self.tokens}"
+                if self.senders is not None:
+                    self._clients[token] = parse_qs(connection.body.decode())["client_id"][0]
+                await connection.answer(orjson.dumps({"access_token": token, "expires_in": 3600}))
                 continue
             # Kept in ``arrived``, which a test may clear.
             connection.server.requests.clear()
             account_id = unquote(line.split()[1].split("/")[3])
             self.arrived.append(account_id)
             self.arrived_at.append(monotonic())
+            if self.senders is not None:
+                self.senders.append(self._clients[_AUTHORIZATION.search(connection.head).group(1).decode()])
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
             try:
