@@ -123,6 +123,11 @@ WHAT: tuple[tuple[str, str, str], ...] = (
         "accounts that were in flight then and were sent again, to no other effect",
         FLEET,
     ),
+    (
+        "most accounts of a fleet sent twice for a kill",
+        "the most of them for one of these kills; each worker had at most 32 in flight",
+        FLEET,
+    ),
     ("players of a game under fire", "players of the game server under fire", "tests/project/test_examples.py"),
     ("mutants tried", "small changes of the code of `wire`, `reconcile`, `tokens`, `bulk`, `ledger`", MUTANTS),
     ("mutants noticed", "of these, noticed by the tests", MUTANTS),

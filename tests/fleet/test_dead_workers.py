@@ -151,10 +151,12 @@ async def test_workers_wait_for_a_database_that_is_away_for_ten_seconds(fleet: S
     await fleet.tilia.fleet.submit(ids(200), job_id="wave")
     with fleet.worker(concurrency=CONCURRENCY) as one, fleet.worker(concurrency=CONCURRENCY) as other:
         await fleet.until(lambda status: status.workers == 2)
+        ended = [asyncio.create_task(asyncio.to_thread(each.wait)) for each in (one, other)]
         async with unreachable(fleet.url):
-            await asyncio.sleep(10)
-            assert (one.poll(), other.poll()) == (None, None)
+            done, _ = await asyncio.wait(ended, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert not done, "a worker left"
         await fleet.until(is_finished)
+    await asyncio.wait(ended)
     assert await fleet.states() == dict.fromkeys(ids(200), "confirmed")
     arrived = Counter(fleet.scripted.arrived)
     assert sum(number - 1 for number in arrived.values()) <= 2 * BATCHES_AT_ONCE * CONCURRENCY

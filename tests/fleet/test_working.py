@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 
 import pytest
@@ -13,6 +14,7 @@ from support.scripted import DONE, DROPPED, Reply, ScriptedTilia, client_of, fai
 
 from tilia_async import errors
 from tilia_async.bulk import BulkOutcome
+from tilia_async.bulk.run import Run
 from tilia_async.fleet import JobState
 
 pytestmark = pytest.mark.asyncio
@@ -111,8 +113,18 @@ class Gate:
 
 
 @pytest.mark.parametrize("steer", ["pause", "cancel"])
-async def test_a_job_that_is_stopped_sends_nothing_more_until_it_is_resumed(fleet: Scene, steer: str) -> None:
+async def test_a_job_that_is_stopped_sends_nothing_more_until_it_is_resumed(
+    fleet: Scene, steer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fleet.scripted.answer = gate = Gate()
+    stopped: set[Run] = set()
+    stop = Run.stop
+
+    def told(run: Run, cause: Exception) -> None:
+        stop(run, cause)
+        stopped.add(run)
+
+    monkeypatch.setattr(Run, "stop", told)
     await fleet.tilia.fleet.submit(ids(60), job_id="wave")
     working = asyncio.create_task(fleet.tilia.fleet.work(concurrency=4))
     await until(lambda: fleet.scripted.in_flight == 4)
@@ -124,7 +136,7 @@ async def test_a_job_that_is_stopped_sends_nothing_more_until_it_is_resumed(flee
     assert (await getattr(fleet.tilia.fleet, steer)("wave")).state is status.state, "a second time is no error"
     assert await fleet.rows("SELECT 1 FROM procrastinate_jobs WHERE status = 'todo'") == []
     # Some of what waits for its answer is sent already.
-    await asyncio.sleep(1.5)
+    await until(lambda: len(stopped) >= len(worker.batches))
     sent = len(fleet.scripted.arrived)
     gate.opened.set()
     await fleet.until(lambda status: status.workers == 0)
@@ -157,13 +169,16 @@ async def test_a_worker_that_joins_late_has_its_part_at_once(fleet: Scene) -> No
     assert Counter(fleet.scripted.arrived) == Counter(ids(60))
 
 
-async def test_a_worker_that_leaves_settles_what_is_in_flight_and_gives_back_the_rest(fleet: Scene) -> None:
+async def test_a_worker_that_leaves_settles_what_is_in_flight_and_gives_back_the_rest(
+    fleet: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tilia_async.fleet")
     fleet.scripted.answer = gate = Gate()
     await fleet.tilia.fleet.submit(ids(40), job_id="wave")
     working = asyncio.create_task(fleet.tilia.fleet.work(concurrency=4))
     await until(lambda: fleet.scripted.in_flight == 4)
     working.cancel()
-    await asyncio.sleep(0.1)
+    await until(lambda: "this worker leaves" in caplog.text)
     gate.opened.set()
     with pytest.raises(asyncio.CancelledError):
         await working

@@ -76,6 +76,8 @@ def working(
         tasks: Any = __import__(module)
         log = tmp_path / "worker.log"
         options = ["--pool", "prefork", "--concurrency", "2", "--without-gossip", "--without-mingle", "-l", "WARNING"]
+        # RabbitMQ refuses a worker with the name of one that another test has.
+        options += ["--hostname", f"{uuid.uuid4().hex}@%h"]
         with log.open("w") as output:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", module, "worker", *options, "--without-heartbeat"],
