@@ -147,12 +147,19 @@ async def test_a_worker_that_is_stopped_past_its_lease_does_no_harm(fleet: Scene
 
 @pytest.mark.nightly
 async def test_workers_wait_for_a_database_that_is_away_for_ten_seconds(fleet: Scene) -> None:
-    fleet.scripted.answer = slowly
+    gate = asyncio.Event()
+
+    async def answer(tilia: ScriptedTilia, account_id: str) -> Reply:
+        await gate.wait()
+        return await slowly(tilia, account_id)
+
+    fleet.scripted.answer = answer
     await fleet.tilia.fleet.submit(ids(200), job_id="wave")
     with fleet.worker(concurrency=CONCURRENCY) as one, fleet.worker(concurrency=CONCURRENCY) as other:
-        await fleet.until(lambda status: status.workers == 2)
+        await fleet.until(lambda status: status.workers == 2, seconds=60)
         ended = [asyncio.create_task(asyncio.to_thread(each.wait)) for each in (one, other)]
         async with unreachable(fleet.url):
+            gate.set()
             done, _ = await asyncio.wait(ended, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert not done, "a worker left"
         await fleet.until(is_finished)
