@@ -67,13 +67,22 @@ def test_a_fleet_uses_the_limit_and_drives_no_account_into_failure(
     assert done.leases * rate <= 4 * workers + 20, "transactions a second"
 
 
-@pytest.mark.parametrize("workers", [8, *(pytest.param(each, marks=pytest.mark.nightly) for each in (1, 64, 200))])
-def test_a_budget_in_redis_does_the_same_although_workers_collide_there(workers: int) -> None:
-    rate = 50 if workers == 8 else 200
-    done = fleet(workers, rate=rate, seconds=150, burst=0.2, retry_after=None, make=RedisBudgetSimulated)
+IN_REDIS = [
+    pytest.param(workers, 200, burst, retry_after, marks=pytest.mark.nightly)
+    for workers in (1, 64, 200)
+    for burst, retry_after in ((0.05, None), (0.2, None), (1.0, 1.0))
+]
+
+
+@pytest.mark.parametrize(("workers", "rate", "burst", "retry_after"), [(8, 50, 0.2, None), *IN_REDIS])
+def test_a_budget_in_redis_does_the_same_although_workers_collide_there(
+    workers: int, rate: int, burst: float, retry_after: float | None
+) -> None:
+    done = fleet(workers, rate=rate, seconds=150, burst=burst, retry_after=retry_after, make=RedisBudgetSimulated)
     assert done.used >= 0.9
     assert done.refusals <= 0.05
     assert done.most_refused < GIVEN_UP
+    assert done.leases * rate <= 4 * workers + 20, "leases a second"
 
 
 class Told:
