@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import hypothesis  # noqa: F401 - loaded before anything is frozen: it looks for what refers to the objects it is given
 import pytest_asyncio
@@ -22,6 +23,12 @@ if "TILIA_TEST_BY_SESSION" in os.environ:
 
 # Chosen once for a run: the processes that share its work have to choose the same tests.
 SEED = os.environ.setdefault("TILIA_OUTCOMES_SEED", str(random.randrange(1_000_000)))
+
+
+# Hundreds of tests start interpreters, which take three times as long where each compiles all that it imports: containers
+# often have the first of these variables, and installers that leave that to the first import are many.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(__file__).parent.parent / ".pytest_cache" / "bytecode"))
 
 
 # A run in the background of a shell may not be interrupted, nor may what it starts: many tests press Ctrl-C.
