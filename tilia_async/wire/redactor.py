@@ -7,7 +7,6 @@ A proxy's page may show the request that it could not pass on, and Tilia has fie
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -193,6 +192,8 @@ def _put(parent: list[JsonValue] | dict[str, JsonValue], key: int | str, value: 
 
 def _written(secret: Secret) -> Iterator[str]:
     """Return the ways in which a secret may be written."""
+    import html  # noqa: PLC0415 - brings a table of all entities, and nothing is redacted in most processes
+
     text = secret.reveal()
     if not text:
         return
