@@ -56,7 +56,7 @@ class BulkOutcome(StrEnum):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BulkItem(JsonResult):
     """An account of a job.
 
@@ -78,7 +78,7 @@ class BulkItem(JsonResult):
     also_blocked_by: tuple[BlockRecord, ...] = ()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BulkReport(JsonResult):
     """The result of a job.
 
@@ -119,7 +119,7 @@ class BulkReport(JsonResult):
         return {**super().to_dict(), "complete": self.complete}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BulkProgress(JsonResult):
     """The progress of a job.
 

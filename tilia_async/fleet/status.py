@@ -13,7 +13,7 @@ from tilia_async.json_value import JsonValue
 from tilia_async.ledger.job_state import JobState
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class JobStatus(JsonResult):
     """The status of a job that a fleet shares.
 
@@ -51,7 +51,7 @@ class JobStatus(JsonResult):
         return {**super().to_dict(), "settled": self.settled}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class WorkerBatch(JsonResult):
     """A batch that a worker has in hand.
 
@@ -65,7 +65,7 @@ class WorkerBatch(JsonResult):
     since: datetime
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FleetWorker(JsonResult):
     """A worker of a fleet.
 

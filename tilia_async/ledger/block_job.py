@@ -12,7 +12,7 @@ from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.record import RecordState
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BlockJob(JsonResult):
     """A bulk job on record, with its outcomes.
 

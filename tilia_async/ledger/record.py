@@ -79,7 +79,7 @@ _MOST_NAMED: Final = 3
 """Number of blocks that an error's text names, at most."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BlockRecord(JsonResult):
     """A block or unblock.
 

@@ -54,7 +54,7 @@ class AccountProfile(TypedDict, total=False):
     """Postal code."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Account(JsonModel):
     """An account as ``user-info`` tells it."""
 
@@ -82,7 +82,7 @@ class Account(JsonModel):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AccountEmail(JsonModel):
     """E-mail address of an account.
 
@@ -99,7 +99,7 @@ class AccountEmail(JsonModel):
     """True once the user has confirmed the address."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PlatformUser(JsonModel):
     """A user's id on an external platform."""
 
@@ -107,7 +107,7 @@ class PlatformUser(JsonModel):
     """Id of the user on that platform."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RegisteredAccount(JsonModel):
     """An account as a registration tells it.
 
@@ -143,7 +143,7 @@ class RegisteredAccount(JsonModel):
     """Postal code; not in ``repr``."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BlockStatus(JsonModel):
     """Block status of an account."""
 
@@ -158,7 +158,7 @@ LOGIN: Final = "login"
 """Capability that covers all others."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Block(JsonModel):
     """Block that takes a capability from an account."""
 
@@ -174,7 +174,7 @@ class Block(JsonModel):
     """Reason in Tilia's word, e.g. ``account_close``."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AccountBlocks(JsonModel):
     """The blocks of an account."""
 

@@ -10,7 +10,7 @@ from tilia_async.json_model import JsonModel
 from tilia_async.json_value import JsonValue
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Redirect(JsonModel):
     """URL into one of Tilia's web pages.
 
@@ -31,7 +31,7 @@ class Redirect(JsonModel):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class UserToken(JsonModel):
     """Token that acts for one user.
 

@@ -43,7 +43,7 @@ class PiiLevel(StrEnum):
     FULL = "FULL"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TosStatus(JsonModel):
     """Status of Tilia's latest terms of service."""
 
@@ -51,7 +51,7 @@ class TosStatus(JsonModel):
     """True if the latest terms are signed."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class KycMatchCheck(JsonModel):
     """Another account whose data look alike."""
 
@@ -65,7 +65,7 @@ class KycMatchCheck(JsonModel):
     """Score from 0 to 1; 1.0 is a perfect match."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class KycStatus(JsonModel):
     """KYC status of a user."""
 
@@ -86,7 +86,7 @@ class KycStatus(JsonModel):
     """Accounts with similar data."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class OnboardedEntity(JsonModel):
     """Business entered for KYB, now or earlier."""
 

@@ -32,7 +32,7 @@ class EscrowStatus(StrEnum):
     SYSTEM_CANCEL_FAILED = "SYSTEM-CANCEL-FAILED"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Escrow(JsonModel):
     """An escrow."""
 
@@ -64,7 +64,7 @@ class Escrow(JsonModel):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class EscrowPage(JsonModel):
     """Page of the escrows with a reference."""
 

@@ -38,7 +38,7 @@ class InvoiceMechanism(StrEnum):
     TILIA_HOSTED = "tilia_hosted"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoiceSubitem(JsonModel):
     """Movement of money within an invoice."""
 
@@ -103,7 +103,7 @@ class InvoiceSubitem(JsonModel):
         return money_or_none(self.amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoicePaymentMethod(JsonModel):
     """Payment method of an invoice, with its amounts."""
 
@@ -165,7 +165,7 @@ class InvoicePaymentMethod(JsonModel):
         return money_or_none(self.requested_amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoiceRecipient(JsonModel):
     """Recipient of a part of a line item.
 
@@ -207,7 +207,7 @@ class InvoiceRecipient(JsonModel):
         return money_or_none(self.amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoiceLineItem(JsonModel):
     """Line item of an invoice."""
 
@@ -281,7 +281,7 @@ class InvoiceLineItem(JsonModel):
         return money_or_none(self.amount_refunded, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Invoice(JsonModel):
     """An invoice; amounts in the smallest unit of their currency."""
 
@@ -355,7 +355,7 @@ def _sort_order(item: JsonValue) -> int:
     return order if isinstance(order, int) else 0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoicePage(JsonModel):
     """Page of an account's invoices."""
 
@@ -384,7 +384,7 @@ class InvoicePage(JsonModel):
         return {"total": total, "invoices": []} if total in (0, "0") and total is not False else {}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AuthorizedInvoice(JsonModel):
     """Invoice that a user pays in Tilia's own pages.
 
@@ -401,7 +401,7 @@ class AuthorizedInvoice(JsonModel):
     """Token that lets its bearer in; not in ``repr``."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AuthorizedInvoiceDetails(JsonModel):
     """Contents of an authorized invoice."""
 

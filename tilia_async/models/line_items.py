@@ -32,7 +32,7 @@ class TransactionType(StrEnum):
     USER_TO_INTEGRATOR = "user_to_integrator"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Recipient(JsonModel):
     """Recipient of a part of a line item."""
 
@@ -79,7 +79,7 @@ class Recipient(JsonModel):
         return {**_given(self, leave_out={"amount", "currency"}), **AmountArgument(self.amount, self.currency).fields()}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LineItem(JsonModel):
     """Thing that is bought."""
 
@@ -136,7 +136,7 @@ class LineItem(JsonModel):
         return sent
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PaymentSource(JsonModel):
     """Payment method that pays, with its part."""
 
@@ -159,7 +159,7 @@ class PaymentSource(JsonModel):
         return {"payment_method_id": self.payment_method_id, **amount}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Location(JsonModel):
     """Place of the buyer, for taxes."""
 

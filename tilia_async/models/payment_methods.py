@@ -29,7 +29,7 @@ class PaymentMethodState(StrEnum):
     UNVERIFIED = "UNVERIFIED"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class WalletDetails(JsonModel):
     """Details of the wallet that a payment method stands for."""
 
@@ -44,7 +44,7 @@ class WalletDetails(JsonModel):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PaymentMethod(JsonModel):
     """Payment method; its kind decides which fields are set.
 
@@ -188,7 +188,7 @@ class PaymentMethod(JsonModel):
         return money_or_none(self.current_balance, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Capabilities(JsonModel):
     """Ids of payment methods, by use."""
 
@@ -203,7 +203,7 @@ class Capabilities(JsonModel):
     """Ids of the payment methods that can deposit."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TransactionMethods(JsonModel):
     """Payment methods and balances of an account.
 
@@ -230,7 +230,7 @@ class TransactionMethods(JsonModel):
         return {**payload, "balances": inner} if isinstance(payload, dict) and isinstance(inner, dict) else payload
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class CustomWallet(JsonModel):
     """Wallet of your own type, and its payment method."""
 

@@ -49,7 +49,7 @@ class PayoutFlow(StrEnum):
     STANDARD = "STANDARD"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PayoutCredit(JsonModel):
     """Amount that the receiver of a payout gets."""
 
@@ -87,7 +87,7 @@ class PayoutCredit(JsonModel):
         return money_or_none(self.fee_amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Payout(JsonModel):
     """A payout."""
 

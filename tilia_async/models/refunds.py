@@ -31,7 +31,7 @@ class RefundStatus(StrEnum):
     REJECTED = "REFUND-REJECTED"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Refund(JsonModel):
     """Refund of an invoice or a line item."""
 
@@ -82,7 +82,7 @@ class Refund(JsonModel):
         return money_or_none(self.amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class RefundedPayment(JsonModel):
     """Payment of an invoice, with its refunds."""
 
@@ -167,7 +167,7 @@ class RefundedPayment(JsonModel):
         return {**payload, "payment_method": method["payload"]}
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InvoiceRefunds(JsonModel):
     """Refunds of an invoice."""
 

@@ -7,7 +7,7 @@ import attrs
 from tilia_async.json_model import JsonModel
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StartedRegistration(JsonModel):
     """Temporary profile; its lifetime is not documented."""
 
@@ -15,7 +15,7 @@ class StartedRegistration(JsonModel):
     """Id that complete takes."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class CompletedRegistration(JsonModel):
     """Account that a registration became.
 

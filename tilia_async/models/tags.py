@@ -12,7 +12,7 @@ import attrs
 from tilia_async.json_model import JsonModel
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Tag(JsonModel):
     """Tag, e.g. ``merged_to`` in the namespace ``account_merge``."""
 

@@ -37,7 +37,7 @@ class RateDirection(StrEnum):
     VIRTUAL_TO_USD = "virtual_to_usd"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TokenExchange(JsonModel):
     """Purchase or conversion of tokens."""
 

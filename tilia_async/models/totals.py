@@ -8,7 +8,7 @@ from tilia_async.json_model import JsonModel
 from tilia_async.money import Money, money_or_none
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Total(JsonModel):
     """Total of an invoice or exchange, of one kind."""
 
@@ -35,7 +35,7 @@ class Total(JsonModel):
         return money_or_none(self.total_amount, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Summary(JsonModel):
     """Total of an invoice or exchange, with its parts.
 

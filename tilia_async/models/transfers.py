@@ -22,7 +22,7 @@ class TransferStatus(StrEnum):
     FAILED = "FAILED"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class TransferItem(JsonModel):
     """Movement of a transfer.
 
@@ -73,7 +73,7 @@ class TransferItem(JsonModel):
         }
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BalanceTransfer(JsonModel):
     """Balance transfer.
 

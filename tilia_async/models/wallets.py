@@ -11,7 +11,7 @@ from tilia_async.json_model import JsonModel
 from tilia_async.money import Money, money_or_none
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Wallet(JsonModel):
     """A wallet."""
 
@@ -57,7 +57,7 @@ class Wallet(JsonModel):
         return money_or_none(self.current_balance, self.currency)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BalanceAmount(JsonModel):
     """Balance, and how Tilia displays it."""
 
@@ -67,7 +67,7 @@ class BalanceAmount(JsonModel):
     """Balance as Tilia displays it, e.g. ``$500.00``."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class CurrencyBalance(JsonModel):
     """Balances of an account in one currency."""
 
@@ -88,7 +88,7 @@ class CurrencyBalance(JsonModel):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AccountBalances(JsonModel):
     """Balances of an account."""
 

@@ -56,7 +56,7 @@ class Verdict(Enum):
     """
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Reconciliation(JsonResult):
     """Result of a reconciliation.
 
