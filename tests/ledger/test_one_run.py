@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,7 +93,7 @@ async def test_a_process_that_is_stopped_past_its_lease_sends_nothing_more(scene
     child = start(order)
     await until(lambda: len(blocks_sent(scene.sandbox)) >= 2 * CONCURRENCY, seconds=20)
     assert child.pid is not None
-    os.kill(child.pid, signal.SIGSTOP)
+    await stop_between_writes(child.pid, order.ledger)
     try:
         await asyncio.sleep(1.1)
         await block(order)
@@ -103,6 +105,34 @@ async def test_a_process_that_is_stopped_past_its_lease_sends_nothing_more(scene
     assert Counter(blocks_sent(scene.sandbox)) == sent, "it woke up, and sent what is another's"
     assert await scene.states() == {RecordState.CONFIRMED: len(order.accounts)}
     assert sum(number - 1 for number in sent.values()) <= CONCURRENCY
+
+
+async def stop_between_writes(process: int, ledger: str) -> None:
+    """Stop a process while it has no lock on the ledger.
+
+    A SQLite file is locked for as long as a process that is stopped in a transaction stands still.
+    """
+    while True:
+        os.kill(process, signal.SIGSTOP)
+        await until(lambda: Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T", seconds=20)
+        if not is_locked(ledger):
+            return
+        os.kill(process, signal.SIGCONT)
+        await asyncio.sleep(0.005)
+
+
+def is_locked(ledger: str) -> bool:
+    """Return True for a SQLite file that nobody else can write."""
+    scheme, _, file = ledger.partition(":///")
+    if scheme != "sqlite":
+        return False
+    with contextlib.closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        database.execute("ROLLBACK")
+        return False
 
 
 async def begun(ledger: BlockLedger, scene: Scene, lease: float, process: str | None) -> Journal:
