@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from support.blocking import url
 from support.hostile import hostile_server
+from support.postgres import connected, rows
 from support.scripted import DONE, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import RetryPolicy, errors
@@ -39,17 +39,13 @@ async def settled(url: str) -> AsyncIterator[Settled]:
 
             yield count
         return
-    server = await asyncpg.connect(url)
-    lock = asyncio.Lock()
+    async with connected(url) as server:
 
-    async def count_there() -> int:
-        async with lock:
-            return await server.fetchval(_COUNT)
+        async def count_there() -> int:
+            [(count,)] = await rows(server, _COUNT)
+            return count
 
-    try:
         yield count_there
-    finally:
-        await server.close()
 
 
 @pytest.mark.parametrize("concurrency", [1, 5, 32])

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from support.postgres import new_database, unreachable
+from support.postgres import connected, new_database, rows, unreachable
 
 from tilia_async.errors import LedgerError
 from tilia_async.fleet.leased_pace import LeasedPace
@@ -33,11 +32,8 @@ async def workers(url: str, number: int, name: str = "tilia") -> AsyncIterator[l
 
 async def kept(url: str) -> tuple[float, float]:
     """Up to when its time is given away, and its rate."""
-    database = await asyncpg.connect(url)
-    try:
-        free_at, rate = await database.fetchrow("SELECT free_at, rate FROM tilia_fleet_budgets")
-    finally:
-        await database.close()
+    async with connected(url) as database:
+        [(free_at, rate)] = await rows(database, "SELECT free_at, rate FROM tilia_fleet_budgets")
     return free_at, rate
 
 

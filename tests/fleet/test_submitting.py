@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
 import pytest
 from support.fleet_worker import LEASE, Scene, is_finished
 from support.postgres import every_text
@@ -211,11 +210,7 @@ async def test_the_engine_is_installed_once_and_an_older_one_is_refused(fleet: S
     made = await asyncio.gather(*(fleet.tilia.fleet.install() for _ in range(3)))
     assert sorted(made) == [False, False, True]
     assert await fleet.tilia.fleet.install() is False
-    database = await asyncpg.connect(fleet.url)
-    try:
-        await database.execute("DROP FUNCTION procrastinate_fetch_job_v2 CASCADE")
-    finally:
-        await database.close()
+    await fleet.execute("DROP FUNCTION procrastinate_fetch_job_v2 CASCADE")
     with pytest.raises(errors.ConfigurationError, match="procrastinate_fetch_job_v2.*older"):
         await fleet.tilia.fleet.submit(ids(1))
 

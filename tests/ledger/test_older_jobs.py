@@ -58,7 +58,7 @@ async def enter(url: str, job_id: str, origin: str, *rows: dict[str, object]) ->
                 connection.execute(each)
         engine.dispose()
     else:
-        other = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        other = create_async_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         async with other.begin() as connection:
             for each in statements:
                 await connection.execute(each)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import asyncpg
 import pytest
 from support.ledgers import QUICKLY_ON_BOTH, ledger, tilia, url
+from support.postgres import connected, rows
 from support.scripted import (
     people,
     sandbox_client,
@@ -73,15 +73,15 @@ async def make_newer(url: str) -> int:
             found += database.execute(f'UPDATE "{table}" SET "{column}" = "{column}" + 1000').rowcount
         database.close()
         return found
-    connection = await asyncpg.connect(url)
     found = 0
-    for table, column in await connection.fetch(
-        "SELECT table_name, column_name FROM information_schema.columns"
-        " WHERE column_name LIKE '%version%' AND table_schema = current_schema()"
-    ):
-        status = await connection.execute(f'UPDATE "{table}" SET "{column}" = "{column}" + 1000')
-        found += int(status.split()[-1])
-    await connection.close()
+    async with connected(url) as connection:
+        for table, column in await rows(
+            connection,
+            "SELECT table_name, column_name FROM information_schema.columns"
+            " WHERE column_name LIKE '%version%' AND table_schema = current_schema()",
+        ):
+            changed = await connection.execute(f'UPDATE "{table}" SET "{column}" = "{column}" + 1000'.encode())
+            found += changed.rowcount
     return found
 
 

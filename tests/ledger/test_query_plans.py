@@ -7,9 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import asyncpg
 import pytest
-from support.postgres import new_database
+from support.postgres import connected, new_database, rows
 
 from tilia_async.ledger import BlockAction, BlockLedger, RecordState
 from tilia_async.ledger.claims import RecordedOutcome
@@ -74,13 +73,11 @@ def test_no_statement_of_a_job_scans_the_records_of_a_file(large_file: Path, nam
 
 async def rows_read(url: str) -> int:
     """Number of records that were read by scans of the whole table, or through an index."""
-    server = await asyncpg.connect(url)
-    try:
-        return await server.fetchval(
-            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'tilia_block_records'"
+    async with connected(url) as server:
+        [(read,)] = await rows(
+            server, "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'tilia_block_records'"
         )
-    finally:
-        await server.close()
+    return read
 
 
 @pytest.mark.asyncio

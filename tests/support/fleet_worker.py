@@ -14,9 +14,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-import asyncpg
 import attrs
 
+from support.postgres import connected, rows
 from support.scripted import Reply, ScriptedTilia, at_once, client_of
 from tilia_async import RetryPolicy, TiliaClient
 from tilia_async.fleet import JobState, JobStatus
@@ -76,19 +76,13 @@ class Scene:
 
     async def rows(self, query: str) -> list[tuple[object, ...]]:
         """Ask the database itself."""
-        database = await asyncpg.connect(self.url)
-        try:
-            return [tuple(row) for row in await database.fetch(query)]
-        finally:
-            await database.close()
+        async with connected(self.url) as database:
+            return await rows(database, query)
 
     async def execute(self, statements: str) -> None:
         """Change the database itself."""
-        database = await asyncpg.connect(self.url)
-        try:
-            await database.execute(statements)
-        finally:
-            await database.close()
+        async with connected(self.url) as database:
+            await database.execute(statements.encode())
 
     async def states(self, job_id: str = "wave") -> dict[str, str]:
         """Return the state of each account of a job."""

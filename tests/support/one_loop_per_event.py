@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 
-import asyncpg
+import psycopg
 
 from tilia_async import errors
 from tilia_async.ledger import BlockLedger
@@ -28,16 +28,18 @@ async def count(url: str, application: str) -> int:
 
     Once their number has stayed the same for a while.
     """
-    connection = await asyncpg.connect(url.partition("?")[0])
-    try:
+    async with await connect(url) as connection:
         seen = [-1, -2, -3]
         while len(set(seen[-3:])) > 1:
             await asyncio.sleep(0.05)
-            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
-            seen.append(await connection.fetchval(query, application))
-    finally:
-        await connection.close()
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+            cursor = await connection.execute(query, [application])
+            seen += [count for (count,) in await cursor.fetchall()]
     return seen[-1]
+
+
+async def connect(url: str) -> psycopg.AsyncConnection[tuple[int]]:
+    return await psycopg.AsyncConnection.connect(url.partition("?")[0], autocommit=True)
 
 
 async def use(ledger: BlockLedger) -> None:
@@ -86,12 +88,11 @@ async def interrupt(ledger: BlockLedger) -> None:
 
 async def fail(url: str) -> None:
     """Fail to open after connecting."""
-    connection = await asyncpg.connect(url.partition("?")[0])
-    await connection.execute(
-        "CREATE TABLE IF NOT EXISTS tilia_ledger_version (version integer PRIMARY KEY);"
-        "DELETE FROM tilia_ledger_version; INSERT INTO tilia_ledger_version VALUES (999)"
-    )
-    await connection.close()
+    async with await connect(url) as connection:
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS tilia_ledger_version (version integer PRIMARY KEY);"
+            "DELETE FROM tilia_ledger_version; INSERT INTO tilia_ledger_version VALUES (999)"
+        )
     try:
         await use(BlockLedger.open(url))
     except errors.LedgerError:

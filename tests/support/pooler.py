@@ -8,13 +8,11 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
-
-from support.postgres import SERVER, unavailable
+from support.postgres import SERVER, connected, unavailable
 
 SETTINGS = """
 [databases]
@@ -80,12 +78,12 @@ async def fill(through: str) -> None:
 
     Only then it hands on another each time.
     """
-    clients = [await asyncpg.connect(through, statement_cache_size=0) for _ in range(3)]
-    for client in clients:
-        await client.execute("BEGIN")
-    for client in clients:
-        await client.execute("COMMIT")
-        await client.close()
+    async with AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(connected(through)) for _ in range(3)]
+        for client in clients:
+            await client.execute("BEGIN")
+        for client in clients:
+            await client.execute("COMMIT")
 
 
 async def answering(port: int, process: subprocess.Popen[bytes]) -> None:
