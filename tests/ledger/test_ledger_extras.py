@@ -24,8 +24,8 @@ def test_each_ledger_needs_the_extra_for_files(name: str, monkeypatch: pytest.Mo
 
 
 def test_only_a_server_needs_the_driver_for_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(errors.ConfigurationError, match=r"needs asyncpg, .*tilia-sdk\[postgres\]"):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(errors.ConfigurationError, match=r"needs psycopg, .*tilia-sdk\[postgres\]"):
         BlockLedger.open(SERVER)
 
     async def use() -> None:

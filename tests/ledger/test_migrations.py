@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.postgres import new_database
+from support.postgres import connected, new_database, rows
 
 from tilia_async.ledger import BlockLedger, RecordState
 from tilia_async.ledger.schema import MIGRATIONS, RECORDS, VERSIONS, add
@@ -53,7 +52,7 @@ async def make(url: str, version: int) -> None:
             make_version(connection, version)
         engine.dispose()
     else:
-        engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+        engine = create_async_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         async with engine.begin() as connection:
             await connection.run_sync(make_version, version)
         await engine.dispose()
@@ -66,12 +65,9 @@ async def indexes(url: str) -> set[str]:
             return {str(index["name"]) for index in inspect(engine).get_indexes(RECORDS.name)}
         finally:
             engine.dispose()
-    database = await asyncpg.connect(url)
-    try:
-        rows = await database.fetch("SELECT indexname FROM pg_indexes WHERE tablename = $1", RECORDS.name)
-    finally:
-        await database.close()
-    return {row["indexname"] for row in rows}
+    async with connected(url) as database:
+        found = await rows(database, "SELECT indexname FROM pg_indexes WHERE tablename = %s", RECORDS.name)
+    return {name for (name,) in found}
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
@@ -104,12 +100,9 @@ async def test_rows_that_change_have_room_beside_them(version: int) -> None:
             await make(url, version)
         async with BlockLedger.open(url):
             pass
-        database = await asyncpg.connect(url)
-        try:
-            rows = await database.fetch("SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL")
-        finally:
-            await database.close()
-    settings = {row["relname"]: set(row["reloptions"]) for row in rows}
+        async with connected(url) as database:
+            found = await rows(database, "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL")
+    settings = {name: set(options) for name, options in found}
     assert settings["tilia_block_records"] == {"fillfactor=80", "autovacuum_vacuum_scale_factor=0.02"}
     assert settings["tilia_bulk_batches"] == {"fillfactor=50"}
 

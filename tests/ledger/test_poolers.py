@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import asyncpg
 import pytest
 from support.hostile import hostile_server
 from support.pooler import pooled
-from support.postgres import new_database
+from support.postgres import connected, new_database, rows
 from support.scripted import ScriptedTilia, at_once, client_of, ids
 
 from tilia_async import errors
@@ -42,11 +41,8 @@ async def use(*ledgers: BlockLedger) -> None:
 
 async def test_the_pooler_of_these_tests_hands_connections_on(tmp_path: Path) -> None:
     async with new_database() as url, pooled(url, tmp_path) as through:
-        connection = await asyncpg.connect(through, statement_cache_size=0)
-        try:
-            servers = {await connection.fetchval("SELECT pg_backend_pid()") for _ in range(6)}
-        finally:
-            await connection.close()
+        async with connected(through) as connection:
+            servers = {tuple(await rows(connection, "SELECT pg_backend_pid()")) for _ in range(6)}
     assert len(servers) > 1
 
 
@@ -104,6 +100,9 @@ async def test_a_connection_without_a_pooler_keeps_its_statements() -> None:
         async def kept(connection: object) -> int:
             await connection.execute(RECORDS.select())
             driver = (await connection.get_raw_connection()).driver_connection
-            return await driver.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%tilia_%'")
+            [(count,)] = await rows(
+                driver, "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%tilia_%'"
+            )
+            return count
 
         assert await database.read(kept) > 0

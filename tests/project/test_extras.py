@@ -15,14 +15,13 @@ HERE = Path(__file__).resolve().parent
 EXTRAS = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 NEEDED = {
     "aiosqlite": {"sqlite"},
-    "asyncpg": {"fleet", "fleet by celery", "postgres", "postgres store"},
     "celery": {"fleet by celery"},
     "click": {"command"},
     "cryptography": {"file store", "postgres store", "redis store"},
     "filelock": {"file store"},
     "greenlet": {"fleet", "fleet by celery", "sqlite", "postgres"},
     "procrastinate": {"fleet"},
-    "psycopg": {"fleet", "fleet by celery"},
+    "psycopg": {"fleet", "fleet by celery", "postgres", "postgres store"},
     "redis": {"redis store"},
     "opentelemetry": {"spans and metrics"},
     "rich": {"command"},

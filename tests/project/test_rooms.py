@@ -16,11 +16,11 @@ from tilia_sync import Sandbox, TiliaClient
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = {
     "aiosqlite",
-    "asyncpg",
     "click",
     "cryptography",
     "filelock",
     "opentelemetry",
+    "psycopg",
     "redis",
     "rich",
     "sqlalchemy",

@@ -45,7 +45,7 @@ def start(order: Order) -> BaseProcess:
     Until it is done or killed.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["killed_job", "tilia_async.ledger.journal", "aiosqlite", "asyncpg"])
+    context.set_forkserver_preload(["killed_job", "tilia_async.ledger.journal", "aiosqlite", "psycopg"])
     child = context.Process(target=work, args=(order,), daemon=True)
     child.start()
     return child

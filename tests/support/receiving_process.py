@@ -39,7 +39,7 @@ def start(worker: Worker) -> tuple[BaseProcess, Connection]:
     It sends None when it is ready, and takes a list of bodies, whose statuses it sends back.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["receiving_process", "tilia_async.ledger.journal", "aiosqlite", "asyncpg"])
+    context.set_forkserver_preload(["receiving_process", "tilia_async.ledger.journal", "aiosqlite", "psycopg"])
     ours, theirs = context.Pipe()
     child = context.Process(target=work, args=(worker, theirs), daemon=True)
     child.start()

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 from support.pooler import pooled
-from support.postgres import SERVER, new_database, unreachable
+from support.postgres import SERVER, connected, new_database, rows, unreachable
 
 from tilia_async.config import Credentials
 from tilia_async.secret import Secret
@@ -48,34 +47,30 @@ async def test_a_pooler_in_transaction_mode_hands_on_no_statement(tmp_path: Path
 async def test_no_connection_stays_open() -> None:
     async with new_database() as url:
         assert await use(PostgresTokenStore(url)) == ["value"]
-        server = await asyncpg.connect(SERVER)
-        try:
-            counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1"
+        async with connected(SERVER) as server:
+            open_to = "SELECT FROM pg_stat_activity WHERE datname = %s"
             # The server's processes end a moment after their connections.
             async with asyncio.timeout(10):
-                while await server.fetchval(counted, urlsplit(url).path[1:]):  # noqa: ASYNC110 - it is another process that ends
+                while await rows(server, open_to, urlsplit(url).path[1:]):  # noqa: ASYNC110 - it is another process that ends
                     await asyncio.sleep(0.01)
-        finally:
-            await server.close()
 
 
 async def test_a_user_who_may_not_make_tables_learns_where_their_statements_are() -> None:
     async with new_database() as url:
         role = f"{urlsplit(url).path[1:]}_user"
-        owner = await asyncpg.connect(url)
-        try:
-            await owner.execute(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        async with connected(url) as owner:
+            await owner.execute(f"CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC".encode())
             host = urlsplit(url).netloc.rpartition("@")[2]
             store = PostgresTokenStore(urlunsplit(urlsplit(url)._replace(netloc=f"{role}@{host}")))
             with pytest.raises(ConnectionError, match=r"PostgresTokenStore\.SCHEMA"):
                 await store.load(MINE)
             for statement in PostgresTokenStore.SCHEMA:
                 await owner.execute(statement)
-            await owner.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON tilia_tokens, tilia_token_claims TO {role}")
+            await owner.execute(
+                f"GRANT SELECT, INSERT, UPDATE, DELETE ON tilia_tokens, tilia_token_claims TO {role}".encode()
+            )
             assert await use(store) == ["value"]
-        finally:
-            await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
-            await owner.close()
+            await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 async def test_it_works_again_as_soon_as_the_database_does() -> None:

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from sqlalchemy.engine import make_url
 
 from tilia_async import errors
 from tilia_async.ledger.failures import words
+from tilia_async.ledger.postgres_connections import address_of as libpq_address
 from tilia_async.secret import Secret
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -23,35 +23,11 @@ Connection = psycopg.AsyncConnection[TupleRow]
 CONNECT_SECONDS: Final = 30
 """Seconds that connecting may take."""
 
-_OF_ASYNCPG: Final = frozenset(
-    {
-        "statement_cache_size",
-        "prepared_statement_cache_size",
-        "max_cached_statement_lifetime",
-        "max_cacheable_statement_size",
-        "command_timeout",
-        "timeout",
-    }
-)
-"""Options of a ledger's URL that the other driver takes."""
-
 
 def address_of(url: Secret) -> Secret:
     """Return the address of a database as libpq has it."""
     parsed = make_url(url.reveal())
-    options = {name: str(value) for name, value in parsed.query.items() if name not in _OF_ASYNCPG}
-    if "ssl" in options:
-        options["sslmode"] = options.pop("ssl")
-    given: dict[str, str | int | None] = {
-        **options,
-        "host": parsed.host,
-        "port": parsed.port,
-        "user": parsed.username,
-        "password": parsed.password,
-        "dbname": parsed.database,
-        "connect_timeout": options.get("connect_timeout", CONNECT_SECONDS),
-    }
-    return Secret(make_conninfo("", **{name: value for name, value in given.items() if value not in {None, ""}}))
+    return libpq_address(parsed.update_query_dict({"connect_timeout": str(CONNECT_SECONDS), **parsed.query}))
 
 
 @asynccontextmanager

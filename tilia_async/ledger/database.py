@@ -1,6 +1,6 @@
 """The way to the database.
 
-SQLite through aiosqlite, PostgreSQL through asyncpg.
+SQLite through aiosqlite, PostgreSQL through psycopg.
 """
 
 from __future__ import annotations
@@ -395,8 +395,7 @@ def _servers(parsed: URL) -> tuple[AsyncEngine, PostgresConnections]:
     connections = PostgresConnections(parsed, BUSY_SECONDS)
     engine = create_async_engine(
         # Where it is, and the password, only the connections know: an engine shows its URL to whoever looks into it.
-        "postgresql+asyncpg://",
-        isolation_level="READ COMMITTED",
+        "postgresql+psycopg://",
         poolclass=AsyncAdaptedQueuePool,
         hide_parameters=True,
     )

@@ -65,8 +65,9 @@ def words(error: BaseException) -> str:
     Its parameters are left out; the advice is there as far as the failure is known.
     """
     origin = _origin(error)
-    # SQLAlchemy puts the driver's class before its words.
-    text = readable(str(origin)).removeprefix(f"{type(origin)}: ")
+    # PostgreSQL's details and contexts repeat parameters.
+    primary = getattr(getattr(origin, "diag", None), "message_primary", None)
+    text = readable(str(primary or origin))
     said = f"{text} ({type(origin).__name__})" if text else type(origin).__name__
     reason = origin.__cause__
     if isinstance(origin, sqlite3.Error) and isinstance(reason, OSError):
@@ -105,3 +106,4 @@ def _advice(origin: BaseException) -> Iterator[str]:
         known = _BY_SQLSTATE.get(sqlstate_of(origin) or "")
     if known:
         yield known
+    yield from getattr(origin, "__notes__", ())

@@ -27,7 +27,7 @@ To load it takes some tenths of a second.
 
 _NEEDED: Final = {
     Kind.SQLITE: ("ledger", ("sqlalchemy", "greenlet", "aiosqlite")),
-    Kind.POSTGRESQL: ("postgres", ("sqlalchemy", "greenlet", "aiosqlite", "asyncpg")),
+    Kind.POSTGRESQL: ("postgres", ("sqlalchemy", "greenlet", "aiosqlite", "psycopg")),
 }
 """The extra of a database, and its libraries.
 
@@ -36,7 +36,7 @@ The rooms above know SQLite always.
 
 _DIALECTS: Final = {
     Kind.SQLITE: ("sqlalchemy.dialects.sqlite.aiosqlite",),
-    Kind.POSTGRESQL: ("sqlalchemy.dialects.postgresql.asyncpg", "tilia_async.ledger.postgres_connections"),
+    Kind.POSTGRESQL: ("sqlalchemy.dialects.postgresql.psycopg", "tilia_async.ledger.postgres_connections"),
 }
 
 _loaded: Final = set[Kind]()

@@ -6,32 +6,30 @@ Each is ended, also when its event loop has, and works behind a pooler of connec
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from itertools import count
-from typing import Any, Final, Protocol
-from urllib.parse import urlencode
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol, cast
 from weakref import WeakSet
 
-import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
+import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-_CACHES: Final = ("statement_cache_size", "prepared_statement_cache_size")
-"""Options of the URL that set the statement cache.
-
-With asyncpg's name and SQLAlchemy's: 0 keeps no prepared statement after its transaction.
-"""
-
-_KEYWORDS: Final = inspect.signature(asyncpg.connect).parameters.keys()  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - only names are taken
+from tilia_async.postgres import CACHES, TimedConnection, libpq_options
+from tilia_async.secret import Secret
 
 _STATEMENTS: Final = 100
-"""Prepared statements of a connection, as in asyncpg."""
+"""Prepared statements of a connection, at most."""
+
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+_NOT_CONNECTED: Final = (
+    "no connection was opened: see to the server's address, the database, the user, the password and pg_hba.conf"
+)
 
 _inherited: Final[list[object]] = []
 """Connections of a parent process.
@@ -40,33 +38,22 @@ To close one here would end it there.
 """
 
 
-class _Driver(Protocol):
-    """A connection as asyncpg has it, which tells no types."""
-
-    def get_server_pid(self) -> int: ...
-
-    async def fetchval(self, query: str, /) -> object: ...
-
-    async def execute(self, query: str, /) -> str: ...
-
-    async def close(self) -> None: ...
-
-    def terminate(self) -> None: ...
-
-
 class _Adapted(Protocol):
     """A connection as SQLAlchemy has it."""
 
     @property
-    def driver_connection(self) -> _Driver: ...
+    def driver_connection(self) -> TimedConnection: ...
 
-    def run_async(self, fn: Callable[[_Driver], Awaitable[object]], /) -> object: ...
+    def run_async(self, fn: Callable[[TimedConnection], Awaitable[object]], /) -> object: ...
+
+
+class _Driver(Protocol):
+    def connect(self, *, async_creator_fn: Callable[[], Awaitable[TimedConnection]]) -> _Adapted: ...
 
 
 class _Dialect(Protocol):
-    def create_connect_args(self, url: URL, /) -> tuple[Sequence[str], dict[str, Any]]: ...  # settings are of any type
-
-    def connect(self, **settings: Any) -> _Adapted: ...  # see above
+    @property
+    def loaded_dbapi(self) -> _Driver: ...
 
 
 class PostgresConnections:
@@ -83,32 +70,31 @@ class PostgresConnections:
 
     Raises:
         ValueError: the option is not a number.
+        psycopg.Error: libpq does not take the options.
     """
 
     def __init__(self, url: URL, seconds: float) -> None:
-        options = {name: url.query[name] for name in _CACHES if name in url.query}
-        self._keeps_statements = all(int(str(size)) for size in options.values())
-        hidden = url.difference_update_query(options)
+        sizes = [int(str(url.query[name])) for name in CACHES if name in url.query]
+        self._statements = min(sizes, default=_STATEMENTS)
+        hidden = address_of(url)
         # Neither a slot nor a variable of a frame shows it.
-        self._url: Callable[[], URL] = lambda: hidden
+        self._address: Callable[[], Secret] = lambda: hidden
         self._seconds = seconds
-        self._known = WeakSet[_Driver]()
+        self._known = WeakSet[TimedConnection]()
         self._process = os.getpid()
 
     def serve(self, engine: AsyncEngine) -> None:
-        """Open the connections of an engine."""
+        """Open the connections of an engine.
+
+        They begin a transaction whenever they are taken from its pool.
+        """
         event.listen(engine.sync_engine, "do_connect", self._connect)
-        event.listen(engine.sync_engine, "checkout", _check)
+        event.listen(engine.sync_engine, "checkout", _begin)
 
     async def aclose(self) -> None:
-        """Close the connections that are still there.
-
-        Waits until the server has heard it.
-        """
+        """Close the connections that are still there."""
         for connection in list(self._known):
-            # What is broken is closed, too.
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.close()
+            await connection.close()
 
     def end(self) -> None:
         """End the connections that are still there.
@@ -119,82 +105,76 @@ class PostgresConnections:
             _inherited.extend(self._known)
             return
         for connection in list(self._known):
-            # A transport leaves the closing of its socket to its loop, which may have ended.
-            with contextlib.suppress(RuntimeError):
-                connection.terminate()
-            _close_socket(connection)
+            connection.pgconn.finish()
 
     def _connect(self, dialect: _Dialect, _record: object, _arguments: object, _settings: object) -> _Adapted:
-        _, options = dialect.create_connect_args(self._url())
-        settings = {name: options.pop(name) for name in _KEYWORDS & options.keys()}
-        # The rest is libpq's, such as sslmode and application_name, and asyncpg reads it from a URL.
-        settings["dsn"] = f"postgresql://?{urlencode(options)}"
-        # asyncpg keeps no statement itself: what is repeated is kept one level above, for each connection.
-        settings |= {"timeout": self._seconds, "command_timeout": self._seconds, "statement_cache_size": 0}
-        adapted = dialect.connect(**settings, prepared_statement_cache_size=0, prepared_statement_name_func=_unnamed)
-        settings.clear()
-        options.clear()
-        connection = adapted.driver_connection
+        return dialect.loaded_dbapi.connect(async_creator_fn=self._connection)
+
+    async def _connection(self) -> TimedConnection:
+        connection = await self._opened()
         self._known.add(connection)
-        if not self._keeps_statements or not adapted.run_async(_is_direct):
-            return adapted
+        connection.seconds = self._seconds
+        connection.prepared_max = self._statements
+        if self._statements and await _is_direct(connection):
+            connection.prepare_threshold = 0
+        return connection
 
-        async def the_same() -> _Driver:
-            return connection
-
-        names = map("tilia_{}".format, count())
-        return dialect.connect(
-            async_creator_fn=the_same,
-            prepared_statement_cache_size=_STATEMENTS,
-            prepared_statement_name_func=partial(next, names),
-        )
-
-
-async def _is_direct(connection: _Driver) -> bool:
-    return connection.get_server_pid() == await connection.fetchval("SELECT pg_backend_pid()")
-
-
-def _unnamed() -> str:
-    """Name a statement that is sent each time.
-
-    It is sent with its text each time it is run.
-    """
-    return ""
+    async def _opened(self) -> TimedConnection:
+        async with asyncio.timeout(self._seconds):
+            try:
+                # A transaction is begun by _begin, not by a statement.
+                return await TimedConnection.connect(self._address().reveal(), autocommit=True, prepare_threshold=None)
+            except psycopg.Error as error:
+                failure = type(error)(str(error))
+                failure.__cause__ = _system_failure()
+                if failure.__cause__ is None:
+                    failure.add_note(_NOT_CONNECTED)
+        # Raised after the except clause: its frames hold the password, and would go along as its context.
+        raise failure
 
 
-def _check(adapted: _Adapted, _record: object, _proxy: object) -> None:
-    """Check a connection before it is used.
-
-    Servers end those that are idle.
+def address_of(url: URL) -> Secret:
+    """Return the address of a database as libpq has it.
 
     Raises:
-        DisconnectionError: it is not; SQLAlchemy opens another.
+        psycopg.Error: libpq does not take an option.
+    """
+    # SQLAlchemy knows how a URL names several hosts.
+    _, found = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
+    options = libpq_options((name, str(value)) for name, value in found.items())
+    return Secret(make_conninfo("", **cast("dict[str, Any]", options)))
+
+
+def _system_failure() -> OSError | None:
+    """Return why this process can open no connection.
+
+    libpq puts what the system says into words, in the system's language.
+    """
+    try:
+        socket.socket().close()
+    except OSError as error:
+        return error.with_traceback(None)
+    return None
+
+
+async def _is_direct(connection: TimedConnection) -> bool:
+    found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+    return found == (connection.info.backend_pid,)
+
+
+def _begin(adapted: _Adapted, _record: object, _proxy: object) -> None:
+    """Begin a transaction on a connection from the pool.
+
+    That checks the connection, too: servers end those that are idle. It is one exchange, by the simple protocol.
+
+    Raises:
+        DisconnectionError: it cannot be used; SQLAlchemy opens another.
     """
     try:
         adapted.run_async(_ask)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, psycopg.Error) as error:
         raise DisconnectionError(str(error)) from None
 
 
-async def _ask(connection: _Driver) -> None:
-    # By the simple protocol, in one exchange; it leaves nothing behind in a server's connection.
-    await connection.execute("SELECT 1")
-
-
-def _close_socket(connection: _Driver) -> None:
-    """Close the socket of a dead loop's connection.
-
-    Where the loop is uvloop, it has done so itself.
-    """
-    # No public way leads to either.
-    transport: object = getattr(connection, "_transport", None)
-    loop: object = getattr(connection, "_loop", None)
-    if not isinstance(loop, asyncio.AbstractEventLoop) or not loop.is_closed():
-        return
-    encrypted = getattr(transport, "_ssl_protocol", None)
-    plain: object = getattr(encrypted, "_transport", None) or transport
-    socket = getattr(plain, "_sock", None)
-    if socket is not None:
-        socket.close()
-        # Else it warns that nobody closed it.
-        setattr(plain, "_sock", None)  # noqa: B010 - it is not known to have one
+async def _ask(connection: TimedConnection) -> None:
+    await connection.execute(_BEGIN, prepare=False)

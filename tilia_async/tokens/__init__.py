@@ -29,7 +29,7 @@ __all__ = [
 
 _STORES = {
     "FileTokenStore": ("file_store", {"cryptography": "store", "filelock": "store"}),
-    "PostgresTokenStore": ("postgres_store", {"asyncpg": "postgres", "cryptography": "store"}),
+    "PostgresTokenStore": ("postgres_store", {"psycopg": "postgres", "cryptography": "store"}),
     "RedisTokenStore": ("redis_store", {"cryptography": "redis", "redis": "redis"}),
 }
 """Modules of the stores that need extras.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import asyncpg  # type: ignore[import-untyped]  # it has no py.typed
 import attrs
+import psycopg
+from psycopg.rows import TupleRow
 
+from tilia_async.postgres import TimedConnection, libpq_options
 from tilia_async.secret import Secret, hide
 from tilia_async.settings_checks import checked_lease
 from tilia_async.text import readable
@@ -22,11 +25,8 @@ from tilia_async.tokens.token import AccessToken, Identity
 T = TypeVar("T")
 
 _SECONDS: Final = 2.0
-_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
-_OF_OTHER_DRIVERS: Final = frozenset({"statement_cache_size", "prepared_statement_cache_size"})
-"""Options of a ledger's URL that are not asyncpg's.
-
-They mean nothing here, where no statement is prepared."""
+_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg")
+"""A ledger takes them, too, whatever driver they name."""
 
 _LOAD: Final = """
 SELECT scopes, sealed, extract(epoch FROM expires_at - clock_timestamp())::float8 FROM tilia_tokens WHERE name = $1
@@ -58,28 +58,11 @@ _LOOK: Final = "SELECT FROM tilia_tokens, tilia_token_claims LIMIT 0"
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtext('tilia_tokens'))"
 
 
-class _Transaction(Protocol):
-    """A connection in a transaction.
+_Transaction: TypeAlias = psycopg.AsyncRawCursor[TupleRow]
+"""A cursor in a transaction.
 
-    As asyncpg has it, which tells no types.
-    """
-
-    async def execute(self, query: str, /, *values: object) -> str: ...
-
-    async def fetch(self, query: str, /, *values: object) -> Sequence[Sequence[Any]]: ...  # columns are of any type
-
-    async def fetchval(self, query: str, /, *values: object) -> object: ...
-
-
-class _Connection(_Transaction, Protocol):
-    def transaction(self) -> AbstractAsyncContextManager[object]: ...
-
-    async def close(self, *, timeout: float) -> None: ...  # noqa: ASYNC109 - asyncpg's own
-
-    def terminate(self) -> None: ...
-
-
-_connect: Final = cast("Callable[..., Awaitable[_Connection]]", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType] - it tells no types
+Its parameters are PostgreSQL's own, ``$1``.
+"""
 
 
 class PostgresTokenStore:
@@ -128,7 +111,7 @@ class PostgresTokenStore:
 
     def __init__(self, url: str | Secret, *, key: str | Secret | None = None, lease: float = 5.0) -> None:
         url, key = hide(url), None if key is None else hide(key)
-        self._url = _asyncpg_url(checked_url(url, _SCHEMES, "postgresql://user:password@host/database"))
+        self._url = _libpq_url(checked_url(url, _SCHEMES, "postgresql://user:password@host/database"))
         self._key = checked_key(key)
         self._lease = checked_lease(lease, LONGEST_LEASE)
 
@@ -165,7 +148,7 @@ class PostgresTokenStore:
 
         async def save(database: _Transaction) -> None:
             row = (cipher.name, cipher.name_of(token.scopes), cipher.encrypt([token]))
-            await database.execute(_SAVE, *row, left, float(token.lifetime))
+            await database.execute(_SAVE, (*row, left, float(token.lifetime)))
             await database.execute(_SWEEP)
 
         await self._run(save)
@@ -181,7 +164,7 @@ class PostgresTokenStore:
 
         async def discard(database: _Transaction) -> None:
             for row in rows:
-                await database.execute(_DISCARD, cipher.name, *row)
+                await database.execute(_DISCARD, (cipher.name, *row))
 
         # Most often another process was here first, or has a newer one.
         if rows:
@@ -196,17 +179,19 @@ class PostgresTokenStore:
             ConnectionError: as ``load``.
         """
         name, holder = TokenCipher(identity, self._key).name_of(scopes), uuid.uuid4().hex
-        taken = await self._run(lambda database: database.fetchval(_CLAIM, name, holder, self._lease))
-        return (
-            LeasedClaim(lambda: self._run(lambda database: database.execute(_RELEASE, name, holder))) if taken else None
-        )
+        taken = await self._run(lambda database: _rows(database, _CLAIM, name, holder, float(self._lease)))
+
+        async def release() -> None:
+            await self._run(lambda database: database.execute(_RELEASE, (name, holder)))
+
+        return LeasedClaim(release) if taken else None
 
     async def _kept(self, cipher: TokenCipher) -> Sequence[tuple[str, str, AccessToken]]:
         """Return the rows of an identity.
 
         The name of the scopes, the encrypted token, and the token.
         """
-        rows = await self._run(lambda database: database.fetch(_LOAD, cipher.name))
+        rows = await self._run(lambda database: _rows(database, _LOAD, cipher.name))
         now = datetime.now(UTC)
         return [
             (scopes, sealed, attrs.evolve(token, expires_at=now + timedelta(seconds=left)))
@@ -227,7 +212,7 @@ class PostgresTokenStore:
             try:
                 async with self._transaction() as database:
                     return await work(database)
-            except asyncpg.UndefinedTableError:
+            except psycopg.errors.UndefinedTable:
                 async with self._transaction() as database:
                     # Two that make the same table at once would fail, whatever they say about its existence.
                     await database.execute(_ONE_AT_A_TIME)
@@ -235,29 +220,30 @@ class PostgresTokenStore:
                         await database.execute(statement)
                 async with self._transaction() as database:
                     return await work(database)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, psycopg.Error) as error:
             failure = StoreError(f"PostgreSQL: {_failure_text(error)}")
         raise failure
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[_Transaction]:
-        times = {"timeout": _SECONDS, "command_timeout": _SECONDS}
-        connection = await _connect(self._url.reveal(), **times, statement_cache_size=0)
-        try:
+        async with asyncio.timeout(_SECONDS):
             # A pooler keeps the server's connection for a transaction, and with it what is parsed in it.
-            async with connection.transaction():
-                yield connection
-            await connection.close(timeout=_SECONDS)
-        finally:
-            # Does nothing to a closed one.
-            connection.terminate()
+            connection = await TimedConnection.connect(self._url.reveal(), prepare_threshold=None)
+        connection.seconds = _SECONDS
+        async with connection:
+            yield psycopg.AsyncRawCursor(connection)
 
 
-def _asyncpg_url(url: Secret) -> Secret:
-    """Return a ledger's URL as asyncpg reads it."""
+async def _rows(database: _Transaction, query: LiteralString, *values: object) -> Sequence[Sequence[Any]]:  # see above
+    await database.execute(query, values)
+    return await database.fetchall()
+
+
+def _libpq_url(url: Secret) -> Secret:
+    """Return a ledger's URL as libpq reads it."""
     parts = urlsplit(url.reveal())
-    options = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_OTHER_DRIVERS]
-    return Secret(urlunsplit(parts._replace(scheme="postgresql", query=urlencode(options))))
+    options = urlencode(libpq_options(parse_qsl(parts.query)), quote_via=quote)
+    return Secret(urlunsplit(parts._replace(scheme="postgresql", query=options)))
 
 
 def _failure_text(error: Exception) -> str:
@@ -266,8 +252,8 @@ def _failure_text(error: Exception) -> str:
     Without what a driver quotes of the URL.
     """
     kind = type(error).__name__
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{readable(str(error))} ({kind}); PostgresTokenStore.SCHEMA has the statements that make its tables"
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, psycopg.Error):
         return f"{readable(str(error))} ({kind})"
     return f"{readable(error.strerror)} ({kind})" if isinstance(error, OSError) and error.strerror else kind

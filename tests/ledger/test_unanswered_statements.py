@@ -1,0 +1,77 @@
+"""Statements that PostgreSQL does not answer, and connections that are cut while it does."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+
+import pytest
+from support.postgres import connected, new_database, rows
+from support.relay import relayed
+
+from tilia_async import errors
+from tilia_async.config import Credentials
+from tilia_async.ledger import BlockLedger
+from tilia_async.secret import Secret
+from tilia_async.tokens import Identity, PostgresTokenStore
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+OPEN = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ours'"
+IN_TIME = "tilia_async.ledger.database.BUSY_SECONDS"
+
+
+@pytest.mark.asyncio
+async def test_a_statement_that_is_not_answered_ends_at_the_server_and_leaves_no_connection_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(IN_TIME, 2.0)
+    async with (
+        new_database() as url,
+        BlockLedger.open(f"{url}?application_name=ours") as ledger,
+        connected(url) as other,
+    ):
+        await ledger.history("acct_1")
+        async with other.transaction():
+            await other.execute("LOCK TABLE tilia_block_records")
+            with pytest.raises(errors.LedgerError, match="nothing was heard in time"):
+                await ledger.history("acct_1")
+            assert await rows(other, WAITING) == []
+        assert await ledger.history("acct_1") == []
+        assert len(await rows(other, OPEN)) == 1
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_a_loop_waits_for_no_server_that_says_nothing() -> None:
+    async with new_database() as url:
+        assert await asyncio.to_thread(seconds_to_end, url) < 5
+
+
+def seconds_to_end(url: str) -> float:
+    """End a loop while a statement is under way."""
+    with relayed(url) as relay:
+        ledger = BlockLedger.open(relay.url)
+
+        async def use() -> None:
+            await ledger.history("acct_1")
+            relay.is_silent = True
+            asked = asyncio.create_task(ledger.history("acct_1"))
+            await asyncio.sleep(0)
+            assert not asked.done()
+
+        began = monotonic()
+        asyncio.run(use())
+        return monotonic() - began
+
+
+@pytest.mark.asyncio
+async def test_a_store_that_is_given_up_waits_for_no_server_that_says_nothing() -> None:
+    mine = Identity.of("https://auth.example/token", Credentials("id", Secret("a secret")))
+    async with new_database() as url:
+        with relayed(url) as relay:
+            store = PostgresTokenStore(relay.url)
+            await store.load(mine)
+            relay.is_silent = True
+            began = monotonic()
+            with pytest.raises(ConnectionError, match="TimeoutError"):
+                await store.load(mine)
+            assert monotonic() - began < 4

@@ -1,0 +1,71 @@
+"""A way to PostgreSQL that falls silent on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+
+@attrs.define
+class Relay:
+    """A relay between a test and PostgreSQL.
+
+    It has a thread of its own, and outlives the event loops of the test.
+
+    Attributes:
+        url: the database through it.
+        is_silent: nothing that is sent arrives any more, and nobody is told.
+    """
+
+    url: str
+    is_silent: bool = False
+
+
+@contextmanager
+def relayed(url: str) -> Iterator[Relay]:
+    """Open a relay to a database."""
+    opened: Future[tuple[Relay, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(url, opened)))
+    thread.start()
+    relay, loop, enough = opened.result(10)
+    try:
+        yield relay
+    finally:
+        loop.call_soon_threadsafe(enough.set)
+        thread.join()
+
+
+async def _serve(url: str, opened: Future[tuple[Relay, asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
+    parts, enough = urlsplit(url), asyncio.Event()
+    relay = Relay(url)
+    ways: set[asyncio.Task[None]] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    if not relay.is_silent:
+                        writer.write(data)
+        finally:
+            writer.close()
+
+    async def relay_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(parts.hostname, parts.port or 5432)
+        ways.update({asyncio.create_task(carry(reader, back)), asyncio.create_task(carry(there, writer))})
+
+    async with await asyncio.start_server(relay_one, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        relay.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+        opened.set_result((relay, asyncio.get_running_loop(), enough))
+        await enough.wait()
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)

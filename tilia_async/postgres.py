@@ -1,0 +1,92 @@
+"""Connections to PostgreSQL, for ledger and token store.
+
+The options of a URL as libpq takes them, and connections that do not wait for ever. It needs the extra ``postgres``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import PQGen
+from psycopg.rows import TupleRow
+from psycopg.waiting import wait_async
+
+T = TypeVar("T")
+
+CACHES: Final = ("statement_cache_size", "prepared_statement_cache_size")
+"""Options that limit the prepared statements of a connection.
+
+0: there is a pooler.
+"""
+
+_NOT_OF_LIBPQ: Final = frozenset(
+    {*CACHES, "max_cached_statement_lifetime", "max_cacheable_statement_size", "command_timeout", "timeout"}
+)
+"""Options of other drivers, no settings of the server."""
+
+_RENAMED: Final = {"ssl": "sslmode"}
+
+_KNOWN: Final = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+_CANCEL_SECONDS: Final = 0.5
+"""Seconds for the server to cancel a statement."""
+
+
+class TimedConnection(psycopg.AsyncConnection[TupleRow]):
+    """A connection that does not wait for ever.
+
+    A statement that is not answered in time, or whose caller is cancelled, is cancelled at the server, too. psycopg
+    alone would go on waiting for what comes of that; here the connection is closed, whatever comes of it.
+
+    Attributes:
+        seconds: how long; None: as long as it takes.
+    """
+
+    seconds: float | None = None
+
+    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ASYNC109 - psycopg's own
+        """Wait until the server has answered.
+
+        Raises:
+            TimeoutError: it has not.
+        """
+        try:
+            async with asyncio.timeout(self.seconds if timeout is None else timeout):
+                return await wait_async(gen, self.pgconn.socket, interval)
+        except (asyncio.CancelledError, TimeoutError):
+            await self._give_up()
+            raise
+
+    async def _give_up(self) -> None:
+        try:
+            with contextlib.suppress(TimeoutError, psycopg.Error):
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    await self.cancel_safe(timeout=_CANCEL_SECONDS)
+        finally:
+            self.pgconn.finish()
+
+
+def libpq_options(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the options for libpq.
+
+    It refuses those that it does not know. They are settings of the server, such as search_path, and become such.
+    """
+    options, settings = dict[str, str](), list[str]()
+    for name, value in given:
+        known = _RENAMED.get(name, name)
+        if known in _KNOWN:
+            options[known] = value
+        elif name not in _NOT_OF_LIBPQ:
+            settings.append(f"-c {_escaped(f'{name}={value}')}")
+    if settings:
+        options["options"] = " ".join([options["options"], *settings] if "options" in options else settings)
+    return options
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(" ", "\\ ")
