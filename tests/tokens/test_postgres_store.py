@@ -99,3 +99,26 @@ async def test_a_failure_shows_no_password(store: SharedTokenStore) -> None:
         assert caught.value.__cause__ is None
         shown = [repr(frame.f_locals) for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
         assert PASSWORD not in "".join([str(caught.value), *shown])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://user:{PASSWORD}%zz@127.0.0.1:1/db",
+        f"postgresql://user@127.0.0.1:1/db?sslmode={PASSWORD}",
+        f"postgresql://user@127.0.0.1:1/db?connect_timeout={PASSWORD}",
+        f"postgresql://user@127.0.0.1:1/db%zz?sslpassword={PASSWORD}",
+    ],
+)
+async def test_a_url_that_the_driver_refuses_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        await PostgresTokenStore(url).load(MINE)
+    assert PASSWORD not in str(caught.value)
+
+
+async def test_a_password_with_a_bare_percent_sign_is_taken_as_it_is() -> None:
+    async with new_database() as url:
+        parts = urlsplit(url)
+        login = f"{parts.username}:a%zz%20b@{parts.netloc.rpartition('@')[2]}"
+        # The server asks for none.
+        assert await use(PostgresTokenStore(urlunsplit(parts._replace(netloc=login)))) == ["value"]

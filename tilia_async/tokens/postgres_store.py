@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, LiteralString, TypeAlias, TypeVar
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from typing import Any, Final, LiteralString, TypeAlias, TypeVar, cast
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import attrs
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from tilia_async.postgres import TimedConnection, libpq_options
@@ -21,6 +22,7 @@ from tilia_async.text import readable
 from tilia_async.tokens.cipher import TokenCipher, checked_key
 from tilia_async.tokens.store import LONGEST_LEASE, Claim, LeasedClaim, StoreError, checked_url
 from tilia_async.tokens.token import AccessToken, Identity
+from tilia_async.wire.redactor import Redactor
 
 T = TypeVar("T")
 
@@ -111,7 +113,7 @@ class PostgresTokenStore:
 
     def __init__(self, url: str | Secret, *, key: str | Secret | None = None, lease: float = 5.0) -> None:
         url, key = hide(url), None if key is None else hide(key)
-        self._url = _libpq_url(checked_url(url, _SCHEMES, "postgresql://user:password@host/database"))
+        self._url = checked_url(url, _SCHEMES, "postgresql://user:password@host/database")
         self._key = checked_key(key)
         self._lease = checked_lease(lease, LONGEST_LEASE)
 
@@ -221,14 +223,14 @@ class PostgresTokenStore:
                 async with self._transaction() as database:
                     return await work(database)
         except (OSError, TimeoutError, psycopg.Error) as error:
-            failure = StoreError(f"PostgreSQL: {_failure_text(error)}")
+            failure = StoreError(f"PostgreSQL: {_failure_text(error, self._url)}")
         raise failure
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[_Transaction]:
         async with asyncio.timeout(_SECONDS):
             # A pooler keeps the server's connection for a transaction, and with it what is parsed in it.
-            connection = await TimedConnection.connect(self._url.reveal(), prepare_threshold=None)
+            connection = await TimedConnection.connect(_address_of(self._url).reveal(), prepare_threshold=None)
         connection.seconds = _SECONDS
         async with connection:
             yield psycopg.AsyncRawCursor(connection)
@@ -239,14 +241,18 @@ async def _rows(database: _Transaction, query: LiteralString, *values: object) -
     return await database.fetchall()
 
 
-def _libpq_url(url: Secret) -> Secret:
-    """Return a ledger's URL as libpq reads it."""
+def _address_of(url: Secret) -> Secret:
+    """Return the address of a database as libpq has it."""
     parts = urlsplit(url.reveal())
-    options = urlencode(libpq_options(parse_qsl(parts.query)), quote_via=quote)
-    return Secret(urlunsplit(parts._replace(scheme="postgresql", query=options)))
+    given = libpq_options(parse_qsl(parts.query))
+    # libpq refuses a URL with a % that begins no code, and others do not.
+    login = {"user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    given |= {name: value for name, value in login.items() if value}
+    place = urlunsplit(("postgresql", parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return Secret(make_conninfo(place, **cast("dict[str, Any]", given)))
 
 
-def _failure_text(error: Exception) -> str:
+def _failure_text(error: Exception, url: Secret) -> str:
     """Return the failure in words.
 
     Without what a driver quotes of the URL.
@@ -254,6 +260,16 @@ def _failure_text(error: Exception) -> str:
     kind = type(error).__name__
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{readable(str(error))} ({kind}); PostgresTokenStore.SCHEMA has the statements that make its tables"
-    if isinstance(error, psycopg.Error):
-        return f"{readable(str(error))} ({kind})"
+    if isinstance(error, psycopg.OperationalError) or (isinstance(error, psycopg.Error) and error.sqlstate):
+        return f"{readable(Redactor.of(_hidden(url)).text(str(error)))} ({kind})"
     return f"{readable(error.strerror)} ({kind})" if isinstance(error, OSError) and error.strerror else kind
+
+
+def _hidden(url: Secret) -> Iterator[Secret]:
+    """Return what of a URL is not repeated.
+
+    The password, and values of options.
+    """
+    parts = urlsplit(url.reveal())
+    values = [parts.password, unquote(parts.password or ""), *(value for _, value in parse_qsl(parts.query))]
+    yield from (Secret(value) for value in values if value)
