@@ -15,6 +15,11 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+WORKERS = "3"
+"""Processes that share the tests.
+
+One more than two cores have, as a third of the time is spent waiting.
+"""
 ON_AIOHTTP = ("tests/transport", "tests/outcomes")
 
 
@@ -70,7 +75,7 @@ def run_tests(session: nox.Session, *arguments: str, env: dict[str, str] | None 
     """
     install(session)
     install_programs(session)
-    session.run("pytest", "-n", "2", *arguments, *session.posargs, env=env)
+    session.run("pytest", "-n", WORKERS, *arguments, *session.posargs, env=env)
 
 
 def test_ways(session: nox.Session) -> None:
@@ -78,7 +83,7 @@ def test_ways(session: nox.Session) -> None:
 
     What is told of them runs whole on each: the rest of the suite takes the direct one.
     """
-    session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, env={"TILIA_TEST_BY_SESSION": "1"})
+    session.run("pytest", "-n", WORKERS, "-m", "not nightly", *ON_AIOHTTP, env={"TILIA_TEST_BY_SESSION": "1"})
 
 
 @nox.session
@@ -108,7 +113,7 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "compile", "-q", "pyproject.toml", *options, "-o", lowest)
     install(session, "--constraint", lowest)
     install_programs(session)
-    session.run("pytest", "-n", "2", "-m", "not nightly", *session.posargs)
+    session.run("pytest", "-n", WORKERS, "-m", "not nightly", *session.posargs)
     test_ways(session)
 
 
@@ -120,10 +125,10 @@ def tests_newest(session: nox.Session) -> None:
     """
     install(session)
     session.install("-q", "--upgrade", "--pre", "aiohttp")
-    session.run("pytest", "-n", "2", "-m", "not nightly", *ON_AIOHTTP, *session.posargs)
+    session.run("pytest", "-n", WORKERS, "-m", "not nightly", *ON_AIOHTTP, *session.posargs)
     test_ways(session)
     renamed = {"PYTHONPATH": "tests", "TILIA_TEST_AIOHTTP": "four"}
-    session.run("pytest", "-n", "2", "-m", "not nightly", "-p", "support.renamed_aiohttp", *ON_AIOHTTP, env=renamed)
+    session.run("pytest", "-n", WORKERS, "-m", "not nightly", "-p", "support.renamed_aiohttp", *ON_AIOHTTP, env=renamed)
 
 
 def source_date(session: nox.Session) -> str:
@@ -212,7 +217,7 @@ def distributions(session: nox.Session) -> None:
     shutil.unpack_archive(sdist, folder)
     with session.chdir(folder / name):
         session.run("pytest", "-q", "--collect-only", "tests", silent=True)
-        session.run("pytest", "-n", "2", "-m", "not nightly", "tests/project", *session.posargs)
+        session.run("pytest", "-n", WORKERS, "-m", "not nightly", "tests/project", *session.posargs)
     shutil.rmtree("dist", ignore_errors=True)
     Path("dist").mkdir()
     for each in (sdist, wheel, *bills):
@@ -222,10 +227,10 @@ def distributions(session: nox.Session) -> None:
 def run_slow_tests(session: nox.Session, env: dict[str, str] | None = None) -> None:
     """Run the slow proofs, which have five minutes each.
 
-    Those that need longer say so.
+    Those that need longer say so, and many keep a core busy.
     """
     session.install("-q", *group("schemas"))
-    run_tests(session, "-m", "nightly", "--timeout", "300", env=env)
+    run_tests(session, "-n", "2", "-m", "nightly", "--timeout", "300", env=env)
 
 
 @nox.session

@@ -352,7 +352,7 @@ class TokenMachine(RuleBasedStateMachine):
 class TestTokenMachine(TokenMachine.TestCase):
     """The same walks each time, so that a failure is one of the change at hand. To shorten one takes minutes."""
 
-    settings = settings(max_examples=200, stateful_step_count=60, deadline=None, derandomize=True, database=None)
+    settings = settings(max_examples=100, stateful_step_count=60, deadline=None, derandomize=True, database=None)
 
 
 @pytest.mark.nightly

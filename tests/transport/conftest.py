@@ -16,7 +16,16 @@ BY_SESSION = "TILIA_TEST_BY_SESSION"
 ALL_BY_SESSION = BY_SESSION in os.environ or not hasattr(ClientRequest, "send")
 
 
-SLOW = frozenset({"test_cancellation", "test_certificates", "test_frames_of_ctrl_c", "test_surroundings"})
+SLOW = frozenset(
+    {
+        "test_cancellation",
+        "test_certificates",
+        "test_frames",
+        "test_frames_of_ctrl_c",
+        "test_hostile_servers",
+        "test_surroundings",
+    }
+)
 """Files that ask the session by night alone, and whenever a whole run does."""
 
 
