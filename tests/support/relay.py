@@ -22,10 +22,12 @@ class Relay:
     Attributes:
         url: the database through it.
         is_silent: nothing that is sent arrives any more, and nobody is told.
+        is_mute: what is sent arrives, and no answer comes back.
     """
 
     url: str
     is_silent: bool = False
+    is_mute: bool = False
 
 
 @contextmanager
@@ -47,18 +49,20 @@ async def _serve(url: str, opened: Future[tuple[Relay, asyncio.AbstractEventLoop
     relay = Relay(url)
     ways: set[asyncio.Task[None]] = set()
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
         try:
             with contextlib.suppress(ConnectionError):
                 while data := await reader.read(65536):
-                    if not relay.is_silent:
+                    if not relay.is_silent and not (back and relay.is_mute):
                         writer.write(data)
         finally:
             writer.close()
 
     async def relay_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(parts.hostname, parts.port or 5432)
-        ways.update({asyncio.create_task(carry(reader, back)), asyncio.create_task(carry(there, writer))})
+        ways.update(
+            {asyncio.create_task(carry(reader, back, back=False)), asyncio.create_task(carry(there, writer, back=True))}
+        )
 
     async with await asyncio.start_server(relay_one, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

@@ -45,7 +45,7 @@ class JobRecord(Protocol):
         """Enter the run.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not known to be on record.
             ConfigurationError: it must not begin.
         """
         ...
@@ -70,7 +70,7 @@ class JobRecord(Protocol):
         """Put on record the intents that this run may send.
 
         Raises:
-            LedgerError: they are not on record.
+            LedgerError: they are not known to be on record.
         """
         ...
 
@@ -89,6 +89,6 @@ class JobRecord(Protocol):
         """End the run, and sort out the rest.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not known to be on record.
         """
         ...

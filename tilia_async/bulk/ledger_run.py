@@ -142,7 +142,7 @@ class LedgerRun:
             works: of different accounts.
 
         Raises:
-            LedgerError: they are not on record.
+            LedgerError: they are not known to be on record.
         """
         asked = monotonic()
         names = [work.key for work in works]
@@ -201,7 +201,7 @@ class LedgerRun:
         Says which accounts were not sent, and of which nobody knows what became.
 
         Raises:
-            LedgerError: it is not on record; the next run does the same with them all the same.
+            LedgerError: it is not known to be on record; the next run does the same with them all the same.
         """
         if self._journal is None:
             return

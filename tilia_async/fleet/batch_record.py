@@ -104,7 +104,7 @@ class BatchRecord:
         """Put on record of which accounts nobody knows what became.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not known to be on record.
         """
         why = "the worker ended before the answer came"
         for work in unknown:

@@ -133,7 +133,7 @@ async def recorded_call(
 
     Raises:
         InvalidRequestError: what is to be recorded cannot be.
-        LedgerError: the intent is not on record; nothing was sent.
+        LedgerError: the intent is not known to be on record; nothing was sent.
         DeadlineExceededError: it was not on record in time; nothing was sent.
         TiliaError: as the call does.
     """

@@ -22,7 +22,7 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import Double, TypeEngine
 
 from tilia_async.errors import ConfigurationError, LedgerError, TiliaError
-from tilia_async.ledger.failures import sqlstate_of, words
+from tilia_async.ledger.failures import is_unanswered, note, sqlstate_of, words
 from tilia_async.ledger.prepared import PooledTransaction, Transaction
 from tilia_async.ledger.schema import find_version, is_current, migrate
 from tilia_async.ledger.sqlite_connections import SqliteConnections
@@ -176,7 +176,7 @@ class Database:
             work: done again from its beginning when PostgreSQL gives it up because of another's transaction.
 
         Raises:
-            LedgerError: it was not done.
+            LedgerError: it was not done. If PostgreSQL did not answer the commit, nobody knows, and the text says so.
         """
 
         async def change() -> T:
@@ -201,6 +201,9 @@ class Database:
             for _ in range(_COLLISIONS):
                 async with self._engine.connect() as connection:
                     found = await work(connection)
+                    if self._servers is not None:
+                        # At a rollback, which is the end otherwise, psycopg forgets what it has prepared.
+                        await connection.commit()
                 if not self._files.is_outdated:
                     return found
                 # It could only be read as a file that nobody changes, and somebody has changed it.
@@ -222,7 +225,7 @@ class Database:
                 because of another's transaction.
 
         Raises:
-            LedgerError: it was not done.
+            LedgerError: as ``write``.
         """
         if self._writer is None:
             return await self.write(lambda connection: connection.run_sync(_pooled, work))
@@ -319,13 +322,18 @@ class Database:
             self._servers.end()
 
     async def _change_once_locked(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        is_committing = False
         try:
             async with self._engine.begin() as connection:
-                return await work(connection)
-        except DBAPIError as error:
-            if sqlstate_of(error) not in _COLLIDED:
-                raise
-            raise _CollisionError(str(error.orig)) from None
+                found = await work(connection)
+                is_committing = True
+        except Exception as error:  # drivers raise what they like; all but one kind are raised again
+            if isinstance(error, DBAPIError) and sqlstate_of(error) in _COLLIDED:
+                raise _CollisionError(str(error.orig)) from None
+            if is_committing and self._servers is not None and is_unanswered(error):
+                note(error, "its commit was not answered, so it may be on record all the same")
+            raise
+        return found
 
     async def _visit(self, writer: SqliteWriter, work: Callable[[Transaction], T]) -> T:
         async with self._lock:

@@ -56,6 +56,12 @@ _BY_SQLSTATE: Final[Mapping[str, str]] = {
     "57P03": _ENDING,
 }
 
+_UNANSWERED: Final = ("08", "57P")
+"""Classes of codes that end a connection.
+
+Whatever it was doing.
+"""
+
 _TIMED_OUT: Final = "nothing was heard in time: is the server reachable, and is it stuck?"
 
 
@@ -82,6 +88,20 @@ def sqlstate_of(error: BaseException) -> str | None:
     """
     code = getattr(_origin(error), "sqlstate", None)
     return code if isinstance(code, str) else None
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Return True if PostgreSQL's last word is not known.
+
+    Nothing came in time, the connection broke, or the server was ending it.
+    """
+    code = sqlstate_of(error)
+    return code is None or code.startswith(_UNANSWERED)
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a note to a failure, for ``words``."""
+    _origin(error).add_note(text)
 
 
 def _origin(error: BaseException) -> BaseException:

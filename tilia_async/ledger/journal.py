@@ -118,7 +118,7 @@ class Journal:
         It is durable when this returns.
 
         Raises:
-            LedgerError: it is not on record, and must not be sent.
+            LedgerError: it is not known to be on record, and must not be sent.
         """
         await self._entries.add(_Intended(run_id, account_id, intent))
 
@@ -130,7 +130,7 @@ class Journal:
         Of no accounts, it waits for what was handed in before.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not known to be on record.
         """
         await self._entries.add(*[_Settled(run_id, each) for each in settlements])
 
@@ -177,7 +177,7 @@ class Journal:
             The job as it was begun.
 
         Raises:
-            LedgerError: it is not on record.
+            LedgerError: it is not known to be on record.
             ConfigurationError: another run has the job; it was begun as another one, or is being undone; or the one to
                 undo is under way, or there is nothing to undo.
         """
@@ -238,7 +238,7 @@ class Journal:
         It shares the transaction of what is claimed and settled.
 
         Raises:
-            LedgerError: it is not on record; or another run has the job, because the lease was over.
+            LedgerError: it is not known to be on record; or another run has the job, because the lease was over.
         """
         renewed = _Renewed(run_id, lease)
         await self._entries.add(renewed)
@@ -251,7 +251,7 @@ class Journal:
         Another may go on at once.
 
         Raises:
-            LedgerError: it is not on record; its lease ends by itself.
+            LedgerError: it is not known to be on record; its lease ends by itself.
         """
 
         async def work(connection: AsyncConnection) -> None:
