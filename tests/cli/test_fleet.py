@@ -150,14 +150,13 @@ def kept(served: tilia_sync.Sandbox) -> Iterator[Callable[[], bool]]:
             runner.run(stack.aclose())
 
 
-@pytest.mark.parametrize("is_set", [True, False])
+@pytest.mark.parametrize("option", [(), ("--budget", ""), ("--budget", SERVER)], ids=["none", "empty", "given"])
 def test_workers_share_a_budget_in_redis(
-    shared: Settings, served: tilia_sync.Sandbox, file: Path, kept: Callable[[], bool], is_set: bool
+    shared: Settings, served: tilia_sync.Sandbox, file: Path, kept: Callable[[], bool], option: tuple[str, ...]
 ) -> None:
     told(shared, "submit", str(file), "--reason", "fraud", "--job", "wave")
-    # The option is stronger than the variable.
-    variable = {"TILIA_BUDGET": SERVER if is_set else "redis://127.0.0.1:1/0"}
-    option = () if is_set else ("--budget", SERVER)
+    # The option is stronger than the variable, an empty one is none.
+    variable = {"TILIA_BUDGET": "redis://127.0.0.1:1/0" if SERVER in option else SERVER}
     done = run({**shared, **variable}, "fleet", "work", "--until-idle", *option)
     assert (done.exit_code, done.stderr) == (0, "working; SIGTERM or Ctrl-C ends it\n")
     assert blocks(served) == 12

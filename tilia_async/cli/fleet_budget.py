@@ -25,7 +25,9 @@ def _budget(ctx: click.Context, param: click.Parameter, value: Secret | None) ->
         CommandError: the library for Redis is not installed.
     """
     del param
-    url = Secret(os.environ.get(BUDGET_VARIABLE, "").strip()) if value is None else value
+    # A script gives an empty option for a variable of its own that is not set.
+    given = value.reveal().strip() if value is not None else ""
+    url = Secret(given or os.environ.get(BUDGET_VARIABLE, "").strip())
     # A shell that completes a word has not been told everything yet.
     if ctx.resilient_parsing or not url.reveal():
         return None
