@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import unquote
 
 import psycopg
 from psycopg import pq
 from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.waiting import wait_async
+
+from tilia_async.secret import Secret
 
 T = TypeVar("T")
 
@@ -32,6 +37,10 @@ _NOT_OF_LIBPQ: Final = frozenset(
 _RENAMED: Final = {"ssl": "sslmode"}
 
 _KNOWN: Final = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+_HOST_AND_PORT: Final = re.compile(
+    r"(?: \[ (?P<address> [^]]* ) ] | (?P<name> [^:]* ) ) (?: : (?P<port> .* ) )?", re.VERBOSE
+)
 
 _CANCEL_SECONDS: Final = 0.5
 """Seconds for the server to cancel a statement."""
@@ -74,7 +83,8 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
 def libpq_options(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the options for libpq.
 
-    It refuses those that it does not know. They are settings of the server, such as search_path, and become such.
+    It refuses those that it does not know. They are settings of the server, such as search_path, and become such. Texts
+    are UTF-8, whatever is given: psycopg would return bytes from a database whose encoding is SQL_ASCII.
     """
     options, settings = dict[str, str](), list[str]()
     for name, value in given:
@@ -85,8 +95,47 @@ def libpq_options(given: Iterable[tuple[str, str]]) -> dict[str, str]:
             settings.append(f"-c {_escaped(f'{name}={value}')}")
     if settings:
         options["options"] = " ".join([options["options"], *settings] if "options" in options else settings)
+    options["client_encoding"] = "UTF8"
     return options
 
 
+def address_of(place: Iterable[tuple[str, str]], query: Iterable[tuple[str, str]]) -> Secret:
+    """Return the address of a database as libpq has it.
+
+    Args:
+        place: user, password, host, port and dbname, as far as the URL names them. The host may be the directory of a
+            Unix socket, with %2F.
+        query: its options, which are stronger. ``host`` and ``port`` are there once for each server, or once with
+            commas; a host has its port behind a colon, or all ports are in ``port``.
+
+    Raises:
+        psycopg.Error: libpq does not take an option.
+    """
+    query = list(query)
+    options = {name: unquote(value) if name == "host" else value for name, value in place} | libpq_options(query)
+    hosts, ports = (
+        [each for given, values in query if given == name for each in values.split(",")] for name in ("host", "port")
+    )
+    if hosts and not ports:
+        found = [_host_and_port(each) for each in hosts]
+        hosts, ports = [host for host, _ in found], [port for _, port in found]
+    if hosts:
+        options["host"] = ",".join(hosts)
+    if any(ports):
+        options["port"] = ",".join(ports)
+    return Secret(make_conninfo("", **cast("dict[str, Any]", options)))
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    """Return a host and its port, or no port.
+
+    The host may be the directory of a Unix socket, and an address of IPv6 with or without brackets.
+    """
+    if text.startswith(("/", "@")) or (text.count(":") > 1 and not text.startswith("[")):
+        return text, ""
+    found = _HOST_AND_PORT.fullmatch(text)
+    return (found["address"] or found["name"] or "", found["port"] or "") if found else (text, "")
+
+
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(" ", "\\ ")
+    return re.sub(r"([\\\s])", r"\\\1", text, flags=re.ASCII)

@@ -9,17 +9,17 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol
 from weakref import WeakSet
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tilia_async.postgres import CACHES, TimedConnection, libpq_options
+from tilia_async import postgres
+from tilia_async.postgres import CACHES, TimedConnection
 from tilia_async.secret import Secret
 
 _STATEMENTS: Final = 100
@@ -139,10 +139,9 @@ def address_of(url: URL) -> Secret:
     Raises:
         psycopg.Error: libpq does not take an option.
     """
-    # SQLAlchemy knows how a URL names several hosts.
-    _, found = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
-    options = libpq_options((name, str(value)) for name, value in found.items())
-    return Secret(make_conninfo("", **cast("dict[str, Any]", options)))
+    place = url.translate_connect_args(username="user", database="dbname")
+    query = ((name, value) for name, values in url.normalized_query.items() for value in values)
+    return postgres.address_of(((name, str(value)) for name, value in place.items()), query)
 
 
 def _system_failure() -> OSError | None:

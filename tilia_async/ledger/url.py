@@ -50,6 +50,8 @@ def url_problem(url: Secret) -> str | None:
 
     To be raised where no variable holds its parts.
     """
+    if not _is_utf8(url):
+        return "the ledger's URL is not in UTF-8"
     kind, form = kind_of(url), _FORM.fullmatch(url.reveal())
     if kind is not None and form is None and url.reveal().count("@") > 1:
         return "the ledger's URL has an @ in its user or password: write it as %40, as urllib.parse.quote does"
@@ -60,3 +62,12 @@ def url_problem(url: Secret) -> str | None:
     if kind is Kind.SQLITE and form["database"] in {None, "", ":memory:"}:
         return "the ledger's URL names no file: a record that is kept in memory is none"
     return None
+
+
+def _is_utf8(url: Secret) -> bool:
+    # A variable of the environment may have other bytes.
+    try:
+        url.reveal().encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -7,15 +7,14 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, LiteralString, TypeAlias, TypeVar, cast
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from typing import Any, Final, LiteralString, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 import psycopg
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
-from tilia_async.postgres import TimedConnection, libpq_options
+from tilia_async.postgres import TimedConnection, address_of
 from tilia_async.secret import Secret, hide
 from tilia_async.settings_checks import checked_lease
 from tilia_async.text import readable
@@ -244,12 +243,17 @@ async def _rows(database: _Transaction, query: LiteralString, *values: object) -
 def _address_of(url: Secret) -> Secret:
     """Return the address of a database as libpq has it."""
     parts = urlsplit(url.reveal())
-    given = libpq_options(parse_qsl(parts.query))
-    # libpq refuses a URL with a % that begins no code, and others do not.
-    login = {"user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
-    given |= {name: value for name, value in login.items() if value}
-    place = urlunsplit(("postgresql", parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    return Secret(make_conninfo(place, **cast("dict[str, Any]", given)))
+    # Not urlsplit's, in small letters: it may be the directory of a Unix socket.
+    host = parts.netloc.rpartition("@")[2]
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    place = {
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "host": host,
+        "port": str(parts.port or ""),
+        "dbname": unquote(parts.path.removeprefix("/")),
+    }
+    return address_of(((name, value) for name, value in place.items() if value), parse_qsl(parts.query))
 
 
 def _failure_text(error: Exception, url: Secret) -> str:

@@ -25,7 +25,7 @@ def checked_url(url: Secret, schemes: Collection[str], example: str, *, of: str 
         of: what is kept there, in the words of the error.
 
     Raises:
-        ConfigurationError: it has another scheme, or no URL's form.
+        ConfigurationError: it has another scheme, no URL's form, or is not in UTF-8.
     """
     # Raised where no variable holds its parts.
     if not _is_url(url, schemes):
@@ -37,8 +37,9 @@ def _is_url(url: Secret, schemes: Collection[str]) -> bool:
     try:
         parts = urlsplit(url.reveal())
         has_port = parts.port != 0
+        url.reveal().encode()
     except ValueError:
-        # A port that is no number, an address of IPv6 that does not end.
+        # A port that is no number, an address of IPv6 that does not end, bytes of the environment that are no UTF-8.
         return False
     return has_port and parts.scheme in schemes
 
