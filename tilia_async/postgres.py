@@ -36,6 +36,13 @@ _NOT_OF_LIBPQ: Final = frozenset(
 
 _RENAMED: Final = {"ssl": "sslmode"}
 
+TIMES_IN_UTC: Final = "SET LOCAL DateStyle = ISO; SET LOCAL TimeZone = 'UTC'"
+"""Statements that make a transaction's times readable.
+
+psycopg reads no other style than ISO, and in a zone with a summer time the distance of two times would be wrong. A
+setting of the connection would be another client's behind a pooler, and no pooler takes every setting at the start.
+"""
+
 _KNOWN: Final = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
 _HOST_AND_PORT: Final = re.compile(

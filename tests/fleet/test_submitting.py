@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from support import postgres
 from support.fleet_worker import LEASE, Scene, is_finished
 from support.postgres import every_text
 from support.scripted import client_of, ids
@@ -228,3 +230,28 @@ async def test_a_password_is_in_no_error_and_no_table(fleet: Scene) -> None:
     await fleet.tilia.fleet.work(until_idle=True)
     assert is_finished(await fleet.tilia.fleet.status("wave"))
     assert [text async for text in every_text(fleet.url) if "secret" in text] == []
+
+
+async def test_the_settings_of_the_database_for_times_do_not_matter(
+    fleet: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = urlsplit(fleet.url).path[1:]
+    async with postgres.connected(fleet.url) as owner:
+        for setting in ("datestyle = 'German, DMY'", "timezone = 'Europe/Berlin'"):
+            await owner.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+        try:
+            status = await fleet.tilia.fleet.submit(ids(3), job_id="wave")
+
+            async def nothing(*_: object) -> None:
+                pass
+
+            # Another submitter was first in between.
+            monkeypatch.setattr("tilia_async.ledger.fleet_jobs.check_submittable", nothing)
+            with pytest.raises(errors.ConfigurationError, match=r"was submitted at \S+ \S+\+0000, with 3 accounts"):
+                await fleet.tilia.fleet.submit(ids(4), job_id="wave")
+            await fleet.tilia.fleet.work(until_idle=True)
+            assert await fleet.states() == dict.fromkeys(ids(3), "confirmed")
+        finally:
+            await owner.execute(f"ALTER DATABASE {name} RESET ALL".encode())
+    assert status.started_at is not None
+    assert status.started_at.utcoffset() == timedelta(0)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -131,3 +133,24 @@ async def selected(url: Secret, *queries: str) -> list[object]:
         return await database.read(work)
     finally:
         await database.aclose()
+
+
+@pytest.mark.asyncio
+async def test_times_do_not_depend_on_the_settings_of_the_database() -> None:
+    async with new_database() as url:
+        name = urlsplit(url).path[1:]
+        async with connected(url) as owner:
+            for setting in ("datestyle = 'German, DMY'", "timezone = 'Europe/Berlin'"):
+                await owner.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+        try:
+            # Between them the clocks were put back.
+            before, after = await selected(
+                Secret(url), "SELECT timestamptz '2026-10-25 00:30+00'", "SELECT timestamptz '2026-10-25 01:20+00'"
+            )
+        finally:
+            async with connected(url) as owner:
+                await owner.execute(f"ALTER DATABASE {name} RESET ALL".encode())
+    assert before == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert isinstance(before, datetime)
+    assert isinstance(after, datetime)
+    assert after - before == timedelta(minutes=50)

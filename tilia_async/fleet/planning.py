@@ -18,6 +18,7 @@ from tilia_async.ledger.fleet_jobs import FOUND_JOB, no_job, refuse_known, wrong
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.jobs import JobDefinition
 from tilia_async.models.accounts import PUBLISHER
+from tilia_async.postgres import TIMES_IN_UTC
 
 if TYPE_CHECKING:
     from tilia_async.fleet.engine import Engine
@@ -165,6 +166,7 @@ class Plan:
             await self._connection.execute(_ENTER_RUN, self._values)
 
     async def _check_abandoned(self) -> None:
+        await self._connection.execute(TIMES_IN_UTC)
         found = await (await self._connection.execute(_LOCK_JOB, self._values)).fetchone()
         state, total, started_at, is_live = found or (None, None, None, False)
         refuse_known(self._job.job_id, state, total, started_at, is_live)

@@ -19,13 +19,13 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tilia_async import postgres
-from tilia_async.postgres import CACHES, TimedConnection
+from tilia_async.postgres import CACHES, TIMES_IN_UTC, TimedConnection
 from tilia_async.secret import Secret
 
 _STATEMENTS: Final = 100
 """Prepared statements of a connection, at most."""
 
-_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN: Final = f"BEGIN ISOLATION LEVEL READ COMMITTED; {TIMES_IN_UTC}"
 
 _NOT_CONNECTED: Final = (
     "no connection was opened: see to the server's address, the database, the user, the password and pg_hba.conf"
