@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ from psycopg.rows import TupleRow
 from psycopg.waiting import wait_async
 
 from tilia_async.secret import Secret
+from tilia_async.tracebacks import cut
 
 T = TypeVar("T")
 
@@ -85,6 +87,28 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
                     await self.cancel_safe(timeout=_CANCEL_SECONDS)
         finally:
             self.pgconn.finish()
+
+
+async def opened(connect: Callable[[str], Awaitable[T]], address: Secret) -> T:
+    """Open a connection; a failure shows no password.
+
+    The frames of psycopg hold it, and those of a cancelled one its socket, too.
+
+    Args:
+        connect: opens it, with the address in clear.
+
+    Raises:
+        psycopg.Error: it cannot be opened.
+    """
+    before = sys.exception()
+    try:
+        return await connect(address.reveal())
+    except psycopg.Error as error:
+        failure = type(error)(str(error))
+    except BaseException as error:  # whatever ends it; it is raised again
+        cut(error, before)
+        raise
+    raise failure
 
 
 def libpq_options(given: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Self
 
 import psycopg
@@ -16,6 +17,7 @@ from sqlalchemy.engine import make_url
 from tilia_async import errors
 from tilia_async.ledger.failures import words
 from tilia_async.ledger.postgres_connections import address_of as libpq_address
+from tilia_async.postgres import opened
 from tilia_async.secret import Secret
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -53,11 +55,7 @@ def connection_to(url: Secret) -> type[Connection]:
         async def connect(cls, conninfo: str = "", **settings: Any) -> Self:  # settings of libpq are of any type
             del conninfo
             settings["prepare_threshold"] = None
-            try:
-                return await super().connect(address_of(url).reveal(), **settings)
-            except psycopg.Error as error:
-                failure = type(error)(str(error))
-            raise failure
+            return await opened(partial(super().connect, **settings), address_of(url))
 
     return Connected
 

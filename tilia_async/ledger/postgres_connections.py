@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tilia_async import postgres
-from tilia_async.postgres import CACHES, TIMES_IN_UTC, TimedConnection
+from tilia_async.postgres import CACHES, TIMES_IN_UTC, TimedConnection, opened
 from tilia_async.secret import Secret
 
 _STATEMENTS: Final = 100
@@ -123,14 +124,13 @@ class PostgresConnections:
         async with asyncio.timeout(self._seconds):
             try:
                 # A transaction is begun by _begin, not by a statement.
-                return await TimedConnection.connect(self._address().reveal(), autocommit=True, prepare_threshold=None)
+                connect = partial(TimedConnection.connect, autocommit=True, prepare_threshold=None)
+                return await opened(connect, self._address())
             except psycopg.Error as error:
-                failure = type(error)(str(error))
-                failure.__cause__ = _system_failure()
-                if failure.__cause__ is None:
-                    failure.add_note(_NOT_CONNECTED)
-        # Raised after the except clause: its frames hold the password, and would go along as its context.
-        raise failure
+                error.__cause__ = _system_failure()
+                if error.__cause__ is None:
+                    error.add_note(_NOT_CONNECTED)
+                raise
 
 
 def address_of(url: URL) -> Secret:

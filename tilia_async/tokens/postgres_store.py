@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, LiteralString, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,7 +15,7 @@ import attrs
 import psycopg
 from psycopg.rows import TupleRow
 
-from tilia_async.postgres import TimedConnection, address_of
+from tilia_async.postgres import TimedConnection, address_of, opened
 from tilia_async.secret import Secret, hide
 from tilia_async.settings_checks import checked_lease
 from tilia_async.text import readable
@@ -229,7 +230,7 @@ class PostgresTokenStore:
     async def _transaction(self) -> AsyncGenerator[_Transaction]:
         async with asyncio.timeout(_SECONDS):
             # A pooler keeps the server's connection for a transaction, and with it what is parsed in it.
-            connection = await TimedConnection.connect(_address_of(self._url).reveal(), prepare_threshold=None)
+            connection = await opened(partial(TimedConnection.connect, prepare_threshold=None), _address_of(self._url))
         connection.seconds = _SECONDS
         async with connection:
             yield psycopg.AsyncRawCursor(connection)
