@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar, cast
@@ -67,6 +68,9 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
 
     seconds: float | None = None
 
+    _loop: asyncio.AbstractEventLoop | None = None
+    _is_waiting = False
+
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ASYNC109 - psycopg's own
         """Wait until the server has answered.
 
@@ -75,10 +79,42 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
         """
         try:
             async with asyncio.timeout(self.seconds if timeout is None else timeout):
-                return await wait_async(gen, self.pgconn.socket, interval)
+                return await self._answered(gen, interval)
         except (asyncio.CancelledError, TimeoutError):
             await self._give_up()
             raise
+
+    def end(self) -> None:
+        """End it, from any thread, and wait for nothing.
+
+        A statement under way fails.
+        """
+        loop = self._loop
+        if loop is not None and loop.is_running() and loop is not _running_loop():
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._end)
+                return
+        self._end()
+
+    async def _answered(self, gen: PQGen[T], interval: float) -> T:
+        self._loop, self._is_waiting = asyncio.get_running_loop(), True
+        try:
+            return await wait_async(gen, self.pgconn.socket, interval)
+        finally:
+            self._is_waiting = False
+
+    def _end(self) -> None:
+        if not self._is_waiting or self._loop is None or self._loop.is_closed():
+            self.pgconn.finish()
+            return
+        # The loop still watches the descriptor, which a socket of somebody else would have next if it were closed here.
+        # Who waits hears the end of the connection, and closes it.
+        with contextlib.suppress(OSError, psycopg.Error):
+            same = socket.socket(fileno=self.pgconn.socket)
+            try:
+                same.shutdown(socket.SHUT_RDWR)
+            finally:
+                same.detach()
 
     async def _give_up(self) -> None:
         try:
@@ -109,6 +145,13 @@ async def opened(connect: Callable[[str], Awaitable[T]], address: Secret) -> T:
         cut(error, before)
         raise
     raise failure
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def libpq_options(given: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from time import monotonic
 
 import pytest
@@ -12,6 +15,8 @@ from support.relay import relayed
 from tilia_async import errors
 from tilia_async.config import Credentials
 from tilia_async.ledger import BlockLedger
+from tilia_async.ledger.database import Database
+from tilia_async.ledger.ledger import journal_of
 from tilia_async.secret import Secret
 from tilia_async.tokens import Identity, PostgresTokenStore
 
@@ -38,6 +43,47 @@ async def test_a_statement_that_is_not_answered_ends_at_the_server_and_leaves_no
             assert await rows(other, WAITING) == []
         assert await ledger.history("acct_1") == []
         assert len(await rows(other, OPEN)) == 1
+
+
+async def close_impatiently(database: Database) -> None:
+    closing = asyncio.create_task(database.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+
+
+async def abandon_elsewhere(database: Database) -> None:
+    await asyncio.to_thread(database.abandon)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", [close_impatiently, abandon_elsewhere])
+async def test_a_connection_that_is_ended_in_use_leaves_its_descriptor_to_nobody_and_tells_who_waits(
+    end: Callable[[Database], Awaitable[None]],
+) -> None:
+    async with new_database() as url, BlockLedger.open(url) as ledger, connected(url) as other:
+        await ledger.history("acct_1")
+        database = (await journal_of(ledger)).database
+        async with other.transaction():
+            await other.execute("LOCK TABLE tilia_block_records")
+            asked = asyncio.create_task(ledger.history("acct_1"))
+            async with asyncio.timeout(10):
+                while not await rows(other, WAITING):  # noqa: ASYNC110 - it is another process that waits
+                    await asyncio.sleep(0.01)
+            await end(database)
+            with ExitStack() as opened:
+                # One of so many has the descriptor, if it is free.
+                for _ in range(64):
+                    here, there = (opened.enter_context(each) for each in socket.socketpair())
+                    here.setblocking(False)
+                    receiving = asyncio.create_task(asyncio.get_running_loop().sock_recv(here, 1))
+                    await asyncio.sleep(0)
+                    there.send(b"x")
+                    assert await receiving == b"x"
+                async with asyncio.timeout(5):
+                    with pytest.raises(errors.LedgerError):
+                        await asked
 
 
 @pytest.mark.asyncio

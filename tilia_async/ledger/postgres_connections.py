@@ -95,7 +95,7 @@ class PostgresConnections:
     async def aclose(self) -> None:
         """Close the connections that are still there."""
         for connection in list(self._known):
-            await connection.close()
+            connection.end()
 
     def end(self) -> None:
         """End the connections that are still there.
@@ -106,7 +106,7 @@ class PostgresConnections:
             _inherited.extend(self._known)
             return
         for connection in list(self._known):
-            connection.pgconn.finish()
+            connection.end()
 
     def _connect(self, dialect: _Dialect, _record: object, _arguments: object, _settings: object) -> _Adapted:
         return dialect.loaded_dbapi.connect(async_creator_fn=self._connection)
