@@ -10,7 +10,7 @@ import contextlib
 import re
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote
 
@@ -55,6 +55,9 @@ _HOST_AND_PORT: Final = re.compile(
 _CANCEL_SECONDS: Final = 0.5
 """Seconds for the server to cancel a statement."""
 
+_IDLE: Final = (pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
+"""States in which no statement is under way."""
+
 
 class TimedConnection(psycopg.AsyncConnection[TupleRow]):
     """A connection that does not wait for ever.
@@ -77,12 +80,32 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
         Raises:
             TimeoutError: it has not.
         """
+        if timeout is not None:
+            # What may as well not come has psycopg's own end.
+            return await super().wait(gen, interval, timeout)
         try:
-            async with asyncio.timeout(self.seconds if timeout is None else timeout):
+            async with asyncio.timeout(self.seconds):
                 return await self._answered(gen, interval)
         except (asyncio.CancelledError, TimeoutError):
-            await self._give_up()
+            # Who waits for notifications goes on with the connection.
+            if self.pgconn.transaction_status not in _IDLE:
+                await self._give_up()
             raise
+
+    async def notifies(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - psycopg's own
+        stop_after: int | None = None,
+    ) -> AsyncGenerator[psycopg.Notify]:
+        """Yield notifications, however long they take to come."""
+        seconds, self.seconds = self.seconds, None
+        try:
+            async with contextlib.aclosing(super().notifies(timeout=timeout, stop_after=stop_after)) as coming:
+                async for each in coming:
+                    yield each
+        finally:
+            self.seconds = seconds
 
     def end(self) -> None:
         """End it, from any thread, and wait for nothing.

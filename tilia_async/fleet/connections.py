@@ -17,13 +17,16 @@ from sqlalchemy.engine import make_url
 from tilia_async import errors
 from tilia_async.ledger.failures import words
 from tilia_async.ledger.postgres_connections import address_of as libpq_address
-from tilia_async.postgres import opened
+from tilia_async.postgres import TimedConnection, opened
 from tilia_async.secret import Secret
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
 CONNECT_SECONDS: Final = 30
 """Seconds that connecting may take."""
+
+STATEMENT_SECONDS: Final = 30.0
+"""Seconds that a statement may take."""
 
 
 def address_of(url: Secret) -> Secret:
@@ -33,29 +36,34 @@ def address_of(url: Secret) -> Secret:
 
 
 @asynccontextmanager
-async def connected(url: Secret) -> AsyncGenerator[Connection]:
+async def connected(url: Secret, seconds: float | None = STATEMENT_SECONDS) -> AsyncGenerator[Connection]:
     """Open a connection for one piece of work.
+
+    Args:
+        seconds: how long a statement may take; None: as long as it takes.
 
     Raises:
         LedgerError: the database cannot be reached, or refuses what is asked of it.
     """
-    async with told(), await connection_to(url).connect(autocommit=True) as connection:
+    async with told(), await connection_to(url, seconds).connect(autocommit=True) as connection:
         yield connection
 
 
-def connection_to(url: Secret) -> type[Connection]:
+def connection_to(url: Secret, seconds: float | None = STATEMENT_SECONDS) -> type[Connection]:
     """Return the class of connections to one database.
 
     They know their address, so that no pool has the password, nor the frames of a failure. No statement is prepared:
     behind a pooler in transaction mode it would be another connection's.
     """
 
-    class Connected(psycopg.AsyncConnection[TupleRow]):
+    class Connected(TimedConnection):
         @classmethod
         async def connect(cls, conninfo: str = "", **settings: Any) -> Self:  # settings of libpq are of any type
             del conninfo
             settings["prepare_threshold"] = None
-            return await opened(partial(super().connect, **settings), address_of(url))
+            connection = await opened(partial(super().connect, **settings), address_of(url))
+            connection.seconds = seconds
+            return connection
 
     return Connected
 
@@ -65,7 +73,7 @@ async def told() -> AsyncGenerator[None]:
     """Raise the failures of the driver as a LedgerError."""
     try:
         yield
-    except psycopg.Error as error:
+    except (psycopg.Error, TimeoutError) as error:
         why = words(error)
     else:
         return

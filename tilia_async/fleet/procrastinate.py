@@ -235,7 +235,7 @@ class Procrastinate:
                     except UniqueViolation:
                         # It waits to be delivered already.
                         await manager.finish_job(job, Status.FAILED, delete_job=True)
-            except (ConnectorException, psycopg.Error) as error:
+            except (ConnectorException, psycopg.Error, TimeoutError) as error:
                 # Somebody else may have done it, or the database is away.
                 _log.debug("batches of dead workers were not delivered again: %s", error)
 

@@ -242,7 +242,8 @@ class Fleet:
             await self._make_shared(database)
         ledger = self._required_ledger()
         try:
-            async with connected(url_of(ledger)) as connection:
+            # A list of accounts may be long.
+            async with connected(url_of(ledger), seconds=None) as connection:
                 plan = Plan(connection, engine, job, ledger.lease)
                 await plan.begin()
                 try:
