@@ -67,9 +67,11 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
 
     Attributes:
         seconds: how long; None: as long as it takes.
+        is_used: it has done something already.
     """
 
     seconds: float | None = None
+    is_used: bool = False
 
     _loop: asyncio.AbstractEventLoop | None = None
     _is_waiting = False

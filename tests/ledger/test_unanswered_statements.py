@@ -92,6 +92,15 @@ async def test_the_end_of_a_loop_waits_for_no_server_that_says_nothing() -> None
         assert await asyncio.to_thread(seconds_to_end, url) < 5
 
 
+@pytest.mark.asyncio
+async def test_a_new_connection_on_which_no_transaction_begins_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with new_database() as url:
+        # So refuses a pooler, which lets in whoever comes, for a server that is down.
+        monkeypatch.setattr("tilia_async.ledger.postgres_connections._BEGIN", "BEGIN NOTHING")
+        with pytest.raises(errors.LedgerError, match='syntax error at or near "NOTHING"'):
+            await BlockLedger.open(f"{url}?statement_cache_size=0").history("acct_1")
+
+
 def seconds_to_end(url: str) -> float:
     """End a loop while a statement is under way."""
     with relayed(url) as relay:

@@ -167,12 +167,18 @@ def _begin(adapted: _Adapted, _record: object, _proxy: object) -> None:
     That checks the connection, too: servers end those that are idle. It is one exchange, by the simple protocol.
 
     Raises:
-        DisconnectionError: it cannot be used; SQLAlchemy opens another.
+        DisconnectionError: it can no longer be used; SQLAlchemy opens another.
+        psycopg.Error: one that was opened a moment ago cannot be used; nor could another.
+        OSError: the same.
     """
+    connection = adapted.driver_connection
     try:
         adapted.run_async(_ask)
     except (OSError, psycopg.Error) as error:
+        if not connection.is_used:
+            raise
         raise DisconnectionError(str(error)) from None
+    connection.is_used = True
 
 
 async def _ask(connection: TimedConnection) -> None:
