@@ -143,9 +143,11 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
 
     async def _give_up(self) -> None:
         try:
-            with contextlib.suppress(TimeoutError, psycopg.Error):
-                async with asyncio.timeout(_CANCEL_SECONDS):
-                    await self.cancel_safe(timeout=_CANCEL_SECONDS)
+            # Before libpq 17 it blocks, in a thread that nothing ends; the server then finds out by itself.
+            if psycopg.capabilities.has_cancel_safe():
+                with contextlib.suppress(TimeoutError, psycopg.Error):
+                    async with asyncio.timeout(_CANCEL_SECONDS):
+                        await self.cancel_safe(timeout=_CANCEL_SECONDS)
         finally:
             self.pgconn.finish()
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from time import monotonic
 
 import pytest
+from psycopg import Capabilities
 from support.postgres import connected, new_database, rows
 from support.relay import relayed
 
@@ -17,6 +18,7 @@ from tilia_async.config import Credentials
 from tilia_async.ledger import BlockLedger
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.ledger import journal_of
+from tilia_async.postgres import TimedConnection
 from tilia_async.secret import Secret
 from tilia_async.tokens import Identity, PostgresTokenStore
 
@@ -99,6 +101,26 @@ async def test_a_new_connection_on_which_no_transaction_begins_says_why(monkeypa
         monkeypatch.setattr("tilia_async.ledger.postgres_connections._BEGIN", "BEGIN NOTHING")
         with pytest.raises(errors.LedgerError, match='syntax error at or near "NOTHING"'):
             await BlockLedger.open(f"{url}?statement_cache_size=0").history("acct_1")
+
+
+@pytest.mark.asyncio
+async def test_a_libpq_that_can_only_block_is_asked_for_no_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[TimedConnection] = []
+
+    def cannot(_: Capabilities) -> bool:
+        return False
+
+    monkeypatch.setattr(Capabilities, "has_cancel_safe", cannot)
+    monkeypatch.setattr(TimedConnection, "cancel", asked.append)
+    async with new_database() as url:
+        with relayed(url) as relay:
+            connection = await TimedConnection.connect(relay.url, autocommit=True)
+            connection.seconds = 0.2
+            relay.is_silent = True
+            with pytest.raises(TimeoutError):
+                await connection.execute("SELECT 1")
+            assert connection.closed
+    assert asked == []
 
 
 def seconds_to_end(url: str) -> float:
