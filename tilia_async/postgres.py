@@ -63,7 +63,7 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
     """A connection that does not wait for ever.
 
     A statement that is not answered in time, or whose caller is cancelled, is cancelled at the server, too. psycopg
-    alone would go on waiting for what comes of that; here the connection is closed, whatever comes of it.
+    alone would wait ten seconds for what comes of that; here the connection is closed if nothing comes in half a one.
 
     Attributes:
         seconds: how long; None: as long as it takes.
@@ -91,7 +91,7 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
         except (asyncio.CancelledError, TimeoutError):
             # Who waits for notifications goes on with the connection.
             if self.pgconn.transaction_status not in _IDLE:
-                await self._give_up()
+                await self._give_up(gen, interval)
             raise
 
     async def notifies(
@@ -141,15 +141,23 @@ class TimedConnection(psycopg.AsyncConnection[TupleRow]):
             finally:
                 same.detach()
 
-    async def _give_up(self) -> None:
+    async def _give_up(self, gen: PQGen[object], interval: float) -> None:
+        is_over = False
         try:
             # Before libpq 17 it blocks, in a thread that nothing ends; the server then finds out by itself.
             if psycopg.capabilities.has_cancel_safe():
-                with contextlib.suppress(TimeoutError, psycopg.Error):
-                    async with asyncio.timeout(_CANCEL_SECONDS):
-                        await self.cancel_safe(timeout=_CANCEL_SECONDS)
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    await self.cancel_safe(timeout=_CANCEL_SECONDS)
+                    await self._answered(gen, interval)
+                is_over = True
+        except psycopg.errors.QueryCanceled:
+            is_over = True
+        except (TimeoutError, psycopg.Error):
+            # It is closed below.
+            pass
         finally:
-            self.pgconn.finish()
+            if not is_over:
+                self.pgconn.finish()
 
 
 async def opened(connect: Callable[[str], Awaitable[T]], address: Secret) -> T:

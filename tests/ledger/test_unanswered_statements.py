@@ -152,3 +152,14 @@ async def test_a_store_that_is_given_up_waits_for_no_server_that_says_nothing() 
             with pytest.raises(ConnectionError, match="TimeoutError"):
                 await store.load(mine)
             assert monotonic() - began < 4
+
+
+@pytest.mark.asyncio
+async def test_a_statement_that_is_cancelled_in_time_leaves_its_connection_usable() -> None:
+    async with new_database() as url:
+        connection = await TimedConnection.connect(url, autocommit=True)
+        connection.seconds = 0.2
+        async with connection:
+            with pytest.raises(TimeoutError):
+                await connection.execute("SELECT pg_sleep(20)")
+            assert await rows(connection, "SELECT 1") == [(1,)]
