@@ -105,7 +105,7 @@ def across_the_border(url: str, accounts: int, rounds: int) -> dict[str, list[To
         programme: dict[str, Callable[[], Took]] = {
             "call": lambda: repeated(lambda: tilia.accounts.get(ACCOUNT_ID), accounts // 4),
             "sync": lambda: timed(drained, accounts),
-            "async": lambda: timed(lambda: lease.run(drained_inside()), accounts),
+            "async": lambda: timed(lambda: lease.run(drained_inside), accounts),
         }
         for work in programme.values():
             work()

@@ -127,7 +127,7 @@ def of_the_border(opened: ExitStack, url: str, effort: float) -> Programme:
             pass
 
     return {
-        CROSSING: functools.partial(repeated, lambda: lease.run(nothing()), crossings),
+        CROSSING: functools.partial(repeated, lambda: lease.run(nothing), crossings),
         ITEM: functools.partial(timed, all_items, items),
     }
 
