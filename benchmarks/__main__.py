@@ -44,7 +44,9 @@ def main() -> int:
     if options.put and options.sections and not options.quick:
         page = report.RESULTS.read_text(encoding="utf-8")
         report.RESULTS.write_text(report.put(page, found, verdicts), encoding="utf-8")
-    if not options.sections:
+        if plot.is_whole(series):
+            plot.draw(series, report.PLOT)
+    if summary.is_whole(series):
         console.print("\nFor the README:\n")
         # As it is: what rich makes of brackets and long lines is for people.
         print(summary.part("\n".join(summary.lines(series))))

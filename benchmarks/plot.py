@@ -27,6 +27,14 @@ def draw(series: Mapping[str, Sequence[float]], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
 
 
+def is_whole(series: Mapping[str, Sequence[float]]) -> bool:
+    """Return True if all is measured that it shows."""
+    first = (growth.series_name(contender, growth.IN_FLIGHT[0]) for contender in growth.CONTENDERS)
+    return any(name in series for name in first) and any(
+        map(series.__contains__, map(calls.series_name, calls.GETTING))
+    )
+
+
 def draw_calls(axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
     costs = {
         contender: median(series[calls.series_name(contender)])

@@ -40,12 +40,18 @@ def write(sections: Sequence[Section], verdicts: Sequence[Verdict], machine: Seq
 
 
 def put(page: str, sections: Sequence[Section], verdicts: Sequence[Verdict]) -> str:
-    """Put sections of a run of their own, and their budgets, among the results of all."""
+    """Put sections of a run of their own, and their budgets, among the results of all.
+
+    The tables at the head are made anew if all was measured that they compare.
+    """
+    series = {name: values for section in sections for name, values in section.series.items()}
     head, *parts = page.split("\n## ")
     found = {part.partition("\n")[0]: part.strip() for part in parts}
     judged = {line(cells).partition(" | ")[0]: line(cells) for cells in of_budgets(verdicts).rows}
     table = {row.partition(" | ")[0]: row for row in found["Budgets"].splitlines()}
     found["Budgets"] = "\n".join({**table, **judged}.values())
+    if summary.is_whole(series):
+        found["In short"] = "\n".join(summary.lines(series)).removeprefix("## ").strip()
     for section in sections:
         apart = attrs.evolve(section, notes=("measured in a run of its own", *section.notes))
         found[section.title] = "\n".join(of_section(apart))

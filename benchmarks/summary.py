@@ -116,6 +116,12 @@ def lines(series: Series) -> Iterator[str]:
         yield ""
 
 
+def is_whole(series: Series) -> bool:
+    """Return True if all is measured that the tables compare."""
+    wanted = {calls.series_name(by_hand) for by_hand in (Contender(BY_HAND, "asyncio", way) for way in calls.KINDS)}
+    return wanted | {f"sync: {sync.BASE}"} <= series.keys()
+
+
 def part(page: str) -> str:
     """Cut the tables out of the page."""
     _, _, after = page.partition(f"{HEADING}\n\n")
