@@ -246,10 +246,12 @@ async def forbid(_tilia: ScriptedTilia, _account_id: str) -> Reply:
 
 
 async def test_the_farewell_remembers_what_is_in_doubt_and_not_in_flight(
-    ledger: BlockLedger, served: BlockingTilia
+    ledger: BlockLedger, served: BlockingTilia, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lost answer, and the job is cancelled while the account waits for its next attempt."""
     served.after = in_turn(DROPPED)
+    # A wait is drawn, and may be next to nothing.
+    monkeypatch.setattr("random.random", lambda: 1.0)
     patient = RetryPolicy(attempts=3, initial=30.0, maximum=60.0)
     async with hostile_server(served.serve) as server:
         async with client_of(server.template, ledger=ledger, retry=patient) as tilia:
