@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, for ledger and token store.
+"""Connections to PostgreSQL, for ledger, fleet and token store.
 
 The options of a URL as libpq takes them, and connections that do not wait for ever. It needs the extra ``postgres``.
 """
