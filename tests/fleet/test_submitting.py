@@ -255,3 +255,13 @@ async def test_the_settings_of_the_database_for_times_do_not_matter(
             await owner.execute(f"ALTER DATABASE {name} RESET ALL".encode())
     assert status.started_at is not None
     assert status.started_at.utcoffset() == timedelta(0)
+
+
+async def test_a_submission_waits_for_no_lock_for_ever(fleet: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fleet.tilia.fleet.install()
+    monkeypatch.setattr("tilia_async.fleet.connections.SUBMIT_SECONDS", 0.5)
+    async with postgres.connected(fleet.url) as other, other.transaction():
+        await other.execute("LOCK TABLE tilia_bulk_jobs IN EXCLUSIVE MODE")
+        with pytest.raises(errors.LedgerError, match="nothing was heard in time"):
+            await fleet.tilia.fleet.submit(["acct_1"], job_id="wave")
+    assert (await fleet.tilia.fleet.submit(["acct_1"], job_id="wave")).total == 1

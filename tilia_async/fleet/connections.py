@@ -28,6 +28,12 @@ CONNECT_SECONDS: Final = 30
 STATEMENT_SECONDS: Final = 30.0
 """Seconds that a statement may take."""
 
+SUBMIT_SECONDS: Final = 300.0
+"""Seconds that a statement of a submission may take.
+
+One enters up to 100,000 accounts.
+"""
+
 
 def address_of(url: Secret) -> Secret:
     """Return the address of a database as libpq has it."""
@@ -36,11 +42,11 @@ def address_of(url: Secret) -> Secret:
 
 
 @asynccontextmanager
-async def connected(url: Secret, seconds: float | None = STATEMENT_SECONDS) -> AsyncGenerator[Connection]:
+async def connected(url: Secret, seconds: float = STATEMENT_SECONDS) -> AsyncGenerator[Connection]:
     """Open a connection for one piece of work.
 
     Args:
-        seconds: how long a statement may take; None: as long as it takes.
+        seconds: how long a statement may take.
 
     Raises:
         LedgerError: the database cannot be reached, or refuses what is asked of it.
@@ -49,7 +55,7 @@ async def connected(url: Secret, seconds: float | None = STATEMENT_SECONDS) -> A
         yield connection
 
 
-def connection_to(url: Secret, seconds: float | None = STATEMENT_SECONDS) -> type[Connection]:
+def connection_to(url: Secret, seconds: float = STATEMENT_SECONDS) -> type[Connection]:
     """Return the class of connections to one database.
 
     They know their address, so that no pool has the password, nor the frames of a failure. No statement is prepared:

@@ -224,7 +224,7 @@ class Fleet:
         intent = Intent(chosen, reason, actor, review_at, job_id)
         refuse("fleet.submit", intent.problems())
         database, engine = await self._opened()
-        from tilia_async.fleet.connections import connected  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet import connections  # noqa: PLC0415 - needs the extra
         from tilia_async.fleet.planning import Plan, UnreadableError  # noqa: PLC0415 - needs the extra
         from tilia_async.ledger.jobs import JobDefinition  # noqa: PLC0415 - needs the extra
 
@@ -242,8 +242,7 @@ class Fleet:
             await self._make_shared(database)
         ledger = self._required_ledger()
         try:
-            # A list of accounts may be long.
-            async with connected(url_of(ledger), seconds=None) as connection:
+            async with connections.connected(url_of(ledger), connections.SUBMIT_SECONDS) as connection:
                 plan = Plan(connection, engine, job, ledger.lease)
                 await plan.begin()
                 try:
