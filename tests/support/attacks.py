@@ -20,7 +20,7 @@ from typing import Final
 
 import attrs
 
-from support.processor import waited_for_processor
+from support.machine_lag import waited_for_processor
 from tilia_async import Limits, RequestOptions, RetryPolicy, TiliaClient, errors
 from tilia_async.api import OPERATIONS
 from tilia_async.tokens import TokenCache

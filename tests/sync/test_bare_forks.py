@@ -142,7 +142,7 @@ def test_a_token_that_is_on_its_way_in_the_parent_is_not_waited_for_in_the_child
         + """
 with serving as sandbox, connect(sandbox, timeout=8) as tilia:
     tilia.payment_methods.list("a")
-    sandbox.faults.add("auth.token", Fault.LATENCY, seconds=2)
+    sandbox.faults.add("auth.token", Fault.LATENCY, seconds=3)
     seen = len(sandbox.requests)
     thread = threading.Thread(target=tilia.access_token, args=(["search_accounts"],))
     thread.start()
@@ -151,7 +151,7 @@ with serving as sandbox, connect(sandbox, timeout=8) as tilia:
     if (child := fork()) == 0:
         started = time.monotonic()
         tilia.access_token(["search_accounts"])
-        os._exit(7 if time.monotonic() - started < 1.5 else 1)
+        os._exit(7 if time.monotonic() - started < 2.5 else 1)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     thread.join()
 """
