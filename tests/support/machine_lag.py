@@ -20,7 +20,9 @@ BEAT = 0.005
 
 @attrs.define
 class Lag:
-    """Seconds in which this process waited for a processor, or for a disk.
+    """Time for which this process waited.
+
+    For a processor, or for a disk.
 
     Attributes:
         seconds: without those that its own threads have computed: what they hold up is no fault of the machine.
@@ -31,10 +33,11 @@ class Lag:
 
 @contextmanager
 def machine_lag() -> Iterator[Lag]:
-    """Measure the lag of all that is done inside; told at its end.
+    """Measure the lag of all that is done inside.
 
-    Linux tells how long each thread waited for a processor, and how long anything waited for a disk. Elsewhere a thread
-    that sleeps and looks how late it wakes tells a part of it: the more a thread has to do, the later it gets its turn.
+    It is told at the end. Linux tells how long each thread waited for a processor, and how long anything waited for a
+    disk. Elsewhere a thread that sleeps and looks how late it wakes tells a part of it: the more a thread has to do, the
+    later it gets its turn.
     """
     lag, late, over = Lag(), Lag(), Event()
 
@@ -61,7 +64,10 @@ def machine_lag() -> Iterator[Lag]:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Hold what is done inside to a time, less what the machine took from it."""
+    """Hold what is done inside to a time.
+
+    Less what the machine took from it.
+    """
     with machine_lag() as lag:
         began = time.monotonic()
         yield
@@ -78,7 +84,7 @@ def waited_for_processor() -> float:
 
 
 def _processor_waits() -> dict[str, float]:
-    """Return the waits of each thread that lives, by its number."""
+    """Return the waits of each thread, by its number."""
     return {each.name: _wait_in(each / "schedstat") for each in Path("/proc/self/task").glob("*")}
 
 
@@ -91,7 +97,10 @@ def _wait_in(schedstat: Path) -> float:
 
 
 def _disk_wait() -> float:
-    """Return the seconds in which anything of this machine waited for a disk."""
+    """Return the seconds that tasks waited for disks.
+
+    Any of this machine.
+    """
     try:
         told = re.search(r"^some .*total=(\d+)", Path("/proc/pressure/io").read_text(), re.MULTILINE)
     except OSError:
