@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 from redis.asyncio import Redis
 from support.commands import TILIA, blocks, environment, run
@@ -176,6 +177,49 @@ def test_a_budget_that_is_none_is_told_without_its_password(
 ) -> None:
     option = () if is_set else ("--budget", url)
     done = run({**shared, "TILIA_BUDGET": url if is_set else ""}, "fleet", "work", "--until-idle", *option)
+    assert (done.exit_code, why in done.stderr) == (status, True), done.output
+    assert "hunter-two" not in done.output
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_tables_of_tokens_are_made_where_they_are_to_lie(shared: Settings, given: bool) -> None:
+    url = shared["TILIA_LEDGER"]
+    told({**shared, "TILIA_TOKENS": url if given else ""}, "install")
+    with psycopg.connect(url) as database:
+        (found,) = database.execute("SELECT to_regclass('tilia_tokens') IS NOT NULL").fetchone() or ()
+    assert found is given
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+def test_workers_share_a_token(shared: Settings, served: tilia_sync.Sandbox, file: Path, kind: str) -> None:
+    """In processes of their own: within one, clients share their tokens anyway."""
+    url = {"postgresql": shared["TILIA_LEDGER"], "redis": SERVER}[kind]
+    before = len(served.requests)
+    for turn, option in enumerate([("--tokens", url), ("--tokens", "")]):
+        told(shared, "submit", str(file), "--reason", "fraud", "--job", f"wave {turn}")
+        settings = environment({**shared, "TILIA_TOKENS": url if turn else "redis://127.0.0.1:1/0"})
+        worker = [*TILIA, "fleet", "work", "--until-idle", *option]
+        done = subprocess.run(worker, env=settings, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "working; SIGTERM or Ctrl-C ends it\n")
+    assert blocks(served) == 24
+    assert sum(request.operation == "auth.token" for request in served.requests[before:]) == 1
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+@pytest.mark.parametrize(
+    ("url", "status", "why"),
+    [
+        ("mysql://ops:hunter-two@127.0.0.1/x", 2, "redis://"),
+        ("postgres://ops:hunter-two@[/x", 2, "postgresql://"),
+        # A store that is not to be reached costs the worker nothing but a question of its own.
+        ("redis://ops:hunter-two@127.0.0.1:1/0", 0, "working"),
+    ],
+)
+def test_a_store_of_tokens_that_is_none_is_told_without_its_password(
+    shared: Settings, url: str, status: int, why: str, is_set: bool
+) -> None:
+    option = () if is_set else ("--tokens", url)
+    done = run({**shared, "TILIA_TOKENS": url if is_set else ""}, "fleet", "work", "--until-idle", *option)
     assert (done.exit_code, why in done.stderr) == (status, True), done.output
     assert "hunter-two" not in done.output
 

@@ -25,6 +25,7 @@ from tilia_async.cli.datetimes import moment
 from tilia_async.cli.failure import ExitStatus
 from tilia_async.cli.fleet_budget import budget_option
 from tilia_async.cli.fleet_status import fields_of, is_all_done, watch, worker_rows
+from tilia_async.cli.fleet_tokens import tokens_option
 from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.cli.network import Network
 from tilia_async.cli.options import actor_option, existing_ledger_option, json_option, network_options
@@ -38,6 +39,7 @@ from tilia_async.ledger.intent import new_job_name
 
 if TYPE_CHECKING:
     from tilia_async.fleet import RedisBudget
+    from tilia_async.tokens import TokenCache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,13 +80,14 @@ def _shared(command: Callable[Concatenate[Network, LedgerLocation, P], R]) -> Ca
 
 @fleet.command()
 @json_option
+@tokens_option
 @_shared
-def install(network: Network, ledger: LedgerLocation, *, as_json: bool) -> None:
+def install(network: Network, ledger: LedgerLocation, *, as_json: bool, tokens: TokenCache | None) -> None:
     """Make the fleet's tables in the ledger's database.
 
-    submit and work do so by themselves, if the user of the ledger's URL may make tables.
+    And those of the tokens in theirs. submit and work do so by themselves, if the user of the URLs may make tables.
     """
-    made = network.ask(lambda tilia: tilia.fleet.install(), ledger)
+    made = network.ask(lambda tilia: tilia.fleet.install(), ledger, tokens)
     if as_json:
         show_fields({"installed": made}, as_json=True)
     else:
@@ -155,9 +158,16 @@ def submit(
 @concurrency_option
 @click.option("--until-idle", is_flag=True, help="Leave as soon as no job runs.")
 @budget_option
+@tokens_option
 @_shared
 def work(
-    network: Network, ledger: LedgerLocation, *, concurrency: int, until_idle: bool, budget: RedisBudget | None
+    network: Network,
+    ledger: LedgerLocation,
+    *,
+    concurrency: int,
+    until_idle: bool,
+    budget: RedisBudget | None,
+    tokens: TokenCache | None,
 ) -> None:
     """Be a worker until SIGTERM or Ctrl-C.
 
@@ -169,7 +179,7 @@ def work(
     async def do() -> None:
         async with (
             BlockLedger.open(ledger.url) as record,
-            network.client(ledger=record, limits=limits) as tilia,
+            network.client(ledger=record, limits=limits, token_cache=tokens) as tilia,
         ):
             shared = tilia.fleet if budget is None else tilia.fleet.with_budget(budget)
             complain("working; SIGTERM or Ctrl-C ends it")

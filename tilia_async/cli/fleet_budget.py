@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.failure import CommandError, ExitStatus
+from tilia_async.cli.shared_place import shared_place
 from tilia_async.secret import Secret
 
 if TYPE_CHECKING:
@@ -25,11 +25,9 @@ def _budget(ctx: click.Context, param: click.Parameter, value: Secret | None) ->
         CommandError: the library for Redis is not installed.
     """
     del param
-    # A script gives an empty option for a variable of its own that is not set.
-    given = value.reveal().strip() if value is not None else ""
-    url = Secret(given or os.environ.get(BUDGET_VARIABLE, "").strip())
+    url = shared_place(value, BUDGET_VARIABLE)
     # A shell that completes a word has not been told everything yet.
-    if ctx.resilient_parsing or not url.reveal():
+    if ctx.resilient_parsing or url is None:
         return None
     try:
         from tilia_async.fleet import RedisBudget  # noqa: PLC0415 - needs the extra

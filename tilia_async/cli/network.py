@@ -19,6 +19,7 @@ from tilia_async.cli.ledger_location import LedgerLocation
 from tilia_async.client import ClientSettings, TiliaClient
 from tilia_async.ledger import BlockLedger
 from tilia_async.secret import Secret
+from tilia_async.tokens import TokenCache
 
 T = TypeVar("T")
 
@@ -64,7 +65,12 @@ class Network:
         settings["trust_env"] = not self.has_own_proxy
         return TiliaClient.from_env(proxy=self.proxy, **settings)
 
-    def ask(self, question: Callable[[TiliaClient], Awaitable[T]], place: LedgerLocation | None = None) -> T:
+    def ask(
+        self,
+        question: Callable[[TiliaClient], Awaitable[T]],
+        place: LedgerLocation | None = None,
+        tokens: TokenCache | None = None,
+    ) -> T:
         """Put one question to Tilia, and return the answer.
 
         What it blocks or unblocks is recorded in the ledger, if there is one.
@@ -72,7 +78,7 @@ class Network:
 
         async def asked() -> T:
             record = None if place is None else BlockLedger.open(place.url)
-            async with record or nullcontext(), self.client(ledger=record) as tilia:
+            async with record or nullcontext(), self.client(ledger=record, token_cache=tokens) as tilia:
                 return await question(tilia)
 
         return asyncio.run(asked())
