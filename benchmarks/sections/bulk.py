@@ -18,6 +18,7 @@ from benchmarks.section import Section, Table
 from benchmarks.stage import Stage, turns
 from benchmarks.timing import Took, median_ratio, repeated, timed, timed_async
 from tilia_async import Limits, RetryPolicy, TiliaClient
+from tilia_async.bulk import BulkOutcome
 from tilia_async.bulk.job import Job
 from tilia_async.bulk.run import Run
 from tilia_async.ledger import BlockLedger
@@ -120,18 +121,18 @@ def peak(accounts: int) -> float:
 
     def ids() -> Iterator[str]:
         for number in range(accounts):
-            yield f"acct_{number:032d}"
+            yield f"acct_{number:020d}"
 
     async def send(_account_id: str, _watch: TokenWatch) -> None:
         await asyncio.sleep(0)
 
     async def block() -> int:
         job = Job("block", "accounts.block", send, RetryPolicy(), IN_FLIGHT, "benchmark")
-        return (await Run(job, ids()).run()).total
+        return (await Run(job, ids()).run()).counts[BulkOutcome.DONE]
 
     gc.collect()
     if asyncio.run(block()) != accounts:
-        raise RuntimeError("accounts are missing")
+        raise RuntimeError("not all accounts are done")
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kib / 1024 / (1024 if sys.platform == "darwin" else 1)
 
