@@ -184,10 +184,12 @@ with serving as sandbox, ledger, connect(sandbox, timeout=5, ledger=ledger) as t
 
 UWSGI = """
 import os
+import time
 from tilia_sync import TiliaClient
 
 tilia = TiliaClient.from_env(timeout=5)
 preloaded = tilia.payment_methods.list("a")  # the master has a loop, a token and a connection
+time.sleep(0.3)  # the loop's thread rests: uWSGI forks while any thread may have the interpreter, and its child has none
 
 def application(environ, start_response):
     found = tilia.payment_methods.list("a")

@@ -1,4 +1,4 @@
-"""The URL of a place that the workers of a fleet share."""
+"""The URL of a place that workers share."""
 
 from __future__ import annotations
 
