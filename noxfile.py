@@ -290,6 +290,8 @@ def types(session: nox.Session) -> None:
     python = interpreter_of(session)
     session.run("mypy")
     session.run("mypy", "tests/typing")
+    # The peers that are measured are not installed here.
+    session.run("mypy", "-p", "benchmarks", "--ignore-missing-imports", "--no-warn-unused-ignores")
     session.run("pyright", "--pythonpath", python)
     # Elsewhere, so that the installed packages are looked at, and not the working tree.
     session.chdir(session.create_tmp())

@@ -86,14 +86,18 @@ class SimulatedRedis:
     def __init__(self) -> None:
         self._kept: str | None = None
 
-    async def eval(self, script: str, _keys: int, _name: str, *values: str | int) -> object:
+    async def eval(self, script: str, numkeys: int, /, *keys_and_args: str | int) -> object:
         await asyncio.sleep(STORE_SECONDS * random.uniform(0.2, 0.5))
         if "SET" not in script:
             return str(asyncio.get_running_loop().time()), self._kept
-        if values[0] != (self._kept or ""):
+        expected, new = keys_and_args[numkeys : numkeys + 2]
+        if expected != (self._kept or ""):
             return 0
-        self._kept = str(values[1])
+        self._kept = str(new)
         return 1
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
 
 
 class RedisBudgetSimulated(OpenRedisBudget):

@@ -7,6 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import cast
 
 import attrs
 
@@ -79,8 +80,10 @@ class Answers(asyncio.Protocol):
     issued = 0
     waiting = Waiting()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
         self.received = b""
 
     def data_received(self, data: bytes) -> None:

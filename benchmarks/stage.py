@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 
@@ -21,6 +21,7 @@ from benchmarks.open_files import allow_many_open_files
 from benchmarks.server import Server, running_server
 from benchmarks.timing import Took, timed_async
 
+Way: TypeAlias = Literal["contender", "posting"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Contender:
 
     module: str
     loop: Loop
-    way: Literal["contender", "posting"] = "contender"
+    way: Way = "contender"
 
     def __str__(self) -> str:
         return f"{self.module}, {self.loop}"

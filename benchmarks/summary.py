@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.section import Table
@@ -87,8 +88,12 @@ def of_sync(series: Series) -> Table:
         for name in sync.CLIENTS
         if f"sync: {name}" in series and name != "raw_socket_sync"
     }
-    ordered = sorted(rates, key=lambda name: -rates[name][0])
-    fastest = [max((name for name in rates if name != sync.OURS), key=lambda name, n=n: rates[name][n]) for n in (0, 1)]
+
+    def place(threads: int, name: str) -> float:
+        return rates[name][threads]
+
+    ordered = sorted(rates, key=partial(place, 0), reverse=True)
+    fastest = [max((name for name in rates if name != sync.OURS), key=partial(place, n)) for n in (0, 1)]
     beside = (f"{rates[sync.OURS][n] / rates[name][n]:.2f} ({name})" for n, name in enumerate(fastest))
     return Table(
         (f"synchronous calls a second, × {sync.BASE}", "one thread", f"{sync.THREADS} threads"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 from urllib.parse import urlsplit
 
 from benchmarks.answers import ACCOUNT_PATH, ANSWER, TOKEN_TEXT
@@ -16,8 +17,10 @@ REQUEST = f"GET {ACCOUNT_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bea
 class Lane(asyncio.Protocol):
     """A connection that asks again as soon as it is answered."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
         self.missing = 0
 
     def run(self, calls: int) -> asyncio.Future[None]:
@@ -43,11 +46,12 @@ class Lane(asyncio.Protocol):
 @asynccontextmanager
 async def contender(url: str) -> AsyncIterator[Load]:
     parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 0
     lanes: list[Lane] = []
 
     async def load(in_flight: int, calls: int) -> None:
         while len(lanes) < in_flight:
-            _, lane = await asyncio.get_running_loop().create_connection(Lane, parts.hostname, parts.port)
+            _, lane = await asyncio.get_running_loop().create_connection(Lane, host, port)
             lanes.append(lane)
         await asyncio.gather(*(lane.run(share) for lane, share in zip(lanes, shares(in_flight, calls), strict=False)))
 

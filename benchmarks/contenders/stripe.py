@@ -17,4 +17,4 @@ async def contender(url: str) -> AsyncIterator[Load]:
     try:
         yield in_lanes(lambda: client.v1.customers.retrieve_async("cus_benchmark"))
     finally:
-        await http.close_async()
+        await http.close_async()  # type: ignore[no-untyped-call]  # stripe has not typed it

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from statistics import median
 
 from benchmarks.answers import ACCOUNT_ID, ACCOUNT_PATH, LATE, LATENCY
@@ -75,7 +76,7 @@ async def taken_in_turns(url: str, prefix: str, accounts: int, rounds: int) -> d
         for number, order in enumerate([tuple(jobs), *turns(tuple(jobs), rounds)]):
             for name in order:
                 account_ids = [f"acct_{number}_{each}" for each in range(accounts)]
-                took = await timed_async(lambda job=jobs[name], ids=account_ids: job(ids), accounts)
+                took = await timed_async(partial(jobs[name], account_ids), accounts)
                 # The first round warms up.
                 if number:
                     found[name].append(took)
@@ -91,8 +92,8 @@ def across_the_border(url: str, accounts: int, rounds: int) -> dict[str, list[To
     account_ids = [f"acct_{each}" for each in range(accounts)]
     found: dict[str, list[Took]] = {"call": [], "sync": [], "async": []}
     with ExitStack() as opened:
-        settings = {"limits": LIMITS, "token_cache": TokenCache()}
-        tilia = opened.enter_context(SyncClient("id", "secret", f"{url}/{{service}}", **settings))
+        made = SyncClient("id", "secret", f"{url}/{{service}}", limits=LIMITS, token_cache=TokenCache())
+        tilia = opened.enter_context(made)
         lease, inside = tilia._lease, tilia._client  # noqa: SLF001 - the border itself is what is measured
 
         def drained() -> None:

@@ -11,7 +11,7 @@ from benchmarks.answers import BODY, REGISTERED_BODY
 from benchmarks.contenders.load import POOL
 from benchmarks.contenders.peers import about, lack
 from benchmarks.section import Section, Table
-from benchmarks.stage import Contender, Player, Stage, turns
+from benchmarks.stage import Contender, Player, Stage, Way, turns
 from benchmarks.timing import Took
 
 IN_FLIGHT = 64
@@ -52,7 +52,7 @@ THREADED = {"requests"}
 SLOW = {"httpx", "niquests", "requests", "stripe"}
 SLOW_EVERY = 3
 """Rounds; nobody needs to know to the hundredth how many times as slow they are."""
-KINDS = {"contender": "call", "posting": "post"}
+KINDS: dict[Way, str] = {"contender": "call", "posting": "post"}
 
 Taken = Mapping[Contender, Mapping[int, Took]]
 

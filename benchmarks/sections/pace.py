@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import random
+from collections.abc import Callable
 from statistics import median
 
 from benchmarks.pace_simulation import Fixed, Governor, Hidden, Outcome, Paced, simulate
@@ -17,7 +19,7 @@ SERVERS = {
     "serves 16 at once, the others queue": Hidden(rate=1e9, burst=1e9, at_once=16, service=0.08),
     "no limit": Hidden(rate=1e9, burst=1e9, at_once=10_000, service=0.08),
 }
-GOVERNORS = {
+GOVERNORS: dict[str, Callable[[random.Random], Governor]] = {
     "fixed, 8": lambda _draw: Fixed(8),
     "fixed, 64": lambda _draw: Fixed(64),
     "fixed, 256": lambda _draw: Fixed(256),
@@ -34,8 +36,7 @@ def best_possible(hidden: Hidden) -> float:
 
 def outcome(hidden: Hidden, name: str) -> Outcome:
     """The median of several draws."""
-    make: functools.partial[Governor] = functools.partial(GOVERNORS[name])
-    runs = [simulate(hidden, make, ACCOUNTS, seed) for seed in range(SEEDS)]
+    runs = [simulate(hidden, GOVERNORS[name], ACCOUNTS, seed) for seed in range(SEEDS)]
     return Outcome(
         median(run.seconds for run in runs), median(run.refusals for run in runs), median(run.latency for run in runs)
     )
