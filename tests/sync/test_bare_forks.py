@@ -1,11 +1,13 @@
 """Forks that run none of Python's hooks, as uWSGI's do: nothing of the parent's is used or waited for."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import urllib.request
 from pathlib import Path
 
@@ -183,6 +185,7 @@ with serving as sandbox, ledger, connect(sandbox, timeout=5, ledger=ledger) as t
 
 
 UWSGI = """
+import contextlib
 import os
 import time
 from tilia_sync import TiliaClient
@@ -198,29 +201,20 @@ def application(environ, start_response):
 """
 
 
-# A worker of uWSGI that has hardly begun sometimes misses the signal to end, also that of an application that imports
-# nothing: its master kills it then, after a minute unless it is told otherwise.
+# A worker of uWSGI that has hardly begun sometimes misses the signal to end, or is interrupted in what Python does after
+# a fork, also that of an application that imports nothing: its master kills it then, after a minute unless it is told
+# otherwise.
 @pytest.mark.parametrize("options", [[], ["--enable-threads", "--threads", "2"]])
 def test_uwsgi(tmp_path: Path, options: list[str]) -> None:
     uwsgi = Path(sysconfig.get_path("scripts")) / "uwsgi"
     if not uwsgi.exists():
         pytest.skip("uWSGI is not installed")
     (tmp_path / "application.py").write_text(UWSGI)
-    with Sandbox() as sandbox:
-        command = [
-            str(uwsgi),
-            "--master",
-            "--processes",
-            "2",
-            "--http-socket",
-            "127.0.0.1:0",
-            "--die-on-term",
-            "--worker-reload-mercy",
-            "3",
-            *options,
-        ]
+    log = tmp_path / "uwsgi.log"
+    command = [str(uwsgi), "--master", "--processes", "2", "--http-socket", "127.0.0.1:0", "--die-on-term", *options]
+    with Sandbox() as sandbox, log.open("w") as written:
         server = subprocess.Popen(
-            [*command, "--need-app", "--wsgi", "application", "--pyhome", sys.prefix],
+            [*command, "--worker-reload-mercy", "3", "--need-app", "--wsgi", "application", "--pyhome", sys.prefix],
             cwd=tmp_path,
             env={
                 "TILIA_CLIENT_ID": sandbox.client_id,
@@ -228,31 +222,25 @@ def test_uwsgi(tmp_path: Path, options: list[str]) -> None:
                 "TILIA_ENVIRONMENT": f"http://127.0.0.1:{sandbox.port}/{{service}}",
                 "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             },
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=written,
             start_new_session=True,
         )
-        assert server.stderr is not None
-        log = []
         try:
-            for line in server.stderr:
-                log.append(line)
-                if found := re.search(r"bound to TCP address (127\.0\.0\.1:\d+)", line):
-                    place = found[1]
-                if "spawned uWSGI worker 2" in line:
-                    break
+            while "spawned uWSGI worker 2" not in log.read_text():
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.02)
+            (place,) = re.findall(r"bound to TCP address (127\.0\.0\.1:\d+)", log.read_text())
             answers = [urllib.request.urlopen(f"http://{place}", timeout=10).read().decode() for _ in range(12)]
-        finally:
+            assert "Traceback" not in log.read_text()
             server.terminate()
-            try:
-                rest = server.communicate(timeout=20)[1]
-            except subprocess.TimeoutExpired:
-                # Its workers, too: what is left of a test that fails is blamed on others.
+            server.wait(20)
+        finally:
+            # Its workers, too: what is left of a test that fails is blamed on others.
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGKILL)
-                server.communicate()
-                raise
+            server.wait()
         assert {answer.partition(" ")[2] for answer in answers} == {"[]"}
         assert str(server.pid) not in {answer.partition(" ")[0] for answer in answers}
-        assert "Traceback" not in "".join(log) + rest
+        assert "tilia_" not in log.read_text().partition("SIGINT/SIGTERM received")[2]
         # The workers have the master's token.
         assert sum(request.operation == "auth.token" for request in sandbox.requests) == 1

@@ -46,21 +46,25 @@ class SendSlots:
         self._hindrance = hindrance
         self._permits = permits
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # Slots of those who were woken and have not looked yet: whoever comes meanwhile waits behind them.
+        self._promised = 0
         self._acquiring: set[anyio.CancelScope] = set()
         stop.then(self._let_all_go)
 
     async def take(self, work: WorkItem) -> bool:
         """Wait until this one may be sent.
 
-        False if nothing more is sent.
+        Behind all who wait, unless it was sent before: what may have taken effect is not to lie about while others are
+        sent.
+
+        Returns:
+            False if nothing more is sent.
         """
         while not self._stop.called:
             if (hindrance := self._held()) is not None:
                 await hindrance
-            elif self._room <= 0:
-                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._waiting.append(turn)
-                await turn
+            elif self._room + (self._promised if work.attempts else 0) <= 0:
+                await self._turn()
             else:
                 self.in_flight += 1
                 self.unsettled += 1
@@ -68,6 +72,20 @@ class SendSlots:
                     work.is_open = True
                     return True
         return False
+
+    async def _turn(self) -> None:
+        """Wait for a slot behind all who wait for one."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # It was woken in the same instant: the slot is the next one's.
+                self._promised -= 1
+                self._wake(self._room)
+            raise
+        self._promised -= 1
 
     def _held(self) -> Awaitable[object] | None:
         """Return the wait for what holds the next one back."""
@@ -128,7 +146,7 @@ class SendSlots:
             self.unsettled -= 1
             if self._permits is not None:
                 self._permits.release()
-            self._wake(1 if self._room > 0 else 0)
+            self._wake(min(1, self._room))
 
     def let_go_on(self) -> None:
         """Wake as many as there is room for."""
@@ -144,11 +162,12 @@ class SendSlots:
 
     @property
     def _room(self) -> int:
-        return min(self._limit.limit - self.in_flight, self._limit.most - self.unsettled)
+        return min(self._limit.limit - self.in_flight, self._limit.most - self.unsettled) - self._promised
 
     def _wake(self, number: int) -> None:
         while number > 0 and self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
+                self._promised += 1
                 number -= 1
