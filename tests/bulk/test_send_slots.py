@@ -6,7 +6,10 @@ Who waits longest is sent next, and nobody is woken in vain.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Sequence
+from time import monotonic
 
 import pytest
 
@@ -75,36 +78,222 @@ async def test_nobody_is_woken_for_a_slot_that_another_takes() -> None:
     assert job.looks["asked"] <= 2 * 200
 
 
-async def test_a_turn_goes_to_the_next_if_its_owner_is_cancelled_in_that_instant() -> None:
-    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: None)
-    first = WorkItem("acct_1")
-    assert await slots.take(first)
-    waiting = [asyncio.create_task(slots.take(WorkItem(f"acct_{number}"))) for number in (2, 3)]
-    await asyncio.sleep(0)
+def held_by(_now: float) -> None:
+    """Hold nobody back."""
+
+
+async def begun(slots: SendSlots, order: list[str], *works: WorkItem) -> list[asyncio.Task[None]]:
+    """Let each work wait for its slot, in their order; each that has been sent makes room for the next."""
+
+    async def send(work: WorkItem) -> None:
+        assert await slots.take(work)
+        order.append(work.account_id)
+        await asyncio.sleep(0)
+        settle(slots, work)
+
+    tasks = []
+    for work in works:
+        tasks.append(asyncio.create_task(send(work)))
+        await asyncio.sleep(0)
+    return tasks
+
+
+def settle(slots: SendSlots, work: WorkItem) -> None:
     slots.answered()
-    slots.settled(first)
-    waiting[0].cancel()
+    slots.let_go_on()
+    slots.settled(work)
+
+
+def works(*names: str) -> list[WorkItem]:
+    return [WorkItem(name) for name in names]
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
     async with asyncio.timeout(5):
-        assert await waiting[1]
-    assert (waiting[0].cancelled(), slots.in_flight) == (True, 1)
+        await asyncio.gather(*tasks)
 
 
-async def test_what_was_sent_before_does_not_wait_behind_the_others() -> None:
-    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: None)
-    first = WorkItem("acct_1")
+async def test_what_was_sent_before_goes_before_all_who_wait() -> None:
+    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
+    first, again = works("first", "again")
+    again.attempts = 1
     assert await slots.take(first)
-    other = asyncio.create_task(slots.take(WorkItem("acct_2")))
-    await asyncio.sleep(0)
-    slots.answered()
-    slots.settled(first)
+    tasks = await begun(slots, order, *works("a", "b"), again, *works("c"))
+    settle(slots, first)
+    await ended(tasks)
+    assert order == ["again", "a", "b", "c"]
+
+
+async def test_what_is_sent_again_at_once_keeps_its_slot_and_whoever_was_woken_his_place() -> None:
+    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    tasks = await begun(slots, order, *works("a", "b"))
+    settle(slots, first)
     first.attempts = 1
     assert await slots.take(first)
     await asyncio.sleep(0)
-    assert (other.done(), slots.in_flight, slots.unsettled) == (False, 1, 1)
-    slots.answered()
-    slots.settled(first)
-    async with asyncio.timeout(5):
-        assert await other
+    assert (order, slots.in_flight, slots.unsettled) == ([], 1, 1)
+    settle(slots, first)
+    await ended(tasks)
+    assert order == ["a", "b"]
+
+
+async def test_those_for_whom_the_pace_has_become_too_slow_keep_their_places() -> None:
+    limit, order = AdaptiveLimit(LIMIT), list[str]()
+    slots = SendSlots(limit, StopSignal(), held_by)
+    before = works(*map(str, range(LIMIT)))
+    for work in before:
+        assert await slots.take(work)
+    names = [f"acct_{number}" for number in range(2 * LIMIT)]
+    tasks = await begun(slots, order, *works(*names))
+    for _ in before:
+        slots.answered()
+    slots.let_go_on()
+    limit.refused(monotonic(), monotonic(), 0.0)
+    for work in before:
+        slots.settled(work)
+    await ended(tasks)
+    assert (order, limit.limit < LIMIT) == (names, True)
+
+
+async def test_nobody_who_comes_during_a_hold_goes_before_those_who_waited() -> None:
+    over = asyncio.Event()
+    is_held = False
+    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: over.wait() if is_held else None)
+    order = list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    tasks = await begun(slots, order, *works("a", "b"))
+    is_held = True
+    settle(slots, first)
+    tasks += await begun(slots, order, *works("late"))
+    is_held = False
+    over.set()
+    await ended(tasks)
+    assert order == ["a", "b", "late"]
+
+
+async def test_the_slot_of_one_that_is_cancelled_as_its_turn_comes_is_the_next_ones() -> None:
+    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    tasks = await begun(slots, order, *works("a", "b"))
+    settle(slots, first)
+    tasks[0].cancel()
+    await ended(tasks[1:])
+    assert (order, tasks[0].cancelled()) == (["b"], True)
+
+
+async def test_the_slot_of_one_that_is_cancelled_in_a_hold_is_the_next_ones() -> None:
+    is_held = False
+    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: asyncio.Event().wait() if is_held else None)
+    order = list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    tasks = await begun(slots, order, *works("a", "b"))
+    is_held = True
+    settle(slots, first)
+    await asyncio.sleep(0)
+    is_held = False
+    tasks[0].cancel()
+    await ended(tasks[1:])
+    assert (order, tasks[0].cancelled()) == (["b"], True)
+
+
+async def test_nobody_who_comes_as_a_hold_ends_goes_before_those_who_waited() -> None:
+    is_held, over = False, asyncio.Event()
+    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: over.wait() if is_held else None)
+    order = list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    tasks = await begun(slots, order, *works("a", "b"))
+    is_held = True
+    settle(slots, first)
+    await asyncio.sleep(0)
+    # The first in line is held, and has not heard yet that this is over.
+    is_held = False
+    tasks += await begun(slots, order, *works("late"))
+    over.set()
+    await ended(tasks)
+    assert order.index("b") < order.index("late")
+
+
+class NoPermits:
+    """Permits that nobody ever gets."""
+
+    async def acquire(self) -> int:
+        return await asyncio.get_running_loop().create_future()
+
+    def release(self) -> None:
+        raise AssertionError("nobody had one")
+
+    def refused(self, epoch: int, wait: float) -> None:
+        raise AssertionError("nobody sent anything")
+
+
+async def test_the_slot_of_one_that_is_cancelled_as_it_waits_for_a_permit_is_the_next_ones() -> None:
+    slots = SendSlots(AdaptiveLimit(1), StopSignal(), held_by, NoPermits())
+    tasks = await begun(slots, [], *works("a", "b"))
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    await asyncio.sleep(0)
+    assert slots.in_flight == slots.unsettled == 1
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    assert slots.in_flight == slots.unsettled == 0
+
+
+async def hold_back(draw: random.Random, hold: list[asyncio.Event]) -> None:
+    """Hold all back, again and again."""
+    while True:
+        for _ in range(draw.randint(1, 5)):
+            await asyncio.sleep(0)
+        hold.append(asyncio.Event())
+        await asyncio.sleep(0)
+        hold.pop().set()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whatever_happens_nobody_waits_for_ever_and_no_more_are_unsettled_than_may_be(seed: int) -> None:
+    """The limit falls, holds come and go, works fail and are sent again, some who wait are cancelled."""
+    draw = random.Random(seed)
+    most = draw.randint(1, 12)
+    limit, hold, waiting = AdaptiveLimit(most), list[asyncio.Event](), set[str]()
+    slots = SendSlots(limit, StopSignal(), lambda _now: hold[0].wait() if hold else None)
+
+    async def send(work: WorkItem) -> None:
+        for _ in range(draw.choice([1, 1, 1, 2, 3])):
+            waiting.add(work.account_id)
+            assert await slots.take(work)
+            waiting.discard(work.account_id)
+            work.attempts += 1
+            assert 0 < slots.in_flight <= slots.unsettled <= most
+            started = monotonic()
+            for _ in range(draw.randint(0, 3)):
+                await asyncio.sleep(0)
+            slots.answered()
+            if draw.random() < 0.2:
+                limit.refused(started, monotonic(), 0.0)
+            else:
+                limit.answered(started, monotonic())
+            slots.let_go_on()
+            if draw.random() < 0.5:
+                await asyncio.sleep(0)
+            slots.settled(work)
+
+    holding = asyncio.create_task(hold_back(draw, hold))
+    tasks = {name: asyncio.create_task(send(WorkItem(name))) for name in (f"acct_{number}" for number in range(60))}
+    for _ in range(10):
+        await asyncio.sleep(0)
+        for name in draw.sample(sorted(waiting), min(1, len(waiting))):
+            tasks[name].cancel()
+            waiting.discard(name)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    holding.cancel()
+    assert all(task.cancelled() or task.exception() is None for task in tasks.values())
+    assert slots.in_flight == slots.unsettled == 0
 
 
 async def test_all_who_wait_go_when_the_job_stops() -> None:

@@ -209,7 +209,9 @@ def test_workers_share_a_token(shared: Settings, served: tilia_sync.Sandbox, fil
 @pytest.mark.parametrize(
     ("url", "status", "why"),
     [
-        ("mysql://ops:hunter-two@127.0.0.1/x", 2, "redis://"),
+        ("mysql://ops:hunter-two@127.0.0.1/x", 2, "a URL like postgresql://user:password@host/database or redis://"),
+        ("hunter-two", 2, "a URL like postgresql://user:password@host/database or redis://"),
+        ("POSTGRESQL://ops:hunter-two@127.0.0.1:1/x", 0, "working"),
         ("postgres://ops:hunter-two@[/x", 2, "postgresql://"),
         # A store that is not to be reached costs the worker nothing but a question of its own.
         ("redis://ops:hunter-two@127.0.0.1:1/0", 0, "working"),
@@ -222,6 +224,13 @@ def test_a_store_of_tokens_that_is_none_is_told_without_its_password(
     done = run({**shared, "TILIA_TOKENS": url if is_set else ""}, "fleet", "work", "--until-idle", *option)
     assert (done.exit_code, why in done.stderr) == (status, True), done.output
     assert "hunter-two" not in done.output
+
+
+def test_a_driver_that_cannot_be_loaded_is_a_sentence(shared: Settings) -> None:
+    settings = environment({**shared, "TILIA_TOKENS": shared["TILIA_LEDGER"], "PSYCOPG_IMPL": "none"})
+    done = subprocess.run([*TILIA, "fleet", "work"], env=settings, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert done.stderr.startswith("tilia: the store of tokens cannot be used: ")
 
 
 def test_a_fleet_needs_a_ledger(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 
 import pytest
 from support.canaries import all_logs, places, search
-from support.conditions import CONDITIONS, Condition
+from support.conditions import CONDITIONS, Condition, Expected
 from support.counts import count
 from support.effects import state_of
 from support.machine_lag import Lag, machine_lag
@@ -148,13 +148,14 @@ async def meet(name: str, condition: Condition, network: str) -> None:
                     elapsed = time.monotonic() - started
                 assert elapsed < condition.timeout + SLACK + lag.seconds
                 found = await effects(name, sandbox, before=int(lookup is not None and lookup.twin))
-                if ran_out_of_time(failure, found, condition, lag):
-                    return
-                assert operation.reads or found in expected.effects, (found, failure)
                 count("effects found", found if isinstance(found, int) and not operation.reads else 0)
                 secrets = {sandbox.client_secret, PASSWORD, *sandbox._tokens._tokens}
                 shown = [repr(sandbox), repr(sandbox.requests), repr(sandbox._handler), repr(tilia), repr(cache)]
                 search(secrets, [*logged.texts, *shown, *(() if failure is None else places(failure))])
+                if ran_out_of_time(failure, expected, condition, lag):
+                    assert found == 0
+                    return
+                assert operation.reads or found in expected.effects, (found, failure)
                 if failure is None:
                     assert expected.may_succeed, "it succeeded"
                     return
@@ -164,10 +165,12 @@ async def meet(name: str, condition: Condition, network: str) -> None:
                     await check_reconciliation(condition, stage, tilia, failure, int(found))
 
 
-def ran_out_of_time(failure: errors.TiliaError | None, found: int | str, condition: Condition, lag: Lag) -> bool:
-    """Tell whether the machine took the call's time before it was sent, which nothing then came of."""
-    too_late = isinstance(failure, errors.DeadlineExceededError) and lag.seconds > condition.timeout / 2
-    return too_late and failure is not None and failure.took_effect is False and found == 0
+def ran_out_of_time(failure: errors.TiliaError | None, expected: Expected, condition: Condition, lag: Lag) -> bool:
+    """Tell whether the machine took the call's time before anything of it was sent."""
+    if not isinstance(failure, errors.DeadlineExceededError) or type(failure) in expected.errors:
+        return False
+    was_sent = failure.call is None or any(attempt.sent for attempt in failure.call.attempts)
+    return failure.took_effect is False and not was_sent and lag.seconds > condition.timeout / 2
 
 
 async def outcome(call: Call, tilia: TiliaClient) -> errors.TiliaError | None:

@@ -17,6 +17,9 @@ import attrs
 BEAT = 0.005
 """Seconds between two looks."""
 
+_MOST = 2 / 3
+"""Part of a time that the machine may have taken."""
+
 
 @attrs.define
 class Lag:
@@ -25,7 +28,7 @@ class Lag:
     For a processor, or for a disk.
 
     Attributes:
-        seconds: without those that its own threads have computed: what they hold up is no fault of the machine.
+        seconds: two thirds of the whole time, at most: three times a limit is too much on any machine.
     """
 
     seconds: float = 0.0
@@ -36,8 +39,8 @@ def machine_lag() -> Iterator[Lag]:
     """Measure the lag of all that is done inside.
 
     It is told at the end. Linux tells how long each thread waited for a processor, and how long anything waited for a
-    disk. Elsewhere a thread that sleeps and looks how late it wakes tells a part of it: the more a thread has to do, the
-    later it gets its turn.
+    disk; the longest of these counts. Elsewhere a thread that sleeps and looks how late it wakes tells a part of it: the
+    more a thread has to do, the later it gets its turn.
     """
     lag, late, over = Lag(), Lag(), Event()
 
@@ -51,15 +54,16 @@ def machine_lag() -> Iterator[Lag]:
 
     thread = Thread(target=beat, name="machine lag")
     thread.start()
-    before, disk = _processor_waits(), _disk_wait()
+    began, before, disk = time.monotonic(), _processor_waits(), _disk_wait()
     try:
         yield lag
     finally:
         own = str(thread.native_id)
-        told = sum(wait - before.get(each, 0.0) for each, wait in _processor_waits().items() if each != own)
+        waits = [wait - before.get(each, 0.0) for each, wait in _processor_waits().items() if each != own]
+        most = (time.monotonic() - began) * _MOST
         over.set()
         thread.join()
-        lag.seconds = max(late.seconds, told) + _disk_wait() - disk
+        lag.seconds = min(max(late.seconds, _disk_wait() - disk, *waits), most)
 
 
 @contextmanager

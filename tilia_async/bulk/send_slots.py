@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
+from itertools import count
 from time import monotonic
+from typing import TypeAlias
 
 import anyio
 
@@ -13,6 +15,12 @@ from tilia_async.bulk.adaptive_limit import AdaptiveLimit
 from tilia_async.bulk.job import Permits
 from tilia_async.bulk.stop_signal import StopSignal
 from tilia_async.bulk.work_item import WorkItem
+
+_Place: TypeAlias = tuple[bool, int]
+"""A place in the line for a slot.
+
+What was sent before comes first, and then who came first.
+"""
 
 
 class SendSlots:
@@ -45,7 +53,8 @@ class SendSlots:
         self._stop = stop
         self._hindrance = hindrance
         self._permits = permits
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._line: list[tuple[_Place, asyncio.Future[None]]] = []
+        self._numbers = count()
         # Slots of those who were woken and have not looked yet: whoever comes meanwhile waits behind them.
         self._promised = 0
         self._acquiring: set[anyio.CancelScope] = set()
@@ -54,38 +63,43 @@ class SendSlots:
     async def take(self, work: WorkItem) -> bool:
         """Wait until this one may be sent.
 
-        Behind all who wait, unless it was sent before: what may have taken effect is not to lie about while others are
-        sent.
+        In the order of their coming; what was sent before goes first, as it may have taken effect.
 
         Returns:
             False if nothing more is sent.
         """
-        while not self._stop.called:
-            if (hindrance := self._held()) is not None:
-                await hindrance
-            elif self._room + (self._promised if work.attempts else 0) <= 0:
-                await self._turn()
-            else:
-                self.in_flight += 1
-                self.unsettled += 1
-                if self._permits is None or await self._permitted(self._permits, work):
-                    work.is_open = True
-                    return True
+        place = work.attempts == 0, next(self._numbers)
+        try:
+            while not self._stop.called:
+                if (hindrance := self._held()) is not None:
+                    await hindrance
+                elif not self._may_go(place):
+                    await self._turn(place)
+                else:
+                    self.in_flight += 1
+                    self.unsettled += 1
+                    if self._permits is None or await self._permitted(self._permits, work):
+                        work.is_open = True
+                        return True
+        except asyncio.CancelledError:
+            self.let_go_on()
+            raise
         return False
 
-    async def _turn(self) -> None:
-        """Wait for a slot behind all who wait for one."""
+    def _may_go(self, place: _Place) -> bool:
+        """Tell whether there is a slot, and nobody before."""
+        return self._room > 0 and not (self._line and self._line[0][0] < place)
+
+    async def _turn(self, place: _Place) -> None:
+        """Wait in the line until there is a slot."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        heappush(self._line, (place, turn))
+        self.let_go_on()
         try:
             await turn
-        except asyncio.CancelledError:
+        finally:
             if turn.done() and not turn.cancelled():
-                # It was woken in the same instant: the slot is the next one's.
                 self._promised -= 1
-                self._wake(self._room)
-            raise
-        self._promised -= 1
 
     def _held(self) -> Awaitable[object] | None:
         """Return the wait for what holds the next one back."""
@@ -122,7 +136,7 @@ class SendSlots:
         return is_permitted
 
     def _let_all_go(self) -> None:
-        self._wake(len(self._waiting))
+        self._wake(len(self._line))
         for scope in self._acquiring:
             scope.cancel()
 
@@ -146,11 +160,12 @@ class SendSlots:
             self.unsettled -= 1
             if self._permits is not None:
                 self._permits.release()
-            self._wake(min(1, self._room))
+            self.let_go_on()
 
     def let_go_on(self) -> None:
         """Wake as many as there is room for."""
-        self._wake(self._room)
+        if self._line:
+            self._wake(self._room)
 
     @property
     def waiting(self) -> int:
@@ -165,8 +180,8 @@ class SendSlots:
         return min(self._limit.limit - self.in_flight, self._limit.most - self.unsettled) - self._promised
 
     def _wake(self, number: int) -> None:
-        while number > 0 and self._waiting:
-            turn = self._waiting.popleft()
+        while number > 0 and self._line:
+            _, turn = heappop(self._line)
             if not turn.done():
                 turn.set_result(None)
                 self._promised += 1

@@ -85,7 +85,8 @@ def _shared(command: Callable[Concatenate[Network, LedgerLocation, P], R]) -> Ca
 def install(network: Network, ledger: LedgerLocation, *, as_json: bool, tokens: TokenCache | None) -> None:
     """Make the fleet's tables in the ledger's database.
 
-    And those of the tokens in theirs. submit and work do so by themselves, if the user of the URLs may make tables.
+    And those of the tokens, if they are to lie in a PostgreSQL. submit and work make the fleet's by themselves, and a
+    worker those of its tokens, if the user of the URL may make tables.
     """
     made = network.ask(lambda tilia: tilia.fleet.install(), ledger, tokens)
     if as_json:

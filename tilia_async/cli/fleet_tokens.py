@@ -10,9 +10,12 @@ from tilia_async.cli.decorator import Decorator
 from tilia_async.cli.failure import CommandError, ExitStatus
 from tilia_async.cli.shared_place import shared_place
 from tilia_async.secret import Secret
+from tilia_async.text import readable
 from tilia_async.tokens import SharedTokenStore, TokenCache
 
 TOKENS_VARIABLE: Final = "TILIA_TOKENS"
+
+_REDIS: Final = frozenset({"redis", "rediss", "unix"})
 
 
 def _tokens(ctx: click.Context, param: click.Parameter, value: Secret | None) -> TokenCache | None:
@@ -31,13 +34,22 @@ def _tokens(ctx: click.Context, param: click.Parameter, value: Secret | None) ->
         return TokenCache(_store(url))
     except ModuleNotFoundError as error:
         raise CommandError(str(error), ExitStatus.USAGE) from None
+    except ImportError as error:
+        raise CommandError(f"the store of tokens cannot be used: {readable(str(error))}", ExitStatus.USAGE) from None
 
 
 def _store(url: Secret) -> SharedTokenStore:
-    if url.reveal().startswith("postgres"):
+    scheme = url.reveal().partition(":")[0].lower()
+    if scheme.startswith("postgres"):
         from tilia_async.tokens import PostgresTokenStore  # noqa: PLC0415 - needs extras
 
         return PostgresTokenStore(url)
+    if scheme not in _REDIS:
+        raise CommandError(
+            "the store of tokens is a URL like postgresql://user:password@host/database or "
+            "redis://user:password@host:6379/0",
+            ExitStatus.USAGE,
+        )
     from tilia_async.tokens import RedisTokenStore  # noqa: PLC0415 - needs the extra
 
     return RedisTokenStore(url)
