@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import (
+    DDL,
     Column,
     ColumnElement,
     Double,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.fleet.budget import BudgetState, Permits
@@ -42,9 +44,10 @@ _BUDGETS: Final = Table(
     Column("cut_at", Double, nullable=False),
     Column("grown_at", Double, nullable=False),
     Column("free_at", Double, nullable=False),
-    # Rewritten with every lease: what is beside it on its page must not be moved each time.
-    postgresql_with={"fillfactor": "10"},
 )
+# Rewritten with every lease: what is beside it on its page must not be moved each time. As a statement of its own, since
+# no release of SQLAlchemy before 2.1 takes it with the table.
+listen(_BUDGETS, "after_create", DDL("ALTER TABLE tilia_fleet_budgets SET (fillfactor = 10)"))
 _STATE: Final[Sequence[str]] = [each.name for each in attrs.fields(BudgetState)]
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('tilia_fleet_budgets'))")
 _LOCKED: Final = select(_BUDGETS).where(_BUDGETS.c.name == bindparam("name")).with_for_update().cte("locked")
