@@ -144,7 +144,7 @@ def test_nothing_is_lost_in_a_narrow_terminal(
     monkeypatch.setenv("TERM", "dumb")
     at = datetime(2026, 11, 29, tzinfo=UTC)
     job = BlockJob(
-        job_id="block-2026-11-29-090959-a1c7f9", action="block", reason="fraud " * 30, actor="ops@acme.example",
+        job_id="block-2026-11-29-090959-a1c7f9", action="block", reason="fraud " * 30 + "!", actor="ops@acme.example",
         review_at=None, environment="https://accounts.staging.tilia-inc.com", undoes=None, total=5,
         counts={RecordState.CONFIRMED: 5}, state=JobState.FINISHED, started_at=at,
     )  # fmt: skip

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import (
-    DDL,
     Column,
     ColumnElement,
+    Connection,
     Double,
     Integer,
     MetaData,
@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.event import listen
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tilia_async.fleet.budget import BudgetState, Permits
@@ -45,9 +45,6 @@ _BUDGETS: Final = Table(
     Column("grown_at", Double, nullable=False),
     Column("free_at", Double, nullable=False),
 )
-# Rewritten with every lease: what is beside it on its page must not be moved each time. As a statement of its own, since
-# no release of SQLAlchemy before 2.1 takes it with the table.
-listen(_BUDGETS, "after_create", DDL("ALTER TABLE tilia_fleet_budgets SET (fillfactor = 10)"))
 _STATE: Final[Sequence[str]] = [each.name for each in attrs.fields(BudgetState)]
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('tilia_fleet_budgets'))")
 _LOCKED: Final = select(_BUDGETS).where(_BUDGETS.c.name == bindparam("name")).with_for_update().cte("locked")
@@ -63,6 +60,16 @@ _LOCK: Final[Select[Any]] = select(
 In a query around the one that locks: the clock is read when the row is locked, not while others have it. What is given
 away need not be durable. A worker that is stopped with the row in hand would stop the whole fleet, so it loses it.
 """
+
+
+@listens_for(_BUDGETS, "after_create")
+def _leave_room(_table: Table, connection: Connection, **_: object) -> None:
+    """Leave room for new versions of the row.
+
+    It is rewritten with every lease: what is beside it on its page must not be moved each time. No release of
+    SQLAlchemy before 2.1 takes such a setting with the table.
+    """
+    connection.execute(text("ALTER TABLE tilia_fleet_budgets SET (fillfactor = 10)"))
 
 
 class PostgresBudget:
