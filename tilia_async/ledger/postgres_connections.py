@@ -11,17 +11,24 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
+from urllib.parse import unquote
 from weakref import WeakSet
 
 import psycopg
 from sqlalchemy import event
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tilia_async import postgres
 from tilia_async.postgres import CACHES, TIMES_IN_UTC, TimedConnection, opened
 from tilia_async.secret import Secret
+
+_DECODES: Final = make_url("postgresql://host/%20").database == " "
+"""SQLAlchemy decodes a database's name.
+
+Releases before 2.1 leave it as it is.
+"""
 
 _STATEMENTS: Final = 100
 """Prepared statements of a connection, at most."""
@@ -140,6 +147,8 @@ def address_of(url: URL) -> Secret:
         psycopg.Error: libpq does not take an option.
     """
     place = url.translate_connect_args(username="user", database="dbname")
+    if "dbname" in place and not _DECODES:
+        place["dbname"] = unquote(str(place["dbname"]))
     query = ((name, value) for name, values in url.normalized_query.items() for value in values)
     return postgres.address_of(((name, str(value)) for name, value in place.items()), query)
 
