@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from support.celery_fleet import Broker, broker_for, kill, new_app
+from celery.exceptions import Reject
+from support.celery_fleet import BROKER, Broker, broker_for, kill, new_app
 from support.fleet_worker import Scene, is_finished
+from support.relay import relayed
 from support.scripted import DONE, Reply, ScriptedTilia, ids, until
 
 from tilia_async import errors
 from tilia_async.fleet import JobState
+from tilia_async.fleet.celery import SEND_TASK, TASK, _look, add_tasks
+from tilia_async.fleet.engine import LaterError
 
 pytestmark = pytest.mark.asyncio
 
@@ -104,6 +108,87 @@ async def test_each_engine_delivers_its_own_jobs(fleet: Scene, broker: Broker) -
     with pytest.raises(errors.ConfigurationError, match="workers of this fleet are Celery's"):
         await broker.fleet.work()
     assert (await fleet.tilia.fleet.cancel("wave")).state is JobState.CANCELLED
+
+
+async def test_what_cannot_be_sent_again_goes_back(caplog: pytest.LogCaptureFixture) -> None:
+    async def do(_job_id: str, number: int) -> None:
+        raise (ValueError("surprise"), LaterError(3.0))[number]
+
+    async def send() -> None:
+        pass
+
+    app = new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//")
+    add_tasks(app, "here", do, send)
+
+    def deliver(number: int, origin: str) -> None:
+        task = app.tasks[TASK]
+        task.push_request(id="1", called_directly=False, delivery_info={"routing_key": "nowhere"}, retries=0)
+        try:
+            task.run("wave", number, origin)
+        finally:
+            task.pop_request()
+
+    for number, origin in [(0, "here"), (1, "here"), (0, "elsewhere")]:
+        with pytest.raises(Reject) as caught:
+            await asyncio.to_thread(deliver, number, origin)
+        assert caught.value.requeue
+    assert [each.exc_info is not None for each in caplog.records if each.name == "tilia_async.fleet"] == [True, False]
+
+
+async def test_an_app_works_in_several_environments(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[object] = []
+
+    def fleet(name: str) -> tuple[Callable[[str, int], Awaitable[None]], Callable[[], Awaitable[None]]]:
+        async def do(job_id: str, number: int) -> None:
+            done.append((name, job_id, number))
+
+        async def send() -> None:
+            done.append(name)
+            if name == "a":
+                raise errors.LedgerError("away")
+
+        return do, send
+
+    one, other = new_app("one"), new_app("other")
+    add_tasks(one, "a", *fleet("lost"))
+    for app, origin in [(one, "a"), (one, "b"), (other, "c")]:
+        add_tasks(app, origin, *fleet(origin))
+    for app, origin in [(one, "a"), (one, "b"), (other, "c")]:
+        await asyncio.to_thread(app.tasks[TASK].run, "wave", 1, origin)
+    await asyncio.to_thread(one.tasks[SEND_TASK].run)
+    assert done == [("a", "wave", 1), ("b", "wave", 1), ("c", "wave", 1), "a", "b"]
+    assert "batches for a are to be sent: away" in caplog.text
+
+
+async def test_looking_survives_a_broken_connection(fleet: Scene) -> None:
+    with relayed(BROKER, 5672) as relay, broker_for(fleet) as broker:
+        app = new_app(broker.app.conf.task_default_queue, relay.url)
+        await asyncio.to_thread(_look, app)
+        await until(lambda: broker.waiting() == 1)
+        relay.cut()
+        for _ in range(3):
+            await asyncio.to_thread(_look, app)
+        assert await asyncio.to_thread(broker.waiting) >= 2
+        app.close()
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_that_lost_its_broker_looks_again(fleet: Scene) -> None:
+    with relayed(BROKER, 5672) as relay, broker_for(fleet, way=relay.url, look=0.5) as broker:
+        for job_id, accounts in (("first", ids(20)[:10]), ("wave", ids(20)[10:])):
+            await broker.fleet.submit(accounts, job_id=job_id)
+            await broker.fleet.pause(job_id)
+        assert await asyncio.to_thread(broker.lose) == 2
+        await fleet.tilia.fleet.resume("first")
+        with broker.worker() as (process, _log):
+            await fleet.until(is_finished, "first", seconds=60)
+            relay.cut()
+            await until(lambda: broker.consumers() == 0, 60)
+            await until(lambda: broker.consumers() == 1, 60)
+            await fleet.tilia.fleet.resume("wave")
+            await fleet.until(is_finished, "wave", seconds=30)
+            assert process.poll() is None
+    assert Counter(fleet.scripted.arrived) == Counter(ids(20))
 
 
 @pytest.mark.nightly

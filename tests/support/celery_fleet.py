@@ -20,10 +20,12 @@ import attrs
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+import tilia_async.fleet.celery
 from support.fleet_worker import LEASE, Scene
 from support.postgres import unavailable
 from tilia_async import RetryPolicy, TiliaClient
 from tilia_async.fleet import Fleet
+from tilia_async.fleet.celery import SEND_SECONDS
 from tilia_async.ledger import BlockLedger
 
 BROKER = os.environ.get("TILIA_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
@@ -60,7 +62,8 @@ class Broker:
     def worker(self, pool: str = "prefork") -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
         """Start a worker for two batches.
 
-        At the end it is killed with its children.
+        At the end it is killed with its children, and its log printed. If the test fails, each of them tells first
+        where its threads are.
         """
         options = [
             # RabbitMQ keeps a queue for a name until it has seen that its worker is dead, and refuses the next one.
@@ -81,6 +84,7 @@ class Broker:
                     **os.environ,
                     "FLEET": self.settings,
                     "C_FORCE_ROOT": "1",
+                    "PYTHONFAULTHANDLER": "1",
                     "PYTHONPATH": os.path.dirname(os.path.dirname(__file__)),
                 },
                 stdout=log,
@@ -89,8 +93,18 @@ class Broker:
             )
             try:
                 yield process, log
+            except BaseException:
+                kill(process, signal.SIGABRT)
+                raise
             finally:
                 kill(process)
+                log.seek(0)
+                sys.stdout.write(log.read().decode(errors="replace"))
+
+    def consumers(self) -> int:
+        """Return the number of workers that RabbitMQ knows."""
+        with self.app.connection_for_read() as connection:
+            return connection.default_channel.queue_declare(self.app.conf.task_default_queue, passive=True)[2]
 
     def waiting(self) -> int:
         """Return the number of messages that wait."""
@@ -103,18 +117,22 @@ class Broker:
             return connection.default_channel.queue_purge(self.app.conf.task_default_queue) or 0
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a worker and its children."""
+def kill(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
+    """Kill a worker and its children by a signal that none of them handles."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, number)
     process.wait()
 
 
 @contextlib.contextmanager
-def broker_for(scene: Scene) -> Iterator[Broker]:
+def broker_for(scene: Scene, *, way: str = BROKER, look: float | None = None) -> Iterator[Broker]:
     """Return a new queue.
 
     Where no RabbitMQ answers, the test is skipped.
+
+    Args:
+        way: of the workers to RabbitMQ.
+        look: seconds between looks into the outbox.
     """
     queue = f"tilia-{uuid.uuid4().hex}"
     app = new_app(queue)
@@ -122,7 +140,9 @@ def broker_for(scene: Scene) -> Iterator[Broker]:
         app.connection_for_write().ensure_connection(max_retries=1, timeout=2).release()
     except (OSError, OperationalError) as error:
         unavailable(f"no RabbitMQ answers at TILIA_TEST_RABBITMQ: {type(error).__name__}")
-    settings = json.dumps({"template": scene.template, "ledger": scene.url, "queue": queue})
+    settings = json.dumps(
+        {"template": scene.template, "ledger": scene.url, "queue": queue, "way": way, "look": look or SEND_SECONDS}
+    )
     try:
         yield Broker(scene.tilia.fleet.with_celery(app, concurrency=4), app, settings)
     finally:
@@ -133,7 +153,8 @@ def broker_for(scene: Scene) -> Iterator[Broker]:
 
 if "FLEET" in os.environ:
     _given = json.loads(os.environ["FLEET"])
-    app = new_app(_given["queue"])
+    vars(tilia_async.fleet.celery)["SEND_SECONDS"] = _given["look"]
+    app = new_app(_given["queue"], _given["way"])
     _client = TiliaClient(
         "id",
         "secret",

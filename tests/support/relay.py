@@ -1,13 +1,14 @@
-"""A way to PostgreSQL that falls silent on demand."""
+"""A way to PostgreSQL, or another server, that falls silent or breaks on demand."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
 import attrs
@@ -15,26 +16,32 @@ import attrs
 
 @attrs.define
 class Relay:
-    """A relay between a test and PostgreSQL.
+    """A relay between a test and a server.
 
     It has a thread of its own, and outlives the event loops of the test.
 
     Attributes:
-        url: the database through it.
+        url: the server through it.
+        cut: closes what is connected; new connections are made as before.
         is_silent: nothing that is sent arrives any more, and nobody is told.
         is_mute: what is sent arrives, and no answer comes back.
     """
 
     url: str
+    cut: Callable[[], object] = attrs.field(init=False)
     is_silent: bool = False
     is_mute: bool = False
 
 
 @contextmanager
-def relayed(url: str) -> Iterator[Relay]:
-    """Open a relay to a database."""
+def relayed(url: str, port: int = 5432) -> Iterator[Relay]:
+    """Open a relay to a server.
+
+    Args:
+        port: of a URL that names none.
+    """
     opened: Future[tuple[Relay, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(url, opened)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(url, port, opened)))
     thread.start()
     relay, loop, enough = opened.result(10)
     try:
@@ -44,7 +51,7 @@ def relayed(url: str) -> Iterator[Relay]:
         thread.join()
 
 
-async def _serve(url: str, opened: Future[tuple[Relay, asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
+async def _serve(url: str, port: int, opened: Future[tuple[Relay, asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
     parts, enough = urlsplit(url), asyncio.Event()
     relay = Relay(url)
     ways: set[asyncio.Task[None]] = set()
@@ -59,17 +66,23 @@ async def _serve(url: str, opened: Future[tuple[Relay, asyncio.AbstractEventLoop
             writer.close()
 
     async def relay_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(parts.hostname, parts.port or 5432)
+        there, back = await asyncio.open_connection(parts.hostname, parts.port or port)
         ways.update(
             {asyncio.create_task(carry(reader, back, back=False)), asyncio.create_task(carry(there, writer, back=True))}
         )
 
     async with await asyncio.start_server(relay_one, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+        here = server.sockets[0].getsockname()[1]
         user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-        relay.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
-        opened.set_result((relay, asyncio.get_running_loop(), enough))
+        relay.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{here}"))
+        loop = asyncio.get_running_loop()
+
+        def cut() -> None:
+            for way in ways:
+                way.cancel()
+
+        relay.cut = partial(loop.call_soon_threadsafe, cut)
+        opened.set_result((relay, loop, enough))
         await enough.wait()
-        for way in ways:
-            way.cancel()
+        cut()
         await asyncio.gather(*ways, return_exceptions=True)

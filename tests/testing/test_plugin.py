@@ -34,6 +34,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def with_plugins(*options: str, **files: str) -> pytest.RunResult:
+        # Else the settings of a project above the temporary folder hold.
+        pytester.makeini("[pytest]")
         pytester.makepyfile(**files)
         return pytester.runpytest_subprocess("-W", "error", "--strict-markers", "-p", "tilia", *options)
 

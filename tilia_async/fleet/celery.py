@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.bootsteps import StartStopStep
+from celery.exceptions import Reject
 from kombu.exceptions import OperationalError
 
 from tilia_async import errors
@@ -23,6 +26,7 @@ from tilia_async.secret import Secret
 
 if TYPE_CHECKING:
     from celery import Task
+    from celery.worker.consumer import Consumer
 
 TASK: Final = "tilia.fleet.batch"
 """Name of the task that does a batch."""
@@ -34,6 +38,10 @@ SEND_SECONDS: Final = 30.0
 """Seconds between looks into the outbox, of each worker."""
 
 _log = logging.getLogger("tilia_async.fleet")
+
+
+class _BrokerError(Exception):
+    """The broker cannot be reached, or refused."""
 
 
 class CeleryEngine(Outbox):
@@ -60,21 +68,32 @@ class CeleryEngine(Outbox):
         try:
             async with connected(self._url) as connection:
                 await send_due(connection, self._origin, self._publish)
-        except OperationalError as error:
+        except _BrokerError as error:
             _log.warning(
                 "Celery's broker cannot be reached (%s): the batches are in the ledger, and a worker sends them once "
                 "it can",
-                type(error).__name__,
+                error,
             )
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         await asyncio.to_thread(self._publish_blocking, messages)
 
     def _publish_blocking(self, messages: Sequence[Message]) -> None:
-        with self._app.connection_for_write() as connection, self._app.amqp.Producer(connection) as producer:
+        with (
+            _broker_errors(self._app),
+            self._app.connection_for_write() as connection,
+            self._app.amqp.Producer(connection) as producer,
+        ):
             for each in messages:
                 arguments = {"job_id": each.job_id, "number": each.number, "origin": self._origin}
                 self._app.send_task(TASK, kwargs=arguments, producer=producer, ignore_result=True)
+
+
+class _Fleet(NamedTuple):
+    """What workers do for an environment."""
+
+    do: Callable[[str, int], Awaitable[None]]
+    send: Callable[[], Awaitable[None]]
 
 
 def add_tasks(
@@ -82,57 +101,125 @@ def add_tasks(
 ) -> None:
     """Add the tasks of a fleet to an app.
 
-    Each runs an event loop of its own, in whatever process or thread the worker has for it.
+    Each runs an event loop of its own, in whatever process or thread the worker has for it. An app may work in
+    several environments; of two fleets in one the later is used.
 
     Args:
-        origin: of the environment that these workers are for.
+        origin: of the environment.
         do: does a batch, or raises ``LaterError``.
         send: sends what is in the outbox.
     """
-    mine = origin
+    fleets: dict[str, _Fleet] = vars(app).setdefault("tilia_fleets", {})
+    is_new = not fleets
+    fleets[origin] = _Fleet(do, send)
+    if not is_new:
+        return
 
-    @app.task(name=TASK, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True, max_retries=None)
+    # Not shared: each app of a process has fleets of its own.
+    @app.task(
+        name=TASK,
+        bind=True,
+        shared=False,
+        acks_late=True,
+        reject_on_worker_lost=True,
+        ignore_result=True,
+        max_retries=None,
+    )
     def batch(self: Task[Any, Any], job_id: str, number: int, origin: str) -> None:
-        seconds = ERROR_SECONDS
-        if origin != mine:
-            _log.error(
-                "a batch for %s came to a worker for %s: route the tasks of each environment to a queue of its own",
-                origin,
-                mine,
-            )
-        else:
-            try:
-                asyncio.run(_coroutine(do(job_id, number)))
-            except LaterError as later:
-                seconds = later.seconds
-            except errors.TiliaError as error:
-                _log.warning("batch %d of the job %r is tried again: %s", number, job_id, error)
-            else:
-                return
-        raise self.retry(countdown=seconds, max_retries=None)
+        seconds = _done(fleets, job_id, number, origin)
+        if seconds is None:
+            return
+        try:
+            raise self.retry(countdown=seconds, max_retries=None)
+        except Reject:
+            # It could not be sent again; what came is still here.
+            raise Reject("the broker is away", requeue=True) from None
 
-    @app.task(name=SEND_TASK, ignore_result=True)
+    @app.task(name=SEND_TASK, shared=False, ignore_result=True)
     def send_again() -> None:
-        asyncio.run(_coroutine(send()))
+        for name, fleet in list(fleets.items()):
+            try:
+                asyncio.run(_coroutine(fleet.send()))
+            except errors.TiliaError as error:
+                _log.warning("nobody sees which batches for %s are to be sent: %s", name, error)
 
-    worker_ready.connect(_look_often, weak=False, dispatch_uid=TASK)
+    # Not at a signal, which comes once: whoever loses its broker drops all that was to be done later.
+    app.steps["consumer"].add(_Looking)
+
+
+def _done(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -> float | None:
+    """Do a batch.
+
+    Returns:
+        Seconds after which it is to be delivered again; None: it is done.
+    """
+    if origin not in fleets:
+        _log.error(
+            "a batch for %s came to a worker for %s: route the tasks of each environment to a queue of its own",
+            origin,
+            " and ".join(fleets),
+        )
+        return ERROR_SECONDS
+    try:
+        asyncio.run(_coroutine(fleets[origin].do(job_id, number)))
+    except LaterError as later:
+        return later.seconds
+    except errors.TiliaError as error:
+        _log.warning("batch %d of the job %r is tried again: %s", number, job_id, error)
+        return ERROR_SECONDS
+    except Exception:  # noqa: BLE001 - of a task that fails Celery drops the message
+        _log.exception("batch %d of the job %r is tried again", number, job_id)
+        return ERROR_SECONDS
+    return None
+
+
+@contextmanager
+def _broker_errors(app: Celery) -> Generator[None]:
+    """Raise what a broker raises as one error.
+
+    Each kind of broker has errors of its own.
+    """
+    broker = app.connection_for_write()
+    failures: tuple[type[BaseException], ...] = (OperationalError, *broker.connection_errors, *broker.channel_errors)
+    try:
+        yield
+    except failures as error:
+        raise _BrokerError(type(error).__name__) from error
 
 
 async def _coroutine(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-def _look_often(sender: Any, **_more: object) -> None:  # Celery types no consumer
-    """Have somebody look into the outbox again and again."""
-    app: Celery = sender.app
-    if TASK not in app.tasks:
-        return
+class _Looking(StartStopStep):
+    """A worker's looks into the outbox.
 
-    def look() -> None:
-        try:
+    They begin whenever it has connected to its broker.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Consumer, **options: object) -> None:
+        super().__init__(parent, **options)
+        self._entry: Any = None  # Celery types no entries
+
+    def start(self, parent: Any) -> None:  # Celery types no consumer
+        """Look, and look again and again."""
+        look = partial(_look, parent.app)
+        look()
+        self._entry = parent.timer.call_repeatedly(SEND_SECONDS, look)
+
+    def stop(self, parent: Any) -> None:  # Celery types no consumer
+        """Look no more."""
+        if self._entry is not None:
+            parent.timer.cancel(self._entry)
+        self._entry = None
+
+
+def _look(app: Celery) -> None:
+    """Have somebody look into the outbox."""
+    try:
+        with _broker_errors(app):
             app.send_task(SEND_TASK, expires=SEND_SECONDS, ignore_result=True, retry=False)
-        except OperationalError as error:
-            _log.debug("nobody looks for lost batches now: %s", error)
-
-    look()
-    sender.timer.call_repeatedly(SEND_SECONDS, look)
+    except _BrokerError as error:
+        _log.debug("nobody looks for lost batches now: %s", error)
