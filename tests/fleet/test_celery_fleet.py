@@ -192,6 +192,20 @@ async def test_a_worker_that_lost_its_broker_looks_again(fleet: Scene) -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(180)
+async def test_a_worker_waits_for_a_broker_that_is_silent_at_its_start(fleet: Scene) -> None:
+    with relayed(BROKER, 5672) as relay, broker_for(fleet, way=relay.url) as broker:
+        await broker.fleet.submit(ids(20), job_id="wave")
+        relay.is_silent = True
+        with broker.worker() as (process, log):
+            await until(lambda: log.seek(0) == 0 and b"Trying again" in log.read(), 60)
+            relay.is_silent = False
+            await fleet.until(is_finished, seconds=60)
+            assert process.poll() is None
+    assert Counter(fleet.scripted.arrived) == Counter(ids(20))
+
+
+@pytest.mark.nightly
 @pytest.mark.timeout(300)
 async def test_killed_prefork_workers_lose_no_account(fleet: Scene, broker: Broker) -> None:
     fleet.scripted.answer = slowly

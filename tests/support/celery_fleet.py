@@ -38,8 +38,6 @@ def new_app(queue: str, broker: str = BROKER) -> Celery:
         task_default_queue=queue,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
-        broker_connection_retry_on_startup=False,
-        broker_connection_timeout=2,
     )
     return found
 
