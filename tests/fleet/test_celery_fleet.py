@@ -16,7 +16,7 @@ from support.scripted import DONE, Reply, ScriptedTilia, ids, until
 
 from tilia_async import errors
 from tilia_async.fleet import JobState
-from tilia_async.fleet.celery import SEND_TASK, TASK, _look, add_tasks
+from tilia_async.fleet.celery import SEND_TASK, TASK, _ask_for_look, add_tasks
 from tilia_async.fleet.engine import LaterError
 
 pytestmark = pytest.mark.asyncio
@@ -34,7 +34,7 @@ async def slowly(_tilia: ScriptedTilia, _account_id: str) -> Reply:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
 async def test_workers_do_what_is_submitted(fleet: Scene, broker: Broker, pool: str) -> None:
     status = await broker.fleet.submit(ids(45), reason="fraud", job_id="wave")
     assert status.state is JobState.RUNNING
@@ -46,14 +46,16 @@ async def test_workers_do_what_is_submitted(fleet: Scene, broker: Broker, pool: 
     await fleet.tilia.fleet.resume("wave")
     assert await asyncio.to_thread(broker.waiting) == 0, "whoever steers it may not know the broker"
     with broker.worker(pool) as (process, log):
-        await fleet.until(is_finished, seconds=60)
+        await fleet.until(lambda status: is_finished(status) or process.poll() is not None, seconds=60)
         # Whoever did the last batch leaves a moment later.
         async with asyncio.timeout(20):
             while await fleet.tilia.fleet.workers():  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.02)
         assert process.poll() is None
         log.seek(0)
-        assert b"Traceback" not in log.read()
+        written = log.read()
+        assert b"Traceback" not in written
+        assert b"again" not in written
     assert await fleet.states() == dict.fromkeys(ids(45), "confirmed")
     assert Counter(fleet.scripted.arrived) == Counter(ids(45))
 
@@ -110,21 +112,26 @@ async def test_each_engine_delivers_its_own_jobs(fleet: Scene, broker: Broker) -
     assert (await fleet.tilia.fleet.cancel("wave")).state is JobState.CANCELLED
 
 
-async def test_what_cannot_be_sent_again_goes_back(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_cannot_be_sent_again_goes_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def do(_job_id: str, number: int) -> None:
         raise (ValueError("surprise"), LaterError(3.0))[number]
 
     async def send() -> None:
         pass
 
+    monkeypatch.setattr("tilia_async.fleet.celery.ERROR_SECONDS", 0.0)
     app = new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//")
     add_tasks(app, "here", do, send)
 
     def deliver(number: int, origin: str) -> None:
         task = app.tasks[TASK]
-        task.push_request(id="1", called_directly=False, delivery_info={"routing_key": "nowhere"}, retries=0)
+        arguments = ("wave", number, origin)
+        route = {"routing_key": "nowhere"}
+        task.push_request(id="1", called_directly=False, args=arguments, kwargs={}, delivery_info=route, retries=0)
         try:
-            task.run("wave", number, origin)
+            task.run(*arguments)
         finally:
             task.pop_request()
 
@@ -132,7 +139,10 @@ async def test_what_cannot_be_sent_again_goes_back(caplog: pytest.LogCaptureFixt
         with pytest.raises(Reject) as caught:
             await asyncio.to_thread(deliver, number, origin)
         assert caught.value.requeue
-    assert [each.exc_info is not None for each in caplog.records if each.name == "tilia_async.fleet"] == [True, False]
+    told = [each for each in caplog.records if each.name == "tilia_async.fleet"]
+    assert [each.levelname for each in told] == ["ERROR", "WARNING", "WARNING", "ERROR", "WARNING"]
+    assert [each.exc_info is not None for each in told] == [True, False, False, False, False]
+    assert caplog.text.count("it cannot be sent to it again: OperationalError") == 3
 
 
 async def test_an_app_works_in_several_environments(caplog: pytest.LogCaptureFixture) -> None:
@@ -144,8 +154,8 @@ async def test_an_app_works_in_several_environments(caplog: pytest.LogCaptureFix
 
         async def send() -> None:
             done.append(name)
-            if name == "a":
-                raise errors.LedgerError("away")
+            if name != "c":
+                raise errors.LedgerError("away") if name == "a" else ValueError("surprise")
 
         return do, send
 
@@ -154,41 +164,61 @@ async def test_an_app_works_in_several_environments(caplog: pytest.LogCaptureFix
     for app, origin in [(one, "a"), (one, "b"), (other, "c")]:
         add_tasks(app, origin, *fleet(origin))
     for app, origin in [(one, "a"), (one, "b"), (other, "c")]:
+        await asyncio.to_thread(app.tasks[SEND_TASK].run)
+        # Not again so soon.
         await asyncio.to_thread(app.tasks[TASK].run, "wave", 1, origin)
-    await asyncio.to_thread(one.tasks[SEND_TASK].run)
-    assert done == [("a", "wave", 1), ("b", "wave", 1), ("c", "wave", 1), "a", "b"]
-    assert "batches for a are to be sent: away" in caplog.text
+    assert done == ["a", "b", ("a", "wave", 1), "a", "b", ("b", "wave", 1), "c", ("c", "wave", 1)]
+    assert caplog.text.count("batches for a are to be sent: away") == 2
+    assert caplog.text.count("ValueError: surprise") == 2
 
 
 async def test_looking_survives_a_broken_connection(fleet: Scene) -> None:
     with relayed(BROKER, 5672) as relay, broker_for(fleet) as broker:
         app = new_app(broker.app.conf.task_default_queue, relay.url)
-        await asyncio.to_thread(_look, app)
+        await asyncio.to_thread(_ask_for_look, app)
         await until(lambda: broker.waiting() == 1)
         relay.cut()
         for _ in range(3):
-            await asyncio.to_thread(_look, app)
+            await asyncio.to_thread(_ask_for_look, app)
         assert await asyncio.to_thread(broker.waiting) >= 2
         app.close()
 
 
 @pytest.mark.timeout(120)
+async def test_lost_batches_are_found_behind_a_long_queue(fleet: Scene) -> None:
+    fleet.scripted.answer = slowly
+    with broker_for(fleet, look=0.5) as broker:
+        await broker.fleet.submit(ids(400), job_id="long")
+        away = fleet.tilia.fleet.with_celery(new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//"))
+        await away.submit(ids(410)[400:], job_id="wave")
+        unsent = "SELECT count(*) FROM tilia_fleet_messages WHERE sent_at IS NULL"
+        assert await fleet.rows(unsent) == [(1,)]
+        with broker.worker():
+            async with asyncio.timeout(60):
+                while await fleet.rows(unsent) != [(0,)]:  # noqa: ASYNC110 - another process does it
+                    await asyncio.sleep(0.02)
+        assert (await fleet.tilia.fleet.status("long")).state is JobState.RUNNING
+
+
+@pytest.mark.timeout(120)
 async def test_a_worker_that_lost_its_broker_looks_again(fleet: Scene) -> None:
     with relayed(BROKER, 5672) as relay, broker_for(fleet, way=relay.url, look=0.5) as broker:
-        for job_id, accounts in (("first", ids(20)[:10]), ("wave", ids(20)[10:])):
-            await broker.fleet.submit(accounts, job_id=job_id)
+        accounts = ids(30)
+        for number, job_id in enumerate(("first", "wave", "last")):
+            await broker.fleet.submit(accounts[number * 10 : number * 10 + 10], job_id=job_id)
             await broker.fleet.pause(job_id)
-        assert await asyncio.to_thread(broker.lose) == 2
+        assert await asyncio.to_thread(broker.lose) == 3
         await fleet.tilia.fleet.resume("first")
         with broker.worker() as (process, _log):
             await fleet.until(is_finished, "first", seconds=60)
             relay.cut()
             await until(lambda: broker.consumers() == 0, 60)
             await until(lambda: broker.consumers() == 1, 60)
-            await fleet.tilia.fleet.resume("wave")
-            await fleet.until(is_finished, "wave", seconds=30)
+            for job_id in ("wave", "last"):
+                await fleet.tilia.fleet.resume(job_id)
+                await fleet.until(is_finished, job_id, seconds=30)
             assert process.poll() is None
-    assert Counter(fleet.scripted.arrived) == Counter(ids(20))
+    assert Counter(fleet.scripted.arrived) == Counter(ids(30))
 
 
 @pytest.mark.nightly

@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 from support.blocking import notification
-from support.fleet_worker import Scene, is_finished, scene
+from support.fleet_worker import LEASE, Scene, is_finished, scene
 from support.postgres import new_database, terminate_connections
+from support.relay import relayed
 from support.scripted import DONE, DROPPED, Reply, ScriptedTilia, client_of, failing, ids, until
 
 from tilia_async import errors
@@ -243,6 +244,22 @@ async def test_a_job_of_a_fleet_is_undone_once_nobody_works_on_it(fleet: Scene) 
     report = await fleet.tilia.bulk.undo("wave", "wrong list")
     assert report.counts[BulkOutcome.DONE] == 30
     assert [record async for record in fleet.ledger.blocked()] == []
+
+
+@pytest.mark.timeout(120)
+async def test_a_database_far_away_makes_a_worker_slow_and_does_not_stop_it(fleet: Scene) -> None:
+    with relayed(fleet.url) as relay:
+        await fleet.tilia.fleet.submit(ids(100), job_id="wave")
+        with fleet.worker(ledger=relay.url):
+            await until(lambda: fleet.scripted.arrived, 60)
+            # A renewal that waits behind other transactions of the worker takes longer than the lease.
+            relay.delay = LEASE / 13
+            for _ in range(3):
+                goal = len(fleet.scripted.arrived) + 1
+                await until(lambda goal=goal: len(fleet.scripted.arrived) > goal, 20)
+            relay.delay = 0.0
+            await fleet.until(is_finished)
+    assert await fleet.states() == dict.fromkeys(ids(100), "confirmed")
 
 
 @pytest.mark.nightly

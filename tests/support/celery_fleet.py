@@ -116,7 +116,10 @@ class Broker:
 
 
 def kill(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
-    """Kill a worker and its children by a signal that none of them handles."""
+    """Kill a worker and its children.
+
+    The signal is one that none of them handles.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
     process.wait()

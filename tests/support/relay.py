@@ -1,4 +1,7 @@
-"""A way to PostgreSQL, or another server, that falls silent or breaks on demand."""
+"""A way to a server that falls silent on demand.
+
+To PostgreSQL, or to another one; it can be cut as well.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,14 @@ class Relay:
         cut: closes what is connected; new connections are made as before.
         is_silent: nothing that is sent arrives any more, and nobody is told.
         is_mute: what is sent arrives, and no answer comes back.
+        delay: seconds by which each answer is late.
     """
 
     url: str
     cut: Callable[[], object] = attrs.field(init=False)
     is_silent: bool = False
     is_mute: bool = False
+    delay: float = 0.0
 
 
 @contextmanager
@@ -60,6 +65,8 @@ async def _serve(url: str, port: int, opened: Future[tuple[Relay, asyncio.Abstra
         try:
             with contextlib.suppress(ConnectionError):
                 while data := await reader.read(65536):
+                    if back and relay.delay:
+                        await asyncio.sleep(relay.delay)
                     if not relay.is_silent and not (back and relay.is_mute):
                         writer.write(data)
         finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 import uvloop
@@ -161,6 +163,51 @@ def test_a_deadline_at_any_await_is_an_error_of_ours_and_leaves_nothing(scene: s
         return interrupted.suspensions >= at
 
     run_to_the_end(SCENES[scene], asyncio.new_event_loop, ended_at)
+
+
+class _ThrownAwayError(Exception):
+    """Nobody awaits the call any more."""
+
+
+def throw_away() -> None:
+    raise _ThrownAwayError
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_call_that_is_thrown_away_at_any_await_leaves_nothing(scene: str) -> None:
+    async def thrown_away_at(at: int) -> bool:
+        failures: list[object] = []
+
+        def failed(_loop: object, context: Mapping[str, object]) -> None:
+            # The future of aiohttp's that was waited for is nobody's now.
+            if not isinstance(context.get("exception"), aiohttp.ClientError):
+                failures.append(context)
+
+        asyncio.get_running_loop().set_exception_handler(failed)
+        async with SCENES[scene].stage() as stage:
+            before, call = tasks_left(), stage.call()
+            interrupted = Interrupted(call, at, throw_away)
+            try:
+                await interrupted
+            except _ThrownAwayError:
+                # As the garbage collector does it: in whatever context there is.
+                contextvars.Context().run(call.close)
+            if stage.after is not None:
+                await stage.after()
+            await flights_landed()
+            assert tasks_left() <= before
+            await settled(port=stage.port, idle=assert_no_slot_is_held(stage.tilia))
+        await everything_ended(stage.port)
+        gc.collect()
+        assert not failures
+        return interrupted.suspensions >= at
+
+    at = 1
+    with SCENES[scene].served():
+        # Each in a loop of its own: asyncio still watches the socket of a connection that was thrown away half made.
+        while asyncio.run(thrown_away_at(at)):
+            at += 1
+    assert at > 1
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
@@ -22,9 +23,14 @@ _MOST_WAITING: Final = 0.75
 With more of it the ledger is hurried.
 """
 
+_log = logging.getLogger("tilia_async.fleet")
+
 
 class BatchRecord:
     """The record of a batch, as its run writes it.
+
+    Args:
+        asked: when the transaction that took the batch was under way.
 
     Attributes:
         is_lost: another run has taken the batch.
@@ -37,6 +43,7 @@ class BatchRecord:
         self._batch = batch
         self._lease = lease
         self._live_until = asked + lease
+        self._renewing = asyncio.Lock()
         self._left = dict(batch.left)
         self._doubtful = set(batch.doubtful)
         self._enough = max(1, int(concurrency * _MOST_WAITING))
@@ -61,17 +68,43 @@ class BatchRecord:
             LedgerError: it is not renewed.
         """
         while True:
+            # What is settled renews it, too.
+            rest = self._live_until - self._lease * 2 / 3 - monotonic()
+            if rest > 0:
+                await asyncio.sleep(rest)
+                continue
+            async with self._renewing:
+                await self._renew_locked()
+            # Not again at once, where the database is so slow that it helped little.
             await asyncio.sleep(self._lease / 3)
-            await self.revive()
 
     async def revive(self) -> None:
-        """Renew the lease.
+        """Renew the lease now, if it has run out.
 
         Raises:
             LedgerError: it is not renewed: another run has the batch, or the ledger cannot be written.
         """
-        asked = monotonic()
-        self._check(await self._database.transact(lambda each: renew(each, self._batch, self._lease)), asked)
+        async with self._renewing:
+            if not self.is_live(monotonic()):
+                await self._renew_locked()
+
+    async def _renew_locked(self) -> None:
+        """Renew the lease.
+
+        If it has run out, nothing is sent meanwhile.
+        """
+        started = monotonic()
+        was_live = self.is_live(started)
+        self._check(await self._database.transact(lambda each: (monotonic(), renew(each, self._batch, self._lease))))
+        if not (was_live and self.is_live(monotonic())):
+            _log.warning(
+                "the lease of batch %d of the job %r ran out, and nobody took it over: the database took %.1f seconds "
+                "to renew it. Open the ledger with a longer lease than %g seconds",
+                self._batch.number,
+                self._batch.job_id,
+                monotonic() - started,
+                self._lease,
+            )
 
     async def admit(self, works: Sequence[WorkItem]) -> Admitted:
         """Return all of them.
@@ -113,10 +146,18 @@ class BatchRecord:
         await self._entries.aclose()
 
     async def _write(self, entries: Sequence[Settled]) -> None:
-        asked = monotonic()
-        self._check(await self._database.transact(lambda each: settle(each, self._batch, entries, self._lease)), asked)
+        self._check(
+            await self._database.transact(lambda each: (monotonic(), settle(each, self._batch, entries, self._lease)))
+        )
 
-    def _check(self, is_ours: bool, asked: float) -> None:
+    def _check(self, written: tuple[float, bool]) -> None:
+        """Note until when the batch is ours.
+
+        Args:
+            written: when the transaction was under way, and whether the batch is ours. It may have waited for others
+                before; the database counted from a moment that is later.
+        """
+        asked, is_ours = written
         if not is_ours:
             self.is_lost = True
             raise errors.LedgerError(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import Celery
@@ -35,7 +36,13 @@ SEND_TASK: Final = "tilia.fleet.send"
 """Name of the task that looks into the outbox."""
 
 SEND_SECONDS: Final = 30.0
-"""Seconds between looks into the outbox, of each worker."""
+"""Seconds between looks into the outbox, of each worker.
+
+Its processes look on their own, too, after a batch, if they did not for so long.
+"""
+
+_ASK_AGAIN_SECONDS: Final = 3.0
+"""Seconds before a worker asks again for a look, if it could not."""
 
 _log = logging.getLogger("tilia_async.fleet")
 
@@ -60,20 +67,18 @@ class CeleryEngine(Outbox):
     async def send(self) -> None:
         """Send what was entered, and what was lost.
 
-        If the broker is away, workers do it later.
-
-        Raises:
-            LedgerError: the database cannot be reached.
+        If the broker or the database is away, workers do it later.
         """
         try:
             async with connected(self._url) as connection:
                 await send_due(connection, self._origin, self._publish)
         except _BrokerError as error:
-            _log.warning(
-                "Celery's broker cannot be reached (%s): the batches are in the ledger, and a worker sends them once "
-                "it can",
-                error,
-            )
+            why = f"Celery's broker cannot be reached ({error})"
+        except errors.LedgerError as error:
+            why = str(error)
+        else:
+            return
+        _log.warning("%s: the batches are in the ledger, and a worker sends them once it can", why)
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         await asyncio.to_thread(self._publish_blocking, messages)
@@ -90,7 +95,7 @@ class CeleryEngine(Outbox):
 
 
 class _Fleet(NamedTuple):
-    """What workers do for an environment."""
+    """The work for an environment."""
 
     do: Callable[[str, int], Awaitable[None]]
     send: Callable[[], Awaitable[None]]
@@ -114,6 +119,7 @@ def add_tasks(
     fleets[origin] = _Fleet(do, send)
     if not is_new:
         return
+    looks = _Looks(fleets)
 
     # Not shared: each app of a process has fleets of its own.
     @app.task(
@@ -127,24 +133,56 @@ def add_tasks(
     )
     def batch(self: Task[Any, Any], job_id: str, number: int, origin: str) -> None:
         seconds = _done(fleets, job_id, number, origin)
+        looks.look_if_due()
         if seconds is None:
             return
         try:
             raise self.retry(countdown=seconds, max_retries=None)
-        except Reject:
-            # It could not be sent again; what came is still here.
-            raise Reject("the broker is away", requeue=True) from None
+        except Reject as unsent:
+            # It cannot be sent again, but what came is still here.
+            _log.warning(
+                "batch %d of the job %r goes back to its queue, for it cannot be sent to it again: %s",
+                number,
+                job_id,
+                type(unsent.__context__).__name__,
+            )
+            time.sleep(ERROR_SECONDS)
+            raise Reject("it cannot be sent again", requeue=True) from None
 
     @app.task(name=SEND_TASK, shared=False, ignore_result=True)
     def send_again() -> None:
-        for name, fleet in list(fleets.items()):
-            try:
-                asyncio.run(_coroutine(fleet.send()))
-            except errors.TiliaError as error:
-                _log.warning("nobody sees which batches for %s are to be sent: %s", name, error)
+        looks.look()
 
     # Not at a signal, which comes once: whoever loses its broker drops all that was to be done later.
     app.steps["consumer"].add(_Looking)
+
+
+class _Looks:
+    """The looks of a process into the outbox.
+
+    A message that asks for one waits behind those of batches, for longer than it is of use if they are many. So who
+    is done with a batch looks, too, if nobody of this process did for a while.
+    """
+
+    def __init__(self, fleets: Mapping[str, _Fleet]) -> None:
+        self._fleets = fleets
+        self._due_at = float("-inf")
+
+    def look(self) -> None:
+        """Send what is due, in each environment."""
+        self._due_at = monotonic() + SEND_SECONDS
+        for origin, fleet in list(self._fleets.items()):
+            try:
+                asyncio.run(_coroutine(fleet.send()))
+            except errors.TiliaError as error:
+                _log.warning("nobody sees which batches for %s are to be sent: %s", origin, error)
+            except Exception:  # noqa: BLE001 - the other environments are looked into all the same
+                _log.exception("nobody sees which batches for %s are to be sent", origin)
+
+    def look_if_due(self) -> None:
+        """Look, unless it was done not long ago."""
+        if monotonic() > self._due_at:
+            self.look()
 
 
 def _done(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -> float | None:
@@ -192,7 +230,7 @@ async def _coroutine(awaitable: Awaitable[None]) -> None:
 
 
 class _Looking(StartStopStep):
-    """A worker's looks into the outbox.
+    """A worker's messages that ask for looks into the outbox.
 
     They begin whenever it has connected to its broker.
     """
@@ -204,22 +242,29 @@ class _Looking(StartStopStep):
         self._entry: Any = None  # Celery types no entries
 
     def start(self, parent: Any) -> None:  # Celery types no consumer
-        """Look, and look again and again."""
-        look = partial(_look, parent.app)
-        look()
-        self._entry = parent.timer.call_repeatedly(SEND_SECONDS, look)
+        """Ask for a look, again and again."""
+        seconds = SEND_SECONDS if _ask_for_look(parent.app) else _ASK_AGAIN_SECONDS
+        self._entry = parent.timer.call_after(seconds, self.start, (parent,))
 
     def stop(self, parent: Any) -> None:  # Celery types no consumer
-        """Look no more."""
+        """Ask no more."""
         if self._entry is not None:
             parent.timer.cancel(self._entry)
         self._entry = None
 
 
-def _look(app: Celery) -> None:
-    """Have somebody look into the outbox."""
+def _ask_for_look(app: Celery) -> bool:
+    """Have somebody look into the outbox.
+
+    By a connection of its own: children that end close those of the app's pool.
+
+    Returns:
+        Whether the message was sent.
+    """
     try:
-        with _broker_errors(app):
-            app.send_task(SEND_TASK, expires=SEND_SECONDS, ignore_result=True, retry=False)
+        with _broker_errors(app), app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+            app.send_task(SEND_TASK, expires=SEND_SECONDS, producer=producer, ignore_result=True, retry=False)
     except _BrokerError as error:
-        _log.debug("nobody looks for lost batches now: %s", error)
+        _log.debug("nobody is asked to look for lost batches now: %s", error)
+        return False
+    return True

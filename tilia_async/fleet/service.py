@@ -140,12 +140,27 @@ class Fleet:
         fleet = attrs.evolve(self, celery=app)
 
         async def do(job_id: str, number: int) -> None:
-            await fleet._do_batch(job_id, number, concurrency)  # noqa: SLF001 - it is of this class
+            async with fleet._by_itself() as own:  # noqa: SLF001 - it is of this class
+                await own._do_batch(job_id, number, concurrency)  # noqa: SLF001 - as above
+
+        async def send() -> None:
+            async with fleet._by_itself() as own:  # noqa: SLF001 - as above
+                await own._send()  # noqa: SLF001 - as above
 
         from tilia_async.fleet.celery import add_tasks  # noqa: PLC0415 - needs the extra
 
-        add_tasks(app, self._origin, do, fleet._send)  # noqa: SLF001 - it is of this class
+        add_tasks(app, self._origin, do, send)
         return fleet
+
+    @asynccontextmanager
+    async def _by_itself(self) -> AsyncGenerator[Fleet]:
+        """Return this fleet with a ledger of its own.
+
+        A ledger is used in one event loop at a time, and threads work side by side.
+        """
+        ledger = self._required_ledger()
+        async with BlockLedger(url_of(ledger), lease=ledger.lease) as own:
+            yield attrs.evolve(self, ledger=own)
 
     async def install(self) -> bool:
         """Make the fleet's tables in the ledger's database.

@@ -40,6 +40,7 @@ from tilia_async.ledger.batches import (
 from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.job_state import JobState
+from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.record import BlockAction
 
 if TYPE_CHECKING:
@@ -187,9 +188,9 @@ class Worker:
         """
         if self._left.is_set():
             raise LaterError(0.0)
-        run_id, asked = new_run_id(), monotonic()
-        batch = await self._database.transact(
-            lambda each: take(each, job_id, number, run_id=run_id, worker=self.name, lease=self._lease)
+        run_id = new_run_id()
+        asked, batch = await self._database.transact(
+            lambda each: (monotonic(), take(each, job_id, number, run_id=run_id, worker=self.name, lease=self._lease))
         )
         if isinstance(batch, NotTaken):
             if batch.seconds is None:
@@ -237,13 +238,15 @@ class Worker:
             return False
         try:
             is_left = await self._database.transact(lambda each: leave(each, batch, is_finished=is_done))
-            if is_done:
-                await self._database.transact(finish_jobs)
         except errors.LedgerError as error:
             _log.warning(
                 "batch %d of the job %r stays in hand until its lease ends: %s", batch.number, batch.job_id, error
             )
             return True
+        if is_done:
+            # If it cannot, whoever lives does it later.
+            with contextlib.suppress(errors.LedgerError):
+                await self._database.transact(finish_jobs)
         return is_left
 
     async def _steer(self) -> None:
@@ -254,7 +257,7 @@ class Worker:
                 continue
             job_ids = sorted(set(self._runs.values()))
             with contextlib.suppress(errors.LedgerError):
-                states = await self._database.transact(partial(states_of, job_ids=job_ids))
+                states = await self._database.look(partial(states_of, job_ids=job_ids))
                 for run, job_id in list(self._runs.items()):
                     if states.get(job_id, JobState.RUNNING) is not JobState.RUNNING:
                         run.stop(_SteeredError())
@@ -264,11 +267,14 @@ class Worker:
             await asyncio.sleep(self._lease / 3)
             with contextlib.suppress(errors.LedgerError):
                 await self._beat_once()
-                # Whoever did its last batch may have died before this.
-                await self._database.transact(finish_jobs)
 
     async def _beat_once(self) -> None:
-        await self._database.transact(lambda each: beat(each, self.name, self._concurrency, self._lease))
+        def work(transaction: Transaction) -> None:
+            beat(transaction, self.name, self._concurrency, self._lease)
+            # Whoever did a job's last batch may have died before it said so.
+            finish_jobs(transaction)
+
+        await self._database.transact(work)
 
     async def _watch(self, until_idle: bool) -> None:
         """Leave as soon as nothing is left to do."""

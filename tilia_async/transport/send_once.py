@@ -6,6 +6,7 @@ It is one request; the answer is read to the end.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from time import monotonic
 from typing import Any, Final
@@ -166,11 +167,20 @@ async def _ask(
         finally:
             if not response.closed:
                 response.close()
-            if request.body is not None:
+            if request.body is not None and not _is_thrown_away():
                 # The task that writes the body may still be there, if the server did not wait for its end.
                 await response.wait_for_close()
     finally:
-        current_send.reset(reset)
+        if not _is_thrown_away():
+            current_send.reset(reset)
+
+
+def _is_thrown_away() -> bool:
+    """Tell whether the coroutine at work is closed.
+
+    Nobody awaits it any more, and the context may be any other than its own.
+    """
+    return isinstance(sys.exception(), GeneratorExit)
 
 
 def _login(proxy: Proxy | None) -> dict[str, str]:
