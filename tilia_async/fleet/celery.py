@@ -42,7 +42,7 @@ Its processes look on their own, too, after a batch, if they did not for so long
 """
 
 _ASK_AGAIN_SECONDS: Final = 3.0
-"""Seconds before a worker asks again for a look, if it could not."""
+"""Seconds before a worker that could not ask asks again."""
 
 _log = logging.getLogger("tilia_async.fleet")
 
