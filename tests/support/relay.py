@@ -26,6 +26,7 @@ class Relay:
     Attributes:
         url: the server through it.
         cut: closes what is connected; new connections are made as before.
+        connections: how many there were.
         is_silent: nothing that is sent arrives any more, and nobody is told.
         is_mute: what is sent arrives, and no answer comes back.
         delay: seconds by which each answer is late.
@@ -33,6 +34,7 @@ class Relay:
 
     url: str
     cut: Callable[[], object] = attrs.field(init=False)
+    connections: int = 0
     is_silent: bool = False
     is_mute: bool = False
     delay: float = 0.0
@@ -74,6 +76,7 @@ async def _serve(url: str, port: int, opened: Future[tuple[Relay, asyncio.Abstra
 
     async def relay_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(parts.hostname, parts.port or port)
+        relay.connections += 1
         ways.update(
             {asyncio.create_task(carry(reader, back, back=False)), asyncio.create_task(carry(there, writer, back=True))}
         )

@@ -22,6 +22,7 @@ from tilia_async import Environment, Operation, Repeat, RequestOptions, Service,
 from tilia_async.json_value import JsonInput
 from tilia_async.tokens import TokenCache
 from tilia_async.transport.direct import Direct
+from tilia_async.transport.send_state import current_send
 
 READ = Operation("things.read", "GET", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.SAFE)
 WRITE = Operation("things.write", "POST", Service.ACCOUNTS, "/v1/thing", dict[str, str], scopes=(), repeat=Repeat.NEVER)
@@ -403,3 +404,25 @@ async def test_an_early_answer_to_a_large_body_leaves_no_rest_of_it_for_the_next
             assert (await tilia.send(WRITE, body={"a": 1})).value == {}
         assert len(server.requests) == 4
         assert_no_slot_is_held(tilia)
+
+
+@pytest.mark.asyncio
+async def test_a_call_in_a_generator_that_is_closed_ends_as_any_other() -> None:
+    async def serve(connection: Connection) -> None:
+        while await connection.tokens() is not None:
+            await connection.answer()
+
+    seen: list[object] = []
+
+    async def undoing(tilia: TiliaClient) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            seen.append((await tilia.send(WRITE, body={"a": 1})).value)
+            seen.append(current_send.get())
+
+    async with hostile_server(serve) as server, client(server.template) as tilia:
+        generator = undoing(tilia)
+        await anext(generator)
+        await generator.aclose()
+    assert seen == [{}, None]

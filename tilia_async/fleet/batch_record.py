@@ -75,8 +75,9 @@ class BatchRecord:
                 continue
             async with self._renewing:
                 await self._renew_locked()
-            # Not again at once, where the database is so slow that it helped little.
-            await asyncio.sleep(self._lease / 3)
+            if not self.is_live(monotonic()):
+                # Whoever wants to send renews it then; it would only be one transaction more to wait for.
+                await asyncio.sleep(self._lease / 3)
 
     async def revive(self) -> None:
         """Renew the lease now, if it has run out.
@@ -98,12 +99,13 @@ class BatchRecord:
         self._check(await self._database.transact(lambda each: (monotonic(), renew(each, self._batch, self._lease))))
         if not (was_live and self.is_live(monotonic())):
             _log.warning(
-                "the lease of batch %d of the job %r ran out, and nobody took it over: the database took %.1f seconds "
-                "to renew it. Open the ledger with a longer lease than %g seconds",
+                "the lease of batch %d of the job %r, %g seconds, ran out, and nobody took it over: this process stood "
+                "still, or the database is slow (the renewal took %.1f seconds). If it is, open the ledger with a "
+                "longer lease",
                 self._batch.number,
                 self._batch.job_id,
-                monotonic() - started,
                 self._lease,
+                monotonic() - started,
             )
 
     async def admit(self, works: Sequence[WorkItem]) -> Admitted:

@@ -42,7 +42,16 @@ Its processes look on their own, too, after a batch, if they did not for so long
 """
 
 _ASK_AGAIN_SECONDS: Final = 3.0
-"""Seconds before a worker that could not ask asks again."""
+"""Seconds before a worker that could not ask asks again.
+
+Twice as many after each failure.
+"""
+
+_ANSWER_SECONDS: Final = 5.0
+"""Seconds that a broker may take for an answer.
+
+RabbitMQ answers none that has sent a message, as long as it lacks memory or disk.
+"""
 
 _log = logging.getLogger("tilia_async.fleet")
 
@@ -86,7 +95,7 @@ class CeleryEngine(Outbox):
     def _publish_blocking(self, messages: Sequence[Message]) -> None:
         with (
             _broker_errors(self._app),
-            self._app.connection_for_write() as connection,
+            self._app.connection_for_write(transport_options=_patience(self._app)) as connection,
             self._app.amqp.Producer(connection) as producer,
         ):
             for each in messages:
@@ -170,7 +179,6 @@ class _Looks:
 
     def look(self) -> None:
         """Send what is due, in each environment."""
-        self._due_at = monotonic() + SEND_SECONDS
         for origin, fleet in list(self._fleets.items()):
             try:
                 asyncio.run(_coroutine(fleet.send()))
@@ -178,6 +186,7 @@ class _Looks:
                 _log.warning("nobody sees which batches for %s are to be sent: %s", origin, error)
             except Exception:  # noqa: BLE001 - the other environments are looked into all the same
                 _log.exception("nobody sees which batches for %s are to be sent", origin)
+        self._due_at = monotonic() + SEND_SECONDS
 
     def look_if_due(self) -> None:
         """Look, unless it was done not long ago."""
@@ -211,6 +220,13 @@ def _done(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -
     return None
 
 
+def _patience(app: Celery) -> dict[str, float]:
+    """Return the options of a connection that waits not long."""
+    if app.connection_for_write().transport.driver_name != "py-amqp":
+        return {}
+    return {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
+
+
 @contextmanager
 def _broker_errors(app: Celery) -> Generator[None]:
     """Raise what a broker raises as one error.
@@ -239,32 +255,42 @@ class _Looking(StartStopStep):
 
     def __init__(self, parent: Consumer, **options: object) -> None:
         super().__init__(parent, **options)
+        self._series: object | None = None
         self._entry: Any = None  # Celery types no entries
 
     def start(self, parent: Any) -> None:  # Celery types no consumer
         """Ask for a look, again and again."""
-        seconds = SEND_SECONDS if _ask_for_look(parent.app) else _ASK_AGAIN_SECONDS
-        self._entry = parent.timer.call_after(seconds, self.start, (parent,))
+        self._series = object()
+        self._ask(parent, self._series, 0)
 
     def stop(self, parent: Any) -> None:  # Celery types no consumer
         """Ask no more."""
+        self._series = None
         if self._entry is not None:
             parent.timer.cancel(self._entry)
         self._entry = None
+
+    def _ask(self, parent: Any, series: object, failures: int) -> None:
+        failures = 0 if _ask_for_look(parent.app) else failures + 1
+        seconds = min(SEND_SECONDS, _ASK_AGAIN_SECONDS * 2 ** (failures - 1)) if failures else SEND_SECONDS
+        # Some timers have a thread of their own, and it may have been stopped meanwhile.
+        if self._series is series:
+            self._entry = parent.timer.call_after(seconds, self._ask, (parent, series, failures))
 
 
 def _ask_for_look(app: Celery) -> bool:
     """Have somebody look into the outbox.
 
-    By a connection of its own: children that end close those of the app's pool.
-
     Returns:
-        Whether the message was sent.
+        Whether the message was sent, as far as known. What a child of the worker closed fails, and is opened anew.
     """
     try:
-        with _broker_errors(app), app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
-            app.send_task(SEND_TASK, expires=SEND_SECONDS, producer=producer, ignore_result=True, retry=False)
+        with _broker_errors(app):
+            app.send_task(SEND_TASK, expires=SEND_SECONDS, ignore_result=True, retry=False)
     except _BrokerError as error:
         _log.debug("nobody is asked to look for lost batches now: %s", error)
-        return False
-    return True
+    except Exception:  # noqa: BLE001 - routes of the user's may raise what they like, and the worker goes on
+        _log.exception("nobody is asked to look for lost batches now")
+    else:
+        return True
+    return False

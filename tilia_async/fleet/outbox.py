@@ -7,6 +7,7 @@ batch that comes twice to one worker.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
@@ -28,6 +29,13 @@ _MOST: Final = 1_000
 
 _LOCK: Final = 0x7111D
 """Key of PostgreSQL's advisory lock for sending."""
+
+_TRIES: Final = 5
+_TRY_SECONDS: Final = 0.1
+"""Seconds between tries to take it.
+
+Who has it may have looked a moment before something was entered, and be about to leave.
+"""
 
 _NOW: Final = "(extract(epoch from clock_timestamp())::double precision)"
 
@@ -120,7 +128,8 @@ class Outbox:
 async def send_due(connection: Connection, origin: str, send: Send) -> int:
     """Send what is due, and return the number of messages.
 
-    It is noted afterwards: a process that dies in between leaves some that are sent twice, and none that is not.
+    It is noted afterwards: a process that dies in between leaves some that are sent twice, and none that is not. Where
+    another process sends, it is left to that one, which goes on until nothing is due.
 
     Args:
         origin: of the environment.
@@ -130,7 +139,8 @@ async def send_due(connection: Connection, origin: str, send: Send) -> int:
     while True:
         async with connection.transaction():
             # One process at a time, or each would send the same.
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            if not await _locked(connection):
+                return number
             rows = await (await connection.execute(_DUE, bounds)).fetchall()
             due = [Message(*row) for row in rows]
             if not due:
@@ -139,3 +149,14 @@ async def send_due(connection: Connection, origin: str, send: Send) -> int:
             jobs, numbers = [each.job_id for each in due], [each.number for each in due]
             await connection.execute(_SENT, {"jobs": jobs, "numbers": numbers})
         number += len(due)
+
+
+async def _locked(connection: Connection) -> bool:
+    """Take the lock for sending, if that is soon possible."""
+    for attempt in range(_TRIES):
+        if attempt:
+            await asyncio.sleep(_TRY_SECONDS)
+        found = await (await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,))).fetchone()
+        if found is not None and found[0]:
+            return True
+    return False

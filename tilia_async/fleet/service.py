@@ -124,7 +124,7 @@ class Fleet:
             fleet = tilia.fleet.with_celery(app)
 
         A message can be lost between the ledger and the broker, or by the broker. The ledger knows what was sent, and
-        each worker looks twice a minute for what was not, or what nobody took.
+        workers look about twice a minute for what was not, or what nobody took.
 
         Args:
             concurrency: the most requests that one batch has in flight, at least 1; never more than the client's

@@ -40,7 +40,6 @@ from tilia_async.ledger.batches import (
 from tilia_async.ledger.claims import new_run_id
 from tilia_async.ledger.database import Database
 from tilia_async.ledger.job_state import JobState
-from tilia_async.ledger.prepared import Transaction
 from tilia_async.ledger.record import BlockAction
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ While one ends, the next is under way.
 
 GRACE_SECONDS: Final = 8.0
 """Seconds for ending requests when a worker leaves."""
+
+_BEATS_A_LEASE: Final = 3
 
 _STEERING_SECONDS: Final = 1.0
 """Seconds between looks at whether a job still runs."""
@@ -105,6 +106,7 @@ class Worker:
         self._runs: dict[Run, str] = {}
         self._left = asyncio.Event()
         self._failure: Exception | None = None
+        self._finishes = False
 
     @property
     def failure(self) -> Exception | None:
@@ -166,6 +168,8 @@ class Worker:
         finally:
             self.leave()
             await end(*sides)
+            if self._finishes:
+                await self._finish_jobs()
             with contextlib.suppress(errors.LedgerError):
                 await self._database.transact(lambda each: forget_worker(each, self.name))
 
@@ -244,9 +248,7 @@ class Worker:
             )
             return True
         if is_done:
-            # If it cannot, whoever lives does it later.
-            with contextlib.suppress(errors.LedgerError):
-                await self._database.transact(finish_jobs)
+            await self._finish_jobs()
         return is_left
 
     async def _steer(self) -> None:
@@ -263,18 +265,24 @@ class Worker:
                         run.stop(_SteeredError())
 
     async def _beat(self) -> None:
+        beats = 0
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await asyncio.sleep(self._lease / _BEATS_A_LEASE)
             with contextlib.suppress(errors.LedgerError):
                 await self._beat_once()
+            beats += 1
+            if beats % _BEATS_A_LEASE == 0:
+                # Whoever did a job's last batch may have died before it said so.
+                await self._finish_jobs()
 
     async def _beat_once(self) -> None:
-        def work(transaction: Transaction) -> None:
-            beat(transaction, self.name, self._concurrency, self._lease)
-            # Whoever did a job's last batch may have died before it said so.
-            finish_jobs(transaction)
+        await self._database.transact(lambda each: beat(each, self.name, self._concurrency, self._lease))
 
-        await self._database.transact(work)
+    async def _finish_jobs(self) -> None:
+        self._finishes = True
+        with contextlib.suppress(errors.LedgerError):
+            await self._database.transact(finish_jobs)
+            self._finishes = False
 
     async def _watch(self, until_idle: bool) -> None:
         """Leave as soon as nothing is left to do."""

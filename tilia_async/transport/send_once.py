@@ -6,7 +6,6 @@ It is one request; the answer is read to the end.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from time import monotonic
 from typing import Any, Final
@@ -142,6 +141,7 @@ async def _ask(
     """Ask the session as anybody would."""
     tunnel = request.url.startswith("https:")
     reset = current_send.set(send_state)
+    is_thrown_away = False
     try:
         # The token is in no variable here: frames can be printed with their variables.
         response = await session.request(
@@ -164,23 +164,22 @@ async def _ask(
             return RawResponse(
                 response.status, response.headers, *await read(response.headers, response.content, response_bytes)
             )
+        except GeneratorExit:
+            is_thrown_away = True
+            raise
         finally:
             if not response.closed:
                 response.close()
-            if request.body is not None and not _is_thrown_away():
+            if request.body is not None and not is_thrown_away:
                 # The task that writes the body may still be there, if the server did not wait for its end.
                 await response.wait_for_close()
+    except GeneratorExit:
+        is_thrown_away = True
+        raise
     finally:
-        if not _is_thrown_away():
+        # Nobody awaits a coroutine that is thrown away, and the context may be any other than its own.
+        if not is_thrown_away:
             current_send.reset(reset)
-
-
-def _is_thrown_away() -> bool:
-    """Tell whether the coroutine at work is closed.
-
-    Nobody awaits it any more, and the context may be any other than its own.
-    """
-    return isinstance(sys.exception(), GeneratorExit)
 
 
 def _login(proxy: Proxy | None) -> dict[str, str]:
