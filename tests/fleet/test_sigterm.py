@@ -58,9 +58,12 @@ def test_a_handler_of_the_process_is_called_once_the_workers_have_left(loop: str
             STAGE
             + f"""
 async def main():
+    workers = asyncio.gather(work("one"), work("two"))
+    while len(started) < 2:
+        await asyncio.sleep(0)
     # From a thread, while the loop has nothing to do.
     threading.Timer(0.05, terminate).start()
-    await asyncio.gather(work("one"), work("two"))
+    await workers
 
 signal.signal(signal.SIGTERM, theirs)
 with asyncio.Runner(loop_factory={loop}) as runner:
