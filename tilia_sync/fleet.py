@@ -125,7 +125,7 @@ class Fleet:
         Raises:
             InvalidRequestError: an argument cannot be one.
             ConfigurationError: the ledger has a job of this name already; or as ``install`` does.
-            LedgerError: the database cannot be reached.
+            LedgerError: the database cannot be reached; the text says so if the job is submitted all the same.
             Exception: as the iterable of the accounts does.
 
         Source: fact sheet "guides", G3; scope ``block_accounts`` or ``unblock_accounts``.

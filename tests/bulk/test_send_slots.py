@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 
 import pytest
@@ -113,6 +113,31 @@ async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.gather(*tasks)
 
 
+class Hold:
+    """A hold that comes and goes."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.over = asyncio.Event()
+
+    def __call__(self, _now: float) -> Awaitable[object] | None:
+        return self.over.wait() if self.is_on else None
+
+
+async def line(
+    hindrance: Callable[[float], Awaitable[object] | None] = held_by,
+) -> tuple[SendSlots, WorkItem, list[str], list[asyncio.Task[None]]]:
+    """Have one slot taken by a work, and two others wait for it.
+
+    Returns:
+        The slots, the work that has one, the order in which the others are sent, and their tasks.
+    """
+    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), hindrance), list[str]()
+    (first,) = works("first")
+    assert await slots.take(first)
+    return slots, first, order, await begun(slots, order, *works("a", "b"))
+
+
 async def test_what_was_sent_before_goes_before_all_who_wait() -> None:
     slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
     first, again = works("first", "again")
@@ -125,10 +150,7 @@ async def test_what_was_sent_before_goes_before_all_who_wait() -> None:
 
 
 async def test_what_is_sent_again_at_once_keeps_its_slot_and_whoever_was_woken_his_place() -> None:
-    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
-    (first,) = works("first")
-    assert await slots.take(first)
-    tasks = await begun(slots, order, *works("a", "b"))
+    slots, first, order, tasks = await line()
     settle(slots, first)
     first.attempts = 1
     assert await slots.take(first)
@@ -158,27 +180,19 @@ async def test_those_for_whom_the_pace_has_become_too_slow_keep_their_places() -
 
 
 async def test_nobody_who_comes_during_a_hold_goes_before_those_who_waited() -> None:
-    over = asyncio.Event()
-    is_held = False
-    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: over.wait() if is_held else None)
-    order = list[str]()
-    (first,) = works("first")
-    assert await slots.take(first)
-    tasks = await begun(slots, order, *works("a", "b"))
-    is_held = True
+    hold = Hold()
+    slots, first, order, tasks = await line(hold)
+    hold.is_on = True
     settle(slots, first)
     tasks += await begun(slots, order, *works("late"))
-    is_held = False
-    over.set()
+    hold.is_on = False
+    hold.over.set()
     await ended(tasks)
     assert order == ["a", "b", "late"]
 
 
 async def test_the_slot_of_one_that_is_cancelled_as_its_turn_comes_is_the_next_ones() -> None:
-    slots, order = SendSlots(AdaptiveLimit(1), StopSignal(), held_by), list[str]()
-    (first,) = works("first")
-    assert await slots.take(first)
-    tasks = await begun(slots, order, *works("a", "b"))
+    slots, first, order, tasks = await line()
     settle(slots, first)
     tasks[0].cancel()
     await ended(tasks[1:])
@@ -186,35 +200,27 @@ async def test_the_slot_of_one_that_is_cancelled_as_its_turn_comes_is_the_next_o
 
 
 async def test_the_slot_of_one_that_is_cancelled_in_a_hold_is_the_next_ones() -> None:
-    is_held = False
-    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: asyncio.Event().wait() if is_held else None)
-    order = list[str]()
-    (first,) = works("first")
-    assert await slots.take(first)
-    tasks = await begun(slots, order, *works("a", "b"))
-    is_held = True
+    hold = Hold()
+    slots, first, order, tasks = await line(hold)
+    hold.is_on = True
     settle(slots, first)
     await asyncio.sleep(0)
-    is_held = False
+    hold.is_on = False
     tasks[0].cancel()
     await ended(tasks[1:])
     assert (order, tasks[0].cancelled()) == (["b"], True)
 
 
 async def test_nobody_who_comes_as_a_hold_ends_goes_before_those_who_waited() -> None:
-    is_held, over = False, asyncio.Event()
-    slots = SendSlots(AdaptiveLimit(1), StopSignal(), lambda _now: over.wait() if is_held else None)
-    order = list[str]()
-    (first,) = works("first")
-    assert await slots.take(first)
-    tasks = await begun(slots, order, *works("a", "b"))
-    is_held = True
+    hold = Hold()
+    slots, first, order, tasks = await line(hold)
+    hold.is_on = True
     settle(slots, first)
     await asyncio.sleep(0)
     # The first in line is held, and has not heard yet that this is over.
-    is_held = False
+    hold.is_on = False
     tasks += await begun(slots, order, *works("late"))
-    over.set()
+    hold.over.set()
     await ended(tasks)
     assert order.index("b") < order.index("late")
 

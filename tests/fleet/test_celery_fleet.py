@@ -18,7 +18,7 @@ from support.scripted import DONE, Reply, ScriptedTilia, ids, until
 
 from tilia_async import errors
 from tilia_async.fleet import JobState
-from tilia_async.fleet.celery import SEND_TASK, TASK, _ask_for_look, add_tasks
+from tilia_async.fleet.celery import SEND_TASK, TASK, _request_poll, add_tasks
 from tilia_async.fleet.engine import LaterError
 from tilia_async.fleet.outbox import _LOCK
 
@@ -70,7 +70,7 @@ async def test_without_a_broker_a_job_is_submitted_and_sent_later(
     away = fleet.tilia.fleet.with_celery(new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//"))
     with caplog.at_level(logging.WARNING, "tilia_async.fleet"):
         assert (await away.submit(ids(20), job_id="wave")).state is JobState.RUNNING
-    assert "cannot be reached" in caplog.text
+    assert "cannot send to its broker (OperationalError)" in caplog.text
     assert await fleet.rows("SELECT count(*) FROM tilia_fleet_messages WHERE sent_at IS NULL") == [(2,)]
     await broker.fleet._send()
     assert await asyncio.to_thread(broker.waiting) == 2
@@ -176,14 +176,14 @@ async def test_an_app_works_in_several_environments(caplog: pytest.LogCaptureFix
     assert caplog.text.count("ValueError: surprise") == 2
 
 
-async def test_looking_survives_a_broken_connection(fleet: Scene) -> None:
+async def test_polling_survives_a_broken_connection(fleet: Scene) -> None:
     with relayed(BROKER, 5672) as relay, broker_for(fleet) as broker:
         app = new_app(broker.app.conf.task_default_queue, relay.url)
-        await asyncio.to_thread(_ask_for_look, app)
+        await asyncio.to_thread(_request_poll, app)
         await until(lambda: broker.waiting() == 1)
         relay.cut()
         for _ in range(3):
-            await asyncio.to_thread(_ask_for_look, app)
+            await asyncio.to_thread(_request_poll, app)
         assert await asyncio.to_thread(broker.waiting) >= 2
         app.close()
 
@@ -204,9 +204,9 @@ async def test_a_broker_that_answers_no_more_holds_nobody_up(fleet: Scene, monke
             status = await fleet.tilia.fleet.with_celery(app).submit(ids(10), job_id="wave")
         assert status.state is JobState.RUNNING
         relay.is_mute = False
-        await asyncio.to_thread(_ask_for_look, app)
+        await asyncio.to_thread(_request_poll, app)
         async with asyncio.timeout(5):
-            await asyncio.to_thread(_ask_for_look, app)
+            await asyncio.to_thread(_request_poll, app)
         relay.cut()
 
 
@@ -233,7 +233,7 @@ async def test_who_finds_another_sending_leaves_it_to_that_one(
 @pytest.mark.timeout(120)
 async def test_lost_batches_are_found_behind_a_long_queue(fleet: Scene) -> None:
     fleet.scripted.answer = slowly
-    with broker_for(fleet, look=0.5) as broker:
+    with broker_for(fleet, poll=0.5) as broker:
         await broker.fleet.submit(ids(400), job_id="long")
         away = fleet.tilia.fleet.with_celery(new_app("nowhere", "amqp://guest:guest@127.0.0.1:1//"))
         await away.submit(ids(410)[400:], job_id="wave")
@@ -247,8 +247,8 @@ async def test_lost_batches_are_found_behind_a_long_queue(fleet: Scene) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_a_worker_that_lost_its_broker_looks_again(fleet: Scene) -> None:
-    with relayed(BROKER, 5672) as relay, broker_for(fleet, way=relay.url, look=0.5) as broker:
+async def test_a_worker_that_lost_its_broker_polls_again(fleet: Scene) -> None:
+    with relayed(BROKER, 5672) as relay, broker_for(fleet, way=relay.url, poll=0.5) as broker:
         accounts = ids(30)
         for number, job_id in enumerate(("first", "wave", "last")):
             await broker.fleet.submit(accounts[number * 10 : number * 10 + 10], job_id=job_id)

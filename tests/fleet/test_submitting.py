@@ -178,6 +178,27 @@ async def test_a_job_is_submitted_once(fleet: Scene) -> None:
             await asked("alone")
 
 
+async def test_what_is_done_is_said_if_only_the_status_cannot_be_read(
+    fleet: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(_database: object, _job_id: str) -> None:
+        raise errors.LedgerError("the ledger is away")
+
+    doing = fleet.tilia.fleet
+    for change, after, told in [
+        (lambda: doing.submit(ids(3), job_id="wave"), JobState.RUNNING, "submitted"),
+        (lambda: doing.pause("wave"), JobState.PAUSED, "paused"),
+        (lambda: doing.resume("wave"), JobState.RUNNING, "resumed"),
+        (lambda: doing.retry("wave"), JobState.RUNNING, "retried"),
+        (lambda: doing.cancel("wave"), JobState.CANCELLED, "cancelled"),
+    ]:
+        with monkeypatch.context() as patched:
+            patched.setattr("tilia_async.ledger.fleet_jobs.status", unreadable)
+            with pytest.raises(errors.LedgerError, match=f"'wave' was {told}, and only its status .* is away"):
+                await change()
+        assert (await doing.status("wave")).state is after
+
+
 async def test_bad_arguments_are_refused_before_anything_is_entered(fleet: Scene) -> None:
     refused = {
         "action": {"action": "suspend"},

@@ -25,7 +25,7 @@ from support.fleet_worker import LEASE, Scene
 from support.postgres import unavailable
 from tilia_async import RetryPolicy, TiliaClient
 from tilia_async.fleet import Fleet
-from tilia_async.fleet.celery import SEND_SECONDS
+from tilia_async.fleet.celery import POLL_SECONDS
 from tilia_async.ledger import BlockLedger
 
 BROKER = os.environ.get("TILIA_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
@@ -91,7 +91,7 @@ class Broker:
             )
             try:
                 yield process, log
-            except BaseException:
+            except BaseException:  # whatever the test fails with, its time limit too
                 kill(process, signal.SIGABRT)
                 raise
             finally:
@@ -122,18 +122,20 @@ def kill(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKI
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    process.wait()
+    # One that tells where its threads are may stand still there; the last signal is SIGKILL.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
 
 
 @contextlib.contextmanager
-def broker_for(scene: Scene, *, way: str = BROKER, look: float | None = None) -> Iterator[Broker]:
+def broker_for(scene: Scene, *, way: str = BROKER, poll: float | None = None) -> Iterator[Broker]:
     """Return a new queue.
 
     Where no RabbitMQ answers, the test is skipped.
 
     Args:
         way: of the workers to RabbitMQ.
-        look: seconds between looks into the outbox.
+        poll: seconds between polls of the outbox.
     """
     queue = f"tilia-{uuid.uuid4().hex}"
     app = new_app(queue)
@@ -142,7 +144,7 @@ def broker_for(scene: Scene, *, way: str = BROKER, look: float | None = None) ->
     except (OSError, OperationalError) as error:
         unavailable(f"no RabbitMQ answers at TILIA_TEST_RABBITMQ: {type(error).__name__}")
     settings = json.dumps(
-        {"template": scene.template, "ledger": scene.url, "queue": queue, "way": way, "look": look or SEND_SECONDS}
+        {"template": scene.template, "ledger": scene.url, "queue": queue, "way": way, "poll": poll or POLL_SECONDS}
     )
     try:
         yield Broker(scene.tilia.fleet.with_celery(app, concurrency=4), app, settings)
@@ -154,7 +156,7 @@ def broker_for(scene: Scene, *, way: str = BROKER, look: float | None = None) ->
 
 if "FLEET" in os.environ:
     _given = json.loads(os.environ["FLEET"])
-    vars(tilia_async.fleet.celery)["SEND_SECONDS"] = _given["look"]
+    vars(tilia_async.fleet.celery)["POLL_SECONDS"] = _given["poll"]
     app = new_app(_given["queue"], _given["way"])
     _client = TiliaClient(
         "id",

@@ -166,7 +166,7 @@ def test_a_deadline_at_any_await_is_an_error_of_ours_and_leaves_nothing(scene: s
 
 
 class _ThrownAwayError(Exception):
-    """Nobody awaits the call any more."""
+    """End of the test's wait for a call."""
 
 
 def throw_away() -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import Celery
 from celery.bootsteps import StartStopStep
 from celery.exceptions import Reject
-from kombu.exceptions import OperationalError
 
 from tilia_async import errors
 from tilia_async.fleet.connections import connected
@@ -33,16 +31,16 @@ TASK: Final = "tilia.fleet.batch"
 """Name of the task that does a batch."""
 
 SEND_TASK: Final = "tilia.fleet.send"
-"""Name of the task that looks into the outbox."""
+"""Name of the task that polls the outbox."""
 
-SEND_SECONDS: Final = 30.0
-"""Seconds between looks into the outbox, of each worker.
+POLL_SECONDS: Final = 30.0
+"""Seconds between polls of the outbox, of each worker.
 
-Its processes look on their own, too, after a batch, if they did not for so long.
+Its processes poll on their own, too, after a batch, if they did not for so long.
 """
 
-_ASK_AGAIN_SECONDS: Final = 3.0
-"""Seconds before a worker that could not ask asks again.
+_RETRY_SECONDS: Final = 3.0
+"""Seconds before a request for a poll is repeated.
 
 Twice as many after each failure.
 """
@@ -54,10 +52,6 @@ RabbitMQ answers none that has sent a message, as long as it lacks memory or dis
 """
 
 _log = logging.getLogger("tilia_async.fleet")
-
-
-class _BrokerError(Exception):
-    """The broker cannot be reached, or refused."""
 
 
 class CeleryEngine(Outbox):
@@ -81,10 +75,10 @@ class CeleryEngine(Outbox):
         try:
             async with connected(self._url) as connection:
                 await send_due(connection, self._origin, self._publish)
-        except _BrokerError as error:
-            why = f"Celery's broker cannot be reached ({error})"
         except errors.LedgerError as error:
             why = str(error)
+        except Exception as error:  # noqa: BLE001 - each broker has errors of its own, and the batches are entered
+            why = f"Celery cannot send to its broker ({type(error).__name__})"
         else:
             return
         _log.warning("%s: the batches are in the ledger, and a worker sends them once it can", why)
@@ -94,8 +88,7 @@ class CeleryEngine(Outbox):
 
     def _publish_blocking(self, messages: Sequence[Message]) -> None:
         with (
-            _broker_errors(self._app),
-            self._app.connection_for_write(transport_options=_patience(self._app)) as connection,
+            self._app.connection_for_write(transport_options=_timeouts(self._app)) as connection,
             self._app.amqp.Producer(connection) as producer,
         ):
             for each in messages:
@@ -128,7 +121,7 @@ def add_tasks(
     fleets[origin] = _Fleet(do, send)
     if not is_new:
         return
-    looks = _Looks(fleets)
+    poller = _OutboxPoller(fleets)
 
     # Not shared: each app of a process has fleets of its own.
     @app.task(
@@ -141,8 +134,8 @@ def add_tasks(
         max_retries=None,
     )
     def batch(self: Task[Any, Any], job_id: str, number: int, origin: str) -> None:
-        seconds = _done(fleets, job_id, number, origin)
-        looks.look_if_due()
+        seconds = _do(fleets, job_id, number, origin)
+        poller.poll_if_due()
         if seconds is None:
             return
         try:
@@ -160,41 +153,41 @@ def add_tasks(
 
     @app.task(name=SEND_TASK, shared=False, ignore_result=True)
     def send_again() -> None:
-        looks.look()
+        poller.poll()
 
     # Not at a signal, which comes once: whoever loses its broker drops all that was to be done later.
-    app.steps["consumer"].add(_Looking)
+    app.steps["consumer"].add(_PollScheduler)
 
 
-class _Looks:
-    """The looks of a process into the outbox.
+class _OutboxPoller:
+    """Poller of the outbox, in each process of a worker.
 
-    A message that asks for one waits behind those of batches, for longer than it is of use if they are many. So who
-    is done with a batch looks, too, if nobody of this process did for a while.
+    The message that asks for a poll waits behind those of batches, and if they are many it expires there. So who is
+    done with a batch polls, too, if nobody of this process did for a while.
     """
 
     def __init__(self, fleets: Mapping[str, _Fleet]) -> None:
         self._fleets = fleets
         self._due_at = float("-inf")
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Send what is due, in each environment."""
         for origin, fleet in list(self._fleets.items()):
             try:
                 asyncio.run(_coroutine(fleet.send()))
             except errors.TiliaError as error:
                 _log.warning("nobody sees which batches for %s are to be sent: %s", origin, error)
-            except Exception:  # noqa: BLE001 - the other environments are looked into all the same
+            except Exception:  # noqa: BLE001 - the other environments are polled all the same
                 _log.exception("nobody sees which batches for %s are to be sent", origin)
-        self._due_at = monotonic() + SEND_SECONDS
+        self._due_at = monotonic() + POLL_SECONDS
 
-    def look_if_due(self) -> None:
-        """Look, unless it was done not long ago."""
+    def poll_if_due(self) -> None:
+        """Poll, unless it was done not long ago."""
         if monotonic() > self._due_at:
-            self.look()
+            self.poll()
 
 
-def _done(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -> float | None:
+def _do(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -> float | None:
     """Do a batch.
 
     Returns:
@@ -220,35 +213,21 @@ def _done(fleets: Mapping[str, _Fleet], job_id: str, number: int, origin: str) -
     return None
 
 
-def _patience(app: Celery) -> dict[str, float]:
+def _timeouts(app: Celery) -> dict[str, float]:
     """Return the options of a connection that waits not long."""
     if app.connection_for_write().transport.driver_name != "py-amqp":
         return {}
     return {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
 
 
-@contextmanager
-def _broker_errors(app: Celery) -> Generator[None]:
-    """Raise what a broker raises as one error.
-
-    Each kind of broker has errors of its own.
-    """
-    broker = app.connection_for_write()
-    failures: tuple[type[BaseException], ...] = (OperationalError, *broker.connection_errors, *broker.channel_errors)
-    try:
-        yield
-    except failures as error:
-        raise _BrokerError(type(error).__name__) from error
-
-
 async def _coroutine(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-class _Looking(StartStopStep):
-    """A worker's messages that ask for looks into the outbox.
+class _PollScheduler(StartStopStep):
+    """Source of requests for polls, in a worker's parent process.
 
-    They begin whenever it has connected to its broker.
+    It begins anew whenever the worker has connected to its broker.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -259,7 +238,7 @@ class _Looking(StartStopStep):
         self._entry: Any = None  # Celery types no entries
 
     def start(self, parent: Any) -> None:  # Celery types no consumer
-        """Ask for a look, again and again."""
+        """Ask, now and again and again."""
         self._series = object()
         self._ask(parent, self._series, 0)
 
@@ -271,26 +250,22 @@ class _Looking(StartStopStep):
         self._entry = None
 
     def _ask(self, parent: Any, series: object, failures: int) -> None:
-        failures = 0 if _ask_for_look(parent.app) else failures + 1
-        seconds = min(SEND_SECONDS, _ASK_AGAIN_SECONDS * 2 ** (failures - 1)) if failures else SEND_SECONDS
+        failures = 0 if _request_poll(parent.app) else failures + 1
+        seconds = min(POLL_SECONDS, _RETRY_SECONDS * 2 ** (failures - 1)) if failures else POLL_SECONDS
         # Some timers have a thread of their own, and it may have been stopped meanwhile.
         if self._series is series:
             self._entry = parent.timer.call_after(seconds, self._ask, (parent, series, failures))
 
 
-def _ask_for_look(app: Celery) -> bool:
-    """Have somebody look into the outbox.
+def _request_poll(app: Celery) -> bool:
+    """Have a process of some worker poll the outbox.
 
     Returns:
         Whether the message was sent, as far as known. What a child of the worker closed fails, and is opened anew.
     """
     try:
-        with _broker_errors(app):
-            app.send_task(SEND_TASK, expires=SEND_SECONDS, ignore_result=True, retry=False)
-    except _BrokerError as error:
-        _log.debug("nobody is asked to look for lost batches now: %s", error)
-    except Exception:  # noqa: BLE001 - routes of the user's may raise what they like, and the worker goes on
-        _log.exception("nobody is asked to look for lost batches now")
-    else:
-        return True
-    return False
+        app.send_task(SEND_TASK, expires=POLL_SECONDS, ignore_result=True, retry=False)
+    except Exception as error:  # noqa: BLE001 - brokers and the user's routes raise what they like; the worker goes on
+        _log.warning("nobody is asked now to look for lost batches: %s", type(error).__name__)
+        return False
+    return True

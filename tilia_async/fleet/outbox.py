@@ -31,8 +31,10 @@ _LOCK: Final = 0x7111D
 """Key of PostgreSQL's advisory lock for sending."""
 
 _TRIES: Final = 5
+"""Tries to take it."""
+
 _TRY_SECONDS: Final = 0.1
-"""Seconds between tries to take it.
+"""Seconds between them.
 
 Who has it may have looked a moment before something was entered, and be about to leave.
 """

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import attrs
 
 from tilia_async import checks, errors
 from tilia_async.api import accounts
 from tilia_async.bulk.job import DEFAULT_CONCURRENCY
-from tilia_async.bulk.outcome import BulkItem, BulkOutcome
+from tilia_async.bulk.outcome import BulkItem
 from tilia_async.bulk.service import Bulk
-from tilia_async.fleet.status import FleetWorker, JobStatus, WorkerBatch
+from tilia_async.fleet.status import FleetWorker, JobStatus
 from tilia_async.ledger.intent import Intent, job_name, new_job_name
 from tilia_async.ledger.job_state import JobState
 from tilia_async.ledger.ledger import BlockLedger, journal_of, url_of
-from tilia_async.ledger.record import BlockAction, BlockRecord, RecordState
+from tilia_async.ledger.record import BlockAction
 from tilia_async.ledger.url import Kind, kind_of
 from tilia_async.tokens.store import InstalledTokenStore
 from tilia_async.wire.refusal import refuse
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tilia_async.fleet.redis_budget import RedisBudget
     from tilia_async.fleet.worker import Worker
     from tilia_async.ledger.database import Database
-    from tilia_async.ledger.fleet_jobs import Found
     from tilia_async.tokens.store import TokenStore
     from tilia_async.transport.requestor import Requestor
 
@@ -46,17 +45,10 @@ _PROCRASTINATE: Final = ("procrastinate", "psycopg")
 _CELERY: Final = ("celery", "psycopg")
 """The libraries that an engine needs."""
 
+_CHANGED: Final = {"pause": "paused", "cancel": "cancelled", "resume": "resumed", "retry": "retried"}
+
 _REMOVING_SECONDS: Final = 10.0
 """Seconds for removing a plan that is given up."""
-
-_OUTCOMES: Final = {
-    "confirmed": BulkOutcome.DONE,
-    "not_found": BulkOutcome.NOT_FOUND,
-    "refused": BulkOutcome.REFUSED,
-    "unknown": BulkOutcome.UNKNOWN,
-    "failed": BulkOutcome.FAILED,
-    "overtaken": BulkOutcome.OVERTAKEN,
-}
 
 
 class Failures(AsyncIterator[BulkItem]):
@@ -140,11 +132,11 @@ class Fleet:
         fleet = attrs.evolve(self, celery=app)
 
         async def do(job_id: str, number: int) -> None:
-            async with fleet._by_itself() as own:  # noqa: SLF001 - it is of this class
+            async with fleet._with_own_ledger() as own:  # noqa: SLF001 - it is of this class
                 await own._do_batch(job_id, number, concurrency)  # noqa: SLF001 - as above
 
         async def send() -> None:
-            async with fleet._by_itself() as own:  # noqa: SLF001 - as above
+            async with fleet._with_own_ledger() as own:  # noqa: SLF001 - as above
                 await own._send()  # noqa: SLF001 - as above
 
         from tilia_async.fleet.celery import add_tasks  # noqa: PLC0415 - needs the extra
@@ -153,7 +145,7 @@ class Fleet:
         return fleet
 
     @asynccontextmanager
-    async def _by_itself(self) -> AsyncGenerator[Fleet]:
+    async def _with_own_ledger(self) -> AsyncGenerator[Fleet]:
         """Return this fleet with a ledger of its own.
 
         A ledger is used in one event loop at a time, and threads work side by side.
@@ -229,7 +221,7 @@ class Fleet:
         Raises:
             InvalidRequestError: an argument cannot be one.
             ConfigurationError: the ledger has a job of this name already; or as ``install`` does.
-            LedgerError: the database cannot be reached.
+            LedgerError: the database cannot be reached; the text says so if the job is submitted all the same.
             Exception: as the iterable of the accounts does.
 
         Source: fact sheet "guides", G3; scope ``block_accounts`` or ``unblock_accounts``.
@@ -239,7 +231,7 @@ class Fleet:
         intent = Intent(chosen, reason, actor, review_at, job_id)
         refuse("fleet.submit", intent.problems())
         database, engine = await self._opened()
-        from tilia_async.fleet import connections  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet import connections, reading  # noqa: PLC0415 - needs the extra
         from tilia_async.fleet.planning import Plan, UnreadableError  # noqa: PLC0415 - needs the extra
         from tilia_async.ledger.jobs import JobDefinition  # noqa: PLC0415 - needs the extra
 
@@ -270,7 +262,7 @@ class Fleet:
         except UnreadableError as error:
             cause = error.cause
         else:
-            return await _status(database, job.job_id)
+            return await reading.status_after(database, job.job_id, "submitted")
         raise cause
 
     async def status(self, job_id: str) -> JobStatus:
@@ -283,7 +275,10 @@ class Fleet:
             ConfigurationError: the ledger has no such job of a fleet; or there is no ledger on PostgreSQL.
             LedgerError: the ledger cannot be read.
         """
-        return await _status(await self._database("status", job_id), job_id)
+        database = await self._database("status", job_id)
+        from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
+
+        return await reading.status(database, job_id)
 
     def failures(self, job_id: str) -> AsyncIterator[BulkItem]:
         """Return the settled accounts that are not done.
@@ -361,16 +356,9 @@ class Fleet:
             LedgerError: the ledger cannot be read.
         """
         database = await self._database("workers", None)
-        from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
 
-        found: dict[str, FleetWorker] = {}
-        for row in await fleet_jobs.workers(database):
-            worker = found.get(row.worker) or FleetWorker(row.worker, row.concurrency, _moment(row.started_at))
-            if row.job_id is not None:
-                batch = WorkerBatch(row.job_id, row.number, _moment(row.taken_at))
-                worker = attrs.evolve(worker, batches=(*worker.batches, batch))
-            found[row.worker] = worker
-        return tuple(found.values())
+        return await reading.workers(database)
 
     async def work(self, *, concurrency: int = DEFAULT_CONCURRENCY, until_idle: bool = False) -> None:
         """Be a worker: take batches, and do them.
@@ -472,25 +460,26 @@ class Fleet:
 
     async def _failures(self, job_id: str, after: int) -> tuple[Sequence[BulkItem], int | None]:
         database = await self._database("failures", job_id)
-        from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
+        from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
 
-        records, last = await fleet_jobs.failures(database, job_id, after)
-        return [_item(each) for each in records], last
+        return await reading.failures(database, job_id, after)
 
     async def _change(self, job_id: str, name: str, before: Sequence[JobState], after: JobState) -> JobStatus:
         async with self._steering(job_id, name) as (database, engine, connection):
+            from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
             from tilia_async.fleet.planning import stop  # noqa: PLC0415 - needs the extra
 
             await stop(connection, engine, job_id, before, after)
-        return await _status(database, job_id)
+        return await reading.status_after(database, job_id, _CHANGED[name])
 
     async def _deliver(self, job_id: str, name: str, before: Sequence[JobState], *, reopens: bool = False) -> JobStatus:
         async with self._steering(job_id, name) as (database, engine, connection):
+            from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
             from tilia_async.fleet.planning import deliver  # noqa: PLC0415 - needs the extra
 
             await deliver(connection, engine, job_id, before, reopens=reopens)
         await engine.send()
-        return await _status(database, job_id)
+        return await reading.status_after(database, job_id, _CHANGED[name])
 
     @asynccontextmanager
     async def _steering(self, job_id: str, name: str) -> AsyncGenerator[tuple[Database, Engine, Connection]]:
@@ -509,7 +498,9 @@ class Fleet:
         async with connected(url_of(ledger)) as connection:
             is_sent = await has_messages(connection, job_id)
             if self._celery is not None and not is_sent:
-                await _status(database, job_id)
+                from tilia_async.fleet import reading  # noqa: PLC0415 - needs the extra
+
+                await reading.status(database, job_id)
                 raise errors.ConfigurationError(
                     f"the job {job_id!r} was not submitted through Celery: use tilia.fleet itself for it"
                 )
@@ -582,40 +573,6 @@ async def _removed(plan: Plan) -> None:
         removing.cancel()
 
 
-async def _status(database: Database, job_id: str) -> JobStatus:
-    from tilia_async.ledger import fleet_jobs  # noqa: PLC0415 - needs the extra
-
-    return _read(await fleet_jobs.status(database, job_id))
-
-
-def _read(row: Found) -> JobStatus:
-    counts = dict.fromkeys(BulkOutcome, 0)
-    counts |= {outcome: int(getattr(row, name) or 0) for name, outcome in _OUTCOMES.items()}
-    return JobStatus(
-        job_id=row.job_id,
-        action=row.action,
-        state=JobState(row.state),
-        total=int(row.total),
-        counts=counts,
-        rate=float(row.recently or 0) / float(row.seconds or 1),
-        workers=int(row.workers or 0),
-        reason=row.reason,
-        actor=row.actor,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-    )
-
-
-def _item(found: BlockRecord) -> BulkItem:
-    outcome = _OUTCOMES[found.state.value]
-    effect = None if found.state is RecordState.UNKNOWN else False
-    return BulkItem(found.account_id, outcome, errors.TiliaError(found.error or found.state.value, took_effect=effect))
-
-
 def _action(action: str) -> BlockAction:
     refuse("fleet.submit", {"action": checks.one_of(action, [each.value for each in BlockAction])})
     return BlockAction(action)
-
-
-def _moment(seconds: object) -> datetime:
-    return datetime.fromtimestamp(cast("float", seconds), UTC)

@@ -55,6 +55,7 @@ GRACE_SECONDS: Final = 8.0
 """Seconds for ending requests when a worker leaves."""
 
 _BEATS_A_LEASE: Final = 3
+"""Signs of life of a worker for each lease."""
 
 _STEERING_SECONDS: Final = 1.0
 """Seconds between looks at whether a job still runs."""
@@ -288,7 +289,7 @@ class Worker:
         """Leave as soon as nothing is left to do."""
         while until_idle:
             with contextlib.suppress(errors.LedgerError):
-                if not await self._database.transact(lambda each: is_work_left(each, self._origin)):
+                if not await self._database.look(lambda each: is_work_left(each, self._origin)):
                     self.leave()
                     return
             await asyncio.sleep(_IDLE_SECONDS)
